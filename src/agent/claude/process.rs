@@ -1,0 +1,340 @@
+//! Which processes are Claude Code, and which of those can be sessions. Pure, but for one read
+//! of an installation's `package.json`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::parse_version;
+use crate::proc::Environ;
+
+/// What is read of a process to judge it.
+#[derive(Clone, Debug, Default)]
+pub struct Candidate {
+    /// Name of the main thread.
+    pub comm: String,
+    /// The executable, without ` (deleted)`.
+    pub exe: Option<PathBuf>,
+    /// The arguments; one entry without the rest where the program erased them.
+    pub argv: Vec<OsString>,
+    /// Whether standard input and output are terminals.
+    pub terminal: bool,
+}
+
+/// What a Claude Code process is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// A session, or it will be one.
+    Session,
+    /// One prompt from a script (`-p`), by its arguments.
+    Headless,
+    /// A session only if it has a status file: helpers and background workers look alike.
+    OnlyWithFile,
+    /// Never a session, with the reason.
+    Never(&'static str),
+}
+
+/// Sub-commands that open no session. `claude <any other word>` is a prompt.
+const SUBCOMMANDS: [&str; 12] = [
+    "agents",
+    "auth",
+    "daemon",
+    "doctor",
+    "install",
+    "mcp",
+    "migrate-installer",
+    "plugin",
+    "plugins",
+    "setup-token",
+    "update",
+    "upgrade",
+];
+
+/// Whether a process of this name is worth a closer look. Cheap: decided for every new pid.
+#[must_use]
+pub fn plausible_comm(comm: &str) -> bool {
+    // `node` for the first second of a JS installation, before it sets its title.
+    matches!(comm, "claude" | "claude.exe" | "node" | "MainThread") || parse_version(comm).is_some()
+}
+
+/// Whether this executable is Claude Code's own.
+///
+/// npm: `…/@anthropic-ai/claude-code/bin/claude.exe`; native installer:
+/// `…/claude/versions/2.1.328`; otherwise by its base name.
+#[must_use]
+pub fn is_claude_exe(exe: &Path) -> bool {
+    let mut parts = exe.iter().rev().filter_map(|part| part.to_str());
+    let (Some(base), parent, grandparent) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    matches!(base, "claude" | "claude.exe")
+        || (parse_version(base).is_some()
+            && parent == Some("versions")
+            && grandparent == Some("claude"))
+        || exe
+            .to_str()
+            .is_some_and(|path| path.contains("/@anthropic-ai/claude-code"))
+}
+
+/// Judges a process. `None`: not Claude Code by its looks; a status file may still name it.
+#[must_use]
+pub fn recognise(candidate: &Candidate) -> Option<Role> {
+    let exe = candidate.exe.as_deref();
+    let own_exe = exe.is_some_and(is_claude_exe);
+    let runtime = exe.is_none_or(is_js_runtime);
+    let words: Vec<&str> = candidate
+        .argv
+        .iter()
+        .filter_map(|arg| arg.to_str())
+        .collect();
+    let script = words.get(1).copied().unwrap_or_default();
+    let is_script = |word: &str| {
+        word.ends_with("/@anthropic-ai/claude-code/cli.js") || word.ends_with("/.bin/claude")
+    };
+    let young = runtime && is_script(script);
+    // A shell script named `claude` that starts the real one also has that name: not enough.
+    let titled = runtime && candidate.comm == "claude";
+    if !own_exe && !titled && !young {
+        return None;
+    }
+    let program = words.first().copied().unwrap_or_default();
+    if program.contains("bg-pty-host") {
+        return Some(Role::Never("pty host of a background session"));
+    }
+    if program.contains("bg-spare") {
+        return Some(Role::OnlyWithFile);
+    }
+    let first = if young { 2 } else { 1 };
+    Some(judge_arguments(
+        words.get(first..).unwrap_or_default(),
+        candidate,
+    ))
+}
+
+/// Whether this executable runs the JS builds (up to 2.1.110).
+fn is_js_runtime(exe: &Path) -> bool {
+    let base = exe
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    matches!(base, "node" | "nodejs" | "bun" | "deno") || base.starts_with("node-")
+}
+
+/// Judges the arguments after the program's name. A JS version erases them, which leaves the
+/// terminal as the only sign.
+fn judge_arguments(words: &[&str], candidate: &Candidate) -> Role {
+    if words
+        .iter()
+        .any(|w| matches!(*w, "--version" | "-v" | "--help" | "-h"))
+    {
+        return Role::Never("prints something and ends");
+    }
+    if words
+        .iter()
+        .take_while(|w| **w != "--")
+        .any(|w| matches!(*w, "-p" | "--print"))
+    {
+        return Role::Headless;
+    }
+    if let Some(word) = words.first()
+        && SUBCOMMANDS.contains(word)
+    {
+        return Role::Never("a sub-command that opens no session");
+    }
+    if candidate.terminal {
+        Role::Session
+    } else {
+        Role::OnlyWithFile
+    }
+}
+
+/// The version that an executable's place tells: its own name under `versions/`, or the
+/// `package.json` of the npm package around it.
+#[must_use]
+pub fn installed_version(exe: &Path) -> Option<String> {
+    let base = exe.file_name()?.to_str()?;
+    if parse_version(base).is_some() {
+        return Some(base.to_owned());
+    }
+    let package = exe.ancestors().find(|dir| {
+        let name = dir
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        name.starts_with("claude-code")
+            && dir.parent().is_some_and(|p| p.ends_with("@anthropic-ai"))
+    })?;
+    #[derive(serde::Deserialize)]
+    struct Package {
+        version: String,
+    }
+    let bytes = crate::files::read_bounded(&package.join("package.json"), 256 * 1024).ok()?;
+    let package: Package = serde_json::from_slice(&bytes).ok()?;
+    parse_version(&package.version).map(|_| package.version)
+}
+
+/// The configuration directory of a process, by its environment.
+#[must_use]
+pub fn config_dir(environ: &Environ, cwd: &Path) -> Option<PathBuf> {
+    if let Some(dir) = environ.get("CLAUDE_CONFIG_DIR") {
+        return Some(cwd.join(dir));
+    }
+    environ
+        .get("HOME")
+        .map(|home| Path::new(home).join(".claude"))
+}
+
+/// Whether this command line is the shell of a running tool.
+/// **Source:** 2.0.77 to 2.1.328: `/bin/bash -c [-l] "source …/shell-snapshots/snapshot-bash-… && … eval '<cmd>'"`.
+#[must_use]
+pub fn is_tool_shell(argv: &[OsString]) -> bool {
+    let words: Vec<&str> = argv.iter().filter_map(|arg| arg.to_str()).collect();
+    let shell = words
+        .first()
+        .and_then(|w| w.rsplit('/').next())
+        .unwrap_or_default();
+    matches!(shell, "bash" | "zsh" | "sh")
+        && words
+            .iter()
+            .skip(1)
+            .any(|word| word.contains("shell-snapshots/") || word.contains("eval "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(comm: &str, exe: &str, argv: &[&str], terminal: bool) -> Option<Role> {
+        recognise(&Candidate {
+            comm: comm.into(),
+            exe: Some(exe.into()),
+            argv: argv.iter().map(OsString::from).collect(),
+            terminal,
+        })
+    }
+
+    const NPM: &str = "/n/lib/node_modules/@anthropic-ai/claude-code/bin/claude.exe";
+    const NATIVE: &str = "/home/dev/.local/share/claude/versions/2.1.328";
+
+    #[test]
+    fn every_shape_of_a_session_is_found() {
+        for (comm, exe, argv) in [
+            ("claude", NPM, &["/n/.bin/claude", "--model", "x"][..]),
+            ("claude", NATIVE, &["claude"]),
+            ("2.1.328", NATIVE, &[NATIVE]),
+            ("claude", "/usr/bin/node", &["claude"]),
+            ("claude", "/usr/bin/node", &["claude", "", ""]),
+            (
+                "node",
+                "/usr/bin/node",
+                &["node", "/n/@anthropic-ai/claude-code/cli.js"],
+            ),
+            (
+                "node",
+                "/usr/bin/node",
+                &["node", "/n/node_modules/.bin/claude", "fix it"],
+            ),
+            ("claude", NATIVE, &["claude", "config", "list"]),
+            ("claude", NATIVE, &["claude", "--", "-p"]),
+            ("cc", "/opt/claude", &["cc"]),
+        ] {
+            assert_eq!(
+                judge(comm, exe, argv, true),
+                Some(Role::Session),
+                "{comm} {argv:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_session_is_told_apart() {
+        let never =
+            |argv: &[&str]| matches!(judge("claude", NATIVE, argv, true), Some(Role::Never(_)));
+        for argv in [
+            &["claude", "agents"][..],
+            &["claude", "mcp", "serve"],
+            &["claude", "daemon", "run", "--origin", "transient"],
+            &["claude bg-pty-host", "--", "claude", "--session-id", "u"],
+            &["claude", "--version"],
+            &["claude", "doctor"],
+        ] {
+            assert!(never(argv), "{argv:?}");
+        }
+        assert_eq!(
+            judge("claude", NATIVE, &["claude", "-p", "hi"], true),
+            Some(Role::Headless)
+        );
+        assert_eq!(
+            judge("claude.exe", NPM, &["claude bg-spare"], false),
+            Some(Role::OnlyWithFile)
+        );
+        assert_eq!(
+            judge("claude", "/usr/bin/node", &["claude"], false),
+            Some(Role::OnlyWithFile)
+        );
+    }
+
+    #[test]
+    fn the_installed_version_is_read_from_where_it_lies() {
+        assert_eq!(
+            installed_version(Path::new(NATIVE)).as_deref(),
+            Some("2.1.328")
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let package = dir.path().join("@anthropic-ai/claude-code");
+        std::fs::create_dir_all(package.join("bin")).unwrap();
+        let exe = package.join("bin/claude.exe");
+        assert_eq!(installed_version(&exe), None);
+        std::fs::write(
+            package.join("package.json"),
+            r#"{"version":"2.1.119","name":"x"}"#,
+        )
+        .unwrap();
+        assert_eq!(installed_version(&exe).as_deref(), Some("2.1.119"));
+    }
+
+    #[test]
+    fn each_process_may_have_its_own_configuration() {
+        let environ = Environ::parse(b"HOME=/home/dev\0CLAUDE_CONFIG_DIR=work\0");
+        assert_eq!(
+            config_dir(&environ, Path::new("/w")),
+            Some("/w/work".into())
+        );
+        let environ = Environ::parse(b"HOME=/home/dev\0");
+        assert_eq!(
+            config_dir(&environ, Path::new("/w")),
+            Some("/home/dev/.claude".into())
+        );
+        assert_eq!(config_dir(&Environ::default(), Path::new("/w")), None);
+    }
+
+    #[test]
+    fn a_tools_shell_is_known_by_its_command() {
+        let shell =
+            |words: &[&str]| is_tool_shell(&words.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(shell(&[
+            "/bin/bash",
+            "-c",
+            "-l",
+            "source /c/shell-snapshots/snapshot-bash-1 && eval 'ls'"
+        ]));
+        assert!(!shell(&["/bin/bash"]));
+        assert!(!shell(&["node", "server.js"]));
+    }
+
+    #[test]
+    fn other_programs_are_not_claude() {
+        for (comm, exe, argv) in [
+            ("node", "/usr/bin/node", &["node", "server.js"][..]),
+            ("bash", "/bin/bash", &["bash", "-c", "claude"]),
+            (
+                "claude",
+                "/bin/bash",
+                &["/bin/bash", "/usr/local/bin/claude"],
+            ),
+            ("2.1.3", "/opt/tool/2.1.3", &["2.1.3"]),
+            ("vim", "/usr/bin/vim", &["vim", "claude"]),
+        ] {
+            assert_eq!(judge(comm, exe, argv, true), None, "{comm}");
+        }
+    }
+}

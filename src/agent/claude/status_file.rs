@@ -1,0 +1,260 @@
+//! `sessions/<pid>.json`: Claude Code's own word on one of its processes. Pure.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::value::RawValue;
+
+use super::parse_version;
+use crate::model::{ConversationId, FileFact, FileStatus, Kind, Pid, RawPath, Reason};
+use crate::text::CleanText;
+
+/// Largest status file that is read, in bytes. Real ones have 200 to 800.
+pub const SIZE_CAP: usize = 64 * 1024;
+
+/// Versions whose file says `busy` while a dialog is open.
+const BUSY_LIES: [[u32; 3]; 2] = [[2, 1, 141], [2, 1, 142]];
+
+/// A status file, read.
+#[derive(Clone, PartialEq, Debug)]
+pub struct StatusFile {
+    /// The process it speaks of.
+    pub pid: Option<Pid>,
+    /// That process's start in clock ticks, where the version writes it (2.1.116 and newer). The
+    /// file outlives a killed process, so it counts only if this matches.
+    pub proc_start: Option<u64>,
+    /// Interactive, background or headless.
+    pub kind: Kind,
+    /// A worker kept ready for later; no session yet.
+    pub spare: bool,
+    /// What `state` weighs.
+    pub fact: FileFact,
+}
+
+/// The pid in a status file's name. Other files of the directory (`<pid>.<hex>.key` holds a
+/// secret; `pid-<n>.json` of other tools) are never opened.
+#[must_use]
+pub fn pid_of_name(name: &str) -> Option<Pid> {
+    let digits = name.strip_suffix(".json")?;
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().map(Pid)
+}
+
+/// Reads a status file's bytes. A field of an unexpected type counts as missing.
+///
+/// # Errors
+/// Says what is wrong if the bytes are no JSON object: the file can be empty at its creation and
+/// hold old bytes at its end for half a millisecond, so the caller reads again.
+pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile, String> {
+    let fields: HashMap<String, &RawValue> =
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    let fields = Fields(&fields);
+    let kind = match (
+        fields.text("kind").as_deref(),
+        fields.text("entrypoint").as_deref(),
+    ) {
+        (Some("bg"), _) => Kind::Background,
+        (_, Some(entrypoint)) if entrypoint != "cli" => Kind::Headless,
+        _ => Kind::Interactive,
+    };
+    let version = fields.text("version").as_deref().and_then(parse_version);
+    Ok(StatusFile {
+        pid: fields
+            .number("pid")
+            .and_then(|n| u32::try_from(n).ok())
+            .map(Pid),
+        proc_start: fields
+            .number("procStart")
+            .and_then(|n| u64::try_from(n).ok()),
+        kind,
+        spare: fields.flag("spare"),
+        fact: FileFact {
+            path: CleanText::line(path),
+            conversation: fields
+                .text("sessionId")
+                .and_then(|id| ConversationId::new(&id)),
+            cwd: fields
+                .text("cwd")
+                .filter(|cwd| cwd.starts_with('/'))
+                .map(RawPath),
+            status: fields.text("status").map(|word| status(&word)),
+            waiting_reason: fields
+                .text("waitingFor")
+                .map(|words| waiting_reason(&words)),
+            waiting_for: fields.line("waitingFor"),
+            busy_lies: version.is_some_and(|version| BUSY_LIES.contains(&version)),
+            status_at: fields
+                .time("statusUpdatedAt")
+                .or_else(|| fields.time("updatedAt")),
+            version: fields.line("version"),
+            name: fields.line("name"),
+            named_by_user: fields.text("nameSource").as_deref() == Some("user"),
+            tmux: fields.line("tmux"),
+            started_at: fields.time("startedAt"),
+            read_at: now,
+        },
+    })
+}
+
+fn status(word: &str) -> FileStatus {
+    match word {
+        "busy" => FileStatus::Busy,
+        "waiting" => FileStatus::Waiting,
+        "idle" => FileStatus::Idle,
+        "shell" => FileStatus::Shell,
+        other => FileStatus::Other(CleanText::line(other)),
+    }
+}
+
+/// What it waits for, in words that differ by version: `permission prompt`, `approve Bash`
+/// (2.1.119 to 2.1.140), `input needed` (2.1.226 and newer), `dialog open`.
+fn waiting_reason(words: &str) -> Reason {
+    match (words, words.strip_prefix("approve ")) {
+        ("dialog open", _) => Reason::Dialog,
+        ("input needed", _) | (_, Some("AskUserQuestion")) => Reason::Question,
+        (_, Some("ExitPlanMode")) => Reason::Plan,
+        ("permission prompt", _) | (_, Some(_)) => Reason::Permission,
+        (other, _) => Reason::Other(CleanText::line(other)),
+    }
+}
+
+/// The object's fields, each read on its own so that one surprise does not cost the others.
+struct Fields<'a>(&'a HashMap<String, &'a RawValue>);
+
+impl Fields<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+
+    fn line(&self, name: &str) -> Option<CleanText> {
+        self.text(name)
+            .and_then(|text| CleanText::line(&text).some())
+    }
+
+    /// A whole number, also one written as a string (`procStart` is).
+    fn number(&self, name: &str) -> Option<i64> {
+        let raw = self.0.get(name)?.get();
+        serde_json::from_str(raw)
+            .ok()
+            .or_else(|| self.text(name)?.parse().ok())
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|raw| raw.get() == "true")
+    }
+
+    /// Milliseconds since 1970.
+    fn time(&self, name: &str) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(self.number(name)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> StatusFile {
+        parse(text.as_bytes(), "/c/sessions/1.json", DateTime::UNIX_EPOCH).unwrap()
+    }
+
+    #[test]
+    fn a_full_file_is_read() {
+        let file = read(
+            r#"{"pid":24758,"sessionId":"68eaa3d6-fde3","cwd":"/w/app","startedAt":1795164508161,
+                "procStart":"326309","version":"2.1.328","kind":"interactive","entrypoint":"cli",
+                "tmux":"work:@1.%1","name":"app-91","nameSource":"derived","status":"waiting",
+                "waitingFor":"permission prompt","updatedAt":5,"statusUpdatedAt":1795164512106}"#,
+        );
+        assert_eq!(
+            (file.pid, file.proc_start),
+            (Some(Pid(24758)), Some(326_309))
+        );
+        assert_eq!((file.kind, file.spare), (Kind::Interactive, false));
+        assert_eq!(file.fact.status, Some(FileStatus::Waiting));
+        assert_eq!(file.fact.waiting_for.unwrap().as_str(), "permission prompt");
+        assert_eq!(
+            file.fact.status_at.unwrap().timestamp_millis(),
+            1_795_164_512_106
+        );
+        assert!(!file.fact.named_by_user);
+    }
+
+    #[test]
+    fn surprises_cost_only_themselves() {
+        let file = read(
+            r#"{"pid":"x","sessionId":"../../etc","cwd":"relative","status":7,"updatedAt":"soon",
+                "startedAt":99999999999999999,"version":null,"name":["a"],"new":{"deep":[1]}}"#,
+        );
+        assert_eq!(file.pid, None);
+        assert_eq!(
+            file.fact,
+            FileFact {
+                path: CleanText::line("/c/sessions/1.json"),
+                ..FileFact::default()
+            }
+        );
+        assert_eq!(
+            read(r#"{"status":"dreaming"}"#).fact.status,
+            Some(status("dreaming"))
+        );
+    }
+
+    #[test]
+    fn every_version_words_its_waits_differently() {
+        for (words, want) in [
+            ("permission prompt", Reason::Permission),
+            ("approve Bash", Reason::Permission),
+            ("approve AskUserQuestion", Reason::Question),
+            ("approve ExitPlanMode", Reason::Plan),
+            ("input needed", Reason::Question),
+            ("dialog open", Reason::Dialog),
+            (
+                "sandbox request",
+                Reason::Other(CleanText::line("sandbox request")),
+            ),
+        ] {
+            assert_eq!(waiting_reason(words), want, "{words}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_told_apart() {
+        assert_eq!(
+            read(r#"{"kind":"bg","entrypoint":"cli"}"#).kind,
+            Kind::Background
+        );
+        assert_eq!(
+            read(r#"{"kind":"interactive","entrypoint":"sdk-cli"}"#).kind,
+            Kind::Headless
+        );
+        assert_eq!(read(r#"{"pid":1,"sessionId":"a"}"#).kind, Kind::Interactive);
+        assert!(read(r#"{"kind":"bg","spare":true}"#).spare);
+    }
+
+    #[test]
+    fn a_torn_or_empty_file_is_an_error_to_read_again() {
+        for torn in ["", "{", r#"{"pid":1}garbage"#, "[]", "null"] {
+            assert!(
+                parse(torn.as_bytes(), "", DateTime::UNIX_EPOCH).is_err(),
+                "{torn}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_plain_numbers_name_a_status_file() {
+        assert_eq!(pid_of_name("24758.json"), Some(Pid(24758)));
+        for other in [
+            "24758.ab12.key",
+            "pid-3.json",
+            ".json",
+            "1.json.tmp",
+            "+1.json",
+            "99999999999.json",
+        ] {
+            assert_eq!(pid_of_name(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,457 @@
+//! Reads the end of a transcript, whatever its size, and follows what is appended.
+//!
+//! One block of 64 KiB is reused; a line over 256 KiB (an image, a written file) is never held
+//! whole. Reads use `pread`: a mapping would fault when the CLI truncates the file.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use super::conversation::{Conversation, Message};
+use crate::model::{LastLine, RawPath, TranscriptFact};
+
+/// One read, in bytes.
+const BLOCK: usize = 64 * 1024;
+/// A longer line is known by its first and last bytes only. 1800 lines of text as a tool result
+/// make one line of 176 KiB, which still has to be read; images start above 1 MiB.
+const LINE_CAP: usize = 256 * 1024;
+/// How much of the start of a longer line is kept: ids, role and the file's path come first.
+const HEAD: usize = 4 * 1024;
+/// How much of its end: the time comes last.
+const TAIL: usize = 1024;
+/// Lines read at first; one turn with a tool call is about ten.
+const FIRST_LINES: usize = 40;
+/// Lines read if those held no conversation.
+const MORE_LINES: usize = 400;
+/// Bytes searched backwards for line breaks at most: three of the largest lines seen.
+const BACK_CAP: u64 = 16 << 20;
+/// More appended bytes than this are not followed; the end is read anew.
+const FOLLOW_CAP: u64 = 1 << 20;
+
+/// A transcript that is followed.
+#[derive(Debug)]
+pub struct Follower {
+    path: PathBuf,
+    /// Device and inode: a replaced file is another one.
+    identity: (u64, u64),
+    /// Everything before this offset is folded; it is the start of a line.
+    offset: u64,
+    size: u64,
+    conversation: Conversation,
+}
+
+impl Follower {
+    /// Opens the transcript at `path` and folds its last lines.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut follower = Self {
+            path: path.to_path_buf(),
+            identity: (0, 0),
+            offset: 0,
+            size: 0,
+            conversation: Conversation::default(),
+        };
+        follower.refresh()?;
+        Ok(follower)
+    }
+
+    /// Where the transcript lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size at the last read, in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where the conversation stands.
+    #[must_use]
+    pub fn conversation(&self) -> &Conversation {
+        &self.conversation
+    }
+
+    /// What `state` weighs.
+    #[must_use]
+    pub fn fact(&self, now: DateTime<Utc>) -> TranscriptFact {
+        let conversation = self.conversation.clone();
+        TranscriptFact {
+            path: RawPath(self.path.to_string_lossy().into_owned()),
+            size: self.size,
+            last: conversation.last,
+            at: conversation.at,
+            pending: conversation.pending,
+            background_agents: conversation.background_agents,
+            said: conversation.said,
+            model: conversation.model,
+            title: conversation.title,
+            read_at: now,
+        }
+    }
+
+    /// Reads what is new. Starts again where the file was replaced, truncated, or grew much.
+    /// Returns whether anything was folded.
+    ///
+    /// # Errors
+    /// Those of the file system; `NotFound` if it was deleted.
+    pub fn refresh(&mut self) -> io::Result<bool> {
+        let file = open_regular(&self.path)?;
+        let metadata = file.metadata()?;
+        let identity = (metadata.dev(), metadata.ino());
+        let size = metadata.len();
+        let same = identity == self.identity && size >= self.offset;
+        if same && size == self.size {
+            return Ok(false);
+        }
+        self.size = size;
+        if same && size - self.offset <= FOLLOW_CAP {
+            self.offset = fold_lines(&file, self.offset, size, &mut self.conversation, None)?;
+            return Ok(true);
+        }
+        self.identity = identity;
+        let (conversation, offset) = read_end(&file, size, None)?;
+        self.conversation = conversation;
+        self.offset = offset;
+        Ok(true)
+    }
+}
+
+/// The last messages of the transcript at `path`, oldest first, at most `most`.
+///
+/// # Errors
+/// Those of the file system.
+pub fn read_messages(path: &Path, most: usize) -> io::Result<Vec<Message>> {
+    let file = open_regular(path)?;
+    let size = file.metadata()?.len();
+    let mut messages = Vec::new();
+    read_end(&file, size, Some((&mut messages, most)))?;
+    let surplus = messages.len().saturating_sub(most);
+    messages.drain(..surplus);
+    Ok(messages)
+}
+
+fn open_regular(path: &Path) -> io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "not a regular file",
+        ))
+    }
+}
+
+/// Folds the last lines: few at first, more if those hold no conversation or too few messages.
+fn read_end(
+    file: &File,
+    size: u64,
+    mut wanted: Option<(&mut Vec<Message>, usize)>,
+) -> io::Result<(Conversation, u64)> {
+    for lines in [FIRST_LINES, MORE_LINES] {
+        let start = start_of_last_lines(file, size, lines)?;
+        let mut conversation = Conversation::default();
+        let messages = wanted.as_mut().map(|(messages, _)| {
+            messages.clear();
+            &mut **messages
+        });
+        let offset = fold_lines(file, start, size, &mut conversation, messages)?;
+        let enough = wanted
+            .as_ref()
+            .is_none_or(|(messages, most)| messages.len() >= *most);
+        let known = conversation.last != LastLine::Nothing && conversation.said.is_some();
+        if (known && enough) || start == 0 || lines == MORE_LINES {
+            return Ok((conversation, offset));
+        }
+    }
+    unreachable!("the last turn of the loop returns")
+}
+
+/// Offset of the start of the `lines`-th line from the end, or of the earliest line start that
+/// lies within [`BACK_CAP`].
+fn start_of_last_lines(file: &File, size: u64, lines: usize) -> io::Result<u64> {
+    let mut block = vec![0u8; BLOCK];
+    let mut end = size;
+    let mut start = size;
+    // The break that ends the last line starts none.
+    let mut left = lines + 1;
+    while end > 0 && size - end < BACK_CAP {
+        let from = end.saturating_sub(BLOCK as u64);
+        let length = usize::try_from(end - from).unwrap_or(BLOCK);
+        let filled = read_up_to(file, from, &mut block[..length])?;
+        for at in memchr::memrchr_iter(b'\n', &block[..filled]) {
+            let after = from + at as u64 + 1;
+            if after < size {
+                start = after;
+            }
+            left -= 1;
+            if left == 0 {
+                return Ok(start);
+            }
+        }
+        end = from;
+    }
+    Ok(if end == 0 { 0 } else { start })
+}
+
+/// Folds the whole lines in `from..to` and returns the offset after the last of them.
+fn fold_lines(
+    file: &File,
+    from: u64,
+    to: u64,
+    conversation: &mut Conversation,
+    mut messages: Option<&mut Vec<Message>>,
+) -> io::Result<u64> {
+    let mut block = vec![0u8; BLOCK.min(usize::try_from(to - from).unwrap_or(BLOCK))];
+    let mut line = LineBuffer::default();
+    let mut at = from;
+    let mut folded_to = from;
+    while at < to {
+        let length = block.len().min(usize::try_from(to - at).unwrap_or(BLOCK));
+        let filled = read_up_to(file, at, &mut block[..length])?;
+        if filled == 0 {
+            break;
+        }
+        let mut rest = &block[..filled];
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            line.fold(&rest[..end], conversation, messages.as_deref_mut());
+            rest = &rest[end + 1..];
+            folded_to = at + (filled - rest.len()) as u64;
+        }
+        line.keep(rest);
+        at += filled as u64;
+    }
+    Ok(folded_to)
+}
+
+fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The start of a line whose end is in a later block.
+#[derive(Default)]
+struct LineBuffer {
+    head: Vec<u8>,
+    /// Set once the line is too long: its last bytes.
+    tail: Option<VecDeque<u8>>,
+}
+
+impl LineBuffer {
+    /// Keeps a piece without a line break.
+    fn keep(&mut self, piece: &[u8]) {
+        if self.tail.is_none() && self.head.len() + piece.len() <= LINE_CAP {
+            self.head.extend_from_slice(piece);
+            return;
+        }
+        let head = &mut self.head;
+        let tail = self.tail.get_or_insert_with(|| {
+            let last = head.split_off(head.len().min(HEAD));
+            head.shrink_to_fit();
+            last[last.len().saturating_sub(TAIL)..]
+                .iter()
+                .copied()
+                .collect()
+        });
+        let piece = &piece[piece.len().saturating_sub(TAIL)..];
+        tail.extend(piece);
+        tail.drain(..tail.len().saturating_sub(TAIL));
+    }
+
+    /// Folds the line that `piece` ends.
+    fn fold(
+        &mut self,
+        piece: &[u8],
+        conversation: &mut Conversation,
+        messages: Option<&mut Vec<Message>>,
+    ) {
+        if self.head.is_empty() && self.tail.is_none() {
+            conversation.fold(piece, messages);
+            return;
+        }
+        self.keep(piece);
+        if let Some(mut tail) = self.tail.take() {
+            conversation.fold_edges(&self.head, tail.make_contiguous());
+        } else {
+            conversation.fold(&self.head, messages);
+        }
+        self.head.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn prompt(text: &str) -> String {
+        format!(
+            r#"{{"parentUuid":null,"isSidechain":false,"type":"user","message":{{"role":"user","content":"{text}"}},"timestamp":"2026-11-20T08:48:47.298Z"}}"#
+        )
+    }
+
+    fn answer(text: &str) -> String {
+        format!(
+            r#"{{"parentUuid":"a","isSidechain":false,"message":{{"role":"assistant","model":"claude-x","content":[{{"type":"text","text":"{text}"}}],"stop_reason":"end_turn"}},"type":"assistant","timestamp":"2026-11-20T08:48:48.298Z"}}"#
+        )
+    }
+
+    /// A tool result with an image of `bytes`, as the CLI writes one: a single line.
+    fn image(bytes: usize) -> String {
+        format!(
+            r#"{{"parentUuid":"a","isSidechain":false,"type":"user","message":{{"role":"user","content":[{{"tool_use_id":"t1","type":"tool_result","content":[{{"type":"image","data":"{}"}}]}}]}},"timestamp":"2026-11-20T08:50:00.000Z"}}"#,
+            "A".repeat(bytes)
+        )
+    }
+
+    fn write(lines: &[String]) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.jsonl");
+        std::fs::write(
+            &path,
+            lines.iter().map(|l| format!("{l}\n")).collect::<String>(),
+        )
+        .unwrap();
+        (dir, path)
+    }
+
+    fn append(path: &Path, text: &str) {
+        File::options()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+    }
+
+    fn said(follower: &Follower) -> &str {
+        follower.conversation().said.as_deref().unwrap_or_default()
+    }
+
+    #[test]
+    fn appended_lines_are_followed_and_an_unfinished_one_is_held_back() {
+        let (_dir, path) = write(&[prompt("one")]);
+        let mut follower = Follower::open(&path).unwrap();
+        assert_eq!(follower.conversation().last, LastLine::Prompt);
+        assert!(!follower.refresh().unwrap(), "nothing new");
+        let line = answer("two");
+        append(&path, &line[..40]);
+        follower.refresh().unwrap();
+        assert_eq!(said(&follower), "one");
+        append(&path, &format!("{}\n", &line[40..]));
+        follower.refresh().unwrap();
+        assert_eq!(
+            (said(&follower), follower.conversation().last),
+            ("two", LastLine::Answer)
+        );
+    }
+
+    #[test]
+    fn a_truncated_or_replaced_file_is_read_anew() {
+        let (_dir, path) = write(&[prompt("a long first prompt"), answer("first")]);
+        let mut follower = Follower::open(&path).unwrap();
+        std::fs::write(&path, prompt("cut") + "\n").unwrap();
+        follower.refresh().unwrap();
+        assert_eq!(said(&follower), "cut");
+        let other = path.with_extension("new");
+        std::fs::write(
+            &other,
+            prompt("replaced by a longer one") + "\n" + &answer("x") + "\n",
+        )
+        .unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        follower.refresh().unwrap();
+        assert_eq!(said(&follower), "x");
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(
+            follower.refresh().unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+    }
+
+    #[test]
+    fn a_line_larger_than_any_buffer_is_known_by_its_edges() {
+        let (_dir, path) = write(&[prompt("see"), answer("seen"), image(5_000_000)]);
+        let mut follower = Follower::open(&path).unwrap();
+        assert_eq!(
+            (said(&follower), follower.conversation().last),
+            ("seen", LastLine::ToolResult)
+        );
+        assert_eq!(
+            follower.conversation().at.unwrap().to_rfc3339(),
+            "2026-11-20T08:50:00+00:00"
+        );
+        append(&path, &(image(300_000) + "\n" + &answer("after") + "\n"));
+        follower.refresh().unwrap();
+        assert_eq!(said(&follower), "after");
+    }
+
+    #[test]
+    fn metadata_after_the_last_turn_does_not_hide_it() {
+        let mut lines = vec![prompt("hello"), answer("hi")];
+        lines.extend((0..200).map(|n| format!(r#"{{"type":"mode","mode":"normal","n":{n}}}"#)));
+        let (_dir, path) = write(&lines);
+        assert_eq!(said(&Follower::open(&path).unwrap()), "hi");
+    }
+
+    #[test]
+    fn a_burst_larger_than_is_followed_is_read_from_its_end() {
+        let (_dir, path) = write(&[prompt("start")]);
+        let mut follower = Follower::open(&path).unwrap();
+        let burst: String = (0..4000)
+            .map(|n| answer(&format!("{n} {}", "x".repeat(400))) + "\n")
+            .collect();
+        append(&path, &burst);
+        follower.refresh().unwrap();
+        assert!(said(&follower).starts_with("3999 "));
+    }
+
+    #[test]
+    fn messages_come_oldest_first_and_bounded() {
+        let lines: Vec<String> = (0..30)
+            .flat_map(|n| [prompt(&format!("p{n}")), answer(&format!("a{n}"))])
+            .collect();
+        let (_dir, path) = write(&lines);
+        let messages = read_messages(&path, 3).unwrap();
+        let texts: Vec<&str> = messages.iter().map(|m| m.text.as_str()).collect();
+        assert_eq!(texts, ["a28", "p29", "a29"]);
+    }
+
+    #[test]
+    fn broken_and_binary_lines_are_counted_and_skipped() {
+        let (_dir, path) = write(&[
+            prompt("ok"),
+            "{\"type\":\"user\"".into(),
+            "\u{0}\u{1}\u{ff}".into(),
+        ]);
+        let follower = Follower::open(&path).unwrap();
+        assert_eq!((said(&follower), follower.conversation().broken), ("ok", 2));
+        for odd in ["", "\n\n\n", "no newline"] {
+            std::fs::write(&path, odd).unwrap();
+            assert_eq!(
+                Follower::open(&path).unwrap().conversation().last,
+                LastLine::Nothing
+            );
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Coding tools that vmux knows: one folder each, which reads only under given roots.
+
+pub mod claude;

@@ -1,0 +1,243 @@
+//! The command line, as clap structs. What the verbs do is in `cmd`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// See which AI coding session needs you, and be there.
+#[derive(Parser, Debug)]
+#[command(
+    name = "vmux",
+    version,
+    about,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+#[command(after_help = "Bind `vmux menu` to a key. `vmux doctor` tells what is missing.")]
+pub struct Cli {
+    /// Talk to the daemon behind this socket
+    #[arg(long, global = true, value_name = "PATH", env = "VMUX_SOCKET")]
+    pub socket: Option<PathBuf>,
+
+    /// Answer from one scan of the machine, without a daemon
+    #[arg(long, global = true)]
+    pub no_daemon: bool,
+
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// List the sessions, those that wait for you first
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Focus the window of a session
+    Switch(Switch),
+    /// Choose a session in the terminal
+    Pick(Pick),
+    /// Choose a session in the menu program that fits your desktop: bind this to a key
+    Menu(Menu),
+    /// Choose a session in dmenu or a program like it
+    Dmenu(Dmenu),
+    /// Be the script that rofi calls (`rofi -show vmux -modi vmux:vmux-rofi`)
+    Rofi(Rofi),
+    /// Show the end of a session's conversation
+    Preview(Preview),
+    /// Give a session a name of yours, or take it away
+    Label(Label),
+    /// End a session, after asking
+    End(End),
+    /// Show why vmux says of a session what it says
+    Explain(Query),
+    /// Say how many sessions wait, work and rest
+    Status(Json),
+    /// Run, start or stop the daemon (it starts by itself when it is needed)
+    Daemon(Daemon),
+    /// Check what vmux needs, and say what is missing
+    Doctor(Json),
+    /// Show vmux with sessions that are played
+    Demo(Demo),
+    /// Print completions for a shell
+    Completions(Completions),
+}
+
+/// Of `list`.
+#[derive(Args, Debug, Default)]
+pub struct List {
+    /// Print one JSON object, as scripts want it
+    #[arg(long)]
+    pub json: bool,
+    /// Print one line each for a menu program
+    #[arg(long, value_enum, conflicts_with = "json")]
+    pub format: Option<ListFormat>,
+    /// Also list what scripts run (`claude -p`, SDK)
+    #[arg(long, short)]
+    pub all: bool,
+}
+
+/// Formats of `list`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListFormat {
+    /// A table for people
+    Table,
+    /// One unique line each
+    Dmenu,
+    /// JSON
+    Json,
+}
+
+/// Of `switch`.
+#[derive(Args, Debug)]
+pub struct Switch {
+    /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
+    pub query: String,
+    /// Take the best of several that match equally well
+    #[arg(long)]
+    pub first: bool,
+    /// Only say where it would go
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Of `pick`.
+#[derive(Args, Debug)]
+pub struct Pick {
+    /// Start with this query
+    pub query: Option<String>,
+    /// Use this much of the terminal, such as 40%
+    #[arg(long)]
+    pub height: Option<String>,
+    /// Print the id of the choice instead of focusing it
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// Of `menu`.
+#[derive(Args, Debug)]
+pub struct Menu {
+    /// Use this program (rofi, dmenu, fuzzel, wofi, bemenu, tofi, pick)
+    #[arg(long, value_name = "PROGRAM")]
+    pub launcher: Option<String>,
+    /// Pass these arguments on
+    #[arg(last = true)]
+    pub args: Vec<String>,
+}
+
+/// Of `dmenu`.
+#[derive(Args, Debug)]
+pub struct Dmenu {
+    /// Use this program instead of dmenu (rofi, fuzzel, wofi, bemenu, tofi)
+    #[arg(long, value_name = "PROGRAM")]
+    pub launcher: Option<String>,
+    /// Pass these arguments on
+    #[arg(last = true)]
+    pub args: Vec<String>,
+}
+
+/// Of `rofi`.
+#[derive(Args, Debug)]
+pub struct Rofi {
+    /// What rofi passes: the chosen row
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub row: Vec<std::ffi::OsString>,
+}
+
+/// Of `preview`.
+#[derive(Args, Debug)]
+pub struct Preview {
+    /// Id, pid, label, name or part of it
+    pub query: String,
+    /// Show this many messages
+    #[arg(long, short = 'n', default_value_t = 20)]
+    pub messages: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of `label`.
+#[derive(Args, Debug)]
+pub struct Label {
+    /// Id, pid, label, name or part of it
+    pub query: String,
+    /// The name; without one the session loses its name
+    pub text: Option<String>,
+}
+
+/// Of `end`.
+#[derive(Args, Debug)]
+pub struct End {
+    /// Id, pid, label, name or part of it
+    pub query: String,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Of `explain`.
+#[derive(Args, Debug)]
+pub struct Query {
+    /// Id, pid, label, name or part of it
+    pub query: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of verbs with nothing but `--json`.
+#[derive(Args, Debug)]
+pub struct Json {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Of `daemon`.
+#[derive(Args, Debug)]
+pub struct Daemon {
+    /// What to do; `run` if not given
+    #[command(subcommand)]
+    pub verb: Option<DaemonVerb>,
+}
+
+/// Verbs of `daemon`.
+#[derive(Subcommand, Debug, Clone, Copy)]
+pub enum DaemonVerb {
+    /// Run in the foreground
+    Run {
+        /// Leave the terminal (`start` does this)
+        #[arg(long, hide = true)]
+        detached: bool,
+    },
+    /// Start in the background
+    Start,
+    /// Stop
+    Stop,
+    /// Say how it is
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Of `demo`.
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Play this many sessions
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=50))]
+    pub sessions: u16,
+    /// Run this command instead of `vmux pick`, with the played sessions as its world
+    #[arg(last = true)]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// Of `completions`.
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,179 @@
+//! Asks the daemon, starting it if need be; or answers from one scan.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::daemon::detach;
+use crate::exit::{Exit, Failure};
+use crate::local::Local;
+use crate::paths::{self, Paths};
+use crate::proc::Environ;
+use crate::protocol::client::{Client, ClientError, PATIENCE};
+use crate::protocol::{ENVIRON, Reply, Request, Target};
+use crate::text::CleanText;
+
+/// Longest wait for a daemon that is being started: a first scan of a slow, full machine.
+const START: Duration = Duration::from_secs(10);
+
+/// What every verb knows.
+pub struct Context {
+    /// Where things lie.
+    pub paths: Paths,
+    /// This process's environment.
+    pub environ: Environ,
+    /// Answer without a daemon.
+    pub no_daemon: bool,
+}
+
+impl Context {
+    /// The context of a command line.
+    ///
+    /// # Errors
+    /// If there is no home directory.
+    pub fn new(socket: Option<&Path>, no_daemon: bool) -> anyhow::Result<Self> {
+        let environ = paths::environment();
+        let paths = Paths::of(&environ, socket)?;
+        let no_daemon = no_daemon || environ.get("VMUX_NO_DAEMON").is_some();
+        Ok(Self {
+            paths,
+            environ,
+            no_daemon,
+        })
+    }
+
+    /// What the user configured; warnings go to the log.
+    ///
+    /// # Errors
+    /// If the file cannot be understood.
+    pub fn config(&self) -> Result<Config, Failure> {
+        let (config, warnings) = Config::load(&self.paths.config).map_err(Failure::new)?;
+        for warning in warnings {
+            log::warn!("{warning}");
+        }
+        Ok(config)
+    }
+
+    /// The variables that travel with a request.
+    #[must_use]
+    pub fn travelling(&self) -> BTreeMap<String, String> {
+        let known = ENVIRON
+            .iter()
+            .filter_map(|name| Some((*name, self.environ.text(name)?)));
+        known
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    /// A connection to the daemon, which is started if it does not run.
+    ///
+    /// # Errors
+    /// If it neither runs nor can be started, or does not answer.
+    pub fn connect(&self) -> Result<Client, Failure> {
+        match Client::connect(&self.paths.socket, PATIENCE) {
+            Ok(client) => return Ok(client),
+            Err(ClientError::NotRunning(_)) => {}
+            Err(error) => return Err(unreachable_daemon(&error)),
+        }
+        self.start_daemon(START).map_err(|error| {
+            Failure::new(format!("could not start the daemon: {error}"))
+                .hint("`vmux daemon run` shows what it says; --no-daemon works without it")
+        })?;
+        Client::connect(&self.paths.socket, PATIENCE).map_err(|error| unreachable_daemon(&error))
+    }
+
+    /// Starts the daemon in the background and waits until it listens. That another one was
+    /// faster is as good.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn start_daemon(&self, patience: Duration) -> Result<(), String> {
+        let program = vmux_program()?;
+        let started = detach::start(&program, &self.paths, self.environ.names(), patience);
+        match started {
+            Err(_) if Client::connect(&self.paths.socket, PATIENCE).is_ok() => Ok(()),
+            started => started,
+        }
+    }
+
+    /// Asks a request and returns the reply if it is good, with its payload.
+    ///
+    /// # Errors
+    /// What the daemon says could not be done, or why it cannot be asked.
+    pub fn ask(&self, request: &Request) -> anyhow::Result<(Reply, Vec<u8>)> {
+        let (reply, payload) = self.ask_anything(request)?;
+        if reply.ok {
+            Ok((reply, payload))
+        } else {
+            Err(failure(&reply).into())
+        }
+    }
+
+    /// The same, also with a reply that says no.
+    ///
+    /// # Errors
+    /// Why the daemon cannot be asked.
+    pub fn ask_anything(&self, request: &Request) -> anyhow::Result<(Reply, Vec<u8>)> {
+        if self.no_daemon {
+            return Ok(Local::look(&self.paths, &self.environ)?.answer(request));
+        }
+        let mut client = self.connect()?;
+        client
+            .ask(request, PATIENCE)
+            .map_err(|error| unreachable_daemon(&error).into())
+    }
+}
+
+/// A target by what a person typed.
+pub(super) fn target(query: &str) -> Target {
+    Target {
+        query: Some(query.to_owned()),
+        ..Target::default()
+    }
+}
+
+/// The `vmux` beside this executable.
+pub(super) fn vmux_program() -> Result<PathBuf, String> {
+    sibling("vmux")
+}
+
+/// An executable of ours: they are installed into one directory.
+pub(super) fn sibling(name: &str) -> Result<PathBuf, String> {
+    let own =
+        std::env::current_exe().map_err(|error| format!("could not find this program: {error}"))?;
+    // After an update the running file is gone, and its name has a tail.
+    let text = own.to_string_lossy();
+    let own = PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(&text));
+    Ok(own.with_file_name(name))
+}
+
+fn unreachable_daemon(error: &ClientError) -> Failure {
+    Failure::new(error.to_string()).hint("`vmux doctor` looks closer; --no-daemon works without it")
+}
+
+/// A reply that says no, as an error.
+pub(super) fn failure(reply: &Reply) -> Failure {
+    let mut error = reply
+        .error
+        .clone()
+        .unwrap_or_else(|| "the daemon refused".into());
+    let unclear = matches!(reply.code.as_deref(), Some("ambiguous" | "bad_request"));
+    if reply.code.as_deref() == Some("ambiguous") {
+        for session in &reply.sessions {
+            let cwd = session.cwd.clean();
+            error.push_str(&format!("\n  {}  {}  {cwd}", session.id, session.title()));
+        }
+    }
+    let failure = Failure::new(error).exit(if unclear { Exit::Usage } else { Exit::Failed });
+    match &reply.hint {
+        Some(hint) => failure.hint(CleanText::line(hint).to_string()),
+        None => failure,
+    }
+}
+
+/// Whether a person can see what is written to standard error: a key binding has no terminal.
+pub(super) fn has_terminal() -> bool {
+    std::io::stderr().is_terminal() || std::fs::File::open("/dev/tty").is_ok()
+}

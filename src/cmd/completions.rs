@@ -1,0 +1,14 @@
+//! `vmux completions`
+
+use clap::CommandFactory as _;
+
+use super::out;
+use crate::cli::{Cli, Completions};
+use crate::exit::Exit;
+
+pub(super) fn run(args: &Completions) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "vmux", &mut script);
+    out::write(&script)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,108 @@
+//! `vmux dmenu`: the list through dmenu or a program like it.
+
+use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Command, Stdio};
+
+use super::ask::{Context, failure};
+use super::switch::tell;
+use crate::cli::Dmenu;
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::frontend::menu::{self, Answer, Launcher};
+use crate::frontend::table;
+use crate::protocol::{ListArgs, Request, SwitchArgs, Target};
+
+pub(super) fn run(context: &Context, args: &Dmenu) -> anyhow::Result<Exit> {
+    let name = args.launcher.as_deref().unwrap_or("dmenu");
+    let launcher = menu::by_name(name).ok_or_else(|| unknown(name))?;
+    choose(context, launcher, &args.args)
+}
+
+/// The error for a launcher that nobody knows.
+pub(super) fn unknown(name: &str) -> Failure {
+    let names: Vec<&str> = menu::LAUNCHERS
+        .iter()
+        .map(|launcher| launcher.name)
+        .collect();
+    Failure::new(format!(
+        "could not use the launcher {name:?}: it is not known"
+    ))
+    .hint(format!(
+        "known are {}; `vmux list --format dmenu` feeds any other",
+        names.join(", ")
+    ))
+    .exit(Exit::Usage)
+}
+
+/// Shows the list in a launcher and focuses the choice, once the launcher has ended: a focus
+/// made while its window is still there would be undone by the pointer.
+pub(super) fn choose(
+    context: &Context,
+    launcher: &Launcher,
+    args: &[String],
+) -> anyhow::Result<Exit> {
+    let (reply, _) = context.ask(&Request::List(ListArgs::default()))?;
+    if reply.sessions.is_empty() {
+        return Err(Failure::new("no sessions")
+            .hint("start claude in a terminal and it appears here")
+            .into());
+    }
+    let rows = table::render_unique(&reply.sessions, clock::now());
+    let number = match ask(launcher, args, &rows)? {
+        Answer::Row(number) => number,
+        Answer::Cancelled => return Ok(Exit::Cancelled),
+        Answer::Unknown(text) => {
+            return Err(Failure::new(format!("no session has the row {text:?}")).into());
+        }
+    };
+    let target = Target {
+        id: reply.sessions.get(number).map(|session| session.id),
+        ..Target::default()
+    };
+    let request = Request::Switch(SwitchArgs {
+        target,
+        dry_run: false,
+        settle: true,
+        environ: context.travelling(),
+    });
+    let (reply, _) = context.ask_anything(&request)?;
+    if reply.ok {
+        return Ok(Exit::Done);
+    }
+    tell(context, &reply);
+    Err(failure(&reply).into())
+}
+
+fn ask(launcher: &Launcher, args: &[String], rows: &[String]) -> Result<Answer, Failure> {
+    let fail =
+        |error: std::io::Error| Failure::new(format!("could not run {}: {error}", launcher.name));
+    let mut child = Command::new(launcher.name)
+        .args(launcher.args)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => fail(error).hint("is it installed?"),
+            _ => fail(error),
+        })?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A launcher that ends before it has read everything says so by its status.
+        drop(pipe.write_all(format!("{}\n", rows.join("\n")).as_bytes()));
+    }
+    // Its user may take as long as they like.
+    let done = child.wait_with_output().map_err(fail)?;
+    if let Some(signal) = done.status.signal() {
+        return Err(Failure::new(format!(
+            "{} was killed by signal {signal}",
+            launcher.name
+        )));
+    }
+    Ok(menu::parse_answer(
+        launcher.returns,
+        done.status.code(),
+        &String::from_utf8_lossy(&done.stdout),
+        rows,
+    ))
+}

@@ -1,0 +1,342 @@
+//! `vmux doctor`: what vmux needs, what is there, and what to do about the rest.
+
+use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::ask::{Context, sibling};
+use super::out::{self, paint};
+use crate::dbus::{Argument, Body, Bus};
+use crate::exec;
+use crate::exit::Exit;
+use crate::frontend::menu::LAUNCHERS;
+use crate::model::Xid;
+use crate::proc::Proc;
+use crate::protocol::client::Client;
+use crate::protocol::{Request, Status};
+use crate::text::CleanText;
+use crate::wm::discover;
+
+/// Longest wait for a program's version.
+const VERSION: Duration = Duration::from_secs(2);
+
+/// How a check ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Grade {
+    /// As it should be.
+    Good,
+    /// Something is not there that some can do without.
+    Note,
+    /// Something does not work.
+    Bad,
+}
+
+#[derive(Serialize)]
+struct Check {
+    name: &'static str,
+    grade: Grade,
+    detail: CleanText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<CleanText>,
+}
+
+fn check(name: &'static str, grade: Grade, detail: &str) -> Check {
+    Check {
+        name,
+        grade,
+        detail: CleanText::line(detail),
+        remedy: None,
+    }
+}
+
+impl Check {
+    fn remedy(mut self, words: &str) -> Self {
+        self.remedy = CleanText::line(words).some();
+        self
+    }
+}
+
+pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
+    let mut checks = vec![check_config(context), check_claude(context)];
+    checks.extend(check_daemon(context));
+    checks.push(check_runtime(context));
+    checks.push(check_labels(context));
+    checks.push(check_window_manager(context));
+    checks.push(check_launchers(context));
+    checks.extend(check_programs());
+    checks.push(check_notifications(context));
+    let bad = checks.iter().any(|check| check.grade == Grade::Bad);
+    if json {
+        out::write(
+            format!("{}\n", serde_json::json!({ "ok": !bad, "checks": checks })).as_bytes(),
+        )?;
+    } else {
+        out::write(render(&checks, out::colored(&context.environ)).as_bytes())?;
+    }
+    Ok(if bad { Exit::Failed } else { Exit::Done })
+}
+
+fn render(checks: &[Check], colored: bool) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let mark = match check.grade {
+            Grade::Good => paint("ok  ", "32", colored),
+            Grade::Note => paint("note", "33", colored),
+            Grade::Bad => paint("BAD ", "31", colored),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{mark}  {:<14} {}", check.name, check.detail);
+        if let Some(remedy) = &check.remedy {
+            let _ = writeln!(text, "{:22}{remedy}", "");
+        }
+    }
+    text
+}
+
+fn check_config(context: &Context) -> Check {
+    let path = context.paths.config.display().to_string();
+    match crate::config::Config::load(&context.paths.config) {
+        Err(error) => {
+            check("configuration", Grade::Bad, &error).remedy("mend the file, or move it away")
+        }
+        Ok((_, warnings)) if !warnings.is_empty() => {
+            check("configuration", Grade::Note, &warnings.join("; "))
+        }
+        Ok(_) if context.paths.config.exists() => check("configuration", Grade::Good, &path),
+        Ok(_) => check(
+            "configuration",
+            Grade::Good,
+            &format!("none ({path} is optional)"),
+        ),
+    }
+}
+
+fn check_claude(context: &Context) -> Check {
+    let dir = &context.paths.claude;
+    let sessions = dir.join("sessions");
+    if sessions.is_dir() {
+        check(
+            "claude code",
+            Grade::Good,
+            &format!("{} is watched", sessions.display()),
+        )
+    } else if dir.is_dir() {
+        check("claude code", Grade::Note, &format!("{} is not there yet", sessions.display()))
+            .remedy("Claude Code 2.1.75 and newer makes it at its first start; older ones are read by their transcripts")
+    } else {
+        check(
+            "claude code",
+            Grade::Note,
+            &format!("{} does not exist", dir.display()),
+        )
+        .remedy("start claude once; CLAUDE_CONFIG_DIR of each session is followed as well")
+    }
+}
+
+fn check_daemon(context: &Context) -> Vec<Check> {
+    let status: Result<Status, String> = Client::connect(&context.paths.socket, VERSION)
+        .and_then(|mut client| client.ask(&Request::Status, VERSION))
+        .map_err(|error| error.to_string())
+        .and_then(|(reply, _)| reply.status.ok_or_else(|| "it gives no status".into()));
+    let status = match status {
+        Ok(status) => status,
+        Err(error) => {
+            return vec![
+                check("daemon", Grade::Note, &error)
+                    .remedy("it starts when it is needed; `vmux daemon run` shows what it says"),
+            ];
+        }
+    };
+    let mut checks = vec![if status.version == env!("CARGO_PKG_VERSION") {
+        check(
+            "daemon",
+            Grade::Good,
+            &format!("pid {} at {}", status.pid, status.socket),
+        )
+    } else {
+        let words = format!(
+            "it is vmux {}, this is {}",
+            status.version,
+            env!("CARGO_PKG_VERSION")
+        );
+        check("daemon", Grade::Note, &words).remedy("`vmux daemon stop` lets it start anew")
+    }];
+    for (name, source) in &status.sources {
+        let grade = if source.ok { Grade::Good } else { Grade::Note };
+        checks.push(check(
+            "source",
+            grade,
+            &format!("{name}: {}", source.detail),
+        ));
+    }
+    checks
+}
+
+fn check_runtime(context: &Context) -> Check {
+    let dir = context.paths.socket.parent().unwrap_or(Path::new("/"));
+    let shown = dir.display();
+    match std::fs::metadata(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            check("runtime", Grade::Good, &format!("{shown} will be made"))
+        }
+        Err(error) => check(
+            "runtime",
+            Grade::Bad,
+            &format!("could not read {shown}: {error}"),
+        ),
+        Ok(metadata) if metadata.uid() != rustix::process::getuid().as_raw() => check(
+            "runtime",
+            Grade::Bad,
+            &format!("{shown} is somebody else's"),
+        )
+        .remedy("set VMUX_DIR or XDG_RUNTIME_DIR"),
+        Ok(metadata) if metadata.mode() & 0o077 != 0 => check(
+            "runtime",
+            Grade::Note,
+            &format!("{shown} is open to others"),
+        )
+        .remedy(&format!("chmod 700 {shown}")),
+        Ok(_) => check("runtime", Grade::Good, &shown.to_string()),
+    }
+}
+
+fn check_labels(context: &Context) -> Check {
+    let path = &context.paths.labels;
+    let aside = path.with_file_name("labels.json.corrupt");
+    match std::fs::read(path) {
+        Ok(bytes) if crate::registry::Marks::parse(&bytes).is_err() => check(
+            "labels",
+            Grade::Bad,
+            &format!("{} cannot be read", path.display()),
+        )
+        .remedy("the daemon puts it aside at its next start, and keeps it"),
+        _ if aside.exists() => check(
+            "labels",
+            Grade::Note,
+            &format!("an unreadable file was kept as {}", aside.display()),
+        )
+        .remedy("mend it and put it back while the daemon is stopped, or remove it"),
+        _ => check("labels", Grade::Good, &path.display().to_string()),
+    }
+}
+
+fn check_window_manager(context: &Context) -> Check {
+    let Ok(proc) = Proc::open(Path::new("/proc")) else {
+        return check("windows", Grade::Bad, "could not read /proc");
+    };
+    let mut i3 = match discover::find(&context.environ, &proc) {
+        Ok(i3) => i3,
+        Err(tried) => {
+            return check("windows", Grade::Note, &format!("no i3 or sway ({tried})"))
+                .remedy("run this inside i3 or sway; other window managers are not supported yet");
+        }
+    };
+    let version = i3.version().unwrap_or_else(|error| error.to_string());
+    let tree = match i3.tree() {
+        Ok(tree) => tree,
+        Err(error) => {
+            return check(
+                "windows",
+                Grade::Bad,
+                &format!("could not read its tree: {error}"),
+            );
+        }
+    };
+    let xids: Vec<Xid> = tree
+        .windows
+        .iter()
+        .filter(|w| w.pid.is_none())
+        .filter_map(|w| w.xid)
+        .collect();
+    let display = context
+        .environ
+        .text("DISPLAY")
+        .map(|name| discover::open_display(name, &context.environ));
+    let owned = match display {
+        Some(Ok(display)) => display.owners(&xids).map_or(0, |owners| owners.len()),
+        Some(Err(error)) => {
+            return check(
+                "windows",
+                Grade::Bad,
+                &format!("version {version}, but no X server: {error}"),
+            );
+        }
+        None => 0,
+    };
+    let words = format!(
+        "version {version}, {} windows, owners of {} known",
+        tree.windows.len(),
+        tree.windows.len() - xids.len() + owned
+    );
+    check("windows", Grade::Good, &words)
+}
+
+fn check_launchers(context: &Context) -> Check {
+    let path = context.environ.get("PATH").unwrap_or_default();
+    let found: Vec<&str> = LAUNCHERS
+        .iter()
+        .map(|launcher| launcher.name)
+        .filter(|name| exec::find_program(name, path).is_some())
+        .collect();
+    if found.is_empty() {
+        return check("launchers", Grade::Note, "no menu program was found")
+            .remedy("install rofi or dmenu (X11), or fuzzel (Wayland); `vmux pick` needs none");
+    }
+    let mut words = found.join(", ");
+    if found.contains(&"rofi")
+        && let Ok(done) = exec::run(Command::new("rofi").arg("-version"), VERSION)
+    {
+        let _ = write!(
+            words,
+            " (rofi: {})",
+            CleanText::line(&String::from_utf8_lossy(&done.stdout))
+        );
+    }
+    check("launchers", Grade::Good, &words)
+}
+
+fn check_programs() -> Vec<Check> {
+    ["vmux-rofi", "vmux-pick"]
+        .into_iter()
+        .map(|name| match sibling(name) {
+            Ok(path) if path.is_file() => {
+                check("program", Grade::Good, &path.display().to_string())
+            }
+            Ok(path) => check(
+                "program",
+                Grade::Note,
+                &format!("{} is missing", path.display()),
+            )
+            .remedy("install all three programs into one directory: `cargo install --path .` does"),
+            Err(error) => check("program", Grade::Bad, &error),
+        })
+        .collect()
+}
+
+fn check_notifications(context: &Context) -> Check {
+    let name = "org.freedesktop.Notifications";
+    let path = "/org/freedesktop/Notifications";
+    let asked = Bus::session(&context.environ)
+        .and_then(|mut bus| bus.call(name, path, name, "GetServerInformation", &Body::default()));
+    match asked {
+        Ok(reply) => {
+            let words: Vec<String> = reply
+                .arguments()
+                .into_iter()
+                .map(|argument| match argument {
+                    Argument::Text(text) => text,
+                    Argument::Number(number) => number.to_string(),
+                })
+                .collect();
+            check("notifications", Grade::Good, &words.join(" "))
+        }
+        Err(error) => check("notifications", Grade::Note, &error.to_string()).remedy(
+            "without a notification daemon (dunst, mako) errors of key bindings are not shown",
+        ),
+    }
+}

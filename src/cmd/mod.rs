@@ -1,0 +1,51 @@
+//! The verbs: one file each. Parse, call the library, print.
+
+mod ask;
+mod completions;
+mod daemon;
+mod demo;
+mod dmenu;
+mod doctor;
+mod end;
+mod explain;
+mod label;
+mod list;
+mod menu;
+mod out;
+mod pick;
+mod preview;
+pub mod rofi;
+mod status;
+mod switch;
+
+pub use ask::Context;
+pub use demo::play;
+pub use list::run_hot as list_hot;
+
+use crate::cli::{Cli, Verb};
+use crate::exit::Exit;
+
+/// Runs a parsed command line.
+///
+/// # Errors
+/// What could not be done, for [`crate::exit::conclude`].
+pub fn run(cli: Cli) -> anyhow::Result<Exit> {
+    let context = Context::new(cli.socket.as_deref(), cli.no_daemon)?;
+    match cli.verb {
+        Verb::List(args) => list::run(&context, &args),
+        Verb::Switch(args) => switch::run(&context, &args),
+        Verb::Pick(args) => pick::run(&context, &args),
+        Verb::Menu(args) => menu::run(&context, &args),
+        Verb::Dmenu(args) => dmenu::run(&context, &args),
+        Verb::Rofi(_) => Ok(rofi::run(&context)),
+        Verb::Preview(args) => preview::run(&context, &args),
+        Verb::Label(args) => label::run(&context, &args),
+        Verb::End(args) => end::run(&context, &args),
+        Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Status(args) => status::run(&context, args.json),
+        Verb::Daemon(args) => daemon::run(&context, &args),
+        Verb::Doctor(args) => doctor::run(&context, args.json),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Completions(args) => completions::run(&args),
+    }
+}

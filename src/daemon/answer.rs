@@ -1,0 +1,319 @@
+//! Requests become answers: at once from the newest snapshot, or later by the engine or a worker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::TrySendError;
+use std::time::Duration;
+
+use super::Input;
+use super::engine::Command;
+use super::published::{Completion, Ticket};
+use super::server::Server;
+use super::worker::Job;
+use crate::answer::{self, find, listed};
+use crate::clock;
+use crate::frontend::rofi::{Call, Dialogues, Effect, Scene};
+use crate::model::Session;
+use crate::proc::Environ;
+use crate::protocol::{
+    Format, ListArgs, PreviewArgs, Reply, Request, RofiArgs, Status, SwitchArgs, Target,
+    render_payload,
+};
+use crate::switch::focus::Manner;
+use crate::text::CleanText;
+
+/// What tmux shows is asked again for a list, if it was not for this long.
+const TMUX_STALE: Duration = Duration::from_secs(2);
+/// Messages of a preview, if the client does not say.
+const MESSAGES: usize = 20;
+/// Messages of a preview at most.
+const MESSAGES_CAP: usize = 500;
+
+impl Server {
+    /// Answers a request; `None` if the answer comes later.
+    pub(super) fn answer(&mut self, ticket: Ticket, request: Request) -> Option<Vec<u8>> {
+        match request {
+            Request::Ping | Request::Status => Some(
+                Reply {
+                    status: Some(self.status()),
+                    ..Reply::done()
+                }
+                .render(),
+            ),
+            Request::List(args) => Some(self.list(&args)),
+            Request::Rofi(args) => self.rofi(ticket, &args),
+            Request::Switch(args) => {
+                self.with_target(ticket, &args.target.clone(), |_, session| {
+                    Next::Work(switch_job(ticket, session, &args))
+                })
+            }
+            Request::Preview(args) => self.preview(ticket, &args),
+            Request::End(args) => self.with_target(ticket, &args.target, |_, session| {
+                Next::Work(Job::End {
+                    ticket,
+                    session,
+                    rofi: false,
+                })
+            }),
+            Request::Label(args) => self.with_target(ticket, &args.target, |_, session| {
+                Next::Engine(Command::Label(
+                    session.id,
+                    CleanText::line(&args.label).some(),
+                ))
+            }),
+            Request::Explain(args) => self.with_target(ticket, &args.target, |_, session| {
+                Next::Engine(Command::Explain(session.id))
+            }),
+            // The server handles it before it asks for an answer.
+            Request::Stop => Some(Reply::done().render()),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let snapshot = self.published.snapshot();
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for session in &snapshot.sessions {
+            *counts.entry(session.state.as_str().into()).or_default() += 1;
+        }
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            started_at: Some(self.started_at),
+            socket: self.settings.paths.socket.to_string_lossy().into_owned(),
+            counts,
+            attention: snapshot
+                .sessions
+                .iter()
+                .filter(|session| session.wants_attention())
+                .count(),
+            requests: self.requests,
+            connections: self.connections(),
+            sources: self.published.sources(),
+        }
+    }
+
+    fn list(&mut self, args: &ListArgs) -> Vec<u8> {
+        self.poke_desktop();
+        let snapshot = self.published.snapshot();
+        if args.format == Format::Json {
+            if let Some((generation, all, bytes)) = &self.json
+                && (*generation, *all) == (snapshot.generation, args.all)
+            {
+                return bytes.clone();
+            }
+            let sessions = listed(&snapshot.sessions, args.all);
+            let bytes = Reply {
+                sessions,
+                ..Reply::done()
+            }
+            .render();
+            self.json = Some((snapshot.generation, args.all, bytes.clone()));
+            return bytes;
+        }
+        let sessions = listed(&snapshot.sessions, args.all);
+        render_payload(answer::list_text(args, &sessions, clock::now()).as_bytes())
+    }
+
+    /// Has what tmux shows looked at again, in the background: no event tells of it.
+    fn poke_desktop(&mut self) {
+        let fresh = self
+            .poked_desktop
+            .is_some_and(|at| at.elapsed() < TMUX_STALE);
+        let sessions = &self.published.snapshot().sessions;
+        if !fresh
+            && sessions
+                .iter()
+                .any(|s| s.host.as_ref().is_some_and(|host| &*host.kind == "tmux"))
+        {
+            self.poked_desktop = Some(clock::steady());
+            self.published.request_pass();
+        }
+    }
+
+    fn preview(&mut self, ticket: Ticket, args: &PreviewArgs) -> Option<Vec<u8>> {
+        let messages = if args.messages == 0 {
+            MESSAGES
+        } else {
+            args.messages.min(MESSAGES_CAP)
+        };
+        self.with_target(ticket, &args.target, |_, session| {
+            Next::Work(Job::Preview {
+                ticket,
+                session,
+                messages,
+                rofi: false,
+            })
+        })
+    }
+
+    /// Finds the session that a request names, and hands the rest on.
+    fn with_target(
+        &mut self,
+        ticket: Ticket,
+        target: &Target,
+        then: impl FnOnce(&mut Self, Arc<Session>) -> Next,
+    ) -> Option<Vec<u8>> {
+        let snapshot = self.published.snapshot();
+        match find(target, &snapshot.sessions) {
+            Err(reply) => Some(reply.render()),
+            Ok(session) => {
+                let next = then(self, session);
+                self.hand_on(ticket, next)
+            }
+        }
+    }
+
+    fn hand_on(&mut self, ticket: Ticket, next: Next) -> Option<Vec<u8>> {
+        let full = match next {
+            Next::Engine(command) => match self.engine.try_send(Input::Command(ticket, command)) {
+                Ok(()) => false,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => true,
+            },
+            Next::Work(job) => !self.workers.give(job),
+        };
+        full.then(|| Reply::error("busy", "the vmux daemon is busy").render())
+    }
+
+    fn rofi(&mut self, ticket: Ticket, args: &RofiArgs) -> Option<Vec<u8>> {
+        self.poke_desktop();
+        let call = Call {
+            retv: args.retv,
+            info: args.info.as_deref(),
+            rofi: args.outside,
+        };
+        let effect = self.with_scene(|dialogues, scene| dialogues.answer(call, scene));
+        let session = |server: &Self, key| server.published.snapshot().by_key(key).cloned();
+        let environ = environ(&args.environ);
+        let rofi = args.outside;
+        match effect {
+            Effect::Show(bytes) => Some(render_payload(&bytes)),
+            Effect::Focus(key) => {
+                let job = session(self, key).map(|session| Job::FocusAfter {
+                    session,
+                    rofi,
+                    environ,
+                });
+                self.promise(rofi, job)
+            }
+            Effect::Label(key) => {
+                let job = session(self, key).map(|session| Job::AskLabel {
+                    session,
+                    rofi,
+                    environ,
+                });
+                self.promise(rofi, job)
+            }
+            Effect::Preview(key) => {
+                let job = session(self, key).map(|session| Job::Preview {
+                    ticket,
+                    session,
+                    messages: 12,
+                    rofi: true,
+                });
+                self.put_off(ticket, rofi, job)
+            }
+            Effect::End(key) => {
+                let job = session(self, key).map(|session| Job::End {
+                    ticket,
+                    session,
+                    rofi: true,
+                });
+                self.put_off(ticket, rofi, job)
+            }
+        }
+    }
+
+    /// Gives a job whose result rofi does not wait for: it gets nothing, and closes.
+    fn promise(&mut self, rofi: u32, job: Option<Job>) -> Option<Vec<u8>> {
+        match job.map(|job| self.workers.give(job)) {
+            Some(true) => Some(render_payload(b"")),
+            Some(false) => Some(self.page_again(rofi, "The vmux daemon is busy.")),
+            None => Some(self.page_again(rofi, "The session has ended.")),
+        }
+    }
+
+    /// Gives a job whose result becomes rofi's next page.
+    fn put_off(&mut self, ticket: Ticket, rofi: u32, job: Option<Job>) -> Option<Vec<u8>> {
+        match job.map(|job| self.workers.give(job)) {
+            Some(true) => {
+                self.rofi_waits.push((ticket, rofi));
+                None
+            }
+            Some(false) => Some(self.page_again(rofi, "The vmux daemon is busy.")),
+            None => Some(self.page_again(rofi, "The session has ended.")),
+        }
+    }
+
+    fn page_again(&mut self, rofi: u32, word: &str) -> Vec<u8> {
+        render_payload(
+            &self.with_scene(|dialogues, scene| dialogues.list_again(rofi, Some(word), scene)),
+        )
+    }
+
+    /// Makes the page that rofi waits for.
+    pub(super) fn finish_rofi(
+        &mut self,
+        ticket: Ticket,
+        completion: Completion,
+    ) -> Option<Vec<u8>> {
+        let at = self
+            .rofi_waits
+            .iter()
+            .position(|(waiting, _)| *waiting == ticket)?;
+        let (_, rofi) = self.rofi_waits.swap_remove(at);
+        let page = match completion {
+            Completion::RofiPreview(key, messages) => {
+                self.with_scene(|dialogues, scene| dialogues.preview(rofi, key, &messages, scene))
+            }
+            Completion::RofiEnded(Ok(())) => {
+                return Some(self.page_again(rofi, "The session was told to end."));
+            }
+            Completion::RofiEnded(Err(trouble)) => {
+                return Some(self.page_again(rofi, &trouble.message));
+            }
+            Completion::Reply(_) => return None,
+        };
+        Some(render_payload(&page))
+    }
+
+    fn with_scene<T>(&mut self, show: impl FnOnce(&mut Dialogues, &Scene<'_>) -> T) -> T {
+        let snapshot = self.published.snapshot();
+        let sessions = listed(&snapshot.sessions, false);
+        let workspace = self.published.workspace();
+        let icons = self.settings.paths.icons();
+        let scene = Scene {
+            sessions: &sessions,
+            workspace: workspace.as_deref(),
+            icons: &icons.to_string_lossy(),
+            hints: self.settings.config.hints,
+            now: clock::now(),
+        };
+        show(&mut self.dialogues, &scene)
+    }
+}
+
+/// Who goes on with a request.
+enum Next {
+    Engine(Command),
+    Work(Job),
+}
+
+fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> Job {
+    Job::Switch {
+        ticket,
+        session,
+        manner: Manner {
+            dry_run: args.dry_run,
+            settle: args.settle,
+        },
+        environ: environ(&args.environ),
+    }
+}
+
+/// A client's environment.
+fn environ(pairs: &BTreeMap<String, String>) -> Environ {
+    pairs
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}

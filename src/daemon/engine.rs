@@ -1,0 +1,131 @@
+//! The engine thread: sole owner and writer of the registry.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::Input;
+use super::published::{Completion, Published, Ticket};
+use super::worker::Storage;
+use crate::clock;
+use crate::model::SessionKey;
+use crate::protocol::Reply;
+use crate::registry::{Event, Registry};
+use crate::text::CleanText;
+
+/// A request that only the engine can answer.
+pub(super) enum Command {
+    /// Names a session.
+    Label(SessionKey, Option<CleanText>),
+    /// What a verdict was made from.
+    Explain(SessionKey),
+}
+
+pub(super) struct Engine {
+    registry: Registry,
+    published: Arc<Published>,
+    storage: Storage,
+}
+
+impl Engine {
+    pub(super) fn new(registry: Registry, published: Arc<Published>, storage: Storage) -> Self {
+        Self {
+            registry,
+            published,
+            storage,
+        }
+    }
+
+    /// Runs until every sender is gone.
+    pub(super) fn run(mut self, inputs: &Receiver<Input>) {
+        loop {
+            let input = match self.wait() {
+                None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(pause) => inputs.recv_timeout(pause),
+            };
+            let mut events = match input {
+                Ok(input) => self.take(input),
+                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // What has arrived meanwhile is taken along, so that a burst is published once.
+            while let Ok(input) = inputs.try_recv() {
+                events.extend(self.take(input));
+            }
+            events.extend(self.registry.tick(clock::now()));
+            self.publish(&events);
+        }
+    }
+
+    /// Until when nothing has to be done unless something is told.
+    fn wait(&self) -> Option<Duration> {
+        let deadline = self.registry.deadline()?;
+        // A clock that jumped back must not make this sleep for hours.
+        let left = (deadline - clock::now()).to_std().unwrap_or_default();
+        Some(left.min(Duration::from_secs(10)))
+    }
+
+    fn take(&mut self, input: Input) -> Vec<Event> {
+        let now = clock::now();
+        match input {
+            Input::Observed(observations) => observations
+                .into_iter()
+                .flat_map(|o| self.registry.apply(o, now))
+                .collect(),
+            Input::Command(ticket, Command::Label(key, label)) => {
+                let events = self.registry.label(key, label);
+                // Published before the answer, so that who asked sees what he did.
+                self.publish(&events);
+                self.save(Some(ticket), key);
+                Vec::new()
+            }
+            Input::Command(ticket, Command::Explain(key)) => {
+                self.published
+                    .complete(ticket, Completion::Reply(Box::new(self.explain(key))));
+                Vec::new()
+            }
+        }
+    }
+
+    fn publish(&mut self, events: &[Event]) {
+        if events.is_empty() {
+            return;
+        }
+        self.published.publish(self.registry.snapshot());
+        self.published.wake.wake();
+        self.published.desktop.wake();
+        self.save(None, SessionKey::default());
+    }
+
+    /// Hands changed labels to the thread that writes them; that one answers.
+    fn save(&mut self, ticket: Option<Ticket>, key: SessionKey) {
+        let answer = ticket.map(|ticket| {
+            let session = self.registry.snapshot().by_key(key).cloned();
+            (
+                ticket,
+                Reply {
+                    sessions: session.into_iter().collect(),
+                    ..Reply::done()
+                },
+            )
+        });
+        let marks = self.registry.take_changed_marks();
+        if marks.is_some() || answer.is_some() {
+            self.storage.save(marks, answer);
+        }
+    }
+
+    fn explain(&self, key: SessionKey) -> Reply {
+        let Some(explanation) = self.registry.explain(key) else {
+            return Reply::error("gone", "the session has ended");
+        };
+        match serde_json::value::to_raw_value(&explanation) {
+            Ok(raw) => Reply {
+                sessions: vec![Arc::clone(&explanation.session)],
+                explanation: Some(raw),
+                ..Reply::done()
+            },
+            Err(error) => Reply::error("bug", format!("could not write the explanation: {error}")),
+        }
+    }
+}

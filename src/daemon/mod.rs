@@ -1,0 +1,141 @@
+//! The daemon: one engine thread that owns the registry, one server thread with one poll loop,
+//! sources and workers around them.
+//!
+//! ```text
+//! sessions source ─┐                        ┌─> desktop source (windows of sessions)
+//! desktop source  ─┼─> engine ─> Published ─┤
+//! requests        ─┘   (Registry)           └─> server ─> clients
+//!                                                 └─> workers (focus, preview, labels)
+//! ```
+
+mod answer;
+mod connection;
+pub mod detach;
+mod engine;
+pub mod lock;
+mod published;
+mod server;
+mod sources;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use anyhow::Context as _;
+
+use crate::clock;
+use crate::config::Config;
+use crate::model::Observation;
+use crate::paths::Paths;
+use crate::proc::Environ;
+use crate::registry::{Marks, Registry};
+use crate::source::scout::{Roots, Scout};
+
+use engine::Engine;
+use published::Published;
+
+/// Observations and commands that may wait for the engine. A source that outruns it waits.
+const ENGINE_QUEUE: usize = 1024;
+
+/// What a daemon needs to know.
+pub struct Settings {
+    /// Where things lie.
+    pub paths: Paths,
+    /// What the user configured.
+    pub config: Config,
+    /// The daemon's own environment.
+    pub environ: Environ,
+    /// Somebody waits to hear that it listens.
+    pub detached: bool,
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// Everything is found out once before it listens, so that the first answer is a whole one.
+///
+/// # Errors
+/// If another daemon runs, or what it needs cannot be had.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    let paths = &settings.paths;
+    paths
+        .create_runtime()
+        .with_context(|| format!("could not make {}", paths.runtime.display()))?;
+    let lock = lock::Instance::take(paths)?;
+    raise_descriptor_limit();
+    crate::icons::write(&paths.icons()).context("could not write the icons")?;
+    let published = Arc::new(Published::new()?);
+    let signals = server::Signals::install()?;
+    let (to_engine, from_all) = sync_channel(ENGINE_QUEUE);
+
+    let marks = load_marks(paths);
+    let mut registry = Registry::new(marks);
+    let mut scout = Scout::new(Roots {
+        proc: "/proc".into(),
+        config: paths.claude.clone(),
+        uid: rustix::process::getuid().as_raw(),
+    })
+    .context("could not watch for sessions")?;
+    let now = clock::now();
+    for observation in scout.scan(now).context("could not read /proc")? {
+        registry.apply(observation, now);
+    }
+    let listener = lock.listen(paths)?;
+    published.publish(registry.snapshot());
+
+    let storage = worker::storage(paths.labels.clone(), Arc::clone(&published));
+    let engine = Engine::new(registry, Arc::clone(&published), storage);
+    let engine = thread::Builder::new()
+        .name("engine".into())
+        .spawn(move || engine.run(&from_all))?;
+    sources::sessions(scout, to_engine.clone(), Arc::clone(&published))?;
+    sources::desktop(
+        to_engine.clone(),
+        Arc::clone(&published),
+        settings.environ.clone(),
+    )?;
+    let workers = worker::Workers::start(&settings, &published)?;
+
+    log::info!("listens at {}", paths.socket.display());
+    if settings.detached {
+        detach::tell_ready();
+    }
+    let mut server =
+        server::Server::new(listener, settings, published, to_engine, workers, signals);
+    server.run()?;
+    drop(server);
+    // The engine ends when all senders are gone; sources notice at their next report.
+    drop(engine);
+    lock.release();
+    log::info!("stopped");
+    Ok(())
+}
+
+/// The labels that were kept. A file that cannot be read is put aside, never overwritten.
+fn load_marks(paths: &Paths) -> Marks {
+    match crate::labels::load(&paths.labels) {
+        Ok(marks) => marks,
+        Err(error) => {
+            log::warn!("{error}");
+            Marks::default()
+        }
+    }
+}
+
+/// A thousand clients at once need more descriptors than the usual soft limit of 1024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        log::debug!("could not raise the limit of open files: {error}");
+    }
+}
+
+/// What the engine is told.
+enum Input {
+    /// Reports of a source.
+    Observed(Vec<Observation>),
+    /// A request that only the engine can answer.
+    Command(published::Ticket, engine::Command),
+}

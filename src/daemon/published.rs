@@ -1,0 +1,147 @@
+//! What the engine publishes, and how threads wake each other.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::clock;
+use crate::model::Trouble;
+use crate::protocol::{PreviewMessage, Reply, SourceStatus};
+use crate::registry::Snapshot;
+
+/// Which request of which connection an answer belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Ticket {
+    /// Slot of the connection.
+    pub(super) slot: usize,
+    /// Grows with each request: a connection that is gone gets no answer.
+    pub(super) serial: u64,
+}
+
+/// An answer that was worked out elsewhere.
+pub(super) enum Completion {
+    /// To be sent as it is.
+    Reply(Box<Reply>),
+    /// The end of a conversation, for rofi.
+    RofiPreview(crate::model::SessionKey, Vec<PreviewMessage>),
+    /// A session was told to end, for rofi.
+    RofiEnded(Result<(), Trouble>),
+}
+
+/// Wakes a thread that polls.
+pub(super) struct Wake(OwnedFd);
+
+impl Wake {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(
+            0,
+            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+        )?))
+    }
+
+    /// Wakes the thread, or lets it not sleep.
+    pub(super) fn wake(&self) {
+        // Fails only if the counter is full: then it is awake anyway.
+        let _written = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Takes all wakes so far.
+    pub(super) fn clear(&self) {
+        let mut counter = [0u8; 8];
+        let _read = rustix::io::read(&self.0, &mut counter);
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What all threads share: the newest snapshot, and answers on their way to the server.
+pub(super) struct Published {
+    snapshot: Mutex<Arc<Snapshot>>,
+    completions: Mutex<Vec<(Ticket, Completion)>>,
+    sources: Mutex<BTreeMap<String, SourceStatus>>,
+    /// Name of the workspace that has the focus.
+    workspace: Mutex<Option<String>>,
+    /// Wakes the server.
+    pub(super) wake: Wake,
+    /// Wakes the source of windows.
+    pub(super) desktop: Wake,
+    /// The source of windows shall look again, though no event told it to.
+    pass: AtomicBool,
+}
+
+impl Published {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            snapshot: Mutex::default(),
+            completions: Mutex::default(),
+            sources: Mutex::default(),
+            workspace: Mutex::default(),
+            wake: Wake::new()?,
+            desktop: Wake::new()?,
+            pass: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn publish(&self, snapshot: Snapshot) {
+        *locked(&self.snapshot) = Arc::new(snapshot);
+    }
+
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&locked(&self.snapshot))
+    }
+
+    /// Hands an answer to the server.
+    pub(super) fn complete(&self, ticket: Ticket, completion: Completion) {
+        locked(&self.completions).push((ticket, completion));
+        self.wake.wake();
+    }
+
+    pub(super) fn take_completions(&self) -> Vec<(Ticket, Completion)> {
+        std::mem::take(&mut *locked(&self.completions))
+    }
+
+    /// Says how a source is.
+    pub(super) fn report(&self, source: &str, ok: bool, detail: String) {
+        let status = SourceStatus {
+            ok,
+            detail,
+            at: Some(clock::now()),
+        };
+        locked(&self.sources).insert(source.to_owned(), status);
+    }
+
+    pub(super) fn sources(&self) -> BTreeMap<String, SourceStatus> {
+        locked(&self.sources).clone()
+    }
+
+    /// Asks the source of windows to look again.
+    pub(super) fn request_pass(&self) {
+        self.pass.store(true, Ordering::Release);
+        self.desktop.wake();
+    }
+
+    pub(super) fn take_pass_request(&self) -> bool {
+        self.pass.swap(false, Ordering::AcqRel)
+    }
+
+    pub(super) fn set_workspace(&self, name: Option<String>) {
+        *locked(&self.workspace) = name;
+    }
+
+    pub(super) fn workspace(&self) -> Option<String> {
+        locked(&self.workspace).clone()
+    }
+}
+
+/// A thread that panicked while it held the lock left a whole value: each is replaced at once.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,352 @@
+//! The server thread: one poll loop over all clients.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use rustix::event::{PollFd, PollFlags, poll};
+use signal_hook::consts::signal::{SIGINT, SIGTERM};
+
+use super::connection::{Connection, Heard};
+use super::published::{Completion, Published, Ticket};
+use super::worker::Workers;
+use super::{Input, Settings};
+use crate::clock;
+use crate::frontend::rofi::Dialogues;
+use crate::protocol::{Reply, Request, socket};
+
+/// Clients at once. Past this the one that was quiet longest goes.
+const CLIENTS: usize = 3000;
+/// Pause after an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The signals that end the daemon, as something to poll.
+pub(super) struct Signals(UnixStream);
+
+impl Signals {
+    /// Takes SIGTERM and SIGINT over.
+    ///
+    /// # Errors
+    /// Those of the kernel.
+    pub(super) fn install() -> io::Result<Self> {
+        let (read, write) = UnixStream::pair()?;
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+        }
+        Ok(Self(read))
+    }
+}
+
+pub(super) struct Server {
+    listener: UnixListener,
+    signals: Signals,
+    clients: Vec<Option<Connection>>,
+    /// Serial of the newest request.
+    pub(super) serial: u64,
+    pub(super) settings: Settings,
+    pub(super) published: Arc<Published>,
+    pub(super) engine: SyncSender<Input>,
+    pub(super) workers: Workers,
+    pub(super) dialogues: Dialogues,
+    /// The last rofi call that was put off: who gets its page.
+    pub(super) rofi_waits: Vec<(Ticket, u32)>,
+    pub(super) started_at: DateTime<Utc>,
+    pub(super) requests: u64,
+    /// All sessions as JSON, of this generation.
+    pub(super) json: Option<(u64, bool, Vec<u8>)>,
+    pub(super) poked_desktop: Option<Instant>,
+    accept_after: Option<Instant>,
+    stopping: bool,
+}
+
+impl Server {
+    pub(super) fn new(
+        listener: UnixListener,
+        settings: Settings,
+        published: Arc<Published>,
+        engine: SyncSender<Input>,
+        workers: Workers,
+        signals: Signals,
+    ) -> Self {
+        Self {
+            listener,
+            signals,
+            clients: Vec::new(),
+            serial: 0,
+            settings,
+            published,
+            engine,
+            workers,
+            dialogues: Dialogues::default(),
+            rofi_waits: Vec::new(),
+            started_at: clock::now(),
+            requests: 0,
+            json: None,
+            poked_desktop: None,
+            accept_after: None,
+            stopping: false,
+        }
+    }
+
+    /// How many clients are connected.
+    pub(super) fn connections(&self) -> usize {
+        self.clients.iter().flatten().count()
+    }
+
+    /// Serves until it is told to stop.
+    ///
+    /// # Errors
+    /// If waiting itself fails.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        while !self.stopping {
+            let ready = self.wait()?;
+            if ready.signalled {
+                break;
+            }
+            if ready.woken {
+                self.published.wake.clear();
+                for (ticket, completion) in self.published.take_completions() {
+                    self.complete(ticket, completion);
+                }
+            }
+            for (slot, hung_up) in ready.clients {
+                self.serve(slot, hung_up);
+            }
+            if ready.connecting {
+                self.accept();
+            }
+            self.drop_expired();
+        }
+        Ok(())
+    }
+
+    fn wait(&self) -> io::Result<Ready> {
+        let now = clock::steady();
+        let accepting = self.accept_after.is_none_or(|at| at <= now);
+        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.clients.len() + 3);
+        fds.push(PollFd::from_borrowed_fd(
+            self.published.wake.as_fd(),
+            PollFlags::IN,
+        ));
+        fds.push(PollFd::from_borrowed_fd(
+            self.signals.0.as_fd(),
+            PollFlags::IN,
+        ));
+        let listening = if accepting {
+            PollFlags::IN
+        } else {
+            PollFlags::empty()
+        };
+        fds.push(PollFd::from_borrowed_fd(self.listener.as_fd(), listening));
+        let mut slots = Vec::with_capacity(self.clients.len());
+        let mut deadline = self.accept_after.filter(|at| *at > now);
+        for (slot, client) in self.clients.iter().enumerate() {
+            if let Some(client) = client {
+                fds.push(PollFd::from_borrowed_fd(client.as_fd(), client.interest()));
+                slots.push(slot);
+                let expires = client.deadline();
+                deadline = Some(deadline.map_or(expires, |at| at.min(expires)));
+            }
+        }
+        let timeout = deadline.map(|at| clock::timespec(at.saturating_duration_since(now)));
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
+        let hung_up = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::HUP | PollFlags::ERR);
+        let clients = fds[3..].iter().zip(slots).filter(|(fd, _)| happened(fd));
+        let clients = clients.map(|(fd, slot)| (slot, hung_up(fd)));
+        Ok(Ready {
+            woken: happened(&fds[0]),
+            signalled: happened(&fds[1]),
+            connecting: happened(&fds[2]),
+            clients: clients.collect(),
+        })
+    }
+
+    fn accept(&mut self) {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, _)) => self.admit(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    // Out of descriptors, most likely: without a pause this would spin.
+                    log::warn!("could not accept a client: {error}");
+                    self.accept_after = Some(clock::steady() + ACCEPT_PAUSE);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: UnixStream) {
+        let uid = rustix::process::getuid().as_raw();
+        match socket::peer_uid(&stream) {
+            Ok(peer) if peer == uid || peer == 0 => {}
+            Ok(peer) => {
+                log::warn!("turned away a client of user {peer}");
+                return;
+            }
+            Err(_) => return,
+        }
+        let Ok(client) = Connection::new(stream) else {
+            return;
+        };
+        if self.connections() >= CLIENTS {
+            self.drop_quietest();
+        }
+        match self.clients.iter().position(Option::is_none) {
+            Some(slot) => self.clients[slot] = Some(client),
+            None => self.clients.push(Some(client)),
+        }
+    }
+
+    fn drop_quietest(&mut self) {
+        let quietest = self
+            .clients
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, client)| Some((slot, client.as_ref()?)))
+            .filter(|(_, client)| client.is_idle())
+            .min_by_key(|(_, client)| client.active_at)
+            .map(|(slot, _)| slot);
+        if let Some(slot) = quietest {
+            self.clients[slot] = None;
+        }
+    }
+
+    fn drop_expired(&mut self) {
+        let now = clock::steady();
+        for client in &mut self.clients {
+            if client
+                .as_ref()
+                .is_some_and(|c| c.waiting.is_none() && c.deadline() <= now)
+            {
+                *client = None;
+            }
+        }
+        while matches!(self.clients.last(), Some(None)) {
+            self.clients.pop();
+        }
+    }
+
+    /// Writes what a client takes and answers what it asks.
+    fn serve(&mut self, slot: usize, hung_up: bool) {
+        let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        if hung_up && !client.is_idle() {
+            // Nobody takes the answer, and poll would tell of this for ever.
+            self.clients[slot] = None;
+            return;
+        }
+        if client.flush().is_err() || (client.closing && client.is_idle()) {
+            self.clients[slot] = None;
+            return;
+        }
+        if !client.is_idle() {
+            return;
+        }
+        match client.hear() {
+            Heard::Nothing => {}
+            Heard::End => self.clients[slot] = None,
+            Heard::Oversized => {
+                self.refuse(slot, "could not read the request: it is longer than 64 KiB");
+            }
+            Heard::Line(line) => self.answer_line(slot, &line),
+        }
+        self.serve_queued(slot);
+    }
+
+    /// Answers requests that have arrived already: poll does not tell of them again.
+    fn serve_queued(&mut self, slot: usize) {
+        while let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
+            if !client.is_idle() || client.closing {
+                return;
+            }
+            match client.take_line() {
+                Some(Heard::Line(line)) => self.answer_line(slot, &line),
+                Some(_) => {
+                    self.refuse(slot, "could not read the request: it is longer than 64 KiB");
+                }
+                None => return,
+            }
+        }
+    }
+
+    fn answer_line(&mut self, slot: usize, line: &[u8]) {
+        self.requests += 1;
+        self.serial += 1;
+        let ticket = Ticket {
+            slot,
+            serial: self.serial,
+        };
+        let reply = match Request::parse(line) {
+            Ok(Request::Stop) => {
+                self.stopping = true;
+                Some(Reply::done().render())
+            }
+            Ok(request) => self.answer(ticket, request),
+            Err(error) => Some(Reply::error("bad_request", error).render()),
+        };
+        match reply {
+            Some(bytes) => self.send(slot, &bytes),
+            None => {
+                if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
+                    client.waiting = Some(ticket.serial);
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, slot: usize, words: &str) {
+        if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
+            client.closing = true;
+        }
+        self.send(slot, &Reply::error("bad_request", words).render());
+    }
+
+    fn send(&mut self, slot: usize, bytes: &[u8]) {
+        let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        if client.send(bytes).is_err() || (client.closing && client.is_idle()) {
+            self.clients[slot] = None;
+        }
+    }
+
+    /// Passes an answer on to its client, if that still waits for it.
+    fn complete(&mut self, ticket: Ticket, completion: Completion) {
+        let bytes = match completion {
+            Completion::Reply(reply) => reply.render(),
+            other => match self.finish_rofi(ticket, other) {
+                Some(bytes) => bytes,
+                None => return,
+            },
+        };
+        let Some(client) = self.clients.get_mut(ticket.slot).and_then(Option::as_mut) else {
+            return;
+        };
+        if client.waiting == Some(ticket.serial) {
+            client.waiting = None;
+            client.active_at = clock::steady();
+            self.send(ticket.slot, &bytes);
+            self.serve_queued(ticket.slot);
+        }
+    }
+}
+
+/// What the wait ended with.
+struct Ready {
+    woken: bool,
+    signalled: bool,
+    connecting: bool,
+    /// Slots, and whether the client hung up.
+    clients: Vec<(usize, bool)>,
+}

@@ -1,0 +1,319 @@
+//! The threads of the sources: each is started again, after a pause, if it fails.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::Input;
+use super::published::Published;
+use crate::clock;
+use crate::model::{Observation, Place, SessionKey};
+use crate::proc::Environ;
+use crate::source::scout::{Roots, Scout};
+use crate::switch::place::Places;
+use crate::switch::shown;
+use crate::wm::i3::events::Events;
+
+/// The safety net: everything is looked at again this often.
+const SCAN: Duration = Duration::from_secs(5);
+/// Shortest and longest pause before a failed source is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Windows are looked at again at most this often: a burst of events is one change.
+const PASS_PACE: Duration = Duration::from_millis(100);
+/// Shortest and longest pause before a lost window manager is looked for again.
+const WM_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
+
+/// Starts the thread that watches sessions.
+///
+/// # Errors
+/// Those of starting a thread.
+pub(super) fn sessions(
+    scout: Scout,
+    engine: SyncSender<Input>,
+    published: Arc<Published>,
+) -> std::io::Result<()> {
+    let roots = scout.roots().clone();
+    let run = move || {
+        let mut scout = Some(scout);
+        let mut pause = RETRY.0;
+        loop {
+            let current = scout.take().map_or_else(|| start_anew(&roots, &engine), Ok);
+            let started = clock::steady();
+            let failed = match current {
+                Ok(mut scout) => {
+                    let watched =
+                        catch_unwind(AssertUnwindSafe(|| watch(&mut scout, &engine, &published)));
+                    match watched {
+                        Ok(Ok(())) => return,
+                        Ok(Err(error)) => error.to_string(),
+                        Err(_) => "it panicked, which is a bug of vmux".to_owned(),
+                    }
+                }
+                Err(error) => error.to_string(),
+            };
+            log::error!("the source of sessions failed: {failed}");
+            published.report("sessions", false, failed);
+            if started.elapsed() > RETRY.1 {
+                pause = RETRY.0;
+            }
+            clock::sleep(pause);
+            pause = (pause * 2).min(RETRY.1);
+        }
+    };
+    thread::Builder::new()
+        .name("sessions".into())
+        .spawn(run)
+        .map(drop)
+}
+
+/// A scout that finds everything out again, and tells which sessions are left.
+fn start_anew(roots: &Roots, engine: &SyncSender<Input>) -> std::io::Result<Scout> {
+    let mut scout = Scout::new(roots.clone())?;
+    let mut observations = scout.scan(clock::now())?;
+    observations.push(Observation::Census(scout.keys()));
+    let _sent = engine.send(Input::Observed(observations));
+    Ok(scout)
+}
+
+/// Watches until the engine is gone.
+fn watch(
+    scout: &mut Scout,
+    engine: &SyncSender<Input>,
+    published: &Published,
+) -> std::io::Result<()> {
+    let mut next_scan = clock::steady() + SCAN;
+    loop {
+        let (sessions, directories) = scout.counts();
+        published.report(
+            "sessions",
+            true,
+            format!("{sessions} sessions, {directories} directories watched"),
+        );
+        let due = scout.due().map_or(next_scan, |due| due.min(next_scan));
+        wait(scout, due)?;
+        let mut observations = scout.take_events(clock::now());
+        observations.extend(scout.retry(clock::now()));
+        if clock::steady() >= next_scan {
+            next_scan = clock::steady() + SCAN;
+            observations.extend(scout.scan(clock::now())?);
+        }
+        if !observations.is_empty() && engine.send(Input::Observed(observations)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+fn wait(scout: &Scout, until: Instant) -> std::io::Result<()> {
+    let mut fds: Vec<PollFd<'_>> = scout
+        .descriptors()
+        .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+        .collect();
+    let timeout = clock::timespec(until.saturating_duration_since(clock::steady()));
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Starts the thread that knows the window of each session.
+///
+/// # Errors
+/// Those of starting a thread and of opening `/proc`.
+pub(super) fn desktop(
+    engine: SyncSender<Input>,
+    published: Arc<Published>,
+    environ: Environ,
+) -> std::io::Result<()> {
+    let places = Places::new(Path::new("/proc"), environ.clone())?;
+    let mut desktop = Desktop {
+        places,
+        engine,
+        published,
+        told: HashMap::new(),
+        events: HashMap::new(),
+        passed: None,
+        retry: WM_RETRY.0,
+        retry_at: None,
+    };
+    let run = move || {
+        while catch_unwind(AssertUnwindSafe(|| desktop.run())).is_err() {
+            log::error!("the source of windows panicked, which is a bug of vmux");
+            desktop.published.report(
+                "windows",
+                false,
+                "it panicked, which is a bug of vmux".into(),
+            );
+            clock::sleep(RETRY.0);
+            let Ok(places) = Places::new(Path::new("/proc"), environ.clone()) else {
+                return;
+            };
+            desktop.places = places;
+            desktop.events.clear();
+        }
+    };
+    thread::Builder::new()
+        .name("windows".into())
+        .spawn(run)
+        .map(drop)
+}
+
+struct Desktop {
+    places: Places,
+    engine: SyncSender<Input>,
+    published: Arc<Published>,
+    told: HashMap<SessionKey, Place>,
+    /// One stream of events for each window manager.
+    events: HashMap<PathBuf, Events>,
+    passed: Option<Instant>,
+    retry: Duration,
+    /// When a window manager that was lost is looked for again.
+    retry_at: Option<Instant>,
+}
+
+impl Desktop {
+    /// Runs until the engine is gone.
+    fn run(&mut self) {
+        let mut dirty = true;
+        loop {
+            let known = self.known();
+            if (dirty || known != self.sessions()) && self.may_pass() {
+                dirty = false;
+                if self.pass().is_err() {
+                    return;
+                }
+                continue;
+            }
+            let pace = self
+                .passed
+                .filter(|_| dirty || known != self.sessions())
+                .map(|at| at + PASS_PACE);
+            let until = pace.into_iter().chain(self.retry_at).min();
+            dirty |= self.wait(until);
+            if self.published.take_pass_request() {
+                dirty = true;
+            }
+            if self.retry_at.is_some_and(|at| at <= clock::steady()) {
+                self.retry_at = None;
+                dirty = true;
+            }
+        }
+    }
+
+    fn may_pass(&self) -> bool {
+        self.passed.is_none_or(|at| at.elapsed() >= PASS_PACE)
+    }
+
+    fn sessions(&self) -> Vec<SessionKey> {
+        self.published
+            .snapshot()
+            .sessions
+            .iter()
+            .map(|session| session.id)
+            .collect()
+    }
+
+    fn known(&self) -> Vec<SessionKey> {
+        let mut keys: Vec<SessionKey> = self.told.keys().copied().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// Looks at all windows and tells what changed.
+    fn pass(&mut self) -> Result<(), ()> {
+        self.passed = Some(clock::steady());
+        // Subscribed before the trees are read, so that nothing slips through between.
+        self.subscribe();
+        self.places.begin();
+        let snapshot = self.published.snapshot();
+        let mut observations = Vec::new();
+        let mut lost = 0;
+        for session in &snapshot.sessions {
+            let place = shown(self.places.find(session, &Environ::default()));
+            lost += usize::from(place.trouble.as_ref().is_some_and(|t| t.code.concerns_wm()));
+            if self.told.get(&session.id) != Some(&place) {
+                observations.push(Observation::Placed(session.id, Box::new(place.clone())));
+                self.told.insert(session.id, place);
+            }
+        }
+        self.told.retain(|key, _| snapshot.by_key(*key).is_some());
+        self.subscribe();
+        self.published
+            .set_workspace(self.places.focused_workspace());
+        self.plan_retry(lost, snapshot.sessions.len());
+        if observations.is_empty() {
+            return Ok(());
+        }
+        self.engine
+            .send(Input::Observed(observations))
+            .map_err(drop)
+    }
+
+    /// A window manager that does not answer is tried again, ever more rarely.
+    fn plan_retry(&mut self, lost: usize, of: usize) {
+        let managers = self.places.sockets().len();
+        self.published.report(
+            "windows",
+            lost == 0,
+            format!("{managers} window managers, {lost} of {of} sessions without one"),
+        );
+        if lost == 0 {
+            self.retry = WM_RETRY.0;
+            self.retry_at = None;
+        } else {
+            self.retry_at = Some(clock::steady() + self.retry);
+            self.retry = (self.retry * 2).min(WM_RETRY.1);
+        }
+    }
+
+    fn subscribe(&mut self) {
+        let sockets = self.places.sockets();
+        self.events.retain(|socket, _| sockets.contains(socket));
+        for socket in sockets {
+            if let std::collections::hash_map::Entry::Vacant(entry) = self.events.entry(socket) {
+                match Events::subscribe(entry.key()) {
+                    Ok(events) => drop(entry.insert(events)),
+                    Err(error) => log::info!("could not follow {}: {error}", entry.key().display()),
+                }
+            }
+        }
+    }
+
+    /// Waits for something to look at; whether windows changed.
+    fn wait(&mut self, until: Option<Instant>) -> bool {
+        let mut fds = vec![PollFd::from_borrowed_fd(
+            self.published.desktop.as_fd(),
+            PollFlags::IN,
+        )];
+        fds.extend(
+            self.events
+                .values()
+                .map(|e| PollFd::from_borrowed_fd(e.descriptor(), PollFlags::IN)),
+        );
+        let timeout =
+            until.map(|at| clock::timespec(at.saturating_duration_since(clock::steady())));
+        // An interrupted wait is a wait that ended.
+        let _ready = poll(&mut fds, timeout.as_ref());
+        drop(fds);
+        self.published.desktop.clear();
+        let mut changed = false;
+        self.events.retain(|socket, events| match events.drain() {
+            Ok(any) => {
+                changed |= any;
+                true
+            }
+            Err(error) => {
+                log::info!("lost the window manager at {}: {error}", socket.display());
+                changed = true;
+                false
+            }
+        });
+        changed
+    }
+}

@@ -1,0 +1,313 @@
+//! Threads for what takes time: moving the focus, reading conversations, writing labels.
+//!
+//! Jobs of one kind are done one after the other; queues are short, and a full one is said.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::Settings;
+use super::published::{Completion, Published, Ticket};
+use crate::act;
+use crate::answer::switch_reply;
+use crate::exec;
+use crate::frontend::prompt;
+use crate::labels;
+use crate::model::{Session, Trouble, TroubleCode};
+use crate::notify;
+use crate::proc::Environ;
+use crate::protocol::{PreviewMessage, Reply};
+use crate::registry::Marks;
+use crate::switch::focus::{Focuser, Manner};
+use crate::text::CleanText;
+
+/// Jobs of one kind that wait at most.
+const QUEUE: usize = 16;
+/// Longest wait for a menu to end before the focus is moved all the same.
+const MENU_END: Duration = Duration::from_secs(1);
+/// A prompt for a label that nobody answers is closed after this long.
+const PROMPT: Duration = Duration::from_secs(300);
+
+/// Work for a thread.
+pub(super) enum Job {
+    /// Focus a session's window and say how it went.
+    Switch {
+        ticket: Ticket,
+        session: Arc<Session>,
+        manner: Manner,
+        environ: Environ,
+    },
+    /// Focus it once rofi has ended; trouble becomes a notification.
+    FocusAfter {
+        session: Arc<Session>,
+        rofi: u32,
+        environ: Environ,
+    },
+    /// Ask for a label once rofi has ended.
+    AskLabel {
+        session: Arc<Session>,
+        rofi: u32,
+        environ: Environ,
+    },
+    /// Read the end of a conversation.
+    Preview {
+        ticket: Ticket,
+        session: Arc<Session>,
+        messages: usize,
+        rofi: bool,
+    },
+    /// End a session.
+    End {
+        ticket: Ticket,
+        session: Arc<Session>,
+        rofi: bool,
+    },
+}
+
+/// The threads.
+pub(super) struct Workers {
+    focus: SyncSender<Job>,
+    read: SyncSender<Job>,
+    prompt: SyncSender<Job>,
+}
+
+impl Workers {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// Those of starting threads and of opening `/proc`.
+    pub(super) fn start(settings: &Settings, published: &Arc<Published>) -> anyhow::Result<Self> {
+        let focuser = Focuser::new(settings.environ.clone())?;
+        let focus = spawn(
+            "focus",
+            FocusThread {
+                focuser,
+                published: Arc::clone(published),
+            },
+            FocusThread::work,
+        )?;
+        let read = spawn("read", Arc::clone(published), read_job)?;
+        let socket = settings.paths.socket.clone();
+        let prompt = spawn("prompt", socket, |socket, job| ask_label(socket, job))?;
+        Ok(Self {
+            focus,
+            read,
+            prompt,
+        })
+    }
+
+    /// Queues a job; `false` if its queue is full.
+    pub(super) fn give(&self, job: Job) -> bool {
+        let queue = match job {
+            Job::Switch { .. } | Job::FocusAfter { .. } => &self.focus,
+            Job::AskLabel { .. } => &self.prompt,
+            Job::Preview { .. } | Job::End { .. } => &self.read,
+        };
+        queue.try_send(job).is_ok()
+    }
+}
+
+fn spawn<S: Send + 'static>(
+    name: &str,
+    mut state: S,
+    work: impl Fn(&mut S, Job) + Send + 'static,
+) -> std::io::Result<SyncSender<Job>> {
+    let (give, jobs) = sync_channel(QUEUE);
+    thread::Builder::new().name(name.into()).spawn(move || {
+        for job in jobs {
+            work(&mut state, job);
+        }
+    })?;
+    Ok(give)
+}
+
+/// The thread that moves the focus.
+struct FocusThread {
+    focuser: Focuser,
+    published: Arc<Published>,
+}
+
+impl FocusThread {
+    fn work(&mut self, job: Job) {
+        match job {
+            Job::Switch {
+                ticket,
+                session,
+                manner,
+                environ,
+            } => {
+                let done = self.focuser.switch(&session, manner, &environ);
+                self.published.complete(
+                    ticket,
+                    Completion::Reply(Box::new(switch_reply(&session, done.err()))),
+                );
+            }
+            Job::FocusAfter {
+                session,
+                rofi,
+                environ,
+            } => {
+                if !exec::wait_for_exit(rofi, MENU_END) {
+                    log::debug!("rofi {rofi} is still there; focusing all the same");
+                }
+                let manner = Manner {
+                    settle: true,
+                    ..Manner::default()
+                };
+                if let Err(trouble) = self.focuser.switch(&session, manner, &environ) {
+                    log::info!("could not focus {}: {}", session.id, trouble.message);
+                    notify::trouble(&environ, &session.title(), &trouble);
+                }
+            }
+            Job::AskLabel { .. } | Job::Preview { .. } | Job::End { .. } => {}
+        }
+    }
+}
+
+fn read_job(published: &mut Arc<Published>, job: Job) {
+    match job {
+        Job::Preview {
+            ticket,
+            session,
+            messages,
+            rofi,
+        } => {
+            let read = act::read_preview(&session, messages);
+            published.complete(ticket, preview_completion(session, read, rofi));
+        }
+        Job::End {
+            ticket,
+            session,
+            rofi,
+        } => {
+            let ended = act::end(&session);
+            published.complete(ticket, end_completion(session, ended, rofi));
+        }
+        Job::Switch { .. } | Job::FocusAfter { .. } | Job::AskLabel { .. } => {}
+    }
+}
+
+fn preview_completion(
+    session: Arc<Session>,
+    read: Result<Vec<PreviewMessage>, String>,
+    rofi: bool,
+) -> Completion {
+    match (read, rofi) {
+        (Ok(preview), true) => Completion::RofiPreview(session.id, preview),
+        (Err(error), true) => {
+            let message = PreviewMessage {
+                text: CleanText::line(&error),
+                ..PreviewMessage::default()
+            };
+            Completion::RofiPreview(session.id, vec![message])
+        }
+        (Ok(preview), false) => {
+            let reply = Reply {
+                sessions: vec![session],
+                preview,
+                ..Reply::done()
+            };
+            Completion::Reply(Box::new(reply))
+        }
+        (Err(error), false) => Completion::Reply(Box::new(Reply::error("unreadable", error))),
+    }
+}
+
+fn end_completion(session: Arc<Session>, ended: Result<(), Trouble>, rofi: bool) -> Completion {
+    if rofi {
+        return Completion::RofiEnded(ended);
+    }
+    Completion::Reply(Box::new(match ended {
+        Ok(()) => Reply {
+            sessions: vec![session],
+            ..Reply::done()
+        },
+        Err(trouble) => {
+            let error = format!("could not end {}: {}", session.title(), trouble.message);
+            Reply::error(trouble.code.as_str(), error)
+        }
+    }))
+}
+
+/// Opens a second rofi, prefilled, once the first has ended; its answer is sent like any other
+/// client's, so that only the engine ever changes a label.
+fn ask_label(socket: &Path, job: Job) {
+    let Job::AskLabel {
+        session,
+        rofi,
+        environ,
+    } = job
+    else {
+        return;
+    };
+    let theme = prompt::theme_of(rofi);
+    if !exec::wait_for_exit(rofi, MENU_END) {
+        log::debug!("rofi {rofi} is still there");
+    }
+    let answer = prompt::ask_label(&session, &theme, &environ, PROMPT);
+    let result = match answer {
+        Ok(Some(label)) => prompt::send_label(socket, session.id, &label),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = result {
+        log::info!("could not label {}: {error}", session.id);
+        let trouble = Trouble::new(TroubleCode::FocusRefused, &error);
+        notify::trouble(&environ, &session.title(), &trouble);
+    }
+}
+
+/// The thread that writes labels.
+pub(super) struct Storage(Sender<Save>);
+
+/// Labels to write, and who waits for it.
+struct Save {
+    marks: Option<Marks>,
+    answer: Option<(Ticket, Reply)>,
+}
+
+impl Storage {
+    /// Writes labels, then answers.
+    pub(super) fn save(&self, marks: Option<Marks>, answer: Option<(Ticket, Reply)>) {
+        if self.0.send(Save { marks, answer }).is_err() {
+            log::error!("the thread that writes labels is gone");
+        }
+    }
+}
+
+/// Starts the thread that writes labels to `path`.
+pub(super) fn storage(path: PathBuf, published: Arc<Published>) -> Storage {
+    let (give, saves) = channel();
+    let run = move || store(&path, &published, &saves);
+    if let Err(error) = thread::Builder::new().name("storage".into()).spawn(run) {
+        log::error!("could not start the thread that writes labels: {error}");
+    }
+    Storage(give)
+}
+
+fn store(path: &Path, published: &Published, saves: &Receiver<Save>) {
+    for Save { marks, answer } in saves {
+        let written = marks.map_or(Ok(()), |marks| labels::save(path, &marks));
+        if let Err(error) = &written {
+            log::warn!("could not write {}: {error}", path.display());
+            published.report(
+                "labels",
+                false,
+                format!("could not write {}: {error}", path.display()),
+            );
+        }
+        let Some((ticket, reply)) = answer else {
+            continue;
+        };
+        let reply = match written {
+            Ok(()) => reply,
+            Err(error) => Reply {
+                hint: Some("the label is kept as long as the daemon runs".into()),
+                ..Reply::error("unsaved", format!("could not save the label: {error}"))
+            },
+        };
+        published.complete(ticket, Completion::Reply(Box::new(reply)));
+    }
+}

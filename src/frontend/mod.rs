@@ -1,0 +1,7 @@
+//! What people see: rofi, menu programs, terminals. Each renders purely and gives a choice back
+//! by id.
+
+pub mod menu;
+pub mod prompt;
+pub mod rofi;
+pub mod table;

@@ -1,0 +1,391 @@
+//! rofi's script mode: what it shows, and the dialogue behind it. Pure.
+//!
+//! Script mode keeps no state on old versions, and cannot hide its window before an action, so
+//! the dialogue lives in the daemon, keyed by rofi's pid, and a focus is only promised: it
+//! happens when rofi has ended.
+//!
+//! **Source:** rofi-script(5), and rofi 1.7.3, 1.7.5 and 2.0 run side by side. Headers are
+//! sticky, so each reply sets all of them; unknown ones are ignored, so newer ones are sent too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::model::{Session, SessionKey};
+use crate::protocol::PreviewMessage;
+use crate::row::{self, Urgency};
+use crate::text::{CleanText, push_pango, truncate};
+
+/// Dialogues of menus that ended without a word are forgotten after this long.
+const FORGET: TimeDelta = TimeDelta::minutes(10);
+/// Most dialogues at once; rofi itself allows one.
+const DIALOGUES: usize = 64;
+/// Lines of a preview. The message bar grows with its text, also beyond the screen.
+const PREVIEW_LINES: usize = 8;
+/// Columns of a preview's line.
+const PREVIEW_COLUMNS: usize = 80;
+
+/// One call of the script.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// `ROFI_RETV`: 0 first call, 1 a row, 2 typed text, 3 Shift+Delete (2.0), 10 and on Alt+1….
+    pub retv: u32,
+    /// `info` of the chosen row.
+    pub info: Option<&'a str>,
+    /// rofi's pid.
+    pub rofi: u32,
+}
+
+/// Which sessions are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Filter {
+    /// All of them.
+    #[default]
+    All,
+    /// Those that wait.
+    Waiting,
+    /// Those of the workspace that has the focus.
+    Workspace,
+}
+
+impl Filter {
+    fn next(self) -> Self {
+        match self {
+            Self::All => Self::Waiting,
+            Self::Waiting => Self::Workspace,
+            Self::Workspace => Self::All,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Waiting => "waiting",
+            Self::Workspace => "this workspace",
+        }
+    }
+}
+
+/// What is on the screen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum View {
+    List,
+    Preview(SessionKey),
+    Confirm(SessionKey),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Dialogue {
+    view: View,
+    filter: Filter,
+    at: DateTime<Utc>,
+}
+
+/// What the daemon has to do for a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Write these bytes.
+    Show(Vec<u8>),
+    /// Write nothing, so that rofi closes; then focus.
+    Focus(SessionKey),
+    /// Write nothing; then ask for a label.
+    Label(SessionKey),
+    /// Read the end of the conversation, then call [`Dialogues::preview`].
+    Preview(SessionKey),
+    /// End the session, then call [`Dialogues::list_again`].
+    End(SessionKey),
+}
+
+/// What there is to show.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// In display order.
+    pub sessions: &'a [Arc<Session>],
+    /// Name of the workspace that has the focus.
+    pub workspace: Option<&'a str>,
+    /// RawPath of the icons, absolute.
+    pub icons: &'a str,
+    /// Whether the message bar explains the keys.
+    pub hints: bool,
+    /// The present.
+    pub now: DateTime<Utc>,
+}
+
+/// All open dialogues.
+#[derive(Debug, Default)]
+pub struct Dialogues(HashMap<u32, Dialogue>);
+
+impl Dialogues {
+    /// Answers a call.
+    pub fn answer(&mut self, call: Call<'_>, scene: &Scene<'_>) -> Effect {
+        self.0
+            .retain(|_, dialogue| scene.now - dialogue.at < FORGET);
+        if self.0.len() >= DIALOGUES {
+            self.0.clear();
+        }
+        let fresh = Dialogue {
+            view: View::List,
+            filter: Filter::All,
+            at: scene.now,
+        };
+        let mut dialogue = match call.retv {
+            0 => fresh,
+            _ => self.0.get(&call.rofi).copied().unwrap_or(fresh),
+        };
+        dialogue.at = scene.now;
+        let effect = step(&mut dialogue, call, scene);
+        self.0.insert(call.rofi, dialogue);
+        effect
+    }
+
+    /// Shows the end of a conversation.
+    pub fn preview(
+        &mut self,
+        rofi: u32,
+        key: SessionKey,
+        messages: &[PreviewMessage],
+        scene: &Scene<'_>,
+    ) -> Vec<u8> {
+        match scene.sessions.iter().find(|session| session.id == key) {
+            Some(session) => show_preview(session, messages, scene),
+            None => self.list_again(rofi, Some("The session has ended."), scene),
+        }
+    }
+
+    /// Shows the list again, with a word on what happened.
+    pub fn list_again(&mut self, rofi: u32, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
+        let dialogue = self.0.entry(rofi).or_insert(Dialogue {
+            view: View::List,
+            filter: Filter::All,
+            at: scene.now,
+        });
+        dialogue.view = View::List;
+        show_list(dialogue.filter, word, scene)
+    }
+}
+
+fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
+    let chosen = call.info.and_then(|info| info.parse::<SessionKey>().ok());
+    let alive = |key: &SessionKey| scene.sessions.iter().any(|session| session.id == *key);
+    let subject = match dialogue.view {
+        View::Preview(key) | View::Confirm(key) => Some(key),
+        View::List => chosen,
+    };
+    if let Some(key) = subject
+        && !alive(&key)
+    {
+        dialogue.view = View::List;
+        return Effect::Show(show_list(
+            dialogue.filter,
+            Some("The session has ended."),
+            scene,
+        ));
+    }
+    match (call.retv, call.info, subject) {
+        (1, Some("yes"), Some(key)) if dialogue.view == View::Confirm(key) => {
+            dialogue.view = View::List;
+            return Effect::End(key);
+        }
+        (1, Some("focus"), Some(key)) => return Effect::Focus(key),
+        (1, Some("all"), _) => dialogue.filter = Filter::All,
+        (1, _, Some(key)) if dialogue.view == View::List => return Effect::Focus(key),
+        (10, _, Some(key)) => return Effect::Label(key),
+        (11, _, Some(key)) if dialogue.view != View::Preview(key) => {
+            dialogue.view = View::Preview(key);
+            return Effect::Preview(key);
+        }
+        (12 | 3, _, Some(key)) => {
+            dialogue.view = View::Confirm(key);
+            return Effect::Show(show_confirm(key, scene));
+        }
+        (13, _, _) if dialogue.view == View::List => {
+            dialogue.filter = dialogue.filter.next();
+            if dialogue.filter == Filter::Workspace && scene.workspace.is_none() {
+                dialogue.filter = Filter::All;
+            }
+        }
+        _ => {}
+    }
+    dialogue.view = View::List;
+    Effect::Show(show_list(dialogue.filter, None, scene))
+}
+
+/// The bytes of a reply.
+struct Page(Vec<u8>);
+
+impl Page {
+    /// Starts with every header, because the last reply's still stand.
+    fn new(message: &str, urgent: &[usize], active: &[usize]) -> Self {
+        let mut page = Self(Vec::with_capacity(4096));
+        page.header("prompt", "vmux");
+        page.header("message", message);
+        page.header("markup-rows", "false");
+        page.header("no-custom", "true");
+        page.header("use-hot-keys", "true");
+        page.header("keep-selection", "false");
+        page.header("keep-filter", "false");
+        page.header("urgent", &indices(urgent));
+        page.header("active", &indices(active));
+        page
+    }
+
+    fn header(&mut self, name: &str, value: &str) {
+        self.0.push(0);
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.push(0x1f);
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'\n');
+    }
+
+    /// A row and its options. All texts are clean: without NUL, 0x1f and line breaks.
+    fn row(&mut self, text: &str, options: &[(&str, &str)]) {
+        self.0.extend_from_slice(text.as_bytes());
+        for (n, (name, value)) in options.iter().enumerate() {
+            self.0.push(if n == 0 { 0 } else { 0x1f });
+            self.0.extend_from_slice(name.as_bytes());
+            self.0.push(0x1f);
+            self.0.extend_from_slice(value.as_bytes());
+        }
+        self.0.push(b'\n');
+    }
+}
+
+fn indices(rows: &[usize]) -> String {
+    let words: Vec<String> = rows.iter().map(ToString::to_string).collect();
+    words.join(",")
+}
+
+fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
+    let listed: Vec<Arc<Session>> = scene
+        .sessions
+        .iter()
+        .filter(|session| match filter {
+            Filter::All => true,
+            Filter::Waiting => session.wants_attention(),
+            Filter::Workspace => session.workspace.as_deref() == scene.workspace,
+        })
+        .cloned()
+        .collect();
+    let rows = row::rows(&listed, scene.now);
+    let with = |urgency: Urgency| {
+        let rows = rows
+            .iter()
+            .enumerate()
+            .filter(|(_, row)| row.urgency == urgency);
+        rows.map(|(n, _)| n).collect::<Vec<_>>()
+    };
+    let mut page = Page::new(
+        &message(filter, word, scene),
+        &with(Urgency::Urgent),
+        &with(Urgency::Active),
+    );
+    let widths = row::widths(&rows);
+    let mut line = String::new();
+    for row in &rows {
+        line.clear();
+        row::push_line(&mut line, row, widths, row::COLUMNS);
+        let icon = format!("{}/{}.svg", scene.icons, row.icon);
+        let id = row.id.to_string();
+        page.row(
+            &line,
+            &[("info", &id), ("meta", &row.keywords), ("icon", &icon)],
+        );
+    }
+    if rows.is_empty() && filter != Filter::All {
+        let what = if filter == Filter::Waiting {
+            "Nothing waits."
+        } else {
+            "No session is on this workspace."
+        };
+        page.row(&format!("{what} Show all."), &[("info", "all")]);
+    }
+    page.0
+}
+
+/// Counts and keys, in Pango markup: rofi reads the message bar as such, always.
+fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
+    let mut out = String::new();
+    if let Some(word) = word {
+        out.push_str("<b>");
+        push_pango(&mut out, word);
+        out.push_str("</b>&#10;");
+    }
+    if scene.sessions.is_empty() {
+        out.push_str(
+            "No Claude Code sessions. Start <b>claude</b> in a terminal and it appears here.",
+        );
+        return out;
+    }
+    push_pango(&mut out, &row::counts(scene.sessions));
+    if filter != Filter::All {
+        out.push_str(" \u{b7} showing ");
+        out.push_str(filter.word());
+    }
+    if scene.hints {
+        out.push_str("&#10;<b>Alt+1</b> label   <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show ");
+        out.push_str(filter.next().word());
+    }
+    out
+}
+
+fn show_preview(session: &Session, messages: &[PreviewMessage], scene: &Scene<'_>) -> Vec<u8> {
+    let mut text = String::new();
+    let state = row::state_words(session, scene.now);
+    text.push_str("<b>");
+    push_pango(&mut text, &session.title());
+    text.push_str("</b>  ");
+    push_pango(&mut text, &state);
+    if let Some(ask) = &session.ask {
+        text.push_str("  ");
+        push_pango(&mut text, &truncate(ask, PREVIEW_COLUMNS));
+    }
+    for line in preview_lines(messages) {
+        text.push_str("&#10;");
+        push_pango(&mut text, &line);
+    }
+    let mut page = Page::new(&text, &[], &[]);
+    page.row("Focus this session", &[("info", "focus")]);
+    page.row("Back", &[("info", "back")]);
+    page.0
+}
+
+/// The last lines of a conversation, each side marked.
+fn preview_lines(messages: &[PreviewMessage]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for message in messages {
+        let mark = match &*message.role {
+            "user" => "\u{203a} ",
+            "tool" => "\u{2022} ",
+            _ => "  ",
+        };
+        for line in message.text.lines().filter(|line| !line.trim().is_empty()) {
+            lines.push(truncate(&format!("{mark}{line}"), PREVIEW_COLUMNS).into_owned());
+        }
+    }
+    let surplus = lines.len().saturating_sub(PREVIEW_LINES);
+    lines.drain(..surplus);
+    lines
+}
+
+fn show_confirm(key: SessionKey, scene: &Scene<'_>) -> Vec<u8> {
+    let session = scene.sessions.iter().find(|session| session.id == key);
+    let name = session.map(|session| session.title()).unwrap_or_default();
+    let mut text = String::from("End the session <b>");
+    push_pango(&mut text, &name);
+    text.push_str("</b>? Its conversation can be resumed later.");
+    let mut page = Page::new(&text, &[1], &[]);
+    page.row("No, go back", &[("info", "back")]);
+    page.row("Yes, end it", &[("info", "yes")]);
+    page.0
+}
+
+/// What rofi shows when the daemon cannot be asked: a word, and a row to try again.
+#[must_use]
+pub fn show_trouble(word: &str) -> Vec<u8> {
+    let mut text = String::new();
+    push_pango(&mut text, &CleanText::line(word));
+    let mut page = Page::new(&text, &[], &[]);
+    page.row("Try again", &[("info", "again")]);
+    page.0
+}

@@ -1,0 +1,105 @@
+//! The table that `vmux list` prints. Pure.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::model::Session;
+use crate::row::{self, Urgency};
+
+const RED: &str = "\u{1b}[31m";
+const BLUE: &str = "\u{1b}[34m";
+const DIM: &str = "\u{1b}[2m";
+const RESET: &str = "\u{1b}[0m";
+
+/// Sessions in columns, one line each, at most `columns` wide.
+#[must_use]
+pub fn render(
+    sessions: &[Arc<Session>],
+    now: DateTime<Utc>,
+    columns: usize,
+    color: bool,
+) -> String {
+    let rows = row::rows(sessions, now);
+    let widths = row::widths(&rows);
+    let mut out = String::with_capacity(rows.len() * (columns + 16));
+    for row in &rows {
+        let paint = match row.urgency {
+            Urgency::Urgent => RED,
+            Urgency::Active => BLUE,
+            Urgency::Normal => DIM,
+        };
+        if color {
+            out.push_str(paint);
+        }
+        row::push_line(&mut out, row, widths, columns);
+        if color {
+            out.push_str(RESET);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Sessions as lines for a menu program, all different: those that would be equal get a number.
+#[must_use]
+pub fn render_unique(sessions: &[Arc<Session>], now: DateTime<Utc>) -> Vec<String> {
+    let rows = row::rows(sessions, now);
+    let widths = row::widths(&rows);
+    let mut lines: Vec<String> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut line = String::new();
+        row::push_line(&mut line, row, widths, row::COLUMNS);
+        let mut unique = line.clone();
+        for n in 2.. {
+            if !lines.contains(&unique) {
+                break;
+            }
+            unique = format!("{line} \u{b7}{n}");
+        }
+        lines.push(unique);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Pid, SessionKey, State};
+    use crate::text::CleanText;
+
+    fn session(pid: u32) -> Arc<Session> {
+        Arc::new(Session {
+            id: SessionKey {
+                pid: Pid(pid),
+                start_ticks: 1,
+            },
+            pid: Pid(pid),
+            label: Some(CleanText::line("same")),
+            name: Some(CleanText::line("same name")),
+            state: State::Working,
+            ..Session::default()
+        })
+    }
+
+    #[test]
+    fn lines_for_a_menu_are_all_different() {
+        let lines = render_unique(&[session(1), session(2), session(3)], DateTime::UNIX_EPOCH);
+        assert_eq!(
+            lines,
+            [
+                "same name  -  working",
+                "same name  -  working \u{b7}2",
+                "same name  -  working \u{b7}3"
+            ]
+        );
+    }
+
+    #[test]
+    fn colours_only_where_wanted() {
+        let plain = render(&[session(1)], DateTime::UNIX_EPOCH, 40, false);
+        assert_eq!(plain, "same  -  working\n");
+        let painted = render(&[session(1)], DateTime::UNIX_EPOCH, 40, true);
+        assert_eq!(painted, "\u{1b}[34msame  -  working\u{1b}[0m\n");
+    }
+}

@@ -1,0 +1,36 @@
+//! vmux keeps a live registry of AI coding sessions and focuses the window of the one you choose.
+
+pub mod act;
+pub mod agent;
+pub mod answer;
+pub mod cli;
+pub mod clock;
+pub mod cmd;
+pub mod config;
+pub mod daemon;
+pub mod dbus;
+pub mod exec;
+pub mod exit;
+pub mod files;
+pub mod frontend;
+pub mod host;
+pub mod icons;
+pub mod labels;
+pub mod local;
+pub mod locate;
+pub mod logger;
+pub mod model;
+pub mod notify;
+pub mod order;
+pub mod paths;
+pub mod proc;
+pub mod protocol;
+pub mod query;
+pub mod registry;
+pub mod row;
+pub mod source;
+pub mod standin;
+pub mod state;
+pub mod switch;
+pub mod text;
+pub mod wm;

@@ -1,0 +1,227 @@
+//! What the sources report about a session, each fact with its source and age.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{ConversationId, Kind, Place, RawPath, Reason, SessionKey};
+use crate::text::CleanText;
+
+/// Everything known about one session, as its source saw it last. Complete by itself: a newer
+/// one replaces it, so that nothing stale can stick.
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
+pub struct Evidence {
+    /// Which coding tool: `claude`.
+    pub agent: &'static str,
+    /// Interactive, background or headless.
+    pub kind: Kind,
+    /// The conversation it is in, by its file or by the one transcript that fits.
+    pub conversation: Option<ConversationId>,
+    /// The operating system's view.
+    pub process: ProcessFact,
+    /// The agent's own status file, where its version writes one.
+    pub file: Option<FileFact>,
+    /// The conversation's last lines.
+    pub transcript: Option<TranscriptFact>,
+    /// Several transcripts fit this process and nothing tells which is its own.
+    pub transcript_ambiguous: bool,
+    /// Whether this version writes a status file once its session has started.
+    pub expects_file: bool,
+    /// Whether a shell that runs a tool was among its children, for versions whose files do not
+    /// tell a running tool from a permission dialog.
+    pub tool_shell: Option<bool>,
+    /// The repository it works in.
+    pub git: Option<GitFact>,
+    /// What could not be read, in words for `explain`.
+    pub problems: Vec<CleanText>,
+}
+
+/// The operating system's view of a session.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct ProcessFact {
+    /// The executable's path.
+    pub exe: CleanText,
+    /// Name of the main thread.
+    pub comm: CleanText,
+    /// Working directory of the process.
+    pub cwd: RawPath,
+    /// When the kernel started it.
+    pub started_at: Option<DateTime<Utc>>,
+    /// Stopped by a signal (Ctrl+Z).
+    pub stopped: bool,
+    /// Standard input is a terminal: its device, such as `/dev/pts/3`.
+    pub tty: Option<CleanText>,
+    /// The agent's configuration directory of this process.
+    pub config_dir: CleanText,
+    /// Whether that is the one every process of this user gets by default.
+    pub default_config: bool,
+    /// The agent's version as its installation says, before any file does.
+    pub installed_version: Option<CleanText>,
+    /// When this was read.
+    pub read_at: DateTime<Utc>,
+}
+
+/// `sessions/<pid>.json` of Claude Code 2.1.75 and newer.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct FileFact {
+    /// Where it lies.
+    pub path: CleanText,
+    /// The conversation it names.
+    pub conversation: Option<ConversationId>,
+    /// RawPath of the session.
+    pub cwd: Option<RawPath>,
+    /// What the agent calls its state; absent before 2.1.119 and in the first moments.
+    pub status: Option<FileStatus>,
+    /// What it waits for, in the agent's words.
+    pub waiting_for: Option<CleanText>,
+    /// The same in vmux's words.
+    pub waiting_reason: Option<Reason>,
+    /// This version says `busy` while a dialog is open.
+    pub busy_lies: bool,
+    /// Since when, by the file's own clock.
+    pub status_at: Option<DateTime<Utc>>,
+    /// The agent's version.
+    pub version: Option<CleanText>,
+    /// The session's name.
+    pub name: Option<CleanText>,
+    /// Whether a person gave that name.
+    pub named_by_user: bool,
+    /// `session:@window.%pane`, when started in tmux (2.1.225 and newer).
+    pub tmux: Option<CleanText>,
+    /// When the session started, by the file.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When this content was first seen here.
+    pub read_at: DateTime<Utc>,
+}
+
+/// The agent's raw status word.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileStatus {
+    /// A turn runs.
+    Busy,
+    /// A dialog is open.
+    Waiting,
+    /// The turn is over.
+    Idle,
+    /// The turn is over, a background shell runs.
+    Shell,
+    /// A word that this version does not know.
+    Other(CleanText),
+}
+
+/// The state of a conversation by its transcript.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TranscriptFact {
+    /// Where it lies.
+    pub path: RawPath,
+    /// Its size in bytes when it was read.
+    pub size: u64,
+    /// Kind of the last line that belongs to the conversation.
+    pub last: LastLine,
+    /// That line's own time.
+    pub at: Option<DateTime<Utc>>,
+    /// Tools that were called and have not answered, in order.
+    pub pending: Vec<ToolCall>,
+    /// Background agents that the last turn left running.
+    pub background_agents: u32,
+    /// The last thing said, by either side.
+    pub said: Option<CleanText>,
+    /// The model that answered last.
+    pub model: Option<CleanText>,
+    /// The conversation's title.
+    pub title: Option<CleanText>,
+    /// When this was read.
+    pub read_at: DateTime<Utc>,
+}
+
+/// A tool call of the model.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The model's id of the call.
+    pub id: String,
+    /// The tool.
+    pub name: CleanText,
+    /// What it would do, in one line: a command, a path, a question.
+    pub summary: CleanText,
+    /// What a pending call of it means.
+    pub nature: CallNature,
+}
+
+/// What it means that a call of a tool is pending.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallNature {
+    /// A question to the user is open.
+    Question,
+    /// A plan waits for the user's yes.
+    Plan,
+    /// It runs in a child shell, or ends at once; without either, a permission is asked.
+    AsksFirst,
+    /// It may run for long without a sign.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+impl ToolCall {
+    /// The call as people read it: `Bash(cargo test)`, or only the question that it asks.
+    #[must_use]
+    pub fn ask(&self) -> CleanText {
+        match self.nature {
+            _ if self.summary.is_empty() => self.name.clone(),
+            CallNature::Question | CallNature::Plan => self.summary.clone(),
+            _ => CleanText::line(&format!("{}({})", self.name, self.summary)),
+        }
+    }
+}
+
+/// The last line of a transcript that belongs to the conversation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastLine {
+    /// There is none.
+    #[default]
+    Nothing,
+    /// The user's prompt.
+    Prompt,
+    /// A tool's result; the model goes on.
+    ToolResult,
+    /// A tool call: it runs, or waits for permission.
+    ToolCall,
+    /// A tool call that has shown that it runs.
+    ToolRuns,
+    /// Thinking, or text that announces a tool call.
+    Thinking,
+    /// The answer.
+    Answer,
+    /// An error of the model's API, given up.
+    ApiError,
+    /// The user interrupted.
+    Interrupted,
+}
+
+/// The git repository around a directory, read from its files.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct GitFact {
+    /// The branch, or the short commit when detached.
+    pub branch: Option<CleanText>,
+    /// Whether no branch is checked out.
+    pub detached: bool,
+    /// Name of the main directory.
+    pub repository: CleanText,
+    /// Name of the linked worktree, if it is one.
+    pub worktree: Option<CleanText>,
+}
+
+/// What a source reports to the registry.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Observation {
+    /// A session exists, with all that is known of it.
+    Seen(SessionKey, Box<Evidence>),
+    /// It has ended.
+    Gone(SessionKey),
+    /// These sessions exist, and no others: after a source had to start anew.
+    Census(Vec<SessionKey>),
+    /// Where it can be seen.
+    Placed(SessionKey, Box<Place>),
+}

@@ -1,0 +1,150 @@
+//! Identities: which process, which conversation, which window.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A process id of this machine.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Pid(pub u32);
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The identity of a session: one live process. A pid alone is reused by the kernel; with its
+/// start time in clock ticks since boot it is not.
+///
+/// **Source:** proc(5), `/proc/pid/stat` field 22. Written as `PID-TICKS`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SessionKey {
+    /// The process.
+    pub pid: Pid,
+    /// When it started, in clock ticks since boot.
+    pub start_ticks: u64,
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.pid, self.start_ticks)
+    }
+}
+
+impl FromStr for SessionKey {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (pid, ticks) = text.split_once('-').ok_or(())?;
+        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        if !digits(pid) || !digits(ticks) {
+            return Err(());
+        }
+        Ok(Self {
+            pid: Pid(pid.parse().map_err(|_| ())?),
+            start_ticks: ticks.parse().map_err(|_| ())?,
+        })
+    }
+}
+
+impl Serialize for SessionKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse()
+            .map_err(|()| serde::de::Error::custom("a session id is PID-TICKS"))
+    }
+}
+
+/// The agent's own id of a conversation. It changes on `/clear`, survives a resume, and two
+/// processes can share it. On the wire it is `session_id`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
+#[serde(transparent)]
+pub struct ConversationId(Arc<str>);
+
+impl ConversationId {
+    /// Takes an id as agents write them: 1 to 128 of `A-Z a-z 0-9 . _ -`. Anything else could
+    /// leave the projects directory when it becomes a file name.
+    #[must_use]
+    pub fn new(raw: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let ok = (1..=128).contains(&raw.len()) && raw.bytes().all(plain) && !raw.starts_with('.');
+        ok.then(|| Self(raw.into()))
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConversationId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::new(&text).ok_or_else(|| serde::de::Error::custom("not a conversation id"))
+    }
+}
+
+/// A container of the window manager's tree. All of them change when i3 restarts.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct ConId(pub u64);
+
+/// An X11 window id. Reused freely by the server, and meaningless without its display.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Xid(pub u32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_reads_what_it_prints_and_nothing_else() {
+        let key = SessionKey {
+            pid: Pid(4711),
+            start_ticks: 326_309,
+        };
+        assert_eq!(key.to_string().parse(), Ok(key));
+        for bad in [
+            "",
+            "4711",
+            "-1",
+            "4711-",
+            "+4711-3",
+            "4711-3x",
+            "99999999999-1",
+        ] {
+            assert_eq!(bad.parse::<SessionKey>(), Err(()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_conversation_id_is_a_safe_file_name() {
+        assert!(ConversationId::new("68eaa3d6-fde3-408d-a7dd-87c322a274af").is_some());
+        for bad in ["", "../x", "a/b", ".hidden", "a\0b", "ü", &"x".repeat(129)] {
+            assert!(ConversationId::new(bad).is_none(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The words of vmux as types. No behaviour beyond reading and printing themselves.
+//!
+//! [`Session`] is at once what the registry publishes and what travels: every field has a
+//! default, every enum an unknown, so that old and new binaries understand each other.
+
+mod evidence;
+mod key;
+mod session;
+mod window;
+
+pub use evidence::*;
+pub use key::*;
+pub use session::*;
+pub use window::*;

@@ -1,0 +1,228 @@
+//! The window manager's tree, a process's ancestors, and what is done with them.
+
+use serde::Serialize;
+
+use super::{ConId, Host, Pid, WindowRef, Xid};
+use crate::text::CleanText;
+
+/// One window of the tree, with what the resolver needs to tell it from others.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Window {
+    /// The manager's id.
+    pub con_id: ConId,
+    /// The X11 window, if it is one.
+    pub xid: Option<Xid>,
+    /// The process that owns it, if that is known.
+    pub pid: Option<Pid>,
+    /// Its title.
+    pub title: CleanText,
+    /// WM_CLASS class, or app_id.
+    pub class: CleanText,
+    /// Name of its workspace; `scratchpad` if it is hidden there.
+    pub workspace: CleanText,
+    /// Name of the output that workspace is on.
+    pub output: CleanText,
+    /// Whether it has the focus.
+    pub focused: bool,
+    /// Whether it asks for attention.
+    pub urgent: bool,
+}
+
+/// All windows of one window manager.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct WmTree {
+    /// In tree order.
+    pub windows: Vec<Window>,
+    /// Name of the workspace that has the focus.
+    pub focused_workspace: CleanText,
+}
+
+impl WmTree {
+    /// The window that has the focus.
+    #[must_use]
+    pub fn focused(&self) -> Option<&Window> {
+        self.windows.iter().find(|w| w.focused)
+    }
+
+    /// The window of this container.
+    #[must_use]
+    pub fn by_con(&self, con_id: ConId) -> Option<&Window> {
+        self.windows.iter().find(|w| w.con_id == con_id)
+    }
+}
+
+/// A process and its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The process.
+    pub pid: Pid,
+    /// Name of its main thread (`/proc/pid/comm`, at most 15 bytes).
+    pub comm: String,
+}
+
+/// A process and its ancestors, itself first. Never empty; ends below pid 1.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProcChain(pub Vec<Link>);
+
+impl ProcChain {
+    /// `claude < bash < xterm`, for messages.
+    #[must_use]
+    pub fn describe(&self) -> CleanText {
+        let names: Vec<&str> = self.0.iter().map(|l| l.comm.as_str()).collect();
+        CleanText::line(&names.join(" < "))
+    }
+
+    /// Whether this process is in the chain.
+    #[must_use]
+    pub fn holds(&self, pid: Pid) -> bool {
+        self.0.iter().any(|l| l.pid == pid)
+    }
+}
+
+/// A pane of tmux and the client that shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Pane {
+    /// `%7`.
+    pub pane_id: String,
+    /// `session:window.pane` as a person writes it.
+    pub target: CleanText,
+    /// Name of the session.
+    pub session: String,
+}
+
+/// What `perform` does to the world, innermost multiplexer first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Makes a tmux client show a pane.
+    TmuxSwitch {
+        /// Executable of the running server, so that client and server versions match.
+        program: std::path::PathBuf,
+        /// Its socket.
+        socket: std::path::PathBuf,
+        /// Terminal of the client that shall show it.
+        client_tty: String,
+        /// The pane.
+        pane_id: String,
+    },
+    /// Makes GNU screen show one of its windows.
+    ScreenSelect {
+        /// The session, as `STY` names it.
+        session: String,
+        /// The window's number.
+        window: String,
+    },
+    /// Focuses a container, and checks in the tree that it landed.
+    Focus {
+        /// Socket of the window manager.
+        socket: std::path::PathBuf,
+        /// The container.
+        con_id: ConId,
+        /// The X11 window that it must hold: guards against a reused container id.
+        xid: Option<Xid>,
+    },
+}
+
+/// Where a session can be seen, as far as that could be proved.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Place {
+    /// Where its terminal lives.
+    pub host: Option<Host>,
+    /// The window that shows it.
+    pub window: Option<WindowRef>,
+    /// That window's workspace.
+    pub workspace: Option<CleanText>,
+    /// What proves that it is this window, in words.
+    pub proof: CleanText,
+    /// Why there is no window.
+    pub trouble: Option<Trouble>,
+}
+
+impl Place {
+    /// A place that nothing shows.
+    #[must_use]
+    pub fn nowhere(trouble: Trouble, host: Option<Host>) -> Self {
+        Self {
+            host,
+            trouble: Some(trouble),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why a session cannot be shown or a window not be focused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Trouble {
+    /// For scripts.
+    pub code: TroubleCode,
+    /// For people, as the cause of `could not focus …: `.
+    pub message: CleanText,
+    /// What a person can do about it.
+    pub hint: Option<CleanText>,
+}
+
+impl Trouble {
+    /// A trouble without a hint.
+    #[must_use]
+    pub fn new(code: TroubleCode, message: &str) -> Self {
+        Self {
+            code,
+            message: CleanText::line(message),
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.hint = CleanText::line(hint).some();
+        self
+    }
+}
+
+/// The kinds of [`Trouble`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TroubleCode {
+    /// The process has ended.
+    Gone,
+    /// No window belongs to it or to any of its ancestors.
+    NoWindow,
+    /// It runs in a multiplexer that no client shows.
+    MuxDetached,
+    /// It runs in a login from another machine.
+    Remote,
+    /// Several windows fit.
+    Ambiguous,
+    /// No window manager was found for it.
+    NoWm,
+    /// The window manager did not answer in time.
+    WmHung,
+    /// The window manager, or tmux, refused.
+    FocusRefused,
+    /// Something else has the focus.
+    FocusLost,
+}
+
+impl TroubleCode {
+    /// Whether looking again later may help: the window manager was the trouble.
+    #[must_use]
+    pub fn concerns_wm(self) -> bool {
+        matches!(self, Self::NoWm | Self::WmHung)
+    }
+
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::NoWindow => "no_window",
+            Self::MuxDetached => "mux_detached",
+            Self::Remote => "remote",
+            Self::Ambiguous => "ambiguous",
+            Self::NoWm => "no_wm",
+            Self::WmHung => "wm_hung",
+            Self::FocusRefused => "focus_refused",
+            Self::FocusLost => "focus_lost",
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The client's side: one request, one reply, in time.
+
+use std::fmt;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{REPLY_CAP, Reply, Request, socket};
+use crate::clock::Deadline;
+
+/// Longest wait for an ordinary reply. A switch through a hung window manager takes the daemon
+/// a second to give up.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub enum ClientError {
+    /// Nobody listens at the socket.
+    NotRunning(io::Error),
+    /// It does not answer in time.
+    Slow,
+    /// It answers nonsense, or hangs up.
+    Broken(String),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning(error) => write!(f, "the vmux daemon is not running ({error})"),
+            Self::Slow => f.write_str("the vmux daemon does not answer"),
+            Self::Broken(what) => write!(f, "the vmux daemon answers nonsense: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Client {
+    stream: UnixStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to the daemon at `socket`.
+    ///
+    /// # Errors
+    /// `NotRunning` if nobody of this user listens there, `Slow`.
+    pub fn connect(socket: &Path, patience: Duration) -> Result<Self, ClientError> {
+        match socket::connect(socket, patience) {
+            Ok(stream) => Ok(Self {
+                stream,
+                buffer: Vec::new(),
+            }),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(ClientError::Slow),
+            Err(error) => Err(ClientError::NotRunning(error)),
+        }
+    }
+
+    /// Sends a request and reads its reply, with its payload if it has one.
+    ///
+    /// # Errors
+    /// `Slow` after `patience`, `Broken`.
+    pub fn ask(
+        &mut self,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<(Reply, Vec<u8>), ClientError> {
+        let (line, payload) = self.ask_raw(&request.render(), patience)?;
+        let reply = serde_json::from_slice(&line)
+            .map_err(|error| ClientError::Broken(error.to_string()))?;
+        Ok((reply, payload))
+    }
+
+    /// The same, without reading the reply's line.
+    ///
+    /// # Errors
+    /// See [`Client::ask`].
+    pub fn ask_raw(
+        &mut self,
+        request: &[u8],
+        patience: Duration,
+    ) -> Result<(Vec<u8>, Vec<u8>), ClientError> {
+        let deadline = Deadline::after(patience);
+        self.stream
+            .set_write_timeout(Some(patience))
+            .map_err(|error| broken(&error))?;
+        self.stream
+            .write_all(request)
+            .map_err(|error| broken(&error))?;
+        let end = loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+                break end;
+            }
+            self.fill(deadline)?;
+        };
+        let rest = self.buffer.split_off(end + 1);
+        let line = std::mem::replace(&mut self.buffer, rest);
+        let payload = payload_length(&line).unwrap_or(0);
+        while self.buffer.len() < payload {
+            self.fill(deadline)?;
+        }
+        let rest = self.buffer.split_off(payload);
+        Ok((line, std::mem::replace(&mut self.buffer, rest)))
+    }
+
+    fn fill(&mut self, deadline: Deadline) -> Result<(), ClientError> {
+        let left = deadline.left();
+        if left.is_zero() {
+            return Err(ClientError::Slow);
+        }
+        self.stream
+            .set_read_timeout(Some(left))
+            .map_err(|error| broken(&error))?;
+        if self.buffer.len() > REPLY_CAP {
+            return Err(ClientError::Broken("an endless reply".into()));
+        }
+        let mut block = [0u8; 64 * 1024];
+        match self.stream.read(&mut block) {
+            Ok(0) => Err(ClientError::Broken("it hung up".into())),
+            Ok(n) => {
+                self.buffer.extend_from_slice(&block[..n]);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) => Err(broken(&error)),
+        }
+    }
+}
+
+/// The length that a payload's line announces. It is the line's last field, so that a client
+/// which only writes the payload out needs no JSON.
+fn payload_length(line: &[u8]) -> Option<usize> {
+    let at = memchr::memmem::rfind(line, b"\"payload\":")?;
+    let digits = line[at + 10..].strip_suffix(b"}\n")?;
+    let length: usize = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    (length <= REPLY_CAP).then_some(length)
+}
+
+fn broken(error: &io::Error) -> ClientError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Slow,
+        _ => ClientError::Broken(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_announced_at_the_end_of_its_line_only() {
+        let line = super::super::render_payload(b"");
+        assert_eq!(payload_length(&line), Some(0));
+        assert_eq!(payload_length(b"{\"ok\":true,\"payload\":17}\n"), Some(17));
+        assert_eq!(
+            payload_length(b"{\"error\":\"\\\"payload\\\":17}\"}\n"),
+            None
+        );
+        assert_eq!(payload_length(b"{\"payload\":99999999999}\n"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! What a user says of sessions: labels. They outlive the daemon and follow the conversation.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ConversationId, SessionKey};
+use crate::text::CleanText;
+
+/// Conversations whose marks are kept; past this the oldest go.
+const MOST: usize = 2000;
+
+/// Layout of the file.
+const VERSION: u32 = 1;
+
+/// What a user said of one conversation.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Mark {
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<CleanText>,
+    /// Grows with every change: which marks are the oldest.
+    pub order: u64,
+}
+
+impl Mark {
+    fn is_empty(&self) -> bool {
+        self.label.is_none()
+    }
+}
+
+/// All marks: the content of `labels.json`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Marks {
+    /// Layout of the file.
+    version: u32,
+    /// By conversation, or `PID-TICKS` of a process whose conversation is not known.
+    labels: BTreeMap<String, Mark>,
+    #[serde(skip)]
+    changed: bool,
+}
+
+impl Marks {
+    /// Reads the content of `labels.json`.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let marks: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        match marks.version {
+            0 | VERSION => Ok(marks),
+            newer => Err(format!("they have layout {newer}, of a newer vmux")),
+        }
+    }
+
+    /// The content of `labels.json`.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// The mark of a session.
+    #[must_use]
+    pub fn of(&self, key: SessionKey, conversation: Option<&ConversationId>) -> Option<&Mark> {
+        self.labels.get(&name(key, conversation))
+    }
+
+    /// Sets or removes a label.
+    pub fn set_label(
+        &mut self,
+        key: SessionKey,
+        conversation: Option<&ConversationId>,
+        label: Option<CleanText>,
+    ) {
+        let mark = Mark {
+            label,
+            order: self.next_order(),
+        };
+        self.put(name(key, conversation), mark);
+    }
+
+    /// The conversation of a process has changed (`/clear`, a resume, or it became known): its
+    /// marks go along, unless the new one has its own.
+    pub fn follow(
+        &mut self,
+        key: SessionKey,
+        before: Option<&ConversationId>,
+        after: Option<&ConversationId>,
+    ) {
+        let (from, to) = (name(key, before), name(key, after));
+        if from == to || self.labels.contains_key(&to) {
+            return;
+        }
+        if let Some(mark) = self.labels.get(&from).cloned() {
+            let order = self.next_order();
+            self.put(to, Mark { order, ..mark });
+        }
+    }
+
+    /// These marks, if they changed since this was asked last.
+    pub fn take_changed(&mut self) -> Option<Self> {
+        std::mem::take(&mut self.changed).then(|| self.clone())
+    }
+
+    fn put(&mut self, name: String, mark: Mark) {
+        self.version = VERSION;
+        self.changed = true;
+        if mark.is_empty() {
+            self.labels.remove(&name);
+            return;
+        }
+        self.labels.insert(name, mark);
+        while self.labels.len() > MOST {
+            let oldest = self.labels.iter().min_by_key(|(_, mark)| mark.order);
+            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
+                break;
+            };
+            self.labels.remove(&oldest);
+        }
+    }
+
+    fn next_order(&self) -> u64 {
+        self.labels
+            .values()
+            .map(|mark| mark.order)
+            .max()
+            .unwrap_or(0)
+            + 1
+    }
+}
+
+fn name(key: SessionKey, conversation: Option<&ConversationId>) -> String {
+    conversation.map_or_else(|| key.to_string(), ToString::to_string)
+}

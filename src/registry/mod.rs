@@ -1,0 +1,326 @@
+//! The registry: observations in, sessions and events out. Pure, and owned by one thread.
+//!
+//! [`Registry::replicate`] turns it into events, [`Mirror::apply`] turns events back into
+//! sessions: a subscriber gets the whole first and changes after, so it cannot drift.
+
+mod marks;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use marks::{Mark, Marks};
+
+use crate::model::{ConversationId, Evidence, Observation, Place, Session, SessionKey, State};
+use crate::state::{Settled, judge};
+use crate::text::CleanText;
+
+/// A change of the registry.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A session is new or has changed; its whole content.
+    Session {
+        /// The session.
+        session: Arc<Session>,
+    },
+    /// A session has ended.
+    Ended {
+        /// Which one.
+        id: SessionKey,
+    },
+    /// Of a newer vmux.
+    #[serde(other)]
+    Unknown,
+}
+
+/// All sessions at one moment, in the order of their keys.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Snapshot {
+    /// Grows with every change.
+    pub generation: u64,
+    /// The sessions.
+    pub sessions: Vec<Arc<Session>>,
+}
+
+impl Snapshot {
+    /// The session of this key.
+    #[must_use]
+    pub fn by_key(&self, key: SessionKey) -> Option<&Arc<Session>> {
+        self.sessions.iter().find(|session| session.id == key)
+    }
+}
+
+/// What a subscriber knows.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Mirror(pub BTreeMap<SessionKey, Arc<Session>>);
+
+impl Mirror {
+    /// Takes a change over.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::Session { session } => {
+                self.0.insert(session.id, Arc::clone(session));
+            }
+            Event::Ended { id } => {
+                self.0.remove(id);
+            }
+            Event::Unknown => {}
+        }
+    }
+}
+
+struct Entry {
+    evidence: Evidence,
+    place: Place,
+    settled: Settled,
+    conversation: Option<ConversationId>,
+    view: Arc<Session>,
+}
+
+/// Everything vmux knows, with the evidence.
+#[derive(Default)]
+pub struct Registry {
+    entries: BTreeMap<SessionKey, Entry>,
+    marks: Marks,
+    generation: u64,
+}
+
+/// What a verdict was made from, for `explain`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The session as everybody sees it.
+    pub session: Arc<Session>,
+    /// The rule that decided its state.
+    pub rule: &'static str,
+    /// A state that will show unless another comes first, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<(State, DateTime<Utc>)>,
+    /// All that the sources reported.
+    pub evidence: Evidence,
+    /// Where it can be seen, and what proves it.
+    pub place: Place,
+}
+
+impl Registry {
+    /// An empty registry with the marks that were kept.
+    #[must_use]
+    pub fn new(marks: Marks) -> Self {
+        Self {
+            marks,
+            ..Self::default()
+        }
+    }
+
+    /// Takes an observation over; returns what changed.
+    pub fn apply(&mut self, observation: Observation, now: DateTime<Utc>) -> Vec<Event> {
+        match observation {
+            Observation::Seen(key, evidence) => self.see(key, *evidence, now),
+            Observation::Gone(key) => self.remove(key),
+            Observation::Census(keys) => {
+                let ended: Vec<SessionKey> = self
+                    .entries
+                    .keys()
+                    .filter(|key| !keys.contains(key))
+                    .copied()
+                    .collect();
+                ended.into_iter().flat_map(|key| self.remove(key)).collect()
+            }
+            Observation::Placed(key, place) => {
+                let Some(entry) = self.entries.get_mut(&key) else {
+                    return Vec::new();
+                };
+                entry.place = *place;
+                self.publish(key)
+            }
+        }
+    }
+
+    fn see(&mut self, key: SessionKey, evidence: Evidence, now: DateTime<Utc>) -> Vec<Event> {
+        let conversation = evidence.conversation.clone();
+        let verdict = judge(&evidence, now);
+        let entry = self.entries.entry(key).or_insert_with(|| Entry {
+            evidence: Evidence::default(),
+            place: Place::default(),
+            settled: Settled::default(),
+            conversation: None,
+            view: Arc::default(),
+        });
+        entry.settled = entry.settled.next(verdict, now);
+        entry.evidence = evidence;
+        if conversation.is_some() && conversation != entry.conversation {
+            let before = std::mem::replace(&mut entry.conversation, conversation.clone());
+            self.marks
+                .follow(key, before.as_ref(), conversation.as_ref());
+        }
+        self.publish(key)
+    }
+
+    fn remove(&mut self, key: SessionKey) -> Vec<Event> {
+        if self.entries.remove(&key).is_none() {
+            return Vec::new();
+        }
+        self.generation += 1;
+        vec![Event::Ended { id: key }]
+    }
+
+    /// Looks again at what time alone decides; returns what changed.
+    pub fn tick(&mut self, now: DateTime<Utc>) -> Vec<Event> {
+        let due: Vec<SessionKey> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.settled.deadline().is_some_and(|at| at <= now))
+            .map(|(key, _)| *key)
+            .collect();
+        let mut events = Vec::new();
+        for key in due {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                let verdict = judge(&entry.evidence, now);
+                entry.settled = entry.settled.next(verdict, now);
+                events.extend(self.publish(key));
+            }
+        }
+        events
+    }
+
+    /// When [`Registry::tick`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<DateTime<Utc>> {
+        self.entries
+            .values()
+            .filter_map(|entry| entry.settled.deadline())
+            .min()
+    }
+
+    /// Names a session, or takes its name away. Returns what changed; nothing for an unknown key.
+    pub fn label(&mut self, key: SessionKey, label: Option<CleanText>) -> Vec<Event> {
+        let Some(entry) = self.entries.get(&key) else {
+            return Vec::new();
+        };
+        self.marks
+            .set_label(key, entry.conversation.as_ref(), label);
+        self.publish(key)
+    }
+
+    /// The marks, if they changed since this was asked last.
+    pub fn take_changed_marks(&mut self) -> Option<Marks> {
+        self.marks.take_changed()
+    }
+
+    /// The events that turn an empty mirror into this registry.
+    #[must_use]
+    pub fn replicate(&self) -> Vec<Event> {
+        let views = self.entries.values();
+        views
+            .map(|entry| Event::Session {
+                session: Arc::clone(&entry.view),
+            })
+            .collect()
+    }
+
+    /// All sessions, to hand out.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let sessions = self
+            .entries
+            .values()
+            .map(|entry| Arc::clone(&entry.view))
+            .collect();
+        Snapshot {
+            generation: self.generation,
+            sessions,
+        }
+    }
+
+    /// What the verdict on a session was made from.
+    #[must_use]
+    pub fn explain(&self, key: SessionKey) -> Option<Explanation> {
+        let entry = self.entries.get(&key)?;
+        Some(Explanation {
+            session: Arc::clone(&entry.view),
+            rule: entry.settled.shown.rule,
+            held: entry
+                .settled
+                .held
+                .as_ref()
+                .map(|(verdict, due)| (verdict.state, *due)),
+            evidence: entry.evidence.clone(),
+            place: entry.place.clone(),
+        })
+    }
+
+    /// Makes the session's view anew; an event if it differs from the one before.
+    fn publish(&mut self, key: SessionKey) -> Vec<Event> {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return Vec::new();
+        };
+        let mark = self.marks.of(key, entry.conversation.as_ref());
+        let view = view(key, entry, mark);
+        if *entry.view == view {
+            return Vec::new();
+        }
+        entry.view = Arc::new(view);
+        self.generation += 1;
+        vec![Event::Session {
+            session: Arc::clone(&entry.view),
+        }]
+    }
+}
+
+/// The session that others see.
+fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>) -> Session {
+    let Evidence {
+        process,
+        file,
+        transcript,
+        git,
+        ..
+    } = &entry.evidence;
+    let file = file.as_ref();
+    let transcript = transcript.as_ref();
+    let git = git.as_ref();
+    let verdict = &entry.settled.shown;
+    let waits = verdict.state == State::NeedsInput;
+    let said = transcript.and_then(|t| t.said.clone());
+    let from_file = |pick: fn(&crate::model::FileFact) -> Option<CleanText>| file.and_then(pick);
+    Session {
+        id: key,
+        pid: key.pid,
+        session_id: entry.conversation.clone(),
+        agent: CleanText::line(entry.evidence.agent),
+        cwd: file
+            .and_then(|f| f.cwd.clone())
+            .unwrap_or_else(|| process.cwd.clone()),
+        git_branch: git.and_then(|g| g.branch.clone()),
+        state: verdict.state,
+        reason: verdict.reason.clone(),
+        state_since: entry.settled.since,
+        waiting_since: entry.settled.since.filter(|_| waits),
+        ask: verdict.ask.clone(),
+        preview: verdict.ask.clone().or(said),
+        workspace: entry.place.workspace.clone(),
+        label: mark.and_then(|mark| mark.label.clone()),
+        name: from_file(|f| f.name.clone()).or_else(|| transcript.and_then(|t| t.title.clone())),
+        named_by_user: file.is_some_and(|f| f.named_by_user),
+        kind: entry.evidence.kind,
+        worktree: git.and_then(|g| g.worktree.clone()),
+        repository: git.map(|g| g.repository.clone()),
+        transcript: transcript.map(|t| t.path.clone()),
+        model: transcript.and_then(|t| t.model.clone()),
+        version: from_file(|f| f.version.clone()).or_else(|| process.installed_version.clone()),
+        started_at: file.and_then(|f| f.started_at).or(process.started_at),
+        config_dir: (!process.default_config).then(|| process.config_dir.clone()),
+        host: entry.place.host.clone(),
+        window: entry.place.window.clone(),
+        no_window: entry
+            .place
+            .trouble
+            .as_ref()
+            .map(|t| CleanText::line(t.code.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

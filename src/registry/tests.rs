@@ -1,0 +1,186 @@
+use super::*;
+use crate::model::{FileFact, FileStatus, Pid, Reason, TranscriptFact};
+
+fn at(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
+}
+
+fn key(pid: u32) -> SessionKey {
+    SessionKey {
+        pid: Pid(pid),
+        start_ticks: 7,
+    }
+}
+
+fn seen(pid: u32, conversation: &str, status: FileStatus, since_ms: i64) -> Observation {
+    let file = FileFact {
+        conversation: ConversationId::new(conversation),
+        status: Some(status),
+        status_at: Some(at(since_ms)),
+        ..FileFact::default()
+    };
+    Observation::Seen(
+        key(pid),
+        Box::new(Evidence {
+            conversation: file.conversation.clone(),
+            file: Some(file),
+            ..Evidence::default()
+        }),
+    )
+}
+
+fn only(registry: &Registry) -> Session {
+    let sessions = registry.snapshot().sessions;
+    assert_eq!(sessions.len(), 1);
+    (*sessions[0]).clone()
+}
+
+#[test]
+fn waiting_since_is_the_files_clock_and_ends_with_the_wait() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Busy, 0), at(0));
+    registry.apply(seen(1, "a", FileStatus::Waiting, 1000), at(1003));
+    assert_eq!(only(&registry).waiting_since, Some(at(1000)));
+    registry.apply(seen(1, "a", FileStatus::Waiting, 1000), at(60_000));
+    assert_eq!(
+        only(&registry).waiting_since,
+        Some(at(1000)),
+        "a later look changes nothing"
+    );
+    registry.apply(seen(1, "a", FileStatus::Busy, 61_000), at(61_000));
+    assert_eq!(only(&registry).waiting_since, None);
+    registry.apply(seen(1, "a", FileStatus::Waiting, 62_000), at(62_000));
+    assert_eq!(
+        only(&registry).waiting_since,
+        Some(at(62_000)),
+        "a new wait begins anew"
+    );
+}
+
+#[test]
+fn a_turns_end_shows_when_it_has_lasted() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Busy, 0), at(0));
+    assert!(
+        registry
+            .apply(seen(1, "a", FileStatus::Idle, 10), at(10))
+            .is_empty()
+    );
+    assert_eq!(registry.deadline(), Some(at(310)));
+    assert!(registry.tick(at(309)).is_empty());
+    assert_eq!(registry.tick(at(310)).len(), 1);
+    assert_eq!(
+        (only(&registry).state, registry.deadline()),
+        (State::Idle, None)
+    );
+}
+
+#[test]
+fn nothing_is_said_twice() {
+    let mut registry = Registry::default();
+    assert_eq!(
+        registry
+            .apply(seen(1, "a", FileStatus::Busy, 0), at(0))
+            .len(),
+        1
+    );
+    assert!(
+        registry
+            .apply(seen(1, "a", FileStatus::Busy, 0), at(5000))
+            .is_empty()
+    );
+    assert_eq!(
+        registry.apply(Observation::Gone(key(1)), at(5001)),
+        [Event::Ended { id: key(1) }]
+    );
+    assert!(
+        registry
+            .apply(Observation::Gone(key(1)), at(5002))
+            .is_empty()
+    );
+    let late = Observation::Placed(key(1), Box::default());
+    assert!(
+        registry.apply(late, at(5003)).is_empty(),
+        "a place of an ended session"
+    );
+}
+
+#[test]
+fn a_label_follows_the_conversation_through_clear_and_resume() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "first", FileStatus::Idle, 0), at(0));
+    registry.label(key(1), Some(CleanText::line("payments")));
+    registry.apply(seen(1, "cleared", FileStatus::Idle, 10), at(10));
+    assert_eq!(only(&registry).label.unwrap().as_str(), "payments");
+    registry.apply(Observation::Gone(key(1)), at(20));
+    // Resumed by another process, in another daemon's life.
+    let kept = Marks::parse(&registry.take_changed_marks().unwrap().render()).unwrap();
+    let mut registry = Registry::new(kept);
+    registry.apply(seen(2, "cleared", FileStatus::Idle, 30), at(30));
+    assert_eq!(only(&registry).label.unwrap().as_str(), "payments");
+    assert_eq!(
+        registry.take_changed_marks(),
+        None,
+        "reading changes nothing"
+    );
+}
+
+#[test]
+fn a_conversation_with_a_label_of_its_own_keeps_it() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "old", FileStatus::Idle, 0), at(0));
+    registry.label(key(1), Some(CleanText::line("old name")));
+    registry.apply(seen(1, "new", FileStatus::Idle, 1), at(1));
+    registry.label(key(1), Some(CleanText::line("new name")));
+    registry.apply(seen(1, "old", FileStatus::Idle, 2), at(2));
+    assert_eq!(only(&registry).label.unwrap().as_str(), "old name");
+    registry.label(key(1), None);
+    assert_eq!(only(&registry).label, None);
+}
+
+#[test]
+fn a_label_given_before_the_conversation_is_known_is_kept() {
+    let mut registry = Registry::default();
+    registry.apply(Observation::Seen(key(1), Box::default()), at(0));
+    registry.label(key(1), Some(CleanText::line("early")));
+    registry.apply(seen(1, "named", FileStatus::Idle, 1), at(1));
+    assert_eq!(only(&registry).label.unwrap().as_str(), "early");
+}
+
+#[test]
+fn marks_are_bounded_and_lose_the_oldest_first() {
+    let mut marks = Marks::default();
+    for n in 0..2001u32 {
+        let id = ConversationId::new(&format!("c{n}")).unwrap();
+        marks.set_label(key(1), Some(&id), Some(CleanText::line("x")));
+    }
+    let id = |n| ConversationId::new(&format!("c{n}")).unwrap();
+    assert_eq!(marks.of(key(1), Some(&id(0))), None);
+    assert!(marks.of(key(1), Some(&id(1))).is_some());
+}
+
+#[test]
+fn the_preview_is_what_was_asked_or_else_what_was_said() {
+    let said = TranscriptFact {
+        said: Some(CleanText::line("All done.")),
+        ..TranscriptFact::default()
+    };
+    let Observation::Seen(key, mut evidence) = seen(1, "a", FileStatus::Idle, 0) else {
+        unreachable!()
+    };
+    evidence.transcript = Some(said);
+    let mut registry = Registry::default();
+    registry.apply(Observation::Seen(key, evidence), at(0));
+    assert_eq!(only(&registry).preview.unwrap().as_str(), "All done.");
+}
+
+#[test]
+fn an_explanation_holds_what_the_verdict_was_made_from() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Waiting, 0), at(0));
+    let explanation = registry.explain(key(1)).unwrap();
+    assert_eq!(explanation.rule, "its file says waiting");
+    assert_eq!(explanation.session.reason, Some(Reason::Permission));
+    assert!(explanation.evidence.file.is_some());
+    assert!(registry.explain(key(2)).is_none());
+}

@@ -1,0 +1,379 @@
+//! A session as one line: name, branch, state with its age, and why. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::model::{Kind, Reason, Session, SessionKey, State};
+use crate::order::is_current;
+use crate::text::{CleanText, age, push_column, width};
+
+/// Columns of a line that is shown where its width is not known.
+pub const COLUMNS: usize = 100;
+/// Widest name column. Longer names are cut: the reason says more.
+const NAME: usize = 26;
+/// Widest branch column.
+const BRANCH: usize = 22;
+/// Space between columns.
+const GAP: &str = "  ";
+
+/// How a row wants to be seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Urgency {
+    /// It waits for its user.
+    Urgent,
+    /// It works.
+    Active,
+    /// Everything else.
+    Normal,
+}
+
+/// One line of a picker.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// What a choice comes back as.
+    pub id: SessionKey,
+    /// Name, unlike that of any other row.
+    pub name: String,
+    /// Branch, or `-`.
+    pub branch: String,
+    /// `waiting 3m`.
+    pub state: String,
+    /// What it asks, or the last thing said.
+    pub detail: String,
+    /// How it wants to be seen.
+    pub urgency: Urgency,
+    /// Name of the icon, without its ending.
+    pub icon: &'static str,
+    /// Words that find it though it does not show them.
+    pub keywords: String,
+}
+
+/// The rows of sessions, which are in display order.
+#[must_use]
+pub fn rows(sessions: &[Arc<Session>], now: DateTime<Utc>) -> Vec<Row> {
+    let mut same: HashMap<CleanText, usize> = HashMap::new();
+    for session in sessions {
+        *same.entry(session.title()).or_default() += 1;
+    }
+    let unique = |session: &Session| {
+        let title = session.title();
+        match same.get(&title) {
+            Some(1) | None => title.to_string(),
+            // The agent's own name differs by two digits; a pid always does.
+            Some(_) => match &session.name {
+                Some(name) if name.starts_with(&*title) && **name != *title => name.to_string(),
+                _ => format!("{title} \u{b7}{}", session.pid),
+            },
+        }
+    };
+    sessions
+        .iter()
+        .map(|session| row(session, unique(session), now))
+        .collect()
+}
+
+fn row(session: &Session, name: String, now: DateTime<Utc>) -> Row {
+    let branch = session
+        .git_branch
+        .as_deref()
+        .filter(|branch| !branch.is_empty());
+    Row {
+        id: session.id,
+        name,
+        branch: branch.unwrap_or("-").to_owned(),
+        state: state_words(session, now),
+        detail: detail(session),
+        urgency: urgency(session),
+        icon: icon(session),
+        keywords: keywords(session),
+    }
+}
+
+fn urgency(session: &Session) -> Urgency {
+    match session.state {
+        State::NeedsInput if session.wants_attention() => Urgency::Urgent,
+        State::Working => Urgency::Active,
+        _ => Urgency::Normal,
+    }
+}
+
+/// `waiting 3m`, `working 40s`, `idle 2h`.
+#[must_use]
+pub fn state_words(session: &Session, now: DateTime<Utc>) -> String {
+    let word = match (session.state, &session.reason) {
+        (State::NeedsInput, Some(Reason::Dialog)) => "menu",
+        (State::NeedsInput, _) => "waiting",
+        (State::Working, Some(Reason::Starting)) => "starting",
+        (State::Working, _) => "working",
+        (State::Idle, Some(Reason::Suspended)) => "stopped",
+        (State::Idle, _) => "idle",
+        (State::Unknown, _) => "unknown",
+    };
+    match session.state_since {
+        Some(since) => format!("{word} {}", age((now - since).num_seconds())),
+        None => word.to_owned(),
+    }
+}
+
+/// What it asks, or the last thing said, with a word of warning before it where one is due.
+fn detail(session: &Session) -> String {
+    let said = session.preview.as_deref().unwrap_or_default();
+    let ask = session.ask.as_deref();
+    let mut detail = match &session.reason {
+        Some(Reason::Permission) => ask.map_or_else(
+            || "permission".to_owned(),
+            |ask| format!("permission: {ask}"),
+        ),
+        Some(Reason::Question) => {
+            ask.map_or_else(|| "question".to_owned(), |ask| format!("question: {ask}"))
+        }
+        Some(Reason::Plan) => ask.map_or_else(|| "plan".to_owned(), |ask| format!("plan: {ask}")),
+        Some(Reason::Dialog) => "a menu of its own is open".to_owned(),
+        Some(Reason::StartDialog) => "a dialog is open before its start".to_owned(),
+        Some(Reason::Starting) | None => said.to_owned(),
+        Some(reason) if said.is_empty() => reason.as_str().to_owned(),
+        Some(reason) => format!("{} \u{b7} {said}", reason.as_str()),
+    };
+    if session.kind == Kind::Background {
+        detail.insert_str(
+            0,
+            if detail.is_empty() {
+                "in background"
+            } else {
+                "in background \u{b7} "
+            },
+        );
+    }
+    detail
+}
+
+fn icon(session: &Session) -> &'static str {
+    match (session.state, &session.reason) {
+        (State::NeedsInput, Some(Reason::Question | Reason::Plan)) => "question",
+        (State::NeedsInput, Some(Reason::Dialog)) => "menu",
+        (State::NeedsInput, _) => "waiting",
+        (State::Working, _) => "working",
+        (State::Idle, Some(Reason::BackgroundShell | Reason::BackgroundAgent)) => "background",
+        (State::Idle, _) => "idle",
+        (State::Unknown, _) => "unknown",
+    }
+}
+
+/// The names of all icons.
+pub const ICONS: [&str; 7] = [
+    "waiting",
+    "question",
+    "menu",
+    "working",
+    "background",
+    "idle",
+    "unknown",
+];
+
+fn keywords(session: &Session) -> String {
+    let host = session.host.as_ref();
+    let words = [
+        Some(session.cwd.clean()),
+        session.label.clone(),
+        session.name.clone(),
+        host.and_then(|host| host.target.clone()),
+        session.workspace.clone(),
+        session
+            .session_id
+            .as_ref()
+            .map(|id| CleanText::line(id.as_str())),
+    ];
+    let words: Vec<CleanText> = words.into_iter().flatten().collect();
+    words
+        .iter()
+        .map(|word| &**word)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Widths of the first three columns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Widths {
+    /// Of the names.
+    pub name: usize,
+    /// Of the branches.
+    pub branch: usize,
+    /// Of state and age.
+    pub state: usize,
+}
+
+/// Widths that fit these rows.
+#[must_use]
+pub fn widths(rows: &[Row]) -> Widths {
+    let widest = |pick: fn(&Row) -> &str, most: usize| {
+        rows.iter()
+            .map(|row| width(pick(row)))
+            .max()
+            .unwrap_or(0)
+            .min(most)
+    };
+    Widths {
+        name: widest(|row| &row.name, NAME),
+        branch: widest(|row| &row.branch, BRANCH),
+        state: widest(|row| &row.state, usize::MAX),
+    }
+}
+
+/// Appends a row in columns, cut to `columns` in all; no trailing space.
+pub fn push_line(out: &mut String, row: &Row, widths: Widths, columns: usize) {
+    let start = out.len();
+    push_column(out, &row.name, widths.name);
+    out.push_str(GAP);
+    push_column(out, &row.branch, widths.branch);
+    out.push_str(GAP);
+    push_column(out, &row.state, widths.state);
+    let used = widths.name + widths.branch + widths.state + 2 * GAP.len();
+    if let Some(left) = columns
+        .checked_sub(used + GAP.len())
+        .filter(|left| *left > 0)
+    {
+        out.push_str(GAP);
+        out.push_str(&crate::text::truncate(&row.detail, left));
+    }
+    out.truncate(start + out[start..].trim_end().len());
+}
+
+/// How many of these sessions wait, work and rest: `2 waiting · 3 working · 5 idle`.
+#[must_use]
+pub fn counts(sessions: &[Arc<Session>]) -> String {
+    let count =
+        |test: fn(&Session) -> bool| sessions.iter().filter(|session| test(session)).count();
+    let parts = [
+        (count(Session::wants_attention), "waiting"),
+        (
+            count(|s| s.state == State::NeedsInput && !s.wants_attention()),
+            "in a menu",
+        ),
+        (count(|s| s.state == State::Working), "working"),
+        (count(|s| s.state == State::Idle), "idle"),
+        (count(|s| s.state == State::Unknown), "unknown"),
+    ];
+    let words: Vec<String> = parts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
+    if words.is_empty() {
+        "no sessions".to_owned()
+    } else {
+        words.join(" \u{b7} ")
+    }
+}
+
+/// Whether the session is the one its user looks at.
+#[must_use]
+pub fn is_here(session: &Session) -> bool {
+    is_current(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Pid, RawPath};
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_795_164_500 + seconds, 0).unwrap()
+    }
+
+    fn session(pid: u32, dir: &str, state: State, reason: Option<Reason>) -> Session {
+        Session {
+            id: SessionKey {
+                pid: Pid(pid),
+                start_ticks: 1,
+            },
+            pid: Pid(pid),
+            cwd: RawPath(format!("/work/{dir}")),
+            git_branch: Some(CleanText::line("main")),
+            state,
+            reason,
+            state_since: Some(at(0)),
+            ..Session::default()
+        }
+    }
+
+    fn lines(sessions: Vec<Session>) -> Vec<String> {
+        let sessions: Vec<_> = sessions.into_iter().map(Arc::new).collect();
+        let rows = rows(&sessions, at(185));
+        let widths = widths(&rows);
+        rows.iter()
+            .map(|row| {
+                let mut line = String::new();
+                push_line(&mut line, row, widths, COLUMNS);
+                line
+            })
+            .collect()
+    }
+
+    #[test]
+    fn columns_are_aligned_and_say_why() {
+        let asks = Session {
+            ask: Some(CleanText::line("Bash(cargo test)")),
+            ..session(1, "api-server", State::NeedsInput, Some(Reason::Permission))
+        };
+        let works = Session {
+            preview: Some(CleanText::line("Make it fast.")),
+            ..session(2, "web", State::Working, None)
+        };
+        let menu = session(3, "docs", State::NeedsInput, Some(Reason::Dialog));
+        let shell = session(4, "db", State::Idle, Some(Reason::BackgroundShell));
+        assert_eq!(
+            lines(vec![asks, works, menu, shell]),
+            [
+                "api-server  main  waiting 3m  permission: Bash(cargo test)",
+                "web         main  working 3m  Make it fast.",
+                "docs        main  menu 3m     a menu of its own is open",
+                "db          main  idle 3m     background shell",
+            ]
+        );
+    }
+
+    #[test]
+    fn two_sessions_of_one_directory_can_be_told_apart() {
+        let named = Session {
+            name: Some(CleanText::line("app-91")),
+            ..session(1, "app", State::Idle, None)
+        };
+        let names: Vec<String> = rows(
+            &[
+                Arc::new(named),
+                Arc::new(session(2, "app", State::Idle, None)),
+            ],
+            at(0),
+        )
+        .into_iter()
+        .map(|r| r.name)
+        .collect();
+        assert_eq!(names, ["app-91", "app \u{b7}2"]);
+    }
+
+    #[test]
+    fn a_line_never_exceeds_its_columns() {
+        let long = Session {
+            git_branch: Some(CleanText::line(&"b".repeat(80))),
+            preview: Some(CleanText::line(&"日本".repeat(80))),
+            ..session(1, &"n".repeat(80), State::Working, None)
+        };
+        assert!(width(&lines(vec![long])[0]) <= COLUMNS);
+    }
+
+    #[test]
+    fn counts_name_only_what_there_is() {
+        let all = [
+            session(1, "a", State::NeedsInput, Some(Reason::Question)),
+            session(2, "b", State::NeedsInput, Some(Reason::Dialog)),
+            session(3, "c", State::Idle, None),
+        ];
+        assert_eq!(
+            counts(&all.map(Arc::new)),
+            "1 waiting \u{b7} 1 in a menu \u{b7} 1 idle"
+        );
+        assert_eq!(counts(&[]), "no sessions");
+    }
+}

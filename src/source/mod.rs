@@ -1,0 +1,7 @@
+//! The threads that turn the outside into [`Observation`](crate::model::Observation)s. They may
+//! block, and never touch the registry.
+
+pub mod git;
+pub mod scout;
+mod tracked;
+pub mod watch;

@@ -1,0 +1,668 @@
+//! Finds sessions and keeps their evidence fresh: `/proc`, status files, transcripts, branches.
+//!
+//! Events first: a status file's change, a process's end and a checkout are told by the kernel.
+//! The scan is the safety net, one `readdir` and the details of what is new. All roots are given,
+//! so that a directory of recorded files is as good as a machine.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use super::tracked::{FileRead, Tracked};
+use super::watch::{Change, Watcher};
+use crate::agent::claude::process::{self, Candidate, Role};
+use crate::agent::claude::{find, status_file};
+use crate::clock;
+use crate::model::{Kind, Observation, Pid, ProcessFact, RawPath, SessionKey};
+use crate::proc::Proc;
+use crate::text::CleanText;
+
+/// A torn status file is whole again within half a millisecond, an empty one once after 90 ms.
+const READ_AGAIN: Duration = Duration::from_millis(25);
+/// Tries before a broken file is left to the next scan.
+const READ_TRIES: u32 = 8;
+/// A tool's shell starts within half a second of its call; looked for at this pace, and only for
+/// versions that do not say whether they wait.
+const SHELL_PACE: Duration = Duration::from_millis(500);
+/// Known sessions that one scan looks at again, besides those that work: what no event tells
+/// (Ctrl+Z) and what an event may have missed is seen within a few scans.
+const VERIFIED_PER_SCAN: usize = 4;
+/// A transcript made this long around a process's start is its own (2.0.x makes an empty one).
+const BORN_WITH: Duration = Duration::from_secs(5);
+
+/// Where to look, and as whom.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// `/proc`, or a directory that looks like it.
+    pub proc: PathBuf,
+    /// The user's default configuration directory of Claude Code, watched even with no session.
+    pub config: PathBuf,
+    /// Only this user's processes are looked at.
+    pub uid: u32,
+}
+
+struct Config {
+    /// Device and inode of its `sessions` directory while that is watched.
+    sessions: Option<(u64, u64)>,
+    /// What is watched until `sessions` appears.
+    parent: Option<PathBuf>,
+}
+
+/// The finder. One thread owns it.
+pub struct Scout {
+    proc: Proc,
+    roots: Roots,
+    real_proc: bool,
+    boot: i64,
+    watcher: Watcher,
+    pids: Vec<u32>,
+    fresh: Vec<u32>,
+    /// Seen for the first time by the scan before: between fork and exec a process looks like
+    /// its parent, so these are looked at once more.
+    young: Vec<u32>,
+    tracked: BTreeMap<Pid, Tracked>,
+    configs: BTreeMap<PathBuf, Config>,
+    again: Vec<(Instant, Pid, u32)>,
+    shell_due: Option<Instant>,
+    verified: Pid,
+}
+
+impl Scout {
+    /// A finder that knows nothing yet.
+    ///
+    /// # Errors
+    /// Those of opening `/proc` and of inotify.
+    pub fn new(roots: Roots) -> io::Result<Self> {
+        let proc = Proc::open(&roots.proc)?;
+        let boot = proc.boot_seconds().unwrap_or_default();
+        let mut configs = BTreeMap::new();
+        configs.insert(
+            roots.config.clone(),
+            Config {
+                sessions: None,
+                parent: None,
+            },
+        );
+        Ok(Self {
+            real_proc: roots.proc == Path::new("/proc"),
+            boot,
+            proc,
+            roots,
+            watcher: Watcher::new()?,
+            pids: Vec::new(),
+            fresh: Vec::new(),
+            young: Vec::new(),
+            tracked: BTreeMap::new(),
+            configs,
+            again: Vec::new(),
+            shell_due: None,
+            verified: Pid(0),
+        })
+    }
+
+    /// What to wait for: the watcher, and the end of each session.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let ends = self
+            .tracked
+            .values()
+            .filter_map(|tracked| tracked.pidfd.as_ref());
+        std::iter::once(self.watcher.as_fd()).chain(ends.map(|fd| fd.as_fd()))
+    }
+
+    /// When [`Scout::retry`] has something to do, besides the next scan.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.again
+            .iter()
+            .map(|(at, _, _)| *at)
+            .chain(self.shell_due)
+            .min()
+    }
+
+    /// Where it looks.
+    #[must_use]
+    pub fn roots(&self) -> &Roots {
+        &self.roots
+    }
+
+    /// All sessions that exist.
+    #[must_use]
+    pub fn keys(&self) -> Vec<SessionKey> {
+        self.tracked.values().map(|tracked| tracked.key).collect()
+    }
+
+    /// Sessions and watched directories, for `status`.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.tracked.len(), self.watcher.len())
+    }
+
+    /// Looks at all processes once. The first call finds everything; later ones cost little more
+    /// than reading the directory.
+    ///
+    /// # Errors
+    /// Those of reading `/proc`.
+    pub fn scan(&mut self, now: DateTime<Utc>) -> io::Result<Vec<Observation>> {
+        let mut out = Vec::new();
+        std::mem::swap(&mut self.pids, &mut self.fresh);
+        self.proc.pids(&mut self.pids)?;
+        let added = difference(&self.pids, &self.fresh);
+        let ended = difference(&self.fresh, &self.pids);
+        for pid in ended {
+            self.end(Pid(pid), &mut out);
+        }
+        let young = std::mem::replace(&mut self.young, added.clone());
+        for pid in young.into_iter().chain(added) {
+            self.adopt(Pid(pid), None, now, &mut out);
+        }
+        let configs: Vec<PathBuf> = self.configs.keys().cloned().collect();
+        for config in configs {
+            self.watch_config(&config, now, &mut out);
+        }
+        self.verify_some(now, &mut out);
+        self.match_transcripts(now, &mut out);
+        Ok(out)
+    }
+
+    /// Takes over what the kernel told since the last call. Never waits.
+    pub fn take_events(&mut self, now: DateTime<Utc>) -> Vec<Observation> {
+        let mut out = Vec::new();
+        for change in self.watcher.read() {
+            match change {
+                Change::Entry { dir, name } => self.entry_changed(&dir, &name, now, &mut out),
+                Change::Lost { dir } => self.directory_lost(&dir, now, &mut out),
+                Change::Overflow => self.verify_all(now, &mut out),
+            }
+        }
+        let ended: Vec<Pid> = self
+            .tracked
+            .values()
+            .filter(|tracked| {
+                tracked
+                    .pidfd
+                    .as_ref()
+                    .is_some_and(|fd| is_readable(fd.as_fd()))
+            })
+            .map(|tracked| tracked.key.pid)
+            .collect();
+        for pid in ended {
+            self.end(pid, &mut out);
+        }
+        out
+    }
+
+    /// Does what was put off: files that were torn, shells that a tool should have started.
+    pub fn retry(&mut self, now: DateTime<Utc>) -> Vec<Observation> {
+        let mut out = Vec::new();
+        let steady = clock::steady();
+        let due: Vec<(Pid, u32)> = self
+            .again
+            .iter()
+            .filter(|(at, _, _)| *at <= steady)
+            .map(|(_, pid, n)| (*pid, *n))
+            .collect();
+        self.again.retain(|(at, _, _)| *at > steady);
+        for (pid, tries) in due {
+            if self.tracked.contains_key(&pid) {
+                self.read_file(pid, tries, now, &mut out);
+            } else {
+                self.adopt(pid, None, now, &mut out);
+            }
+        }
+        if self.shell_due.is_some_and(|at| at <= steady) {
+            self.shell_due = None;
+            let pids: Vec<Pid> = self.tracked.keys().copied().collect();
+            for pid in pids {
+                self.tell(pid, now, &mut out);
+            }
+        }
+        out
+    }
+
+    fn entry_changed(
+        &mut self,
+        dir: &Path,
+        name: &str,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
+        if let Some(config) = self.config_of_sessions(dir) {
+            if let Some(pid) = status_file::pid_of_name(name) {
+                if self.tracked.contains_key(&pid) {
+                    self.read_file(pid, 0, now, out);
+                } else {
+                    self.adopt(pid, Some(&config), now, out);
+                }
+            }
+            return;
+        }
+        let configs: Vec<PathBuf> = self
+            .configs
+            .iter()
+            .filter(|(_, config)| config.parent.as_deref() == Some(dir))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for config in configs {
+            self.watch_config(&config, now, out);
+        }
+        let concerned: Vec<Pid> = self
+            .tracked
+            .values()
+            .filter(|t| t.concerns(dir, name))
+            .map(|t| t.key.pid)
+            .collect();
+        let mut unmatched = false;
+        for pid in concerned {
+            if let Some(tracked) = self.tracked.get_mut(&pid) {
+                if name == "HEAD" {
+                    tracked.refresh_git();
+                }
+                unmatched |= tracked.file.is_none();
+            }
+            self.refresh(pid, now, out);
+        }
+        if unmatched {
+            self.match_transcripts(now, out);
+        }
+    }
+
+    fn config_of_sessions(&self, dir: &Path) -> Option<PathBuf> {
+        let config = dir.parent().filter(|_| dir.ends_with("sessions"))?;
+        self.configs
+            .contains_key(config)
+            .then(|| config.to_path_buf())
+    }
+
+    fn directory_lost(&mut self, dir: &Path, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let configs: Vec<PathBuf> = self.configs.keys().cloned().collect();
+        for config in configs {
+            self.watch_config(&config, now, out);
+        }
+        let pids: Vec<Pid> = self.tracked.keys().copied().collect();
+        for pid in pids {
+            if let Some(tracked) = self.tracked.get_mut(&pid) {
+                tracked.forget_watch(dir);
+            }
+            self.refresh(pid, now, out);
+        }
+    }
+
+    /// Watches the `sessions` directory of a configuration, or the nearest parent that exists;
+    /// where the directory is new or was replaced, its files are read.
+    fn watch_config(&mut self, path: &Path, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let sessions = path.join("sessions");
+        let identity = identity(&sessions);
+        let Some(config) = self.configs.get_mut(path) else {
+            return;
+        };
+        if identity.is_some() && identity == config.sessions && self.watcher.holds(&sessions) {
+            return;
+        }
+        if config.sessions.take().is_some() {
+            self.watcher.remove(&sessions);
+        }
+        if let Some(parent) = config.parent.take() {
+            self.watcher.remove(&parent);
+        }
+        if identity.is_some() {
+            // Without a watch (the user's limit is reached) every scan reads the directory.
+            if matches!(self.watcher.add(&sessions), Ok(true)) {
+                config.sessions = identity;
+            }
+            self.adopt_all(&sessions, path, now, out);
+            return;
+        }
+        let parent = path
+            .ancestors()
+            .find(|dir| dir.is_dir())
+            .map(Path::to_path_buf);
+        config.parent = parent.filter(|dir| matches!(self.watcher.add(dir), Ok(true)));
+    }
+
+    fn adopt_all(
+        &mut self,
+        sessions: &Path,
+        config: &Path,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
+        for entry in std::fs::read_dir(sessions).into_iter().flatten().flatten() {
+            let pid = entry
+                .file_name()
+                .to_str()
+                .and_then(status_file::pid_of_name);
+            if let Some(pid) = pid {
+                if self.tracked.contains_key(&pid) {
+                    self.read_file(pid, 0, now, out);
+                } else {
+                    self.adopt(pid, Some(config), now, out);
+                }
+            }
+        }
+    }
+
+    /// Looks at a process that is not tracked; tracks it if it is a session. `config` is where a
+    /// status file names it.
+    fn adopt(
+        &mut self,
+        pid: Pid,
+        config: Option<&Path>,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
+        if self.tracked.contains_key(&pid) {
+            return;
+        }
+        let Some(comm) = self.proc.comm(pid) else {
+            return;
+        };
+        let exe = self.proc.exe(pid);
+        let looks =
+            process::plausible_comm(&comm) || exe.as_deref().is_some_and(process::is_claude_exe);
+        if !looks && config.is_none() {
+            return;
+        }
+        if self.proc.uid(pid) != Some(self.roots.uid) {
+            return;
+        }
+        let Some(key) = self.proc.key(pid) else {
+            return;
+        };
+        let terminal = self.proc.tty(pid, 0).is_some() && self.proc.tty(pid, 1).is_some();
+        let candidate = Candidate {
+            comm,
+            exe,
+            argv: self.proc.cmdline(pid),
+            terminal,
+        };
+        let role = process::recognise(&candidate);
+        if role.is_none() && config.is_none() {
+            return;
+        }
+        let (found, fact) = self.process_fact(key, &candidate, now);
+        let config = config.map_or(found, Path::to_path_buf);
+        let kind = if role == Some(Role::Headless) {
+            Kind::Headless
+        } else {
+            Kind::Interactive
+        };
+        let mut tracked = Tracked::new(key, config.clone(), fact, kind);
+        let read = tracked.read_file(now);
+        if read == FileRead::Again {
+            self.again.push((clock::steady() + READ_AGAIN, pid, 1));
+        }
+        if !belongs(role, &tracked) {
+            return;
+        }
+        tracked.pidfd = self.pidfd(key);
+        tracked.refresh(&mut self.watcher);
+        self.tracked.insert(pid, tracked);
+        if !self.configs.contains_key(&config) {
+            self.configs.insert(
+                config.clone(),
+                Config {
+                    sessions: None,
+                    parent: None,
+                },
+            );
+            self.watch_config(&config, now, out);
+        }
+        self.tell(pid, now, out);
+    }
+
+    fn process_fact(
+        &self,
+        key: SessionKey,
+        candidate: &Candidate,
+        now: DateTime<Utc>,
+    ) -> (PathBuf, ProcessFact) {
+        let cwd = self.proc.cwd(key.pid).unwrap_or_default();
+        let environ = self.proc.environ(key.pid).unwrap_or_default();
+        let config =
+            process::config_dir(&environ, &cwd).unwrap_or_else(|| self.roots.config.clone());
+        let exe = candidate.exe.as_deref().unwrap_or(Path::new(""));
+        let ticks = rustix::param::clock_ticks_per_second().max(1);
+        let since_boot =
+            TimeDelta::milliseconds(i64::try_from(key.start_ticks * 1000 / ticks).unwrap_or(0));
+        let fact = ProcessFact {
+            exe: CleanText::line(&exe.to_string_lossy()),
+            comm: CleanText::line(&candidate.comm),
+            cwd: RawPath(cwd.to_string_lossy().into_owned()),
+            started_at: DateTime::from_timestamp(self.boot, 0).map(|boot| boot + since_boot),
+            stopped: self.proc.stat(key.pid).is_some_and(|stat| stat.stopped()),
+            tty: self
+                .proc
+                .tty(key.pid, 0)
+                .map(|tty| CleanText::line(&tty.to_string_lossy())),
+            default_config: config == self.roots.config,
+            config_dir: CleanText::line(&config.to_string_lossy()),
+            installed_version: process::installed_version(exe).map(|v| CleanText::line(&v)),
+            read_at: now,
+        };
+        (config, fact)
+    }
+
+    /// A descriptor for this very process: opened by pid, then checked by start time.
+    fn pidfd(&self, key: SessionKey) -> Option<std::os::fd::OwnedFd> {
+        let pid =
+            rustix::process::Pid::from_raw(key.pid.0.cast_signed()).filter(|_| self.real_proc)?;
+        let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        (self.proc.key(key.pid) == Some(key)).then_some(fd)
+    }
+
+    fn read_file(&mut self, pid: Pid, tries: u32, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let Some(tracked) = self.tracked.get_mut(&pid) else {
+            return;
+        };
+        if tracked.read_file(now) == FileRead::Again && tries < READ_TRIES {
+            self.again
+                .push((clock::steady() + READ_AGAIN, pid, tries + 1));
+        }
+        self.refresh(pid, now, out);
+    }
+
+    fn refresh(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        if let Some(tracked) = self.tracked.get_mut(&pid) {
+            tracked.refresh(&mut self.watcher);
+        }
+        self.tell(pid, now, out);
+    }
+
+    /// Reports a session if something of it is new.
+    fn tell(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let Some(tracked) = self.tracked.get_mut(&pid) else {
+            return;
+        };
+        if tracked.file.as_ref().is_some_and(|file| file.spare) {
+            return;
+        }
+        tracked.tool_shell = tracked.wants_tool_shell().then(|| {
+            let children = self.proc.children(pid);
+            children
+                .iter()
+                .any(|child| process::is_tool_shell(&self.proc.cmdline(*child)))
+        });
+        if tracked.tool_shell.is_some() {
+            self.shell_due = Some(clock::steady() + SHELL_PACE);
+        }
+        if let Some(evidence) = tracked.news(now) {
+            out.push(Observation::Seen(tracked.key, Box::new(evidence)));
+        }
+    }
+
+    fn end(&mut self, pid: Pid, out: &mut Vec<Observation>) {
+        if let Some(mut tracked) = self.tracked.remove(&pid) {
+            tracked.unwatch(&mut self.watcher);
+            out.push(Observation::Gone(tracked.key));
+        }
+    }
+
+    /// Looks again at sessions that work, and at a few others in turn.
+    fn verify_some(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let after = self.tracked.range((
+            std::ops::Bound::Excluded(self.verified),
+            std::ops::Bound::Unbounded,
+        ));
+        let mut turn: Vec<Pid> = after.map(|(pid, _)| *pid).take(VERIFIED_PER_SCAN).collect();
+        self.verified = match turn.last() {
+            Some(last) if turn.len() == VERIFIED_PER_SCAN => *last,
+            _ => Pid(0),
+        };
+        turn.extend(
+            self.tracked
+                .values()
+                .filter(|t| t.works() && !turn.contains(&t.key.pid))
+                .map(|t| t.key.pid)
+                .collect::<Vec<_>>(),
+        );
+        for pid in turn {
+            self.verify(pid, now, out);
+        }
+    }
+
+    fn verify_all(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let pids: Vec<Pid> = self.tracked.keys().copied().collect();
+        for pid in pids {
+            self.verify(pid, now, out);
+        }
+        for config in self.configs.keys().cloned().collect::<Vec<_>>() {
+            self.adopt_all(&config.join("sessions"), &config, now, out);
+        }
+    }
+
+    fn verify(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let Some(tracked) = self.tracked.get_mut(&pid) else {
+            return;
+        };
+        let stat = self.proc.stat(pid).filter(|stat| !stat.ended());
+        let Some(stat) = stat.filter(|stat| stat.start_ticks == tracked.key.start_ticks) else {
+            self.end(pid, out);
+            self.adopt(pid, None, now, out);
+            return;
+        };
+        tracked.process.stopped = stat.stopped();
+        tracked.check_file_gone();
+        self.read_file(pid, READ_TRIES, now, out);
+    }
+
+    /// Finds the transcripts of processes that no status file names, by directory and time.
+    fn match_transcripts(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let mut groups: BTreeMap<(PathBuf, String), Vec<Pid>> = BTreeMap::new();
+        for tracked in self
+            .tracked
+            .values()
+            .filter(|t| t.file.is_none() && !t.file_gone)
+        {
+            let place = (tracked.config.clone(), tracked.process.cwd.0.clone());
+            groups.entry(place).or_default().push(tracked.key.pid);
+        }
+        for ((config, cwd), pids) in groups {
+            let starts: Vec<(Pid, SystemTime)> = pids
+                .iter()
+                .filter_map(|pid| Some((*pid, self.tracked.get(pid)?.started())))
+                .collect();
+            let Some(earliest) = starts.iter().map(|(_, start)| *start).min() else {
+                continue;
+            };
+            let since = earliest
+                .checked_sub(Duration::from_secs(1))
+                .unwrap_or(earliest);
+            let mut transcripts = find::in_project(&config, &cwd, since).unwrap_or_default();
+            transcripts.retain(|t| {
+                !self
+                    .tracked
+                    .values()
+                    .any(|o| o.file.is_some() && o.conversation() == Some(&t.conversation))
+            });
+            for (pid, found) in assign(&starts, &transcripts) {
+                if let Some(tracked) = self.tracked.get_mut(&pid) {
+                    tracked.ambiguous = found.is_err();
+                    let found = found.ok().flatten();
+                    tracked.matched = found.map(|t| (t.path.clone(), t.conversation.clone()));
+                }
+                self.refresh(pid, now, out);
+            }
+        }
+    }
+}
+
+/// Which transcript belongs to which process of one directory. `Err`: several fit.
+type Assigned<'t> = (Pid, Result<Option<&'t find::Transcript>, ()>);
+
+fn assign<'t>(
+    starts: &[(Pid, SystemTime)],
+    transcripts: &'t [find::Transcript],
+) -> Vec<Assigned<'t>> {
+    let near = |t: &find::Transcript, start: SystemTime| {
+        let created = t.created.unwrap_or(t.written);
+        let apart = created
+            .duration_since(start)
+            .or_else(|_| start.duration_since(created));
+        apart.is_ok_and(|apart| apart <= BORN_WITH)
+    };
+    if let [(pid, start)] = starts {
+        let written = transcripts.iter().filter(|t| t.written >= *start);
+        return vec![(*pid, Ok(written.max_by_key(|t| t.written)))];
+    }
+    starts
+        .iter()
+        .map(|(pid, start)| {
+            let mut own = transcripts.iter().filter(|t| near(t, *start));
+            let rivals = starts.iter().filter(|(_, other)| {
+                transcripts
+                    .iter()
+                    .any(|t| near(t, *start) && near(t, *other))
+            });
+            match (own.next(), own.next(), rivals.count()) {
+                (Some(one), None, 1) => (*pid, Ok(Some(one))),
+                (None, _, _) if transcripts.is_empty() => (*pid, Ok(None)),
+                _ => (*pid, Err(())),
+            }
+        })
+        .collect()
+}
+
+/// Whether a process is a session, by its role and its file.
+fn belongs(role: Option<Role>, tracked: &Tracked) -> bool {
+    match (&tracked.file, role) {
+        // A worker that is kept ready is tracked but not told: its file changes when it is used.
+        (Some(file), None) => file.proc_start.is_some(),
+        (Some(_), Some(_)) | (None, Some(Role::Session | Role::Headless)) => true,
+        (None, _) => false,
+    }
+}
+
+/// What is in `a` and not in `b`; both ascending.
+fn difference(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut b = b.iter().peekable();
+    a.iter()
+        .filter(|pid| {
+            while b.next_if(|other| other < pid).is_some() {}
+            b.peek() != Some(pid)
+        })
+        .copied()
+        .collect()
+}
+
+fn identity(dir: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(dir)
+        .ok()
+        .filter(std::fs::Metadata::is_dir)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    matches!(poll(&mut fds, Some(&at_once)), Ok(n) if n > 0)
+}

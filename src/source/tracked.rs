@@ -1,0 +1,367 @@
+//! One session under observation: its files, read when they change.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+
+use super::git::{self, Repository};
+use super::watch::Watcher;
+use crate::agent::claude::find;
+use crate::agent::claude::status_file::{self, StatusFile};
+use crate::agent::claude::tail::Follower;
+use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
+use crate::files::read_bounded;
+use crate::model::{
+    CallNature, ConversationId, Evidence, FileStatus, Kind, LastLine, ProcessFact, SessionKey,
+};
+use crate::text::CleanText;
+
+/// A session that is watched.
+pub(super) struct Tracked {
+    pub(super) key: SessionKey,
+    /// Configuration directory of its process.
+    pub(super) config: PathBuf,
+    pub(super) process: ProcessFact,
+    /// What its arguments say; its file knows better.
+    pub(super) kind: Kind,
+    pub(super) file: Option<StatusFile>,
+    /// Its file was there and is not any more: it is about to end, or was parked.
+    pub(super) file_gone: bool,
+    /// For processes without a status file: the transcript found for it.
+    pub(super) matched: Option<(PathBuf, ConversationId)>,
+    pub(super) ambiguous: bool,
+    pub(super) tool_shell: Option<bool>,
+    /// Becomes readable when the process ends.
+    pub(super) pidfd: Option<OwnedFd>,
+    /// Its parent died or it has no terminal; kept for `explain`.
+    problem: Option<CleanText>,
+    follower: Option<Follower>,
+    repository: Option<Repository>,
+    repository_of: Option<PathBuf>,
+    git: Option<crate::model::GitFact>,
+    watched: Vec<PathBuf>,
+    sent: Option<Evidence>,
+}
+
+/// What became of reading a status file.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum FileRead {
+    /// It was read, or is not there.
+    Done,
+    /// It holds no whole JSON yet: read again in a moment.
+    Again,
+}
+
+impl Tracked {
+    pub(super) fn new(key: SessionKey, config: PathBuf, process: ProcessFact, kind: Kind) -> Self {
+        Self {
+            key,
+            config,
+            process,
+            kind,
+            file: None,
+            file_gone: false,
+            matched: None,
+            ambiguous: false,
+            tool_shell: None,
+            pidfd: None,
+            problem: None,
+            follower: None,
+            repository: None,
+            repository_of: None,
+            git: None,
+            watched: Vec::new(),
+            sent: None,
+        }
+    }
+
+    pub(super) fn file_path(&self) -> PathBuf {
+        self.config
+            .join("sessions")
+            .join(format!("{}.json", self.key.pid))
+    }
+
+    /// Reads the status file.
+    pub(super) fn read_file(&mut self, now: DateTime<Utc>) -> FileRead {
+        let path = self.file_path();
+        let bytes = match read_bounded(&path, status_file::SIZE_CAP) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return FileRead::Done,
+            Err(error) => {
+                self.problem = Some(CleanText::line(&format!(
+                    "could not read {}: {error}",
+                    path.display()
+                )));
+                return FileRead::Done;
+            }
+        };
+        match status_file::parse(&bytes, &path.to_string_lossy(), now) {
+            Ok(file) => {
+                self.take_file(file);
+                FileRead::Done
+            }
+            Err(error) => {
+                self.problem = Some(CleanText::line(&format!(
+                    "could not read {}: {error}",
+                    path.display()
+                )));
+                FileRead::Again
+            }
+        }
+    }
+
+    fn take_file(&mut self, mut file: StatusFile) {
+        // A file that a killed process left, under a pid that was given out again.
+        if file
+            .proc_start
+            .is_some_and(|start| start != self.key.start_ticks)
+        {
+            return;
+        }
+        self.problem = None;
+        self.file_gone = false;
+        if let Some(before) = &self.file {
+            let read_at = file.fact.read_at;
+            file.fact.read_at = before.fact.read_at;
+            if *before == file {
+                return;
+            }
+            file.fact.read_at = read_at;
+        }
+        self.file = Some(file);
+    }
+
+    /// Whether its file is no longer there.
+    pub(super) fn check_file_gone(&mut self) {
+        if self.file.is_some() && !self.file_path().exists() {
+            self.file = None;
+            self.file_gone = true;
+        }
+    }
+
+    /// Whether its file says that it works.
+    pub(super) fn works(&self) -> bool {
+        let status = self
+            .file
+            .as_ref()
+            .and_then(|file| file.fact.status.as_ref());
+        status == Some(&FileStatus::Busy)
+    }
+
+    /// When its process started.
+    pub(super) fn started(&self) -> SystemTime {
+        self.process
+            .started_at
+            .map_or(SystemTime::UNIX_EPOCH, SystemTime::from)
+    }
+
+    pub(super) fn conversation(&self) -> Option<&ConversationId> {
+        let by_file = self
+            .file
+            .as_ref()
+            .and_then(|file| file.fact.conversation.as_ref());
+        by_file.or(self.matched.as_ref().map(|(_, id)| id))
+    }
+
+    /// RawPath of the session: its file's word counts, the process may have moved on.
+    pub(super) fn cwd(&self) -> &str {
+        let by_file = self.file.as_ref().and_then(|file| file.fact.cwd.as_ref());
+        &by_file.unwrap_or(&self.process.cwd).0
+    }
+
+    /// Reads what is new in the transcript and the repository, and follows them where they went.
+    pub(super) fn refresh(&mut self, watcher: &mut Watcher) {
+        // Watched before it is read, so that nothing slips through between; and after, because
+        // the transcript may lie elsewhere than expected.
+        self.watch(watcher);
+        self.refresh_transcript();
+        let cwd = PathBuf::from(self.cwd());
+        if self.repository_of.as_ref() != Some(&cwd) {
+            self.repository = git::find(&cwd);
+            self.git = self.repository.as_ref().map(Repository::read);
+            self.repository_of = Some(cwd);
+        }
+        self.watch(watcher);
+    }
+
+    fn refresh_transcript(&mut self) {
+        let Some(path) = self.transcript_path() else {
+            self.follower = None;
+            return;
+        };
+        let read = match &mut self.follower {
+            Some(follower) if follower.path() == path => follower.refresh().map(drop),
+            _ => Follower::open(&path).map(|follower| self.follower = Some(follower)),
+        };
+        match read {
+            Ok(()) => {}
+            // Deleted, or not written before the first prompt.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.follower = None,
+            Err(error) => {
+                self.follower = None;
+                self.problem = Some(CleanText::line(&format!(
+                    "could not read {}: {error}",
+                    path.display()
+                )));
+            }
+        }
+    }
+
+    fn transcript_path(&self) -> Option<PathBuf> {
+        if let Some(id) = self
+            .file
+            .as_ref()
+            .and_then(|file| file.fact.conversation.as_ref())
+        {
+            if let Some(follower) = &self.follower {
+                let same = follower
+                    .path()
+                    .file_stem()
+                    .is_some_and(|stem| stem == id.as_str());
+                if same && follower.path().is_file() {
+                    return Some(follower.path().to_path_buf());
+                }
+            }
+            return find::by_conversation(&self.config, self.cwd(), id);
+        }
+        self.matched.as_ref().map(|(path, _)| path.clone())
+    }
+
+    /// Watches the directories whose changes matter to this session, and no others.
+    fn watch(&mut self, watcher: &mut Watcher) {
+        let mut wanted = Vec::new();
+        let project = match &self.follower {
+            Some(follower) => follower.path().parent().map(Path::to_path_buf),
+            None => Some(
+                self.config
+                    .join("projects")
+                    .join(find::encode_cwd(self.cwd())),
+            ),
+        };
+        // Before the first prompt the project's directory may be missing: a parent tells.
+        let parents = [self.config.join("projects"), self.config.clone()];
+        wanted.extend(project.into_iter().chain(parents).find(|dir| dir.is_dir()));
+        wanted.extend(
+            self.repository
+                .as_ref()
+                .map(|repository| repository.git_dir.clone()),
+        );
+        for dir in &wanted {
+            if !self.watched.contains(dir)
+                && let Err(error) = watcher.add(dir)
+            {
+                self.problem = Some(CleanText::line(&format!(
+                    "could not watch {}: {error}",
+                    dir.display()
+                )));
+            }
+        }
+        for dir in std::mem::take(&mut self.watched) {
+            if !wanted.contains(&dir) {
+                watcher.remove(&dir);
+            }
+        }
+        wanted.retain(|dir| watcher.holds(dir));
+        self.watched = wanted;
+    }
+
+    /// A watched directory was lost; it is watched anew at the next refresh.
+    pub(super) fn forget_watch(&mut self, dir: &Path) {
+        self.watched.retain(|watched| watched != dir);
+    }
+
+    pub(super) fn unwatch(&mut self, watcher: &mut Watcher) {
+        for dir in self.watched.drain(..) {
+            watcher.remove(&dir);
+        }
+    }
+
+    /// Whether a change of `name` in `dir` concerns this session's transcript or repository.
+    pub(super) fn concerns(&self, dir: &Path, name: &str) -> bool {
+        if !self.watched.iter().any(|watched| watched == dir) {
+            return false;
+        }
+        if self
+            .repository
+            .as_ref()
+            .is_some_and(|repository| repository.git_dir == dir)
+        {
+            return name == "HEAD";
+        }
+        match self.conversation() {
+            Some(id) => name
+                .strip_suffix(".jsonl")
+                .is_none_or(|stem| stem == id.as_str()),
+            None => true,
+        }
+    }
+
+    /// Reads the branch again.
+    pub(super) fn refresh_git(&mut self) {
+        self.git = self.repository.as_ref().map(Repository::read);
+    }
+
+    /// Whether only a child process can tell if its tool runs.
+    pub(super) fn wants_tool_shell(&self) -> bool {
+        let file = self.file.as_ref().map(|file| &file.fact);
+        let open = match file.and_then(|f| f.status.as_ref()) {
+            None => true,
+            Some(status) => *status == FileStatus::Busy && file.is_some_and(|f| f.busy_lies),
+        };
+        open && self.follower.as_ref().is_some_and(|follower| {
+            let conversation = follower.conversation();
+            let asks = conversation
+                .pending
+                .iter()
+                .any(|call| call.nature == CallNature::AsksFirst);
+            conversation.last == LastLine::ToolCall && asks
+        })
+    }
+
+    /// All that is known; `None` if that was told before.
+    pub(super) fn news(&mut self, now: DateTime<Utc>) -> Option<Evidence> {
+        let evidence = self.evidence(now);
+        if self.sent.as_ref() == Some(&evidence) {
+            return None;
+        }
+        self.sent = Some(evidence.clone());
+        Some(evidence)
+    }
+
+    fn evidence(&self, now: DateTime<Utc>) -> Evidence {
+        let version = self
+            .process
+            .installed_version
+            .as_deref()
+            .and_then(parse_version);
+        let before = self.sent.as_ref().and_then(|sent| sent.transcript.as_ref());
+        let transcript = self.follower.as_ref().map(|follower| {
+            let mut fact = follower.fact(now);
+            // The same content was read when it was read first.
+            if let Some(before) =
+                before.filter(|before| before.size == fact.size && before.path == fact.path)
+            {
+                fact.read_at = before.read_at;
+            }
+            fact
+        });
+        Evidence {
+            agent: claude::NAME,
+            kind: self.file.as_ref().map_or(self.kind, |file| file.kind),
+            conversation: self.conversation().cloned(),
+            process: self.process.clone(),
+            file: self.file.as_ref().map(|file| file.fact.clone()),
+            transcript,
+            transcript_ambiguous: self.ambiguous,
+            expects_file: !self.file_gone
+                && self.kind == Kind::Interactive
+                && version.is_some_and(|version| version >= FIRST_WITH_FILE),
+            tool_shell: self.tool_shell,
+            git: self.git.clone(),
+            problems: self.problem.iter().cloned().collect(),
+        }
+    }
+}

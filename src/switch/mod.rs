@@ -1,0 +1,28 @@
+//! From a session to its focused window: the I/O around `locate`.
+
+pub mod focus;
+pub mod perform;
+pub mod place;
+
+use crate::model::{Action, Place, Trouble};
+
+/// Where a session is, and what has to be done to see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// Where it is.
+    pub place: Place,
+    /// Innermost multiplexer first, the window last.
+    pub actions: Vec<Action>,
+}
+
+/// Either, or why not; with what is known of its host in both cases.
+pub type Finding = Result<Found, (Trouble, Option<crate::model::Host>)>;
+
+/// The place that is shown of a session, found or not.
+#[must_use]
+pub fn shown(finding: Finding) -> Place {
+    match finding {
+        Ok(found) => found.place,
+        Err((trouble, host)) => Place::nowhere(trouble, host),
+    }
+}

@@ -1,0 +1,483 @@
+//! Finds the window of a session: asks `/proc`, window managers, X servers and multiplexers what
+//! `locate` needs to know. Nothing is kept from one pass to the next but open connections.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Finding, Found};
+use crate::host::{screen, tmux};
+use crate::locate::{self, Choice, Hints, Landing, Mux};
+use crate::model::{
+    Action, Host, Pid, Place, ProcChain, Session, SessionKey, Trouble, TroubleCode, WindowRef,
+    WmTree, Xid,
+};
+use crate::proc::{Environ, Proc};
+use crate::text::CleanText;
+use crate::wm::i3::I3;
+use crate::wm::x11::Display;
+use crate::wm::{WmError, discover};
+
+/// Terminals within terminals that are followed.
+const ROUNDS: usize = 6;
+
+/// What tells one desktop from another in an environment.
+type DesktopKey = [Option<String>; 3];
+
+/// A window manager, and the X server that knows who owns its windows.
+struct Desktop {
+    i3: I3,
+    display: Option<Display>,
+    /// Read once a pass.
+    tree: Option<WmTree>,
+}
+
+/// The finder of windows.
+pub struct Places {
+    proc: Proc,
+    desktops: Vec<Desktop>,
+    by_environ: HashMap<DesktopKey, usize>,
+    /// Environments that lead nowhere in this pass, with what was tried.
+    dead_ends: HashMap<DesktopKey, String>,
+    layouts: HashMap<Pid, Result<tmux::Layout, String>>,
+    /// Who holds the other end of a session's terminal, for sessions whose parents are gone.
+    holders: HashMap<SessionKey, Option<SessionKey>>,
+    own_environ: Environ,
+}
+
+/// What a round of the search has found out so far.
+#[derive(Default)]
+struct Search {
+    actions: Vec<Action>,
+    host: Option<Host>,
+    /// A multiplexer on the way shows something else right now.
+    hidden: bool,
+}
+
+impl Places {
+    /// A finder with the `/proc` at `root`. `own_environ` is what is left for sessions without
+    /// any desktop of their own.
+    ///
+    /// # Errors
+    /// Those of opening `/proc`.
+    pub fn new(root: &Path, own_environ: Environ) -> io::Result<Self> {
+        Ok(Self {
+            proc: Proc::open(root)?,
+            desktops: Vec::new(),
+            by_environ: HashMap::new(),
+            dead_ends: HashMap::new(),
+            layouts: HashMap::new(),
+            holders: HashMap::new(),
+            own_environ,
+        })
+    }
+
+    /// Starts a pass: what windows there are is asked anew.
+    pub fn begin(&mut self) {
+        for desktop in &mut self.desktops {
+            desktop.tree = None;
+        }
+        self.dead_ends.clear();
+        self.layouts.clear();
+        let proc = &self.proc;
+        self.holders
+            .retain(|key, _| proc.key(key.pid) == Some(*key));
+    }
+
+    /// The sockets of the window managers that were found.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        self.desktops
+            .iter()
+            .map(|desktop| desktop.i3.socket().to_path_buf())
+            .collect()
+    }
+
+    /// The workspace that has the focus, on the first window manager that was found.
+    #[must_use]
+    pub fn focused_workspace(&self) -> Option<String> {
+        let trees = self
+            .desktops
+            .iter()
+            .filter_map(|desktop| desktop.tree.as_ref());
+        trees
+            .map(|tree| tree.focused_workspace.to_string())
+            .find(|name| !name.is_empty())
+    }
+
+    /// Finds the window that shows `session`. `client` is the environment of who asks: for
+    /// sessions that have no desktop of their own.
+    ///
+    /// # Errors
+    /// Why there is none, and what is known of its host.
+    pub fn find(&mut self, session: &Session, client: &Environ) -> Finding {
+        let mut search = Search::default();
+        let result = self.search(session, client, &mut search);
+        match result {
+            Ok(place) => Ok(Found {
+                place,
+                actions: search.actions,
+            }),
+            Err(trouble) => Err((trouble, search.host)),
+        }
+    }
+
+    fn search(
+        &mut self,
+        session: &Session,
+        client: &Environ,
+        search: &mut Search,
+    ) -> Result<Place, Trouble> {
+        if self.proc.key(session.pid) != Some(session.id) {
+            return Err(Trouble::new(TroubleCode::Gone, "its process has ended"));
+        }
+        let mut pid = session.pid;
+        for _ in 0..ROUNDS {
+            let chain = self.proc.chain(pid);
+            let environ = self.nearest_environ(&chain);
+            // A multiplexer on the way needs no desktop, so that its trouble is kept for later.
+            let desktop = self.desktop(&environ, client);
+            let desktop = desktop.and_then(|index| self.read_tree(index).map(|()| index));
+            let tree = desktop
+                .as_ref()
+                .ok()
+                .and_then(|index| self.desktops[*index].tree.as_ref());
+            pid = match locate::land(&chain, tree) {
+                Landing::Mux {
+                    mux: Mux::Tmux,
+                    server,
+                } => self.through_tmux(server, &chain, &environ, search)?,
+                Landing::Mux {
+                    mux: Mux::Screen,
+                    server,
+                } => self.through_screen(server, &environ, search)?,
+                Landing::Mux {
+                    mux: Mux::Other(name),
+                    ..
+                } => {
+                    let message = format!("it runs in {name}, whose window vmux cannot find yet");
+                    return Err(Trouble::new(TroubleCode::NoWindow, &message));
+                }
+                Landing::Remote { program } => return Err(remote(&program, &environ)),
+                Landing::Owner {
+                    program,
+                    pid,
+                    windows,
+                } => {
+                    search
+                        .host
+                        .get_or_insert_with(|| host("terminal", &program, None));
+                    let choice =
+                        locate::choose(&program, pid, &windows, &hints(session, &environ))?;
+                    search
+                        .actions
+                        .extend(desktop.ok().map(|index| Action::Focus {
+                            socket: self.desktops[index].i3.socket().to_path_buf(),
+                            con_id: choice.window.con_id,
+                            xid: choice.window.xid,
+                        }));
+                    return Ok(shown_in(&choice, search));
+                }
+                Landing::Adrift => match self.holder(session.id, pid) {
+                    Some(holder) => holder,
+                    None => return Err(desktop.err().unwrap_or_else(|| nowhere(&chain))),
+                },
+            };
+        }
+        Err(Trouble::new(
+            TroubleCode::NoWindow,
+            "it runs in too many terminals within terminals",
+        ))
+    }
+
+    /// The process's own environment, or that of its nearest ancestor that lets us read it.
+    fn nearest_environ(&self, chain: &ProcChain) -> Environ {
+        let readable = chain
+            .0
+            .iter()
+            .filter_map(|link| self.proc.environ(link.pid).ok());
+        readable
+            .into_iter()
+            .find(|environ| !environ.is_empty())
+            .unwrap_or_default()
+    }
+
+    fn through_tmux(
+        &mut self,
+        pid: Pid,
+        chain: &ProcChain,
+        environ: &Environ,
+        search: &mut Search,
+    ) -> Result<Pid, Trouble> {
+        let server = tmux::server(&self.proc, pid, environ)
+            .ok_or_else(|| Trouble::new(TroubleCode::NoWindow, "its tmux server has no socket"))?;
+        let layout = self
+            .layouts
+            .entry(pid)
+            .or_insert_with(|| server.layout().map_err(|error| error.to_string()))
+            .as_ref()
+            .map_err(|error| {
+                Trouble::new(TroubleCode::WmHung, &format!("could not ask tmux: {error}"))
+            })?;
+        let spot = layout
+            .spot(chain, environ.text("TMUX_PANE"))
+            .ok_or_else(|| Trouble::new(TroubleCode::NoWindow, "tmux does not list its pane"))?;
+        search
+            .host
+            .get_or_insert_with(|| host("tmux", "tmux", Some(&spot.pane.target)));
+        let Some(client) = spot.client else {
+            let name = CleanText::line(&spot.pane.session);
+            let message = format!("tmux session {name} is detached");
+            let attach = format!(
+                "attach it with: tmux -S {} attach -t {}",
+                server.socket.display(),
+                quoted(&name)
+            );
+            return Err(Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach));
+        };
+        search.hidden |= !spot.visible;
+        if !spot.visible {
+            search.actions.push(Action::TmuxSwitch {
+                program: server.program,
+                socket: server.socket,
+                client_tty: client.tty,
+                pane_id: spot.pane.pane_id,
+            });
+        }
+        Ok(client.pid)
+    }
+
+    fn through_screen(
+        &mut self,
+        server: Pid,
+        environ: &Environ,
+        search: &mut Search,
+    ) -> Result<Pid, Trouble> {
+        let session = environ.text("STY").unwrap_or_default().to_owned();
+        search
+            .host
+            .get_or_insert_with(|| host("screen", "screen", Some(&CleanText::line(&session))));
+        let client = screen::client(&mut self.proc, server).ok_or_else(|| {
+            let message = format!("screen session {} is detached", CleanText::line(&session));
+            let attach = format!("attach it with: screen -r {}", quoted(&session));
+            Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach)
+        })?;
+        // Which of its windows screen shows cannot be asked: select it anyway.
+        search.hidden = true;
+        if let Some(window) = environ.text("WINDOW") {
+            search.actions.push(Action::ScreenSelect {
+                session,
+                window: window.to_owned(),
+            });
+        }
+        Ok(client)
+    }
+
+    /// The process that holds the other end of the session's terminal, if it is not an ancestor
+    /// (a reparented session, or one behind script(1)). Looked for once for each session.
+    fn holder(&mut self, key: SessionKey, pid: Pid) -> Option<Pid> {
+        if let Some(known) = self.holders.get(&key) {
+            let known = known.filter(|holder| self.proc.key(holder.pid) == Some(*holder));
+            return known
+                .map(|holder| holder.pid)
+                .filter(|holder| *holder != pid);
+        }
+        let found = self.find_holder(pid);
+        self.holders
+            .insert(key, found.and_then(|holder| self.proc.key(holder)));
+        found
+    }
+
+    fn find_holder(&mut self, pid: Pid) -> Option<Pid> {
+        let tty = self.proc.tty(pid, 0)?;
+        let number: u32 = tty.to_str()?.strip_prefix("/dev/pts/")?.parse().ok()?;
+        let mut pids = Vec::new();
+        self.proc.pids(&mut pids).ok()?;
+        pids.into_iter()
+            .map(Pid)
+            .find(|other| *other != pid && self.proc.pty_masters(*other).contains(&number))
+    }
+
+    /// The desktop of a session's environment, else of the asker's, else of our own.
+    fn desktop(&mut self, environ: &Environ, client: &Environ) -> Result<usize, Trouble> {
+        if has_desktop(environ) {
+            return self.desktop_of(environ);
+        }
+        if has_desktop(client) {
+            return self.desktop_of(client);
+        }
+        let own = self.own_environ.clone();
+        self.desktop_of(&own)
+    }
+
+    fn desktop_of(&mut self, environ: &Environ) -> Result<usize, Trouble> {
+        let key =
+            ["SWAYSOCK", "I3SOCK", "DISPLAY"].map(|name| environ.text(name).map(str::to_owned));
+        if let Some(index) = self.by_environ.get(&key) {
+            return Ok(*index);
+        }
+        if let Some(tried) = self.dead_ends.get(&key) {
+            return Err(no_wm(tried));
+        }
+        let i3 = match discover::find(environ, &self.proc) {
+            Ok(i3) => i3,
+            Err(tried) => {
+                let trouble = no_wm(&tried);
+                self.dead_ends.insert(key, tried);
+                return Err(trouble);
+            }
+        };
+        let known = self
+            .desktops
+            .iter()
+            .position(|desktop| desktop.i3.socket() == i3.socket());
+        let index = known.unwrap_or_else(|| {
+            let display = self.display_of(&i3, environ);
+            self.desktops.push(Desktop {
+                i3,
+                display,
+                tree: None,
+            });
+            self.desktops.len() - 1
+        });
+        self.by_environ.insert(key, index);
+        Ok(index)
+    }
+
+    /// The X server of a window manager: the one in the manager's own environment, whatever the
+    /// session's says.
+    fn display_of(&self, i3: &I3, environ: &Environ) -> Option<Display> {
+        let theirs = i3
+            .pid()
+            .and_then(|pid| self.proc.environ(pid).ok())
+            .unwrap_or_default();
+        [&theirs, environ].into_iter().find_map(|environ| {
+            let name = environ.text("DISPLAY")?;
+            discover::open_display(name, environ).ok()
+        })
+    }
+
+    /// Reads the tree of a desktop, once a pass, with the owners of its windows.
+    fn read_tree(&mut self, index: usize) -> Result<(), Trouble> {
+        let desktop = &mut self.desktops[index];
+        if desktop.tree.is_some() {
+            return Ok(());
+        }
+        match read_tree(desktop) {
+            Ok(tree) => {
+                desktop.tree = Some(tree);
+                Ok(())
+            }
+            Err(error) => {
+                // Its connection is spoilt, and after a restart its socket may be another one.
+                self.forget(index);
+                let code = if matches!(error, WmError::Hung) {
+                    TroubleCode::WmHung
+                } else {
+                    TroubleCode::NoWm
+                };
+                Err(Trouble::new(
+                    code,
+                    &format!("could not ask the window manager: {error}"),
+                ))
+            }
+        }
+    }
+
+    fn forget(&mut self, index: usize) {
+        self.desktops.remove(index);
+        self.by_environ.clear();
+    }
+}
+
+fn read_tree(desktop: &mut Desktop) -> Result<WmTree, WmError> {
+    let mut tree = desktop.i3.tree()?;
+    let unowned: Vec<Xid> = tree
+        .windows
+        .iter()
+        .filter(|w| w.pid.is_none())
+        .filter_map(|w| w.xid)
+        .collect();
+    if let Some(display) = &desktop.display
+        && !unowned.is_empty()
+    {
+        let owners = display.owners(&unowned)?;
+        for window in &mut tree.windows {
+            window.pid = window.pid.or_else(|| owners.get(&window.xid?).copied());
+        }
+    }
+    Ok(tree)
+}
+
+fn has_desktop(environ: &Environ) -> bool {
+    ["SWAYSOCK", "I3SOCK", "DISPLAY"]
+        .iter()
+        .any(|name| environ.get(name).is_some())
+}
+
+fn host(kind: &str, program: &str, target: Option<&CleanText>) -> Host {
+    Host {
+        kind: CleanText::line(kind),
+        program: CleanText::line(program).some(),
+        target: target.cloned(),
+    }
+}
+
+fn hints(session: &Session, environ: &Environ) -> Hints {
+    let window_id = environ
+        .text("WINDOWID")
+        .and_then(|text| text.parse().ok())
+        .map(Xid);
+    Hints {
+        window_id,
+        titles: session.name.iter().cloned().collect(),
+    }
+}
+
+fn shown_in(choice: &Choice<'_>, search: &Search) -> Place {
+    let window = choice.window;
+    Place {
+        host: search.host.clone(),
+        window: Some(WindowRef {
+            con_id: window.con_id,
+            xid: window.xid,
+            title: window.title.clone(),
+            output: window.output.clone().some(),
+            focused: window.focused && !search.hidden,
+        }),
+        workspace: window.workspace.clone().some(),
+        proof: CleanText::line(&choice.proof),
+        trouble: None,
+    }
+}
+
+fn remote(program: &str, environ: &Environ) -> Trouble {
+    let from = environ
+        .text("SSH_CONNECTION")
+        .and_then(|text| text.split(' ').next());
+    let from = from.map(|host| format!(" from {host}")).unwrap_or_default();
+    let message = format!("it runs in a login{from} ({program}); its window is on that machine");
+    Trouble::new(TroubleCode::Remote, &message)
+}
+
+fn no_wm(tried: &str) -> Trouble {
+    Trouble::new(
+        TroubleCode::NoWm,
+        &format!("no i3 or sway was found for it ({tried})"),
+    )
+}
+
+fn nowhere(chain: &ProcChain) -> Trouble {
+    let message = format!("no window shows it (started from: {})", chain.describe());
+    Trouble::new(TroubleCode::NoWindow, &message)
+        .hint("it may run in the background, on a console, or in a container")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}

@@ -1,0 +1,361 @@
+//! Displayable text: the only way from a session's bytes to a terminal, rofi or a log.
+//!
+//! Pure. Everything a session wrote is hostile: escape sequences, bidi overrides, NULs and
+//! Pango markup are taken out or escaped here, and nowhere else.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// Longest text kept of one line a session wrote, in bytes. Rows show at most 200 columns;
+/// more only costs memory per session.
+const LINE_BYTES: usize = 512;
+
+/// A text without control characters, escape sequences, bidi overrides or invisible marks.
+///
+/// Holds no line break unless it was made by [`CleanText::block`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct CleanText(Arc<str>);
+
+impl CleanText {
+    /// Cleans `raw` into one line of at most 512 bytes; runs of white space become one space.
+    #[must_use]
+    pub fn line(raw: &str) -> Self {
+        let mut out = String::with_capacity(raw.len().min(LINE_BYTES));
+        let mut gap = false;
+        for c in visible(raw) {
+            if c.is_whitespace() {
+                gap = !out.is_empty();
+                continue;
+            }
+            if out.len() + c.len_utf8() + usize::from(gap) > LINE_BYTES {
+                break;
+            }
+            if std::mem::take(&mut gap) {
+                out.push(' ');
+            }
+            out.push(c);
+        }
+        Self(out.into())
+    }
+
+    /// Cleans `raw`, keeping its line breaks and indentation, up to `max_bytes`; tabs become
+    /// four spaces.
+    #[must_use]
+    pub fn block(raw: &str, max_bytes: usize) -> Self {
+        let mut out = String::with_capacity(raw.len().min(max_bytes));
+        for c in visible(raw) {
+            if out.len() + 4 > max_bytes {
+                out.push('…');
+                break;
+            }
+            match c {
+                '\n' | '\u{2028}' | '\u{2029}' => out.push('\n'),
+                '\t' => out.push_str("    "),
+                '\r' => {}
+                c if c.is_whitespace() => out.push(' '),
+                c => out.push(c),
+            }
+        }
+        Self(out.trim_end().into())
+    }
+
+    /// The clean text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether nothing is left to show.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// This text, or nothing if it is empty.
+    #[must_use]
+    pub fn some(self) -> Option<Self> {
+        if self.is_empty() { None } else { Some(self) }
+    }
+}
+
+impl fmt::Display for CleanText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for CleanText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl std::ops::Deref for CleanText {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Serialize for CleanText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// What comes over a socket is cleaned again: the other side is not trusted either.
+impl<'de> Deserialize<'de> for CleanText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Cow::<'de, str>::deserialize(deserializer)?;
+        Ok(if raw.contains('\n') {
+            Self::block(&raw, 64 * 1024)
+        } else {
+            Self::line(&raw)
+        })
+    }
+}
+
+/// The characters of `raw` that may be shown, white space included.
+fn visible(raw: &str) -> impl Iterator<Item = char> + '_ {
+    let mut rest = raw.chars();
+    std::iter::from_fn(move || {
+        loop {
+            let c = rest.next()?;
+            match c {
+                '\u{1b}' => skip_escape(&mut rest),
+                // C1 introducers of CSI and of the string sequences (DCS, SOS, OSC, PM, APC).
+                '\u{9b}' => skip_csi(&mut rest),
+                '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest),
+                '\n' | '\t' | '\r' => return Some(c),
+                c if c.is_control() || is_invisible(c) => {}
+                c => return Some(c),
+            }
+        }
+    })
+}
+
+/// Skips what follows ESC: a CSI, a string sequence, or a two-character escape (ECMA-48 §5.3).
+fn skip_escape(rest: &mut std::str::Chars<'_>) {
+    let mut look = rest.clone();
+    match look.next() {
+        Some('[') => {
+            *rest = look;
+            skip_csi(rest);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            *rest = look;
+            skip_string(rest);
+        }
+        // nF escapes: intermediates 0x20-0x2f, then one final byte.
+        Some(' '..='/') => {
+            *rest = look;
+            for c in rest.by_ref() {
+                if !(' '..='/').contains(&c) {
+                    break;
+                }
+            }
+        }
+        Some('0'..='~') => *rest = look,
+        _ => {}
+    }
+}
+
+/// Skips parameters and the final byte 0x40-0x7e; stops before anything that cannot belong.
+fn skip_csi(rest: &mut std::str::Chars<'_>) {
+    loop {
+        let mut look = rest.clone();
+        match look.next() {
+            Some(' '..='?') => *rest = look,
+            Some('@'..='~') => {
+                *rest = look;
+                return;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// Skips to BEL or ST. An unterminated string swallows at most 4096 characters of its line:
+/// a terminal would swallow all, but a lost end must not hide the rest of a message.
+fn skip_string(rest: &mut std::str::Chars<'_>) {
+    for _ in 0..4096 {
+        let mut look = rest.clone();
+        match look.next() {
+            None | Some('\n') => return,
+            Some('\u{7}' | '\u{9c}') => {
+                *rest = look;
+                return;
+            }
+            Some('\u{1b}') => {
+                if look.next() == Some('\\') {
+                    *rest = look;
+                }
+                return;
+            }
+            Some(_) => *rest = look,
+        }
+    }
+}
+
+/// Characters that show nothing or reorder what others show: zero-width space, word joiner and
+/// its kin, bidi marks, embeddings, overrides and isolates, BOM, interlinear marks, tags.
+/// Joiners (U+200C, U+200D) stay: scripts and emoji need them.
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}' | '\u{115f}' | '\u{1160}'
+        | '\u{3164}' | '\u{ffa0}')
+}
+
+/// Width of `text` in terminal columns.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// `text` cut to at most `columns`, with `…` as its last column where something was cut.
+#[must_use]
+pub fn truncate(text: &str, columns: usize) -> Cow<'_, str> {
+    if text.width() <= columns {
+        return Cow::Borrowed(text);
+    }
+    if columns == 0 {
+        return Cow::Borrowed("");
+    }
+    let mut used = 0;
+    let mut out = String::with_capacity(text.len().min(columns * 4));
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w > columns - 1 {
+            break;
+        }
+        used += w;
+        out.push(c);
+    }
+    out.push('…');
+    Cow::Owned(out)
+}
+
+/// Appends `text` to `out`, cut or padded with spaces to exactly `columns`.
+pub fn push_column(out: &mut String, text: &str, columns: usize) {
+    let cut = truncate(text, columns);
+    out.push_str(&cut);
+    for _ in cut.width()..columns {
+        out.push(' ');
+    }
+}
+
+/// A duration in one unit, as people say it: `5s`, `3m`, `2h`, `4d`.
+#[must_use]
+pub fn age(seconds: i64) -> String {
+    match seconds.max(0) {
+        s @ 0..60 => format!("{s}s"),
+        s @ 60..3600 => format!("{}m", s / 60),
+        s @ 3600..86_400 => format!("{}h", s / 3600),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+/// Appends `text` to `out` with the characters that Pango markup gives a meaning escaped.
+/// **Source:** Pango markup format, text attributes: XML entities.
+pub fn push_pango(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\'' => out.push_str("&#39;"),
+            '"' => out.push_str("&quot;"),
+            '\n' => out.push_str("&#10;"),
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_keeps_words_and_loses_everything_a_terminal_obeys() {
+        for (raw, want) in [
+            ("plain", "plain"),
+            ("two\n  lines\there", "two lines here"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("\u{1b}]0;title\u{7}after", "after"),
+            ("\u{1b}]8;;http://x\u{1b}\\link", "link"),
+            ("\u{1b}Pq#0;2;0\u{1b}\\sixel", "sixel"),
+            ("\u{1b}(Bcharset", "charset"),
+            ("\u{9b}2Jc1", "c1"),
+            ("nul\0 bell\u{7} del\u{7f}", "nul bell del"),
+            ("gnp\u{202e}exe.txt", "gnpexe.txt"),
+            ("a\u{200b}\u{2066}b\u{feff}", "ab"),
+            ("\u{e0041}\u{e0042}tags", "tags"),
+            ("lone \u{1b}", "lone"),
+            ("cut \u{1b}[12", "cut"),
+            ("  trimmed  ", "trimmed"),
+            ("", ""),
+        ] {
+            assert_eq!(CleanText::line(raw).as_str(), want, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn an_unterminated_string_sequence_hides_its_line_only() {
+        assert_eq!(
+            CleanText::block("\u{1b}]0;never\nnext", 100).as_str(),
+            "\nnext"
+        );
+    }
+
+    #[test]
+    fn a_line_is_bounded_and_cut_between_characters() {
+        let long = CleanText::line(&"é".repeat(4000));
+        assert_eq!(long.len(), LINE_BYTES);
+    }
+
+    #[test]
+    fn a_block_keeps_lines_and_indentation() {
+        assert_eq!(
+            CleanText::block("fn a() {\n\tb\r\n}\n\n", 100).as_str(),
+            "fn a() {\n    b\n}"
+        );
+        assert!(CleanText::block(&"x".repeat(100), 20).ends_with('…'));
+    }
+
+    #[test]
+    fn columns_are_counted_in_terminal_cells() {
+        assert_eq!(truncate("branch-name", 6), "branc…");
+        assert_eq!(truncate("日本語", 5), "日本…");
+        assert_eq!(truncate("日本語", 4), "日…");
+        let mut out = String::new();
+        push_column(&mut out, "日本語", 4);
+        push_column(&mut out, "|", 1);
+        assert_eq!(out, "日… |");
+    }
+
+    #[test]
+    fn ages_use_one_unit() {
+        for (seconds, want) in [
+            (-5, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (7199, "1h"),
+            (90_000, "1d"),
+        ] {
+            assert_eq!(age(seconds), want);
+        }
+    }
+
+    #[test]
+    fn pango_sees_no_markup() {
+        let mut out = String::new();
+        push_pango(&mut out, "<b>&\"x\"\n");
+        assert_eq!(out, "&lt;b&gt;&amp;&quot;x&quot;&#10;");
+    }
+}

@@ -1,0 +1,82 @@
+//! i3 and sway, which speak the same protocol.
+
+pub mod events;
+pub mod tree;
+pub mod wire;
+
+use std::path::{Path, PathBuf};
+
+use wire::{Connection, MessageKind};
+
+use super::WmError;
+use crate::model::{ConId, WmTree, Xid};
+
+/// A connection for requests.
+#[derive(Debug)]
+pub struct I3 {
+    connection: Connection,
+    socket: PathBuf,
+}
+
+impl I3 {
+    /// Connects to the window manager that listens at `socket` and belongs to this user.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn connect(socket: &Path) -> Result<Self, WmError> {
+        Ok(Self {
+            connection: Connection::open(socket)?,
+            socket: socket.to_path_buf(),
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Its process, by the socket's other end.
+    #[must_use]
+    pub fn pid(&self) -> Option<crate::model::Pid> {
+        self.connection.peer_pid()
+    }
+
+    /// All windows.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn tree(&mut self) -> Result<WmTree, WmError> {
+        let bytes = self.connection.request(MessageKind::GetTree, b"")?;
+        tree::parse(&bytes).map_err(|error| WmError::Garbled(error.to_string()))
+    }
+
+    /// Focuses a container. With `xid`, only if it holds that window: container ids are reused.
+    ///
+    /// # Errors
+    /// `Refused` if there is no such container (any more).
+    pub fn focus(&mut self, con_id: ConId, xid: Option<Xid>) -> Result<(), WmError> {
+        let id = xid.map(|xid| format!(" id={}", xid.0)).unwrap_or_default();
+        self.command(&format!("[con_id={}{id}] focus", con_id.0))
+    }
+
+    /// Runs one command.
+    ///
+    /// # Errors
+    /// `Refused` with the manager's own words.
+    pub fn command(&mut self, command: &str) -> Result<(), WmError> {
+        let bytes = self
+            .connection
+            .request(MessageKind::RunCommand, command.as_bytes())?;
+        tree::parse_command_reply(&bytes)
+    }
+
+    /// Its own name and version, such as `4.22 (2023-01-02)`.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn version(&mut self) -> Result<String, WmError> {
+        let bytes = self.connection.request(MessageKind::GetVersion, b"")?;
+        tree::parse_version(&bytes).map_err(|error| WmError::Garbled(error.to_string()))
+    }
+}

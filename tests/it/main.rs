@@ -1,0 +1,13 @@
+//! All integration tests, in one binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    reason = "tests set up their own world"
+)]
+
+mod machine;
+mod recordings;
+mod scout;

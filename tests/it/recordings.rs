@@ -1,0 +1,137 @@
+//! Recorded real sessions, whose state was known, judged by vmux.
+
+use std::fs;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use vmux::agent::claude::tail::Follower;
+use vmux::agent::claude::{FIRST_WITH_FILE, parse_version, status_file};
+use vmux::model::{Evidence, Reason, State};
+use vmux::state::judge;
+
+use crate::machine::fixtures;
+
+/// One line of `truth.jsonl`: what was done, and what the screen showed.
+#[derive(Deserialize)]
+struct Truth {
+    name: String,
+    attention: String,
+}
+
+fn evidence(version: &str, dir: &Path, name: &str, now: DateTime<Utc>) -> Evidence {
+    let file = fs::read(dir.join(format!("{name}.session.json"))).ok();
+    let file = file.map(|bytes| status_file::parse(&bytes, "", now).unwrap().fact);
+    let follower = Follower::open(&dir.join(format!("{name}.jsonl"))).ok();
+    Evidence {
+        expects_file: parse_version(version).unwrap() >= FIRST_WITH_FILE,
+        file,
+        transcript: follower.map(|follower| follower.fact(now)),
+        // What was recorded without a status file ran no shell while its dialog was open.
+        tool_shell: Some(false),
+        ..Evidence::default()
+    }
+}
+
+#[test]
+fn every_recorded_session_is_judged_as_it_was() {
+    let mut judged = 0;
+    for version in ["2.0.77", "2.1.100", "2.1.328"] {
+        let dir = fixtures().join(version);
+        for line in fs::read_to_string(dir.join("truth.jsonl")).unwrap().lines() {
+            let truth: Truth = serde_json::from_str(line).unwrap();
+            let now = "2026-11-21T00:00:00Z".parse().unwrap();
+            let verdict = judge(&evidence(version, &dir, &truth.name, now), now);
+            let want = match truth.attention.as_str() {
+                "working" => State::Working,
+                "needs-input" => State::NeedsInput,
+                "idle" => State::Idle,
+                other => panic!("unknown truth {other}"),
+            };
+            assert_eq!(
+                verdict.state, want,
+                "{version} {}: {}",
+                truth.name, verdict.rule
+            );
+            judged += 1;
+        }
+    }
+    assert!(judged >= 30, "only {judged} recordings");
+}
+
+#[test]
+fn a_recorded_wait_says_what_it_asks() {
+    let now = Utc::now();
+    for (version, name, reason, ask) in [
+        (
+            "2.1.328",
+            "needs-permission",
+            Reason::Permission,
+            Some("Bash(touch lab.txt)"),
+        ),
+        (
+            "2.1.328",
+            "question",
+            Reason::Question,
+            Some("Which colour do you want?"),
+        ),
+        ("2.1.328", "menu-open", Reason::Dialog, None),
+        ("2.1.328", "subagent-permission", Reason::Permission, None),
+        (
+            "2.1.100",
+            "needs-permission",
+            Reason::Permission,
+            Some("Bash(touch lab.txt)"),
+        ),
+        (
+            "2.0.77",
+            "question",
+            Reason::Question,
+            Some("Which colour do you want?"),
+        ),
+    ] {
+        let verdict = judge(
+            &evidence(version, &fixtures().join(version), name, now),
+            now,
+        );
+        assert_eq!(verdict.reason, Some(reason), "{version} {name}");
+        assert_eq!(verdict.ask.as_deref(), ask, "{version} {name}");
+    }
+}
+
+#[test]
+fn a_recorded_idle_says_how_its_turn_ended() {
+    let now = Utc::now();
+    for (name, reason) in [
+        ("finished", None),
+        ("interrupted", Some(Reason::Interrupted)),
+        ("denied", Some(Reason::Interrupted)),
+        ("failed", Some(Reason::Error)),
+        ("background-shell", Some(Reason::BackgroundShell)),
+    ] {
+        let verdict = judge(
+            &evidence("2.1.328", &fixtures().join("2.1.328"), name, now),
+            now,
+        );
+        assert_eq!(verdict.reason, reason, "{name}");
+    }
+}
+
+/// Any prefix and any flipped byte of a recording: something is judged, nothing panics.
+#[test]
+fn a_damaged_recording_never_panics() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("t.jsonl");
+    for name in ["2.1.328/denied", "2.0.77/question", "2.1.100/interrupted"] {
+        let bytes = fs::read(fixtures().join(format!("{name}.jsonl"))).unwrap();
+        for cut in (0..bytes.len()).step_by(bytes.len() / 60) {
+            let mut damaged = bytes[..cut].to_vec();
+            fs::write(&path, &damaged).unwrap();
+            Follower::open(&path).unwrap();
+            damaged = bytes.clone();
+            damaged[cut] ^= 0x5a;
+            fs::write(&path, &damaged).unwrap();
+            Follower::open(&path).unwrap();
+        }
+    }
+}
