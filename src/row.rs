@@ -53,24 +53,36 @@ pub struct Row {
 /// The rows of sessions, which are in display order.
 #[must_use]
 pub fn rows(sessions: &[Arc<Session>], now: DateTime<Utc>) -> Vec<Row> {
-    let mut same: HashMap<CleanText, usize> = HashMap::new();
+    let names = names(sessions);
+    let named = sessions.iter().zip(names);
+    named
+        .map(|(session, name)| row(session, name, now))
+        .collect()
+}
+
+/// A name for each session, unlike that of any other: its title; else the agent's own name, which
+/// adds two digits to the directory's; else the title with the pid.
+fn names(sessions: &[Arc<Session>]) -> Vec<String> {
+    let mut taken: HashMap<CleanText, usize> = HashMap::new();
     for session in sessions {
-        *same.entry(session.title()).or_default() += 1;
-    }
-    let unique = |session: &Session| {
-        let title = session.title();
-        match same.get(&title) {
-            Some(1) | None => title.to_string(),
-            // The agent's own name differs by two digits; a pid always does.
-            Some(_) => match &session.name {
-                Some(name) if name.starts_with(&*title) && **name != *title => name.to_string(),
-                _ => format!("{title} \u{b7}{}", session.pid),
-            },
+        *taken.entry(session.title()).or_default() += 1;
+        if let Some(name) = &session.name
+            && *name != session.title()
+        {
+            *taken.entry(name.clone()).or_default() += 1;
         }
-    };
+    }
+    let unique = |name: &CleanText| taken.get(name) == Some(&1);
     sessions
         .iter()
-        .map(|session| row(session, unique(session), now))
+        .map(|session| {
+            let title = session.title();
+            match &session.name {
+                _ if unique(&title) => title.to_string(),
+                Some(name) if name.starts_with(&*title) && unique(name) => name.to_string(),
+                _ => format!("{title} \u{b7}{}", session.pid),
+            }
+        })
         .collect()
 }
 
@@ -351,6 +363,17 @@ mod tests {
         .map(|r| r.name)
         .collect();
         assert_eq!(names, ["app-91", "app \u{b7}2"]);
+        let twin = |pid| Session {
+            name: Some(CleanText::line("app-91")),
+            ..session(pid, "app", State::Idle, None)
+        };
+        let twins = [Arc::new(twin(1)), Arc::new(twin(2))];
+        let names: Vec<String> = rows(&twins, at(0)).into_iter().map(|r| r.name).collect();
+        assert_eq!(
+            names,
+            ["app \u{b7}1", "app \u{b7}2"],
+            "the agent's name may be given twice"
+        );
     }
 
     #[test]

@@ -68,15 +68,14 @@ mod tests {
     use crate::model::{Pid, SessionKey, State};
     use crate::text::CleanText;
 
-    fn session(pid: u32) -> Arc<Session> {
+    fn session(pid: u32, label: &str) -> Arc<Session> {
         Arc::new(Session {
             id: SessionKey {
                 pid: Pid(pid),
                 start_ticks: 1,
             },
             pid: Pid(pid),
-            label: Some(CleanText::line("same")),
-            name: Some(CleanText::line("same name")),
+            label: Some(CleanText::line(label)),
             state: State::Working,
             ..Session::default()
         })
@@ -84,22 +83,23 @@ mod tests {
 
     #[test]
     fn lines_for_a_menu_are_all_different() {
-        let lines = render_unique(&[session(1), session(2), session(3)], DateTime::UNIX_EPOCH);
+        // Equal once they are cut to their column.
+        let long = "a-name-that-is-longer-than-its-column";
+        let lines = render_unique(&[session(1, long), session(2, long)], DateTime::UNIX_EPOCH);
         assert_eq!(
             lines,
             [
-                "same name  -  working",
-                "same name  -  working \u{b7}2",
-                "same name  -  working \u{b7}3"
+                "a-name-that-is-longer-tha\u{2026}  -  working",
+                "a-name-that-is-longer-tha\u{2026}  -  working \u{b7}2",
             ]
         );
     }
 
     #[test]
     fn colours_only_where_wanted() {
-        let plain = render(&[session(1)], DateTime::UNIX_EPOCH, 40, false);
+        let plain = render(&[session(1, "same")], DateTime::UNIX_EPOCH, 40, false);
         assert_eq!(plain, "same  -  working\n");
-        let painted = render(&[session(1)], DateTime::UNIX_EPOCH, 40, true);
+        let painted = render(&[session(1, "same")], DateTime::UNIX_EPOCH, 40, true);
         assert_eq!(painted, "\u{1b}[34msame  -  working\u{1b}[0m\n");
     }
 }

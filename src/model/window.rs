@@ -218,7 +218,7 @@ impl TroubleCode {
             Self::NoWindow => "no_window",
             Self::MuxDetached => "mux_detached",
             Self::Remote => "remote",
-            Self::Ambiguous => "ambiguous",
+            Self::Ambiguous => "ambiguous_window",
             Self::NoWm => "no_wm",
             Self::WmHung => "wm_hung",
             Self::FocusRefused => "focus_refused",

@@ -1,0 +1,212 @@
+//! Sessions in tmux, shown by terminals of a real desktop.
+
+use std::process::{Output, Stdio};
+
+use serde_json::json;
+
+use super::{Desktop, Shown, wait_for};
+
+struct Tmux<'d> {
+    desktop: &'d Desktop,
+    socket: std::path::PathBuf,
+}
+
+impl<'d> Tmux<'d> {
+    fn new(desktop: &'d Desktop, name: &str) -> Self {
+        Self {
+            desktop,
+            socket: desktop.path(&format!("{name}.tmux")),
+        }
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        self.desktop
+            .command("tmux")
+            .arg("-S")
+            .arg(&self.socket)
+            .args(words)
+            .output()
+            .unwrap()
+    }
+
+    fn ok(&self, words: &[&str]) -> String {
+        let done = self.run(words);
+        assert!(
+            done.status.success(),
+            "tmux {words:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    }
+
+    /// A detached session whose first window runs `claude` in a shell's place.
+    fn session(&self, session: &str, name: &str) -> Shown {
+        self.ok(&[
+            "new-session",
+            "-d",
+            "-s",
+            session,
+            "sh",
+            "-c",
+            &self.desktop.script(name),
+        ]);
+        self.desktop.register(name)
+    }
+
+    fn window(&self, session: &str, name: &str) -> Shown {
+        self.ok(&[
+            "new-window",
+            "-d",
+            "-t",
+            session,
+            "sh",
+            "-c",
+            &self.desktop.script(name),
+        ]);
+        self.desktop.register(name)
+    }
+
+    /// An xterm that shows a session; returns its X window.
+    fn attach(&self, session: &str) -> u64 {
+        let before = self.clients();
+        let mut xterm = self.desktop.command("xterm");
+        xterm
+            .args(["-e", "tmux", "-S"])
+            .arg(&self.socket)
+            .args(["attach", "-t", session]);
+        self.desktop.spawn(xterm.stderr(Stdio::null()));
+        wait_for("the client", || (self.clients() > before).then_some(()));
+        wait_for("its window", || self.desktop.focused())
+    }
+
+    fn clients(&self) -> usize {
+        String::from_utf8_lossy(&self.run(&["list-clients"]).stdout)
+            .lines()
+            .count()
+    }
+}
+
+impl Drop for Tmux<'_> {
+    fn drop(&mut self) {
+        drop(self.run(&["kill-server"]));
+    }
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn a_hidden_window_of_tmux_is_shown_and_its_terminal_focused() {
+    let desktop = Desktop::new();
+    let tmux = Tmux::new(&desktop, "a");
+    let first = tmux.session("work", "first");
+    let second = tmux.window("work", "second");
+    let terminal = tmux.attach("work");
+    desktop.i3("workspace 2");
+    for shown in [&second, &first] {
+        desktop.switch(shown);
+        assert_eq!(desktop.focused(), Some(terminal));
+        let pane = tmux.ok(&["display-message", "-p", "-t", "work", "#{pane_pid}"]);
+        assert_eq!(pane, shown.pid.to_string(), "{}", shown.name);
+        desktop.i3("workspace 2");
+    }
+    let row = wait_for("its place in the list", || {
+        desktop
+            .session(&first)
+            .filter(|s| s["host"]["kind"] == "tmux" && s["workspace"] == "1")
+    });
+    assert_eq!(row["host"]["target"], "work:0.0");
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn of_several_clients_the_one_that_shows_the_session_counts() {
+    let desktop = Desktop::new();
+    let tmux = Tmux::new(&desktop, "a");
+    let left = tmux.session("left", "in-left");
+    let right = tmux.session("right", "in-right");
+    let left_terminal = tmux.attach("left");
+    desktop.i3("workspace 2");
+    wait_for("an empty workspace", || {
+        desktop.focused().is_none().then_some(())
+    });
+    let right_terminal = tmux.attach("right");
+    for (shown, terminal) in [
+        (&left, left_terminal),
+        (&right, right_terminal),
+        (&left, left_terminal),
+    ] {
+        desktop.switch(shown);
+        assert_eq!(desktop.focused(), Some(terminal), "{}", shown.name);
+    }
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn tmux_in_tmux_is_followed_to_the_terminal() {
+    let desktop = Desktop::new();
+    let inner = Tmux::new(&desktop, "inner");
+    let outer = Tmux::new(&desktop, "outer");
+    let deep = inner.session("deep", "deep");
+    outer.ok(&["new-session", "-d", "-s", "outer", "sleep", "3600"]);
+    let attach = format!(
+        "TMUX= exec tmux -S '{}' attach -t deep",
+        inner.socket.display()
+    );
+    outer.ok(&["new-window", "-d", "-t", "outer", "sh", "-c", &attach]);
+    wait_for("the inner client", || (inner.clients() == 1).then_some(()));
+    let terminal = outer.attach("outer");
+    desktop.i3("workspace 2");
+    desktop.switch(&deep);
+    assert_eq!(desktop.focused(), Some(terminal));
+    let window = outer.ok(&["display-message", "-p", "-t", "outer", "#{window_index}"]);
+    assert_eq!(window, "1", "the outer tmux shows the inner one");
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn a_detached_session_says_how_to_attach_it() {
+    let desktop = Desktop::new();
+    let tmux = Tmux::new(&desktop, "a");
+    let lonely = tmux.session("my work", "lonely");
+    wait_for("its trouble", || {
+        desktop
+            .session(&lonely)
+            .filter(|session| session["no_window"] == json!("mux_detached"))
+    });
+    let done = desktop.vmux(&["switch", &lonely.name]);
+    let error = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(
+        error.contains("tmux session my work is detached"),
+        "{error}"
+    );
+    assert!(error.contains("attach -t 'my work'"), "{error}");
+}
+
+/// A terminal hands TMUX on to what it starts: an xterm opened from within tmux is no pane.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_leaked_tmux_variable_does_not_mislead() {
+    let desktop = Desktop::new();
+    let tmux = Tmux::new(&desktop, "a");
+    tmux.session("work", "pane");
+    let tmux_terminal = tmux.attach("work");
+    let value = format!(
+        "{},{},0",
+        tmux.socket.display(),
+        tmux.ok(&["display-message", "-p", "#{pid}"])
+    );
+    let mut xterm = desktop.command("xterm");
+    xterm.args(["-e", "sh", "-c", &desktop.script("own-window")]);
+    desktop.spawn(
+        xterm
+            .env("TMUX", value)
+            .env("TMUX_PANE", "%0")
+            .stderr(Stdio::null()),
+    );
+    let own = desktop.register("own-window");
+    let window = desktop.window_of(&own);
+    assert_ne!(window, tmux_terminal);
+    desktop.i3("workspace 2");
+    desktop.switch(&own);
+    assert_eq!(desktop.focused(), Some(window));
+}
