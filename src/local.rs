@@ -1,6 +1,5 @@
 //! The same answers without a daemon: one scan, one look at the windows, one reply.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -39,7 +38,7 @@ impl Local {
         });
         let mut registry = Registry::new(marks);
         let mut scout = Scout::new(Roots {
-            proc: "/proc".into(),
+            proc: paths.proc.clone(),
             config: paths.claude.clone(),
             uid: rustix::process::getuid().as_raw(),
         })
@@ -48,7 +47,7 @@ impl Local {
         for observation in scout.scan(now).context("could not read /proc")? {
             registry.apply(observation, now);
         }
-        let mut places = Places::new(Path::new("/proc"), environ.clone())?;
+        let mut places = Places::new(&paths.proc, environ.clone())?;
         places.begin();
         for session in registry.snapshot().sessions {
             let place = shown(places.find(&session, environ));
@@ -122,7 +121,7 @@ impl Local {
     }
 
     fn switch(&self, session: &Arc<Session>, manner: Manner) -> Reply {
-        let done = Focuser::new(self.environ.clone())
+        let done = Focuser::new(&self.paths.proc, self.environ.clone())
             .map_err(|error| Trouble::new(crate::model::TroubleCode::NoWm, &error.to_string()))
             .and_then(|mut focuser| focuser.switch(session, manner, &self.environ));
         switch_reply(session, done.err())

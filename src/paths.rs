@@ -33,6 +33,8 @@ pub struct Paths {
     pub log: PathBuf,
     /// Default configuration directory of Claude Code.
     pub claude: PathBuf,
+    /// Where processes are looked for: `/proc`, or what `VMUX_PROC` names, for tests.
+    pub proc: PathBuf,
 }
 
 impl Paths {
@@ -57,6 +59,7 @@ impl Paths {
                 labels: dir.join("labels.json"),
                 log: dir.join("vmux.log"),
                 claude: PathBuf::new(),
+                proc: PathBuf::new(),
                 runtime: dir,
             }
         } else {
@@ -74,6 +77,7 @@ impl Paths {
                 labels: base.data_dir().join("vmux/labels.json"),
                 log: state.join("vmux.log"),
                 claude: PathBuf::new(),
+                proc: PathBuf::new(),
                 runtime,
             }
         };
@@ -83,6 +87,7 @@ impl Paths {
         }
         let claude = environ.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
         paths.claude = claude.unwrap_or_else(|| home.join(".claude"));
+        paths.proc = environ.get("VMUX_PROC").unwrap_or("/proc".as_ref()).into();
         Ok(paths)
     }
 

@@ -101,6 +101,7 @@ impl World {
             labels: dir.join("labels.json"),
             log: dir.join("vmux.log"),
             claude: dir.join("claude"),
+            proc: "/proc".into(),
             socket,
         };
         std::fs::create_dir_all(dir.join("bin"))?;

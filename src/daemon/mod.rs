@@ -71,7 +71,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let marks = load_marks(paths);
     let mut registry = Registry::new(marks);
     let mut scout = Scout::new(Roots {
-        proc: "/proc".into(),
+        proc: paths.proc.clone(),
         config: paths.claude.clone(),
         uid: rustix::process::getuid().as_raw(),
     })
@@ -92,6 +92,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     sources::desktop(
         to_engine.clone(),
         Arc::clone(&published),
+        paths.proc.clone(),
         settings.environ.clone(),
     )?;
     let workers = worker::Workers::start(&settings, &published)?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
@@ -129,9 +129,10 @@ fn wait(scout: &Scout, until: Instant) -> std::io::Result<()> {
 pub(super) fn desktop(
     engine: SyncSender<Input>,
     published: Arc<Published>,
+    proc: PathBuf,
     environ: Environ,
 ) -> std::io::Result<()> {
-    let places = Places::new(Path::new("/proc"), environ.clone())?;
+    let places = Places::new(&proc, environ.clone())?;
     let mut desktop = Desktop {
         places,
         engine,
@@ -151,7 +152,7 @@ pub(super) fn desktop(
                 "it panicked, which is a bug of vmux".into(),
             );
             clock::sleep(RETRY.0);
-            let Ok(places) = Places::new(Path::new("/proc"), environ.clone()) else {
+            let Ok(places) = Places::new(&proc, environ.clone()) else {
                 return;
             };
             desktop.places = places;

@@ -79,7 +79,7 @@ impl Workers {
     /// # Errors
     /// Those of starting threads and of opening `/proc`.
     pub(super) fn start(settings: &Settings, published: &Arc<Published>) -> anyhow::Result<Self> {
-        let focuser = Focuser::new(settings.environ.clone())?;
+        let focuser = Focuser::new(&settings.paths.proc, settings.environ.clone())?;
         let focus = spawn(
             "focus",
             FocusThread {

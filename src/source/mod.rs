@@ -1,7 +1,9 @@
 //! The threads that turn the outside into [`Observation`](crate::model::Observation)s. They may
 //! block, and never touch the registry.
 
+mod assign;
 pub mod git;
+mod process;
 pub mod scout;
 mod tracked;
 pub mod watch;

@@ -10,17 +10,19 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use rustix::process::{PidfdFlags, pidfd_open};
+use chrono::{DateTime, Utc};
 
+use super::assign::assign;
+use super::process;
 use super::tracked::{FileRead, Tracked};
 use super::watch::{Change, Watcher};
-use crate::agent::claude::process::{self, Candidate, Role};
+use crate::agent::claude::process::{
+    Candidate, Role, is_claude_exe, is_tool_shell, plausible_comm, recognise,
+};
 use crate::agent::claude::{find, status_file};
 use crate::clock;
-use crate::model::{Kind, Observation, Pid, ProcessFact, RawPath, SessionKey};
+use crate::model::{Kind, Observation, Pid, SessionKey};
 use crate::proc::Proc;
-use crate::text::CleanText;
 
 /// A torn status file is whole again within half a millisecond, an empty one once after 90 ms.
 const READ_AGAIN: Duration = Duration::from_millis(25);
@@ -32,8 +34,6 @@ const SHELL_PACE: Duration = Duration::from_millis(500);
 /// Known sessions that one scan looks at again, besides those that work: what no event tells
 /// (Ctrl+Z) and what an event may have missed is seen within a few scans.
 const VERIFIED_PER_SCAN: usize = 4;
-/// A transcript made this long around a process's start is its own (2.0.x makes an empty one).
-const BORN_WITH: Duration = Duration::from_secs(5);
 
 /// Where to look, and as whom.
 #[derive(Clone, Debug)]
@@ -186,7 +186,7 @@ impl Scout {
                 tracked
                     .pidfd
                     .as_ref()
-                    .is_some_and(|fd| is_readable(fd.as_fd()))
+                    .is_some_and(|fd| process::has_ended(fd.as_fd()))
             })
             .map(|tracked| tracked.key.pid)
             .collect();
@@ -358,33 +358,17 @@ impl Scout {
         if self.tracked.contains_key(&pid) {
             return;
         }
-        let Some(comm) = self.proc.comm(pid) else {
+        let Some((key, candidate, role)) = self.look_at(pid, config.is_some()) else {
             return;
         };
-        let exe = self.proc.exe(pid);
-        let looks =
-            process::plausible_comm(&comm) || exe.as_deref().is_some_and(process::is_claude_exe);
-        if !looks && config.is_none() {
-            return;
-        }
-        if self.proc.uid(pid) != Some(self.roots.uid) {
-            return;
-        }
-        let Some(key) = self.proc.key(pid) else {
-            return;
-        };
-        let terminal = self.proc.tty(pid, 0).is_some() && self.proc.tty(pid, 1).is_some();
-        let candidate = Candidate {
-            comm,
-            exe,
-            argv: self.proc.cmdline(pid),
-            terminal,
-        };
-        let role = process::recognise(&candidate);
-        if role.is_none() && config.is_none() {
-            return;
-        }
-        let (found, fact) = self.process_fact(key, &candidate, now);
+        let (found, fact) = process::read_fact(
+            &self.proc,
+            &self.roots.config,
+            self.boot,
+            key,
+            &candidate,
+            now,
+        );
         let config = config.map_or(found, Path::to_path_buf);
         let kind = if role == Some(Role::Headless) {
             Kind::Headless
@@ -392,14 +376,16 @@ impl Scout {
             Kind::Interactive
         };
         let mut tracked = Tracked::new(key, config.clone(), fact, kind);
-        let read = tracked.read_file(now);
-        if read == FileRead::Again {
+        if tracked.read_file(now) == FileRead::Again {
             self.again.push((clock::steady() + READ_AGAIN, pid, 1));
         }
         if !belongs(role, &tracked) {
             return;
         }
-        tracked.pidfd = self.pidfd(key);
+        tracked.pidfd = self
+            .real_proc
+            .then(|| process::open_pidfd(&self.proc, key))
+            .flatten();
         tracked.refresh(&mut self.watcher);
         self.tracked.insert(pid, tracked);
         if !self.configs.contains_key(&config) {
@@ -415,44 +401,25 @@ impl Scout {
         self.tell(pid, now, out);
     }
 
-    fn process_fact(
-        &self,
-        key: SessionKey,
-        candidate: &Candidate,
-        now: DateTime<Utc>,
-    ) -> (PathBuf, ProcessFact) {
-        let cwd = self.proc.cwd(key.pid).unwrap_or_default();
-        let environ = self.proc.environ(key.pid).unwrap_or_default();
-        let config =
-            process::config_dir(&environ, &cwd).unwrap_or_else(|| self.roots.config.clone());
-        let exe = candidate.exe.as_deref().unwrap_or(Path::new(""));
-        let ticks = rustix::param::clock_ticks_per_second().max(1);
-        let since_boot =
-            TimeDelta::milliseconds(i64::try_from(key.start_ticks * 1000 / ticks).unwrap_or(0));
-        let fact = ProcessFact {
-            exe: CleanText::line(&exe.to_string_lossy()),
-            comm: CleanText::line(&candidate.comm),
-            cwd: RawPath(cwd.to_string_lossy().into_owned()),
-            started_at: DateTime::from_timestamp(self.boot, 0).map(|boot| boot + since_boot),
-            stopped: self.proc.stat(key.pid).is_some_and(|stat| stat.stopped()),
-            tty: self
-                .proc
-                .tty(key.pid, 0)
-                .map(|tty| CleanText::line(&tty.to_string_lossy())),
-            default_config: config == self.roots.config,
-            config_dir: CleanText::line(&config.to_string_lossy()),
-            installed_version: process::installed_version(exe).map(|v| CleanText::line(&v)),
-            read_at: now,
+    /// Reads what a process looks like; nothing if it is not Claude Code of this user. One that a
+    /// status file names may look like anything.
+    fn look_at(&self, pid: Pid, named: bool) -> Option<(SessionKey, Candidate, Option<Role>)> {
+        let comm = self.proc.comm(pid)?;
+        let exe = self.proc.exe(pid);
+        let looks = plausible_comm(&comm) || exe.as_deref().is_some_and(is_claude_exe);
+        if !(looks || named) || self.proc.uid(pid) != Some(self.roots.uid) {
+            return None;
+        }
+        let key = self.proc.key(pid)?;
+        let terminal = self.proc.tty(pid, 0).is_some() && self.proc.tty(pid, 1).is_some();
+        let candidate = Candidate {
+            comm,
+            exe,
+            argv: self.proc.cmdline(pid),
+            terminal,
         };
-        (config, fact)
-    }
-
-    /// A descriptor for this very process: opened by pid, then checked by start time.
-    fn pidfd(&self, key: SessionKey) -> Option<std::os::fd::OwnedFd> {
-        let pid =
-            rustix::process::Pid::from_raw(key.pid.0.cast_signed()).filter(|_| self.real_proc)?;
-        let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        (self.proc.key(key.pid) == Some(key)).then_some(fd)
+        let role = recognise(&candidate);
+        (role.is_some() || named).then_some((key, candidate, role))
     }
 
     fn read_file(&mut self, pid: Pid, tries: u32, now: DateTime<Utc>, out: &mut Vec<Observation>) {
@@ -485,7 +452,7 @@ impl Scout {
             let children = self.proc.children(pid);
             children
                 .iter()
-                .any(|child| process::is_tool_shell(&self.proc.cmdline(*child)))
+                .any(|child| is_tool_shell(&self.proc.cmdline(*child)))
         });
         if tracked.tool_shell.is_some() {
             self.shell_due = Some(clock::steady() + SHELL_PACE);
@@ -591,42 +558,6 @@ impl Scout {
     }
 }
 
-/// Which transcript belongs to which process of one directory. `Err`: several fit.
-type Assigned<'t> = (Pid, Result<Option<&'t find::Transcript>, ()>);
-
-fn assign<'t>(
-    starts: &[(Pid, SystemTime)],
-    transcripts: &'t [find::Transcript],
-) -> Vec<Assigned<'t>> {
-    let near = |t: &find::Transcript, start: SystemTime| {
-        let created = t.created.unwrap_or(t.written);
-        let apart = created
-            .duration_since(start)
-            .or_else(|_| start.duration_since(created));
-        apart.is_ok_and(|apart| apart <= BORN_WITH)
-    };
-    if let [(pid, start)] = starts {
-        let written = transcripts.iter().filter(|t| t.written >= *start);
-        return vec![(*pid, Ok(written.max_by_key(|t| t.written)))];
-    }
-    starts
-        .iter()
-        .map(|(pid, start)| {
-            let mut own = transcripts.iter().filter(|t| near(t, *start));
-            let rivals = starts.iter().filter(|(_, other)| {
-                transcripts
-                    .iter()
-                    .any(|t| near(t, *start) && near(t, *other))
-            });
-            match (own.next(), own.next(), rivals.count()) {
-                (Some(one), None, 1) => (*pid, Ok(Some(one))),
-                (None, _, _) if transcripts.is_empty() => (*pid, Ok(None)),
-                _ => (*pid, Err(())),
-            }
-        })
-        .collect()
-}
-
 /// Whether a process is a session, by its role and its file.
 fn belongs(role: Option<Role>, tracked: &Tracked) -> bool {
     match (&tracked.file, role) {
@@ -655,14 +586,4 @@ fn identity(dir: &Path) -> Option<(u64, u64)> {
         .ok()
         .filter(std::fs::Metadata::is_dir)?;
     Some((metadata.dev(), metadata.ino()))
-}
-
-fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    let at_once = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    matches!(poll(&mut fds, Some(&at_once)), Ok(n) if n > 0)
 }

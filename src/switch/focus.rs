@@ -31,13 +31,13 @@ pub struct Focuser {
 }
 
 impl Focuser {
-    /// A focuser with this environment for sessions that have no desktop of their own.
+    /// A focuser with the `/proc` at `proc`, and this environment for sessions that have no desktop of their own.
     ///
     /// # Errors
     /// Those of opening `/proc`.
-    pub fn new(environ: Environ) -> io::Result<Self> {
+    pub fn new(proc: &Path, environ: Environ) -> io::Result<Self> {
         Ok(Self {
-            places: Places::new(Path::new("/proc"), environ)?,
+            places: Places::new(proc, environ)?,
         })
     }
 

@@ -9,6 +9,8 @@
 )]
 
 mod desktop;
+mod layers;
 mod machine;
+mod props;
 mod recordings;
 mod scout;

@@ -1,0 +1,66 @@
+//! Reads what there is to know of a session's process, and holds on to it.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use crate::agent::claude::process::{Candidate, config_dir, installed_version};
+use crate::model::{ProcessFact, RawPath, SessionKey};
+use crate::proc::Proc;
+use crate::text::CleanText;
+
+/// Reads the operating system's view of a session, and its configuration directory. `boot` is
+/// when the machine started, in seconds since 1970.
+pub(super) fn read_fact(
+    proc: &Proc,
+    default_config: &Path,
+    boot: i64,
+    key: SessionKey,
+    candidate: &Candidate,
+    now: DateTime<Utc>,
+) -> (PathBuf, ProcessFact) {
+    let pid = key.pid;
+    let cwd = proc.cwd(pid).unwrap_or_default();
+    let environ = proc.environ(pid).unwrap_or_default();
+    let config = config_dir(&environ, &cwd).unwrap_or_else(|| default_config.to_path_buf());
+    let exe = candidate.exe.as_deref().unwrap_or(Path::new(""));
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    let since_boot = i64::try_from(key.start_ticks.saturating_mul(1000) / ticks).unwrap_or(0);
+    let started_at = DateTime::from_timestamp(boot, 0)
+        .and_then(|boot| boot.checked_add_signed(TimeDelta::milliseconds(since_boot)));
+    let fact = ProcessFact {
+        exe: CleanText::line(&exe.to_string_lossy()),
+        comm: CleanText::line(&candidate.comm),
+        cwd: RawPath(cwd.to_string_lossy().into_owned()),
+        started_at,
+        stopped: proc.stat(pid).is_some_and(|stat| stat.stopped()),
+        tty: proc
+            .tty(pid, 0)
+            .map(|tty| CleanText::line(&tty.to_string_lossy())),
+        default_config: config == default_config,
+        config_dir: CleanText::line(&config.to_string_lossy()),
+        installed_version: installed_version(exe).map(|version| CleanText::line(&version)),
+        read_at: now,
+    };
+    (config, fact)
+}
+
+/// A descriptor for this very process: opened by pid, then checked by start time.
+pub(super) fn open_pidfd(proc: &Proc, key: SessionKey) -> Option<OwnedFd> {
+    let pid = rustix::process::Pid::from_raw(key.pid.0.cast_signed())?;
+    let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    (proc.key(key.pid) == Some(key)).then_some(fd)
+}
+
+/// Whether the process behind a descriptor has ended.
+pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    matches!(poll(&mut fds, Some(&at_once)), Ok(n) if n > 0)
+}

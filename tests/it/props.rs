@@ -1,0 +1,326 @@
+//! What holds after any sequence of operations, and for any text.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use vmux::frontend::rofi::{Call, Dialogues, Effect, Scene};
+use vmux::frontend::table;
+use vmux::model::{
+    CallNature, ConversationId, Evidence, FileFact, FileStatus, Kind, LastLine, Observation, Pid,
+    Place, RawPath, Session, SessionKey, State, ToolCall, TranscriptFact, WindowRef,
+};
+use vmux::order;
+use vmux::protocol::Request;
+use vmux::query;
+use vmux::registry::{Marks, Mirror, Registry};
+use vmux::text::CleanText;
+
+/// Something that happens to a registry.
+#[derive(Clone, Debug)]
+enum Op {
+    Seen {
+        pid: u32,
+        conversation: Option<u8>,
+        status: Option<u8>,
+        said: String,
+        since: i64,
+    },
+    Gone {
+        pid: u32,
+    },
+    Placed {
+        pid: u32,
+        focused: bool,
+    },
+    Census {
+        pids: Vec<u32>,
+    },
+    Label {
+        pid: u32,
+        label: String,
+    },
+    Pass {
+        ms: i64,
+    },
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let pid = 1..6u32;
+    prop_oneof![
+        4 => (pid.clone(), proptest::option::of(0..4u8), proptest::option::of(0..6u8), ".{0,12}", -5000..5000i64)
+            .prop_map(|(pid, conversation, status, said, since)| Op::Seen { pid, conversation, status, said, since }),
+        1 => pid.clone().prop_map(|pid| Op::Gone { pid }),
+        1 => (pid.clone(), any::<bool>()).prop_map(|(pid, focused)| Op::Placed { pid, focused }),
+        1 => proptest::collection::vec(pid.clone(), 0..5).prop_map(|pids| Op::Census { pids }),
+        1 => (pid, ".{0,8}").prop_map(|(pid, label)| Op::Label { pid, label }),
+        3 => (-2000..4000i64).prop_map(|ms| Op::Pass { ms }),
+    ]
+}
+
+fn key(pid: u32) -> SessionKey {
+    SessionKey {
+        pid: Pid(pid),
+        start_ticks: u64::from(pid),
+    }
+}
+
+fn evidence(
+    conversation: Option<u8>,
+    status: Option<u8>,
+    said: &str,
+    since: DateTime<Utc>,
+) -> Evidence {
+    let conversation = conversation.and_then(|c| ConversationId::new(&format!("c{c}")));
+    let status = status.map(|status| match status {
+        0 => FileStatus::Busy,
+        1 => FileStatus::Waiting,
+        2 => FileStatus::Idle,
+        3 => FileStatus::Shell,
+        _ => FileStatus::Other(CleanText::line(said)),
+    });
+    let call = ToolCall {
+        id: "t".into(),
+        name: CleanText::line("Bash"),
+        summary: CleanText::line(said),
+        nature: CallNature::AsksFirst,
+    };
+    Evidence {
+        agent: "claude",
+        conversation: conversation.clone(),
+        file: Some(FileFact {
+            conversation,
+            status,
+            status_at: Some(since),
+            ..FileFact::default()
+        }),
+        transcript: Some(TranscriptFact {
+            last: LastLine::ToolCall,
+            pending: vec![call],
+            said: CleanText::line(said).some(),
+            at: Some(since),
+            ..TranscriptFact::default()
+        }),
+        ..Evidence::default()
+    }
+}
+
+/// A registry, its mirror, and the clock they live by.
+struct World {
+    registry: Registry,
+    mirror: Mirror,
+    now: DateTime<Utc>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            registry: Registry::new(Marks::default()),
+            mirror: Mirror::default(),
+            now: DateTime::from_timestamp(1_795_164_500, 0).unwrap(),
+        }
+    }
+
+    fn perform(&mut self, op: &Op) {
+        let now = self.now;
+        let events = match op {
+            Op::Seen {
+                pid,
+                conversation,
+                status,
+                said,
+                since,
+            } => {
+                let evidence = evidence(
+                    *conversation,
+                    *status,
+                    said,
+                    now + TimeDelta::milliseconds(*since),
+                );
+                self.registry
+                    .apply(Observation::Seen(key(*pid), Box::new(evidence)), now)
+            }
+            Op::Gone { pid } => self.registry.apply(Observation::Gone(key(*pid)), now),
+            Op::Placed { pid, focused } => {
+                let window = WindowRef {
+                    focused: *focused,
+                    ..WindowRef::default()
+                };
+                let place = Place {
+                    window: Some(window),
+                    ..Place::default()
+                };
+                self.registry
+                    .apply(Observation::Placed(key(*pid), Box::new(place)), now)
+            }
+            Op::Census { pids } => self.registry.apply(
+                Observation::Census(pids.iter().map(|pid| key(*pid)).collect()),
+                now,
+            ),
+            Op::Label { pid, label } => self
+                .registry
+                .label(key(*pid), CleanText::line(label).some()),
+            Op::Pass { ms } => {
+                // Clocks jump back as well.
+                self.now += TimeDelta::milliseconds(*ms);
+                self.registry.tick(self.now)
+            }
+        };
+        for event in &events {
+            // As it travels.
+            let line = serde_json::to_string(event).unwrap();
+            self.mirror.apply(&serde_json::from_str(&line).unwrap());
+        }
+    }
+
+    fn verify(&self) {
+        let snapshot = self.registry.snapshot();
+        let keys: BTreeSet<SessionKey> =
+            snapshot.sessions.iter().map(|session| session.id).collect();
+        assert_eq!(keys.len(), snapshot.sessions.len(), "keys are unique");
+        for session in &snapshot.sessions {
+            let waits = session.state == State::NeedsInput;
+            assert_eq!(
+                session.waiting_since.is_some(),
+                waits,
+                "waiting_since is set if and only if it waits"
+            );
+        }
+        let mirrored: Vec<&Arc<Session>> = self.mirror.0.values().collect();
+        assert_eq!(
+            mirrored,
+            snapshot.sessions.iter().collect::<Vec<_>>(),
+            "a mirror fed by events is the snapshot"
+        );
+        let mut fresh = Mirror::default();
+        self.registry
+            .replicate()
+            .iter()
+            .for_each(|event| fresh.apply(event));
+        assert_eq!(fresh, self.mirror, "replicating reproduces it");
+    }
+}
+
+/// Any session that could travel, hostile texts included.
+fn session() -> impl Strategy<Value = Session> {
+    let texts = (
+        "\\PC{0,30}|[\\x00-\\x1f\\x7f-\\u{9f}]{0,30}|.{0,30}",
+        ".{0,40}",
+        ".{0,20}",
+    );
+    (
+        texts,
+        0..4u8,
+        0..20u32,
+        proptest::option::of(0..9_999_999_999i64),
+        any::<bool>(),
+    )
+        .prop_map(|((dir, said, label), state, pid, since, focused)| {
+            let state = [
+                State::Working,
+                State::NeedsInput,
+                State::Idle,
+                State::Unknown,
+            ][usize::from(state)];
+            Session {
+                id: SessionKey {
+                    pid: Pid(pid),
+                    start_ticks: 1,
+                },
+                pid: Pid(pid),
+                cwd: RawPath(format!("/w/{dir}")),
+                state,
+                state_since: since.and_then(|s| DateTime::from_timestamp(s, 0)),
+                preview: CleanText::line(&said).some(),
+                label: CleanText::line(&label).some(),
+                git_branch: CleanText::line(&said).some(),
+                window: Some(WindowRef {
+                    focused,
+                    ..WindowRef::default()
+                }),
+                kind: Kind::Interactive,
+                ..Session::default()
+            }
+        })
+}
+
+fn sessions() -> impl Strategy<Value = Vec<Arc<Session>>> {
+    proptest::collection::vec(session().prop_map(Arc::new), 0..12)
+}
+
+proptest! {
+    #[test]
+    fn a_registry_and_its_mirror_agree_after_every_operation(ops in proptest::collection::vec(op(), 0..60)) {
+        let mut world = World::new();
+        for op in &ops {
+            world.perform(op);
+            world.verify();
+        }
+    }
+
+    #[test]
+    fn nothing_shown_holds_what_a_terminal_obeys(raw in any::<String>(), bytes in any::<Vec<u8>>()) {
+        for text in [raw, String::from_utf8_lossy(&bytes).into_owned()] {
+            let line = CleanText::line(&text);
+            prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+            let block = CleanText::block(&text, 200);
+            prop_assert!(!block.chars().any(|c| c.is_control() && c != '\n'), "{block:?}");
+            prop_assert_eq!(CleanText::line(&line), line, "cleaning twice changes nothing");
+        }
+    }
+
+    #[test]
+    fn rows_are_single_lines_without_controls_and_all_different(sessions in sessions()) {
+        let lines = table::render_unique(&sessions, Utc::now());
+        let distinct: BTreeSet<&String> = lines.iter().collect();
+        prop_assert_eq!(distinct.len(), sessions.len());
+        for line in &lines {
+            prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_is_total_and_loses_nobody(sessions in sessions()) {
+        let mut forward = sessions.clone();
+        order::sort(&mut forward);
+        let mut backward: Vec<_> = sessions.iter().rev().cloned().collect();
+        order::sort(&mut backward);
+        let ids = |list: &[Arc<Session>]| list.iter().map(|s| (order::is_current(s), s.state, s.id)).collect::<Vec<_>>();
+        prop_assert_eq!(forward.len(), sessions.len());
+        let unique: BTreeSet<_> = sessions.iter().map(|s| s.id).collect();
+        if unique.len() == sessions.len() {
+            prop_assert_eq!(ids(&forward), ids(&backward), "whatever the order they came in");
+        }
+    }
+
+    #[test]
+    fn no_query_panics_and_what_it_finds_was_there(query in any::<String>(), sessions in sessions()) {
+        if let Ok(found) = query::resolve(&query, &sessions) {
+            prop_assert!(sessions.contains(&found));
+        }
+        prop_assert!(query::rank(&query, &sessions).len() <= sessions.len());
+    }
+
+    #[test]
+    fn no_request_panics(line in any::<Vec<u8>>()) {
+        drop(Request::parse(&line));
+    }
+
+    #[test]
+    fn no_dialogue_with_rofi_panics_or_leaks_a_control(
+        sessions in sessions(),
+        calls in proptest::collection::vec((0..30u32, proptest::option::of("yes|back|focus|all|[0-9]{1,2}-1|.{0,6}")), 0..12),
+    ) {
+        let mut dialogues = Dialogues::default();
+        let scene = Scene { sessions: &sessions, workspace: Some("1"), icons: "/i", hints: true, now: Utc::now() };
+        for (retv, info) in &calls {
+            let effect = dialogues.answer(Call { retv: *retv, info: info.as_deref(), rofi: 7 }, &scene);
+            if let Effect::Show(bytes) = effect {
+                let text = String::from_utf8(bytes).unwrap();
+                let plain = |c: char| matches!(c, '\0' | '\x1f' | '\n') || !c.is_control();
+                prop_assert!(text.chars().all(plain), "{text:?}");
+            }
+        }
+    }
+}
