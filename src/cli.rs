@@ -70,7 +70,7 @@ pub struct List {
     /// Print one JSON object, as scripts want it
     #[arg(long)]
     pub json: bool,
-    /// Print one line each for a menu program
+    /// Print it in this format
     #[arg(long, value_enum, conflicts_with = "json")]
     pub format: Option<ListFormat>,
     /// Also list what scripts run (`claude -p`, SDK)

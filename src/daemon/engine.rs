@@ -54,6 +54,7 @@ impl Engine {
             }
             events.extend(self.registry.tick(clock::now()));
             self.publish(&events);
+            self.save(None, SessionKey::default());
         }
     }
 
@@ -94,7 +95,6 @@ impl Engine {
         self.published.publish(self.registry.snapshot());
         self.published.wake.wake();
         self.published.desktop.wake();
-        self.save(None, SessionKey::default());
     }
 
     /// Hands changed labels to the thread that writes them; that one answers.

@@ -8,9 +8,12 @@
     reason = "tests set up their own world"
 )]
 
+mod cli;
 mod desktop;
 mod layers;
 mod machine;
 mod props;
 mod recordings;
 mod scout;
+mod service;
+mod wire;
