@@ -3,30 +3,25 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use crate::frontend::table;
 use crate::model::{Kind, Session, Trouble};
 use crate::order;
 use crate::protocol::{Format, ListArgs, Reply, Target};
 use crate::query::{self, QueryError};
-use crate::row;
+use crate::row::{self, Row};
 use crate::text::CleanText;
 
 /// The text of a list that is not JSON.
 #[must_use]
-pub fn list_text(args: &ListArgs, sessions: &[Arc<Session>], now: DateTime<Utc>) -> String {
+pub fn list_text(args: &ListArgs, rows: &[Row]) -> String {
     match args.format {
-        Format::Dmenu => table::render_unique(sessions, now)
+        Format::Dmenu => table::render_unique(rows)
             .iter()
             .map(|line| format!("{line}\n"))
             .collect(),
-        Format::Table | Format::Json => table::render(
-            sessions,
-            now,
-            args.width.unwrap_or(row::COLUMNS),
-            args.color,
-        ),
+        Format::Table | Format::Json => {
+            table::render(rows, args.width.unwrap_or(row::COLUMNS), args.color)
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::paths::Paths;
 use crate::proc::Environ;
 use crate::protocol::{Format, Reply, Request, Target};
 use crate::registry::{Marks, Registry};
+use crate::row;
 use crate::source::scout::{Roots, Scout};
 use crate::switch::focus::{Focuser, Manner};
 use crate::switch::place::Places;
@@ -67,7 +68,7 @@ impl Local {
             Request::List(args) => {
                 let sessions = listed(&sessions, args.all);
                 if args.format != Format::Json {
-                    let text = answer::list_text(args, &sessions, clock::now());
+                    let text = answer::list_text(args, &row::rows(&sessions, clock::now()));
                     return (Reply::done(), text.into_bytes());
                 }
                 Reply {

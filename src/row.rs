@@ -1,6 +1,6 @@
 //! A session as one line: name, branch, state with its age, and why. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -35,71 +35,101 @@ pub struct Row {
     /// What a choice comes back as.
     pub id: SessionKey,
     /// Name, unlike that of any other row.
-    pub name: String,
+    pub name: CleanText,
     /// Branch, or `-`.
-    pub branch: String,
+    pub branch: CleanText,
     /// `waiting 3m`.
     pub state: String,
     /// What it asks, or the last thing said.
-    pub detail: String,
+    pub detail: CleanText,
     /// How it wants to be seen.
     pub urgency: Urgency,
     /// Name of the icon, without its ending.
     pub icon: &'static str,
     /// Words that find it though it does not show them.
-    pub keywords: String,
+    pub keywords: CleanText,
 }
 
 /// The rows of sessions, which are in display order.
 #[must_use]
 pub fn rows(sessions: &[Arc<Session>], now: DateTime<Utc>) -> Vec<Row> {
-    let names = names(sessions);
-    let named = sessions.iter().zip(names);
-    named
-        .map(|(session, name)| row(session, name, now))
-        .collect()
+    Cache::default().rows(sessions, now)
 }
 
-/// A name for each session, unlike that of any other: its title; else the agent's own name, which
+/// Rows that were made before: of a session that has not changed only its age is new.
+#[derive(Debug, Default)]
+pub struct Cache(HashMap<SessionKey, (Arc<Session>, Row)>);
+
+impl Cache {
+    /// The rows of sessions, which are in display order.
+    pub fn rows(&mut self, sessions: &[Arc<Session>], now: DateTime<Utc>) -> Vec<Row> {
+        let mut rows = Vec::with_capacity(sessions.len());
+        for session in sessions {
+            let known = self
+                .0
+                .get(&session.id)
+                .filter(|(before, _)| Arc::ptr_eq(before, session));
+            let mut row = if let Some((_, row)) = known {
+                row.clone()
+            } else {
+                let row = row(session);
+                self.0
+                    .insert(session.id, (Arc::clone(session), row.clone()));
+                row
+            };
+            row.state = state_words(session, now);
+            rows.push(row);
+        }
+        if self.0.len() > 2 * sessions.len() + 16 {
+            let living: HashSet<SessionKey> = sessions.iter().map(|session| session.id).collect();
+            self.0.retain(|key, _| living.contains(key));
+        }
+        make_unique(&mut rows, sessions);
+        rows
+    }
+}
+
+/// Gives each row a name unlike that of any other: the title; else the agent's own name, which
 /// adds two digits to the directory's; else the title with the pid.
-fn names(sessions: &[Arc<Session>]) -> Vec<String> {
-    let mut taken: HashMap<CleanText, usize> = HashMap::new();
-    for session in sessions {
-        *taken.entry(session.title()).or_default() += 1;
-        if let Some(name) = &session.name
-            && *name != session.title()
-        {
-            *taken.entry(name.clone()).or_default() += 1;
+fn make_unique(rows: &mut [Row], sessions: &[Arc<Session>]) {
+    let mut taken: HashMap<&CleanText, usize> = HashMap::with_capacity(2 * rows.len());
+    for (row, session) in rows.iter().zip(sessions) {
+        *taken.entry(&row.name).or_default() += 1;
+        if let Some(name) = session.name.as_ref().filter(|name| **name != row.name) {
+            *taken.entry(name).or_default() += 1;
         }
     }
     let unique = |name: &CleanText| taken.get(name) == Some(&1);
-    sessions
-        .iter()
-        .map(|session| {
-            let title = session.title();
-            match &session.name {
-                _ if unique(&title) => title.to_string(),
-                Some(name) if name.starts_with(&*title) && unique(name) => name.to_string(),
-                _ => format!("{title} \u{b7}{}", session.pid),
-            }
-        })
-        .collect()
+    let renamed = |(row, session): (&Row, &Arc<Session>)| match &session.name {
+        _ if unique(&row.name) => None,
+        Some(name) if name.starts_with(&*row.name) && unique(name) => Some(name.clone()),
+        _ => Some(CleanText::line(&format!(
+            "{} \u{b7}{}",
+            row.name, session.pid
+        ))),
+    };
+    let names: Vec<Option<CleanText>> = rows.iter().zip(sessions).map(renamed).collect();
+    for (row, name) in rows.iter_mut().zip(names) {
+        if let Some(name) = name {
+            row.name = name;
+        }
+    }
 }
 
-fn row(session: &Session, name: String, now: DateTime<Utc>) -> Row {
-    let branch = session
-        .git_branch
-        .as_deref()
-        .filter(|branch| !branch.is_empty());
+/// What of a row does not change with time.
+fn row(session: &Session) -> Row {
     Row {
         id: session.id,
-        name,
-        branch: branch.unwrap_or("-").to_owned(),
-        state: state_words(session, now),
-        detail: detail(session),
+        name: session.title(),
+        branch: session
+            .git_branch
+            .clone()
+            .unwrap_or_else(|| CleanText::line("-")),
+        state: String::new(),
+        detail: CleanText::line(&detail(session)),
         urgency: urgency(session),
         icon: icon(session),
-        keywords: keywords(session),
+        keywords: CleanText::line(&keywords(session)),
     }
 }
 
@@ -360,7 +390,7 @@ mod tests {
             at(0),
         )
         .into_iter()
-        .map(|r| r.name)
+        .map(|r| r.name.to_string())
         .collect();
         assert_eq!(names, ["app-91", "app \u{b7}2"]);
         let twin = |pid| Session {
@@ -368,7 +398,10 @@ mod tests {
             ..session(pid, "app", State::Idle, None)
         };
         let twins = [Arc::new(twin(1)), Arc::new(twin(2))];
-        let names: Vec<String> = rows(&twins, at(0)).into_iter().map(|r| r.name).collect();
+        let names: Vec<String> = rows(&twins, at(0))
+            .into_iter()
+            .map(|r| r.name.to_string())
+            .collect();
         assert_eq!(
             names,
             ["app \u{b7}1", "app \u{b7}2"],

@@ -215,13 +215,18 @@ fn is_invisible(c: char) -> bool {
 /// Width of `text` in terminal columns.
 #[must_use]
 pub fn width(text: &str) -> usize {
-    text.width()
+    // Clean text holds no controls, so that each ASCII character has one column.
+    if text.is_ascii() {
+        text.len()
+    } else {
+        text.width()
+    }
 }
 
 /// `text` cut to at most `columns`, with `…` as its last column where something was cut.
 #[must_use]
 pub fn truncate(text: &str, columns: usize) -> Cow<'_, str> {
-    if text.width() <= columns {
+    if width(text) <= columns {
         return Cow::Borrowed(text);
     }
     if columns == 0 {
@@ -245,12 +250,12 @@ pub fn truncate(text: &str, columns: usize) -> Cow<'_, str> {
 pub fn push_column(out: &mut String, text: &str, columns: usize) {
     let cut = truncate(text, columns);
     out.push_str(&cut);
-    for _ in cut.width()..columns {
+    for _ in width(&cut)..columns {
         out.push(' ');
     }
 }
 
-/// A duration in one unit, as people say it: `5s`, `3m`, `2h`, `4d`.
+/// A duration in seconds in one unit, as people say it: `5s`, `3m`, `2h`, `4d`.
 #[must_use]
 pub fn age(seconds: i64) -> String {
     match seconds.max(0) {

@@ -12,6 +12,7 @@ use crate::exit::{Exit, Failure};
 use crate::frontend::menu::{self, Answer, Launcher};
 use crate::frontend::table;
 use crate::protocol::{ListArgs, Request, SwitchArgs, Target};
+use crate::row;
 
 pub(super) fn run(context: &Context, args: &Dmenu) -> anyhow::Result<Exit> {
     let name = args.launcher.as_deref().unwrap_or("dmenu");
@@ -48,7 +49,7 @@ pub(super) fn choose(
             .hint("start claude in a terminal and it appears here")
             .into());
     }
-    let rows = table::render_unique(&reply.sessions, clock::now());
+    let rows = table::render_unique(&row::rows(&reply.sessions, clock::now()));
     let number = match ask(launcher, args, &rows)? {
         Answer::Row(number) => number,
         Answer::Cancelled => return Ok(Exit::Cancelled),

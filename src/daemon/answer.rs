@@ -111,7 +111,8 @@ impl Server {
             return bytes;
         }
         let sessions = listed(&snapshot.sessions, args.all);
-        render_payload(answer::list_text(args, &sessions, clock::now()).as_bytes())
+        let rows = self.rows.rows(&sessions, clock::now());
+        render_payload(answer::list_text(args, &rows).as_bytes())
     }
 
     /// Has what tmux shows looked at again, in the background: no event tells of it.
@@ -281,12 +282,15 @@ impl Server {
         let sessions = listed(&snapshot.sessions, false);
         let workspace = self.published.workspace();
         let icons = self.settings.paths.icons();
+        let now = clock::now();
+        let rows = self.rows.rows(&sessions, now);
         let scene = Scene {
             sessions: &sessions,
+            rows: &rows,
             workspace: workspace.as_deref(),
             icons: &icons.to_string_lossy(),
             hints: self.settings.config.hints,
-            now: clock::now(),
+            now,
         };
         show(&mut self.dialogues, &scene)
     }

@@ -2,11 +2,12 @@
 //! neither reads nor writes.
 
 use std::collections::VecDeque;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
 
 use crate::clock;
@@ -16,6 +17,9 @@ use crate::protocol::REQUEST_CAP;
 const SLOW: Duration = Duration::from_secs(10);
 /// A client that asks nothing is given up after this long.
 const SILENT: Duration = Duration::from_secs(120);
+
+/// One read, in bytes: more than any request but a broken one has.
+const BLOCK: usize = 4 * 1024;
 
 /// What a client's bytes amount to.
 pub(super) enum Heard {
@@ -79,18 +83,11 @@ impl Connection {
         if let Some(line) = self.take_line() {
             return line;
         }
-        let mut block = [0u8; 8 * 1024];
-        match self.stream.read(&mut block) {
+        self.input.reserve(BLOCK);
+        match rustix::io::read(&self.stream, spare_capacity(&mut self.input)) {
             Ok(0) => return Heard::End,
-            Ok(n) => {
-                self.input.extend_from_slice(&block[..n]);
-                self.active_at = clock::steady();
-            }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) => {}
+            Ok(_) => self.active_at = clock::steady(),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
             Err(_) => return Heard::End,
         }
         self.take_line().unwrap_or(Heard::Nothing)

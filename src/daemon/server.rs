@@ -18,6 +18,7 @@ use super::{Input, Settings};
 use crate::clock;
 use crate::frontend::rofi::Dialogues;
 use crate::protocol::{Reply, Request, socket};
+use crate::row;
 
 /// Clients at once. Past this the one that was quiet longest goes.
 const CLIENTS: usize = 3000;
@@ -58,6 +59,8 @@ pub(super) struct Server {
     pub(super) requests: u64,
     /// All sessions as JSON, of this generation.
     pub(super) json: Option<(u64, bool, Vec<u8>)>,
+    /// Rows of sessions that have not changed since they were made.
+    pub(super) rows: row::Cache,
     pub(super) poked_desktop: Option<Instant>,
     accept_after: Option<Instant>,
     stopping: bool,
@@ -86,6 +89,7 @@ impl Server {
             started_at: clock::now(),
             requests: 0,
             json: None,
+            rows: row::Cache::default(),
             poked_desktop: None,
             accept_after: None,
             stopping: false,

@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{Session, SessionKey};
 use crate::protocol::PreviewMessage;
-use crate::row::{self, Urgency};
+use crate::row::{self, Row, Urgency};
 use crate::text::{CleanText, push_pango, truncate};
 
 /// Dialogues of menus that ended without a word are forgotten after this long.
@@ -102,6 +102,8 @@ pub enum Effect {
 pub struct Scene<'a> {
     /// In display order.
     pub sessions: &'a [Arc<Session>],
+    /// Their rows, in the same order.
+    pub rows: &'a [Row],
     /// Name of the workspace that has the focus.
     pub workspace: Option<&'a str>,
     /// RawPath of the icons, absolute.
@@ -257,17 +259,16 @@ fn indices(rows: &[usize]) -> String {
 }
 
 fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
-    let listed: Vec<Arc<Session>> = scene
-        .sessions
-        .iter()
-        .filter(|session| match filter {
-            Filter::All => true,
-            Filter::Waiting => session.wants_attention(),
-            Filter::Workspace => session.workspace.as_deref() == scene.workspace,
-        })
-        .cloned()
+    let listed = |session: &Session| match filter {
+        Filter::All => true,
+        Filter::Waiting => session.wants_attention(),
+        Filter::Workspace => session.workspace.as_deref() == scene.workspace,
+    };
+    let both = scene.sessions.iter().zip(scene.rows);
+    let rows: Vec<Row> = both
+        .filter(|(s, _)| listed(s))
+        .map(|(_, row)| row.clone())
         .collect();
-    let rows = row::rows(&listed, scene.now);
     let with = |urgency: Urgency| {
         let rows = rows
             .iter()

@@ -1,29 +1,18 @@
 //! The table that `vmux list` prints. Pure.
 
-use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
-
-use crate::model::Session;
-use crate::row::{self, Urgency};
+use crate::row::{self, Row, Urgency};
 
 const RED: &str = "\u{1b}[31m";
 const BLUE: &str = "\u{1b}[34m";
 const DIM: &str = "\u{1b}[2m";
 const RESET: &str = "\u{1b}[0m";
 
-/// Sessions in columns, one line each, at most `columns` wide.
+/// Rows in columns, one line each, at most `columns` wide.
 #[must_use]
-pub fn render(
-    sessions: &[Arc<Session>],
-    now: DateTime<Utc>,
-    columns: usize,
-    color: bool,
-) -> String {
-    let rows = row::rows(sessions, now);
-    let widths = row::widths(&rows);
+pub fn render(rows: &[Row], columns: usize, color: bool) -> String {
+    let widths = row::widths(rows);
     let mut out = String::with_capacity(rows.len() * (columns + 16));
-    for row in &rows {
+    for row in rows {
         let paint = match row.urgency {
             Urgency::Urgent => RED,
             Urgency::Active => BLUE,
@@ -41,13 +30,12 @@ pub fn render(
     out
 }
 
-/// Sessions as lines for a menu program, all different: those that would be equal get a number.
+/// Rows as lines for a menu program, all different: those that would be equal get a number.
 #[must_use]
-pub fn render_unique(sessions: &[Arc<Session>], now: DateTime<Utc>) -> Vec<String> {
-    let rows = row::rows(sessions, now);
-    let widths = row::widths(&rows);
+pub fn render_unique(rows: &[Row]) -> Vec<String> {
+    let widths = row::widths(rows);
     let mut lines: Vec<String> = Vec::with_capacity(rows.len());
-    for row in &rows {
+    for row in rows {
         let mut line = String::new();
         row::push_line(&mut line, row, widths, row::COLUMNS);
         let mut unique = line.clone();
@@ -64,9 +52,21 @@ pub fn render_unique(sessions: &[Arc<Session>], now: DateTime<Utc>) -> Vec<Strin
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use chrono::DateTime;
+
     use super::*;
-    use crate::model::{Pid, SessionKey, State};
+    use crate::model::{Pid, Session, SessionKey, State};
     use crate::text::CleanText;
+
+    fn rows(labels: &[&str]) -> Vec<Row> {
+        let sessions: Vec<_> = (1..)
+            .zip(labels)
+            .map(|(pid, label)| session(pid, label))
+            .collect();
+        row::rows(&sessions, DateTime::UNIX_EPOCH)
+    }
 
     fn session(pid: u32, label: &str) -> Arc<Session> {
         Arc::new(Session {
@@ -85,7 +85,7 @@ mod tests {
     fn lines_for_a_menu_are_all_different() {
         // Equal once they are cut to their column.
         let long = "a-name-that-is-longer-than-its-column";
-        let lines = render_unique(&[session(1, long), session(2, long)], DateTime::UNIX_EPOCH);
+        let lines = render_unique(&rows(&[long, long]));
         assert_eq!(
             lines,
             [
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn colours_only_where_wanted() {
-        let plain = render(&[session(1, "same")], DateTime::UNIX_EPOCH, 40, false);
+        let plain = render(&rows(&["same"]), 40, false);
         assert_eq!(plain, "same  -  working\n");
-        let painted = render(&[session(1, "same")], DateTime::UNIX_EPOCH, 40, true);
+        let painted = render(&rows(&["same"]), 40, true);
         assert_eq!(painted, "\u{1b}[34msame  -  working\u{1b}[0m\n");
     }
 }

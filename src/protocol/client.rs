@@ -1,10 +1,12 @@
 //! The client's side: one request, one reply, in time.
 
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
 
 use super::{REPLY_CAP, Reply, Request, socket};
 use crate::clock::Deadline;
@@ -12,6 +14,9 @@ use crate::clock::Deadline;
 /// Longest wait for an ordinary reply. A switch through a hung window manager takes the daemon
 /// a second to give up.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One read, in bytes.
+const BLOCK: usize = 64 * 1024;
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -117,15 +122,12 @@ impl Client {
         if self.buffer.len() > REPLY_CAP {
             return Err(ClientError::Broken("an endless reply".into()));
         }
-        let mut block = [0u8; 64 * 1024];
-        match self.stream.read(&mut block) {
+        // Read in place: to clear a block of this size costs more than all the rest.
+        self.buffer.reserve(BLOCK);
+        match rustix::io::read(&self.stream, spare_capacity(&mut self.buffer)) {
             Ok(0) => Err(ClientError::Broken("it hung up".into())),
-            Ok(n) => {
-                self.buffer.extend_from_slice(&block[..n]);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(broken(&error)),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(broken(&error.into())),
         }
     }
 }

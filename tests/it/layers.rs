@@ -56,16 +56,16 @@ const PLAN: [(&str, &[&str]); 35] = [
     (
         "local",
         &[
-            "act", "answer", "labels", "model", "paths", "proc", "protocol", "registry", "source",
-            "switch", "clock", "text",
+            "act", "answer", "labels", "model", "paths", "proc", "protocol", "registry", "row",
+            "source", "switch", "clock", "text",
         ],
     ),
     (
         "daemon",
         &[
             "act", "answer", "clock", "config", "exec", "files", "frontend", "icons", "labels",
-            "model", "notify", "paths", "proc", "protocol", "registry", "source", "switch", "text",
-            "wm",
+            "model", "notify", "paths", "proc", "protocol", "registry", "row", "source", "switch",
+            "text", "wm",
         ],
     ),
     ("standin", &["agent", "clock", "model", "proc"]),

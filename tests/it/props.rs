@@ -15,6 +15,7 @@ use vmux::order;
 use vmux::protocol::Request;
 use vmux::query;
 use vmux::registry::{Marks, Mirror, Registry};
+use vmux::row;
 use vmux::text::CleanText;
 
 /// Something that happens to a registry.
@@ -272,7 +273,7 @@ proptest! {
 
     #[test]
     fn rows_are_single_lines_without_controls_and_all_different(sessions in sessions()) {
-        let lines = table::render_unique(&sessions, Utc::now());
+        let lines = table::render_unique(&row::rows(&sessions, Utc::now()));
         let distinct: BTreeSet<&String> = lines.iter().collect();
         prop_assert_eq!(distinct.len(), sessions.len());
         for line in &lines {
@@ -313,7 +314,8 @@ proptest! {
         calls in proptest::collection::vec((0..30u32, proptest::option::of("yes|back|focus|all|[0-9]{1,2}-1|.{0,6}")), 0..12),
     ) {
         let mut dialogues = Dialogues::default();
-        let scene = Scene { sessions: &sessions, workspace: Some("1"), icons: "/i", hints: true, now: Utc::now() };
+        let rows = row::rows(&sessions, Utc::now());
+        let scene = Scene { sessions: &sessions, rows: &rows, workspace: Some("1"), icons: "/i", hints: true, now: Utc::now() };
         for (retv, info) in &calls {
             let effect = dialogues.answer(Call { retv: *retv, info: info.as_deref(), rofi: 7 }, &scene);
             if let Effect::Show(bytes) = effect {

@@ -9,6 +9,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::clock::Deadline;
@@ -19,6 +20,8 @@ const MAGIC: &[u8; 6] = b"i3-ipc";
 const HEADER: usize = 14;
 /// Largest payload that is accepted, in bytes. A tree of 500 windows has 0.4 MiB.
 const PAYLOAD_CAP: u32 = 32 << 20;
+/// One read, in bytes.
+const BLOCK: usize = 64 * 1024;
 /// Marks an event's type.
 const EVENT: u32 = 1 << 31;
 
@@ -167,16 +170,12 @@ impl Connection {
 
     /// Reads what is there; `false` if that is nothing.
     fn fill(&mut self) -> Result<bool, WmError> {
-        let mut block = [0u8; 64 * 1024];
-        match io::Read::read(&mut self.stream, &mut block) {
+        self.buffer.reserve(BLOCK);
+        match rustix::io::read(&self.stream, spare_capacity(&mut self.buffer)) {
             Ok(0) => Err(WmError::Closed(io::ErrorKind::UnexpectedEof.into())),
-            Ok(n) => {
-                self.buffer.extend_from_slice(&block[..n]);
-                Ok(true)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(true),
+            Err(rustix::io::Errno::AGAIN) => Ok(false),
+            Err(error) => Err(io::Error::from(error).into()),
         }
     }
 

@@ -1,0 +1,159 @@
+//! What a person's key costs: starting a client, asking, writing the answer out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    let_underscore_drop,
+    reason = "a benchmark sets up its own world, and tells what it finds"
+)]
+
+mod harness;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use harness::{Daemon, Report, Set, built, command, machine};
+
+/// Spawned processes each.
+const ROUNDS: usize = 150;
+
+struct World {
+    dir: tempfile::TempDir,
+    _daemon: Daemon,
+}
+
+fn world(count: u32) -> World {
+    let dir = tempfile::tempdir().unwrap();
+    machine(dir.path(), count);
+    let daemon = Daemon::start(
+        command(dir.path(), &built("vmux")),
+        &dir.path().join("vmux/vmux.sock"),
+    );
+    World {
+        dir,
+        _daemon: daemon,
+    }
+}
+
+fn spawn(mut command: Command) {
+    let done = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    std::hint::black_box(done.stdout.len());
+}
+
+fn main() -> std::process::ExitCode {
+    let worlds = [10, 100, 1000].map(|count| (count, world(count)));
+    let dir = worlds[1].1.dir.path().to_path_buf();
+    let mut set = Set::default();
+    set.case("E", || spawn(command(&dir, &built("empty"))));
+    set.case("E musl", || spawn(command(&dir, &built("empty-musl"))));
+    for (count, world) in &worlds {
+        let dir = world.dir.path();
+        set.case(format!("vmux-rofi {count}"), move || {
+            spawn(command(dir, &built("vmux-rofi")));
+        });
+    }
+    set.case("vmux-rofi musl 100", || {
+        spawn(command(&dir, &built("vmux-rofi-musl")));
+    });
+    let with = |words: &'static [&'static str]| {
+        let dir = dir.clone();
+        move || {
+            let mut command = command(&dir, &built("vmux"));
+            command.args(words);
+            spawn(command);
+        }
+    };
+    set.case("vmux list", with(&["list"]));
+    set.case("vmux list --json", with(&["list", "--json"]));
+    set.case("vmux status", with(&["status"]));
+    set.case("vmux --version", with(&["--version"]));
+    set.case("pgrep -x claude", || {
+        spawn({
+            let mut command = Command::new("pgrep");
+            command.args(["-x", "claude"]);
+            command
+        });
+    });
+    let results = set.run(ROUNDS);
+    let mut report = Report::default();
+    report.title("clients: spawned, answered, reaped; medians, against an empty Rust program (E)");
+    let floor = results.median("E");
+    report.say("E", floor, "us");
+    for (name, limit) in [
+        ("vmux-rofi 10", 1.2),
+        ("vmux-rofi 100", 1.2),
+        ("vmux-rofi 1000", 1.5),
+        ("vmux-rofi musl 100", 0.5),
+        ("vmux list", 1.3),
+        ("vmux --version", 1.3),
+    ] {
+        report.limit(name, results.median(name) / floor, "E", limit, false);
+    }
+    for name in [
+        "E musl",
+        "vmux list --json",
+        "vmux status",
+        "pgrep -x claude",
+    ] {
+        report.say(name, results.median(name) / floor, "E");
+    }
+    exact(&mut report, &dir);
+    report.conclude()
+}
+
+/// Figures that are the same on every machine: they may fail the run.
+fn exact(report: &mut Report, dir: &Path) {
+    report.title("vmux-rofi, 100 sessions: exact counts");
+    let (floor, ours) = (built("empty"), built("vmux-rofi"));
+    let instructions = |program: &PathBuf| instructions(dir, program);
+    let syscalls = |program: &PathBuf| syscalls(dir, program);
+    let (e, v) = (instructions(&floor), instructions(&ours));
+    report.say("instructions of E", e, "");
+    report.limit("instructions of vmux-rofi / of E", v / e, "", 1.5, true);
+    let (e, v) = (syscalls(&floor), syscalls(&ours));
+    report.say("system calls of E", e, "");
+    report.limit(
+        "system calls of vmux-rofi beyond those of E",
+        v - e,
+        "",
+        20.0,
+        true,
+    );
+}
+
+/// Instructions in user space, counted by callgrind.
+fn instructions(dir: &Path, program: &Path) -> f64 {
+    let mut run = command(dir, Path::new("valgrind"));
+    let out = dir.join("callgrind.out");
+    run.arg("--tool=callgrind")
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(program);
+    let done = run
+        .output()
+        .expect("valgrind is installed (scripts/bench does)");
+    let text = String::from_utf8_lossy(&done.stderr);
+    let line = text
+        .lines()
+        .find(|line| line.contains("Collected"))
+        .expect("a count");
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+/// System calls, counted by strace.
+fn syscalls(dir: &Path, program: &Path) -> f64 {
+    let out = dir.join("strace.out");
+    let mut run = command(dir, Path::new("strace"));
+    run.arg("-f").arg("-o").arg(&out).arg(program);
+    run.output()
+        .expect("strace is installed (scripts/bench does)");
+    let text = std::fs::read_to_string(out).unwrap();
+    text.lines()
+        .filter(|line| line.contains('(') && !line.contains("+++"))
+        .count() as f64
+}

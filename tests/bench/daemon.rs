@@ -1,0 +1,384 @@
+//! What the daemon costs: scans, tails, memory, wake-ups, and how soon a change is seen.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    let_underscore_drop,
+    reason = "a benchmark sets up its own world, and tells what it finds"
+)]
+
+mod harness;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::{Daemon, Report, Set, built, command, machine, status, write_status};
+use vmux::agent::claude::tail::Follower;
+use vmux::proc::Proc;
+use vmux::source::scout::{Roots, Scout};
+
+/// Counts what is allocated, for the peak of a tail.
+struct Counting;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+#[expect(
+    unsafe_code,
+    reason = "a counting allocator can be written in no other way"
+)]
+// SAFETY: every call is handed on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(live, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn main() -> std::process::ExitCode {
+    let mut report = Report::default();
+    scans(&mut report);
+    tails(&mut report);
+    visible(&mut report);
+    idle(&mut report);
+    report.conclude()
+}
+
+/// Real processes called `claude`, with status files; ended when it goes out of scope.
+struct Real {
+    dir: tempfile::TempDir,
+    children: Vec<std::process::Child>,
+}
+
+impl Real {
+    fn start(count: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["home/.claude/sessions", "bin"] {
+            std::fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        symlink("/bin/sleep", dir.path().join("bin/claude")).unwrap();
+        let mut real = Self {
+            dir,
+            children: Vec::new(),
+        };
+        for n in 0..count {
+            real.add(n);
+        }
+        real
+    }
+
+    fn add(&mut self, n: usize) {
+        let dir = self.dir.path();
+        let cwd = dir.join(format!("work/{n}"));
+        std::fs::create_dir_all(&cwd).unwrap();
+        let child = Command::new(dir.join("bin/claude"))
+            .arg("3600")
+            .env_clear()
+            .env("HOME", dir.join("home"))
+            .current_dir(&cwd)
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        let start = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .nth(19)
+            .unwrap();
+        let text = format!(
+            r#"{{"pid":{0},"sessionId":"s-{0}","cwd":"{1}","procStart":"{start}","version":"2.1.328","kind":"interactive","entrypoint":"cli","status":"idle","statusUpdatedAt":1795164500100}}"#,
+            child.id(),
+            cwd.display()
+        );
+        std::fs::write(
+            dir.join(format!("home/.claude/sessions/{}.json", child.id())),
+            text,
+        )
+        .unwrap();
+        self.children.push(child);
+    }
+
+    fn command(&self) -> Command {
+        let mut command = command(self.dir.path(), &built("vmux"));
+        command.env_remove("VMUX_PROC");
+        command
+    }
+}
+
+impl Drop for Real {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+fn scans(report: &mut Report) {
+    let real = Real::start(50);
+    // Company, so that the sessions are a quarter of what runs.
+    let mut company: Vec<_> = (0..150)
+        .map(|_| Command::new("sleep").arg("600").spawn().unwrap())
+        .collect();
+    let uid = rustix::process::getuid().as_raw();
+    let roots = || Roots {
+        proc: "/proc".into(),
+        config: real.dir.path().join("home/.claude"),
+        uid,
+    };
+    let mut floor = Proc::open(Path::new("/proc")).unwrap();
+    let mut pids = Vec::new();
+    let mut steady = Scout::new(roots()).unwrap();
+    for _ in 0..3 {
+        steady.scan(chrono::Utc::now()).unwrap();
+    }
+    let mut set = Set::default();
+    set.case("readdir of /proc", || floor.pids(&mut pids).unwrap());
+    set.case("steady scan", || {
+        drop(steady.scan(chrono::Utc::now()).unwrap());
+    });
+    set.case("first scan", || {
+        drop(
+            Scout::new(roots())
+                .unwrap()
+                .scan(chrono::Utc::now())
+                .unwrap(),
+        );
+    });
+    set.case("pgrep -x claude", || {
+        drop(
+            Command::new("pgrep")
+                .args(["-x", "claude"])
+                .stdout(Stdio::null())
+                .status(),
+        );
+    });
+    let results = set.run(200);
+    let floor = results.median("readdir of /proc");
+    report.title("finding processes: 50 sessions among 200 and what else runs");
+    report.say("readdir of /proc", floor, "us");
+    report.limit(
+        "steady scan / readdir",
+        results.median("steady scan") / floor,
+        "",
+        1.3,
+        false,
+    );
+    report.say(
+        "first scan with all details / readdir",
+        results.median("first scan") / floor,
+        "",
+    );
+    report.say(
+        "pgrep -x claude / readdir",
+        results.median("pgrep -x claude") / floor,
+        "",
+    );
+    for child in &mut company {
+        drop(child.kill());
+        drop(child.wait());
+    }
+}
+
+fn tails(report: &mut Report) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |megabytes: usize| {
+        let path = dir.path().join(format!("{megabytes}.jsonl"));
+        let mut out = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+        let mut written = 0;
+        let mut n = 0;
+        while written < megabytes << 20 {
+            // Every 400th line is an image of 5 MB, one of them among the last.
+            let size = if n % 400 == 390 { 5 << 20 } else { 2000 };
+            let line = format!(
+                "{{\"parentUuid\":\"a\",\"isSidechain\":false,\"type\":\"user\",\"message\":{{\"role\":\"user\",\"content\":[{{\"tool_use_id\":\"t\",\"type\":\"tool_result\",\"content\":\"{}\"}}]}},\"timestamp\":\"2026-11-20T08:48:47.298Z\"}}\n",
+                "x".repeat(size)
+            );
+            written += line.len();
+            out.write_all(line.as_bytes()).unwrap();
+            n += 1;
+        }
+        path
+    };
+    let (small, large) = (file(50), file(500));
+    let mut set = Set::default();
+    set.case("50 MB", || drop(Follower::open(&small).unwrap()));
+    set.case("500 MB", || drop(Follower::open(&large).unwrap()));
+    let results = set.run(60);
+    let before = LIVE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    drop(Follower::open(&large).unwrap());
+    let heap = (PEAK.load(Ordering::Relaxed) - before) as f64 / (1 << 20) as f64;
+    report.title("the end of a transcript with lines of 5 MB");
+    report.say("50 MB", results.median("50 MB"), "us");
+    report.limit(
+        "500 MB / 50 MB",
+        results.median("500 MB") / results.median("50 MB"),
+        "",
+        1.5,
+        false,
+    );
+    report.limit("heap, at its peak", heap, "MB", 0.5, true);
+}
+
+/// A connection that asks again and again.
+struct Watcher {
+    reader: BufReader<UnixStream>,
+    line: String,
+}
+
+impl Watcher {
+    fn new(socket: &Path) -> Self {
+        Self {
+            reader: BufReader::new(UnixStream::connect(socket).unwrap()),
+            line: String::new(),
+        }
+    }
+
+    fn list(&mut self) -> &str {
+        self.line.clear();
+        self.reader
+            .get_mut()
+            .write_all(b"{\"action\":\"list\"}\n")
+            .unwrap();
+        self.reader.read_line(&mut self.line).unwrap();
+        &self.line
+    }
+}
+
+/// From the end of the write of a status file to the first reply that shows it.
+fn visible(report: &mut Report) {
+    let dir = tempfile::tempdir().unwrap();
+    machine(dir.path(), 50);
+    let socket = dir.path().join("vmux/vmux.sock");
+    let _daemon = Daemon::start(command(dir.path(), &built("vmux")), &socket);
+    let mut watcher = Watcher::new(&socket);
+    let mut waits = false;
+    write_status(dir.path(), 1001, "busy");
+    std::thread::sleep(Duration::from_millis(300));
+    let mut set = Set::default();
+    let path = dir.path().to_path_buf();
+    set.timed("visible", move || {
+        waits = !waits;
+        write_status(&path, 1001, if waits { "waiting" } else { "busy" });
+        let started = Instant::now();
+        let wanted = if waits {
+            "\"needs_input\""
+        } else {
+            "\"working\""
+        };
+        loop {
+            let reply = watcher.list();
+            let at = reply.find("\"id\":\"1001-1001\"").unwrap();
+            let state = &reply[at..][reply[at..].find("\"state\":").unwrap()..];
+            if state[8..].starts_with(wanted) {
+                break;
+            }
+        }
+        let took = started.elapsed();
+        // A machine that was idle between, as it is.
+        std::thread::sleep(Duration::from_millis(8));
+        took
+    });
+    let results = set.run(400);
+    report.title("a status file is written, 50 sessions: until a client sees it");
+    report.say("median", results.quantile("visible", 0.5) / 1000.0, "ms");
+    report.limit(
+        "p99",
+        results.quantile("visible", 0.99) / 1000.0,
+        "ms",
+        5.0,
+        false,
+    );
+}
+
+fn idle(report: &mut Report) {
+    let real = Real::start(50);
+    let socket = real.dir.path().join("vmux/vmux.sock");
+    let daemon = Daemon::start(real.command(), &socket);
+    let bare = Daemon(
+        Command::new(built("pause"))
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    std::thread::sleep(Duration::from_secs(6));
+    let pid = daemon.0.id();
+    let rss = |pid| status(pid, "VmRSS") / 1024.0;
+    report.title("the daemon with 50 idle sessions");
+    report.say("a bare Rust process", rss(bare.0.id()), "MB");
+    report.limit("resident", rss(pid), "MB", 3.5, false);
+    let before = switches(pid);
+    let pause = Duration::from_secs(20);
+    std::thread::sleep(pause);
+    report.limit(
+        "wake-ups",
+        (switches(pid) - before) / pause.as_secs_f64(),
+        "/s",
+        0.5,
+        false,
+    );
+    let children = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')')
+                .next()
+                .is_some_and(|rest| rest.split_whitespace().nth(1) == Some(&pid.to_string()))
+        });
+    report.limit("child processes", children.count() as f64, "", 0.0, true);
+    let mut watcher = Watcher::new(&socket);
+    for _ in 0..1000 {
+        watcher.list();
+    }
+    for _ in 0..1000 {
+        Watcher::new(&socket).list();
+    }
+    report.limit(
+        "resident after 2000 requests / bare",
+        rss(pid) / rss(bare.0.id()),
+        "",
+        2.5,
+        false,
+    );
+}
+
+/// How often any thread of a process has slept and been woken.
+fn switches(pid: u32) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .flatten();
+    let count = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("voluntary_ctxt"))
+            .unwrap_or("x 0");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    tasks.map(count).sum()
+}

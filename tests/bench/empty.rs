@@ -1,0 +1,3 @@
+//! The floor: a Rust program that does nothing.
+
+fn main() {}

@@ -1,0 +1,7 @@
+//! The floor of memory: a Rust program that waits.
+
+fn main() {
+    loop {
+        std::thread::park();
+    }
+}
