@@ -8,6 +8,7 @@
     reason = "tests set up their own world"
 )]
 
+mod look;
 mod machine;
 mod recordings;
 mod scout;
