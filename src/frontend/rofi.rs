@@ -54,11 +54,12 @@ pub enum Filter {
 }
 
 impl Filter {
-    fn next(self) -> Self {
+    /// The one after it; there is none for a workspace that is not known.
+    fn next(self, scene: &Scene<'_>) -> Self {
         match self {
             Self::All => Self::Waiting,
-            Self::Waiting => Self::Workspace,
-            Self::Workspace => Self::All,
+            Self::Waiting if scene.workspace.is_some() => Self::Workspace,
+            Self::Waiting | Self::Workspace => Self::All,
         }
     }
 
@@ -204,10 +205,7 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
             return Effect::Show(show_confirm(key, scene));
         }
         (13, _, _) if dialogue.view == View::List => {
-            dialogue.filter = dialogue.filter.next();
-            if dialogue.filter == Filter::Workspace && scene.workspace.is_none() {
-                dialogue.filter = Filter::All;
-            }
+            dialogue.filter = dialogue.filter.next(scene);
         }
         _ => {}
     }
@@ -332,7 +330,7 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
         out.push_str(
             "<b>Alt+1</b> label   <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show ",
         );
-        out.push_str(filter.next().word());
+        out.push_str(filter.next(scene).word());
         out.push_str("</span>");
     }
     out
@@ -468,6 +466,11 @@ mod tests {
             message(Filter::All, None, &scene(&all)),
             "<b>1 waiting</b> \u{b7} 1 working&#10;<span alpha=\"65%\"><b>Alt+1</b> label   \
              <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show waiting</span>"
+        );
+        let waiting = message(Filter::Waiting, None, &scene(&all));
+        assert!(
+            waiting.ends_with("<b>Alt+4</b> show all</span>"),
+            "{waiting}"
         );
         let quiet = Scene {
             hints: false,
