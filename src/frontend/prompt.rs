@@ -13,6 +13,8 @@ use crate::text::{CleanText, push_pango};
 
 /// Longest wait for the daemon's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What a theme shows for a list, and a prompt without one does not need.
+const LOOK: &str = "entry { placeholder: \"no label\"; } count { enabled: false; }";
 
 /// The arguments of a running rofi that decide its looks, so that a second one looks the same.
 #[must_use]
@@ -45,13 +47,14 @@ pub fn ask_label(
     environ: &Environ,
     patience: Duration,
 ) -> Result<Option<String>, String> {
-    let mut message = String::from("A name for <b>");
+    let mut message = String::from("Label for the session in <b>");
     push_pango(&mut message, &session.cwd.clean());
-    message.push_str("</b>; nothing takes the name away.");
+    message.push_str("</b>. Leave it empty for none.");
     let mut command = Command::new("rofi");
     command.args(["-dmenu", "-p", "label", "-l", "0", "-filter"]);
     command.arg(session.label.as_deref().unwrap_or_default());
-    command.arg("-mesg").arg(message).args(theme);
+    command.arg("-mesg").arg(message);
+    command.args(["-theme-str", LOOK]).args(theme);
     for name in crate::protocol::ENVIRON {
         if let Some(value) = environ.get(name) {
             command.env(name, value);

@@ -25,6 +25,10 @@ const DIALOGUES: usize = 64;
 const PREVIEW_LINES: usize = 8;
 /// Columns of a preview's line.
 const PREVIEW_COLUMNS: usize = 80;
+/// Marks a line of a tool.
+const TOOL: &str = "\u{2022} ";
+/// Begins what is less important, in any theme's colour. A `</span>` ends it.
+const QUIET: &str = "<span alpha=\"65%\">";
 
 /// One call of the script.
 #[derive(Clone, Copy, Debug)]
@@ -50,11 +54,12 @@ pub enum Filter {
 }
 
 impl Filter {
-    fn next(self) -> Self {
+    /// The one after it; there is none for a workspace that is not known.
+    fn next(self, scene: &Scene<'_>) -> Self {
         match self {
             Self::All => Self::Waiting,
-            Self::Waiting => Self::Workspace,
-            Self::Workspace => Self::All,
+            Self::Waiting if scene.workspace.is_some() => Self::Workspace,
+            Self::Waiting | Self::Workspace => Self::All,
         }
     }
 
@@ -202,10 +207,7 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
             return Effect::Show(show_confirm(key, scene));
         }
         (13, _, _) if dialogue.view == View::List => {
-            dialogue.filter = dialogue.filter.next();
-            if dialogue.filter == Filter::Workspace && scene.workspace.is_none() {
-                dialogue.filter = Filter::All;
-            }
+            dialogue.filter = dialogue.filter.next(scene);
         }
         _ => {}
     }
@@ -318,16 +320,38 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
         );
         return out;
     }
-    push_pango(&mut out, &row::counts(scene.sessions));
+    push_counts(&mut out, scene.sessions);
     if filter != Filter::All {
         out.push_str(" \u{b7} showing ");
         out.push_str(filter.word());
     }
     if scene.hints {
-        out.push_str("&#10;<b>Alt+1</b> label   <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show ");
-        out.push_str(filter.next().word());
+        out.push_str("&#10;");
+        out.push_str(QUIET);
+        out.push_str(
+            "<b>Alt+1</b> label   <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show ",
+        );
+        out.push_str(filter.next(scene).word());
+        out.push_str("</span>");
     }
     out
+}
+
+/// Counts, those that wait in bold.
+fn push_counts(out: &mut String, sessions: &[Arc<Session>]) {
+    let counts = row::counts(sessions);
+    let bold = if sessions.iter().any(|session| session.wants_attention()) {
+        counts.find(" \u{b7}").unwrap_or(counts.len())
+    } else {
+        0
+    };
+    let (waiting, others) = counts.split_at(bold);
+    if !waiting.is_empty() {
+        out.push_str("<b>");
+        push_pango(out, waiting);
+        out.push_str("</b>");
+    }
+    push_pango(out, others);
 }
 
 fn show_preview(session: &Session, messages: &[PreviewMessage], scene: &Scene<'_>) -> Vec<u8> {
@@ -336,14 +360,26 @@ fn show_preview(session: &Session, messages: &[PreviewMessage], scene: &Scene<'_
     text.push_str("<b>");
     push_pango(&mut text, &session.title());
     text.push_str("</b>  ");
+    text.push_str(QUIET);
     push_pango(&mut text, &state);
-    if let Some(ask) = &session.ask {
+    let lines = preview_lines(messages);
+    // What it asks is most often the last line as well.
+    if let Some(ask) = &session.ask
+        && !lines.last().is_some_and(|line| line.contains(&**ask))
+    {
         text.push_str("  ");
         push_pango(&mut text, &truncate(ask, PREVIEW_COLUMNS));
     }
-    for line in preview_lines(messages) {
+    text.push_str("</span>");
+    for line in lines {
         text.push_str("&#10;");
-        push_pango(&mut text, &line);
+        if line.starts_with(TOOL) {
+            text.push_str(QUIET);
+            push_pango(&mut text, &line);
+            text.push_str("</span>");
+        } else {
+            push_pango(&mut text, &line);
+        }
     }
     let mut page = Page::new(&text, &[], &[]);
     page.row("Focus this session", &[("info", "focus")]);
@@ -357,7 +393,7 @@ fn preview_lines(messages: &[PreviewMessage]) -> Vec<String> {
     for message in messages {
         let mark = match &*message.role {
             "user" => "\u{203a} ",
-            "tool" => "\u{2022} ",
+            "tool" => TOOL,
             _ => "  ",
         };
         for line in message.text.lines().filter(|line| !line.trim().is_empty()) {
@@ -389,4 +425,86 @@ pub fn show_trouble(word: &str) -> Vec<u8> {
     let mut page = Page::new(&text, &[], &[]);
     page.row("Try again", &[("info", "again")]);
     page.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Pid, RawPath, Reason, State};
+
+    fn session(pid: u32, state: State, reason: Option<Reason>) -> Session {
+        Session {
+            id: SessionKey {
+                pid: Pid(pid),
+                start_ticks: 1,
+            },
+            pid: Pid(pid),
+            cwd: RawPath("/work/R&D".into()),
+            state,
+            reason,
+            ..Session::default()
+        }
+    }
+
+    fn scene(sessions: &[Arc<Session>]) -> Scene<'_> {
+        Scene {
+            sessions,
+            // What these tests look at needs no rows.
+            rows: &[],
+            workspace: None,
+            icons: "/icons",
+            hints: true,
+            now: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn what_waits_stands_out_and_the_keys_do_not() {
+        let all = [
+            session(1, State::NeedsInput, Some(Reason::Permission)),
+            session(2, State::Working, None),
+        ]
+        .map(Arc::new);
+        assert_eq!(
+            message(Filter::All, None, &scene(&all)),
+            "<b>1 waiting</b> \u{b7} 1 working&#10;<span alpha=\"65%\"><b>Alt+1</b> label   \
+             <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show waiting</span>"
+        );
+        let waiting = message(Filter::Waiting, None, &scene(&all));
+        assert!(
+            waiting.ends_with("<b>Alt+4</b> show all</span>"),
+            "{waiting}"
+        );
+        let quiet = Scene {
+            hints: false,
+            ..scene(&all[1..])
+        };
+        assert_eq!(message(Filter::All, None, &quiet), "1 working");
+    }
+
+    #[test]
+    fn a_preview_says_a_question_once() {
+        let asks = Session {
+            ask: Some(CleanText::line("Bash(a < b)")),
+            ..session(1, State::NeedsInput, Some(Reason::Permission))
+        };
+        let said = |role: &str, text: &str| PreviewMessage {
+            role: CleanText::line(role),
+            text: CleanText::line(text),
+            at: None,
+        };
+        let all = [Arc::new(asks)];
+        let messages = [said("user", "Go"), said("tool", "Bash(a < b)")];
+        let page = show_preview(&all[0], &messages, &scene(&all));
+        let page = String::from_utf8(page).unwrap();
+        let want = "\0message\x1f<b>R&amp;D</b>  <span alpha=\"65%\">waiting</span>&#10;\u{203a} Go\
+                    &#10;<span alpha=\"65%\">\u{2022} Bash(a &lt; b)</span>\n";
+        assert!(page.contains(want), "{page:?}");
+        let page = show_preview(&all[0], &messages[..1], &scene(&all));
+        assert!(
+            String::from_utf8(page)
+                .unwrap()
+                .contains("waiting  Bash(a &lt; b)</span>")
+        );
+    }
 }

@@ -11,6 +11,7 @@
 mod cli;
 mod desktop;
 mod layers;
+mod look;
 mod machine;
 mod props;
 mod recordings;
