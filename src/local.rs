@@ -42,6 +42,7 @@ impl Local {
             proc: paths.proc.clone(),
             config: paths.claude.clone(),
             uid: rustix::process::getuid().as_raw(),
+            only_config: paths.only_claude,
         })
         .context("could not look for sessions")?;
         let now = clock::now();

@@ -33,6 +33,9 @@ pub struct Paths {
     pub log: PathBuf,
     /// Default configuration directory of Claude Code.
     pub claude: PathBuf,
+    /// Only sessions of that configuration directory count: `VMUX_ONLY_CONFIG`, for the demo and
+    /// for tests, which must not show what else runs on the machine.
+    pub only_claude: bool,
     /// Where processes are looked for: `/proc`, or what `VMUX_PROC` names, for tests.
     pub proc: PathBuf,
 }
@@ -60,6 +63,7 @@ impl Paths {
                 log: dir.join("vmux.log"),
                 claude: PathBuf::new(),
                 proc: PathBuf::new(),
+                only_claude: false,
                 runtime: dir,
             }
         } else {
@@ -78,6 +82,7 @@ impl Paths {
                 log: state.join("vmux.log"),
                 claude: PathBuf::new(),
                 proc: PathBuf::new(),
+                only_claude: false,
                 runtime,
             }
         };
@@ -87,6 +92,7 @@ impl Paths {
         }
         let claude = environ.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
         paths.claude = claude.unwrap_or_else(|| home.join(".claude"));
+        paths.only_claude = environ.get("VMUX_ONLY_CONFIG").is_some();
         paths.proc = environ.get("VMUX_PROC").unwrap_or("/proc".as_ref()).into();
         Ok(paths)
     }

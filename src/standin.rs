@@ -87,10 +87,15 @@ impl StandIn {
     /// Those of the file system.
     pub fn play(&self, scenes: &[Scene], from: usize) -> io::Result<()> {
         let mut asked: u64 = 0;
-        // The first scene began a while ago, so that a fresh demo already has ages to show.
-        let mut since =
-            clock::now() - chrono::TimeDelta::seconds(30 + 70 * i64::try_from(from).unwrap_or(0));
-        for scene in scenes.iter().cycle().skip(from % scenes.len().max(1)) {
+        let from = from % scenes.len().max(1);
+        // The first scene began a while ago, so that a fresh demo already has ages to show, and a
+        // conversation before it.
+        let ago = 30 + 70 * i64::try_from(from).unwrap_or(0);
+        let mut since = clock::now() - chrono::TimeDelta::seconds(ago);
+        for scene in &scenes[..from] {
+            self.say(scene.line, &mut asked, since)?;
+        }
+        for scene in scenes.iter().cycle().skip(from) {
             self.say(scene.line, &mut asked, since)?;
             self.set(scene.status, scene.waiting_for, since)?;
             if input_ended(scene.lasts) {
@@ -191,7 +196,7 @@ const fn seconds(n: u64) -> Duration {
 }
 
 /// The scenes of the demo; each session starts at another one.
-pub const DEMO: [Scene; 7] = [
+pub const DEMO: [Scene; 8] = [
     Scene {
         status: "waiting",
         waiting_for: Some("permission prompt"),
@@ -201,8 +206,8 @@ pub const DEMO: [Scene; 7] = [
     Scene {
         status: "busy",
         waiting_for: None,
-        line: Line::Result,
-        lasts: seconds(9),
+        line: Line::Prompt("Make the cart survive a reload, and write a test for it"),
+        lasts: seconds(12),
     },
     Scene {
         status: "idle",
@@ -215,8 +220,10 @@ pub const DEMO: [Scene; 7] = [
     Scene {
         status: "busy",
         waiting_for: None,
-        line: Line::Prompt("Make the cart survive a reload, and write a test for it"),
-        lasts: seconds(12),
+        line: Line::Prompt(
+            "Why does the invoice round to 0.01 too much? Find out, do not fix it yet",
+        ),
+        lasts: seconds(15),
     },
     Scene {
         status: "waiting",
@@ -235,5 +242,11 @@ pub const DEMO: [Scene; 7] = [
         waiting_for: None,
         line: Line::Answer("The dev server runs in the background on port 5173."),
         lasts: seconds(15),
+    },
+    Scene {
+        status: "waiting",
+        waiting_for: Some("dialog open"),
+        line: Line::None,
+        lasts: seconds(10),
     },
 ];

@@ -91,9 +91,7 @@ pub fn play(number: usize) -> anyhow::Result<Exit> {
 
 impl World {
     fn make() -> anyhow::Result<Self> {
-        let dir = std::env::temp_dir().join(format!("vmux-demo-{}", std::process::id()));
-        crate::files::create_private_dir(&dir)
-            .with_context(|| format!("could not make {}", dir.display()))?;
+        let dir = private_directory()?;
         let socket = dir.join("vmux.sock");
         let paths = Paths {
             runtime: dir.clone(),
@@ -102,6 +100,7 @@ impl World {
             log: dir.join("vmux.log"),
             claude: dir.join("claude"),
             proc: "/proc".into(),
+            only_claude: true,
             socket,
         };
         std::fs::create_dir_all(dir.join("bin"))?;
@@ -121,6 +120,7 @@ impl World {
         command
             .env("VMUX_DIR", &self.dir)
             .env("CLAUDE_CONFIG_DIR", &self.paths.claude)
+            .env("VMUX_ONLY_CONFIG", "1")
             .env_remove("VMUX_SOCKET")
             .env_remove("VMUX_NO_DAEMON");
         command
@@ -176,6 +176,23 @@ impl World {
             clock::sleep(std::time::Duration::from_millis(20));
         }
     }
+}
+
+/// A directory that nobody else has; one that a killed demo left behind is no hindrance.
+fn private_directory() -> anyhow::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let pid = std::process::id();
+    for n in 0..1000 {
+        let dir = std::env::temp_dir().join(format!("vmux-demo-{pid}-{n}"));
+        match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                return Err(error).with_context(|| format!("could not make {}", dir.display()));
+            }
+        }
+    }
+    Err(Failure::new("could not make a directory for the demo").into())
 }
 
 impl Drop for World {

@@ -74,6 +74,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         proc: paths.proc.clone(),
         config: paths.claude.clone(),
         uid: rustix::process::getuid().as_raw(),
+        only_config: paths.only_claude,
     })
     .context("could not watch for sessions")?;
     let now = clock::now();

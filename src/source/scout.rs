@@ -44,6 +44,8 @@ pub struct Roots {
     pub config: PathBuf,
     /// Only this user's processes are looked at.
     pub uid: u32,
+    /// Only sessions of that configuration directory count.
+    pub only_config: bool,
 }
 
 struct Config {
@@ -370,6 +372,9 @@ impl Scout {
             now,
         );
         let config = config.map_or(found, Path::to_path_buf);
+        if self.roots.only_config && config != self.roots.config {
+            return;
+        }
         let kind = if role == Some(Role::Headless) {
             Kind::Headless
         } else {

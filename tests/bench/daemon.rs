@@ -145,6 +145,7 @@ fn scans(report: &mut Report) {
         proc: "/proc".into(),
         config: real.dir.path().join("home/.claude"),
         uid,
+        only_config: true,
     };
     let mut floor = Proc::open(Path::new("/proc")).unwrap();
     let mut pids = Vec::new();

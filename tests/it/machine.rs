@@ -45,6 +45,7 @@ impl Machine {
             proc: self.path("proc"),
             config: self.config(),
             uid: rustix::process::getuid().as_raw(),
+            only_config: false,
         }
     }
 
