@@ -20,6 +20,9 @@ fn main() -> ExitCode {
     if let Some(result) = cmd::list_hot(&words) {
         return exit::conclude(result);
     }
+    if let Some(exit) = cmd::switch_hot(&words) {
+        return exit.into();
+    }
     if let [verb, number] = &words[..]
         && verb == "stand-in"
         && let Ok(number) = number.parse()

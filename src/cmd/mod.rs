@@ -21,6 +21,7 @@ mod switch;
 pub use ask::Context;
 pub use demo::play;
 pub use list::run_hot as list_hot;
+pub use switch::run_hot as switch_hot;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;

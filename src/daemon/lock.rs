@@ -86,19 +86,20 @@ impl Instance {
             }
             Err(_) => remove_socket(path)?,
         }
-        let listener = UnixListener::bind(path)
-            .with_context(|| format!("could not listen at {}", path.display()))?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        listener.set_nonblocking(true)?;
-        let metadata = std::fs::symlink_metadata(path)?;
-        self.bound.set(Some((metadata.dev(), metadata.ino())));
-        // Without a pid file a daemon works as well: a full disk must not stop it.
+        // Before it listens: who finds the socket finds the pid. Without a pid file a daemon
+        // works as well: a full disk must not stop it.
         if let Err(error) = write_atomic(
             &self.pid_file,
             format!("{}\n", std::process::id()).as_bytes(),
         ) {
             log::warn!("could not write {}: {error}", self.pid_file.display());
         }
+        let listener = UnixListener::bind(path)
+            .with_context(|| format!("could not listen at {}", path.display()))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        let metadata = std::fs::symlink_metadata(path)?;
+        self.bound.set(Some((metadata.dev(), metadata.ino())));
         Ok(listener)
     }
 

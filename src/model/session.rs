@@ -189,6 +189,9 @@ pub struct WindowRef {
     /// X11 window, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xid: Option<Xid>,
+    /// Where its window manager listens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<RawPath>,
     /// The window's own title.
     pub title: CleanText,
     /// The output (monitor) its workspace is on.

@@ -517,9 +517,12 @@ impl Scout {
             self.adopt(pid, None, now, out);
             return;
         };
-        tracked.process.stopped = stat.stopped();
-        tracked.check_file_gone();
-        self.read_file(pid, READ_TRIES, now, out);
+        let stopped = std::mem::replace(&mut tracked.process.stopped, stat.stopped());
+        if tracked.file_changed() {
+            self.read_file(pid, READ_TRIES, now, out);
+        } else if stopped != stat.stopped() {
+            self.tell(pid, now, out);
+        }
     }
 
     /// Finds the transcripts of processes that no status file names, by directory and time.

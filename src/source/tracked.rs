@@ -28,6 +28,8 @@ pub(super) struct Tracked {
     /// What its arguments say; its file knows better.
     pub(super) kind: Kind,
     pub(super) file: Option<StatusFile>,
+    /// Inode, size and time of the status file when it was read: what an event may have missed.
+    file_stamp: Option<Stamp>,
     /// Its file was there and is not any more: it is about to end, or was parked.
     pub(super) file_gone: bool,
     /// For processes without a status file: the transcript found for it.
@@ -44,6 +46,20 @@ pub(super) struct Tracked {
     git: Option<crate::model::GitFact>,
     watched: Vec<PathBuf>,
     sent: Option<Evidence>,
+}
+
+/// What tells one content of a file from another without reading it.
+type Stamp = (u64, u64, i64, i64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((
+        metadata.ino(),
+        metadata.len(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+    ))
 }
 
 /// What became of reading a status file.
@@ -63,6 +79,7 @@ impl Tracked {
             process,
             kind,
             file: None,
+            file_stamp: None,
             file_gone: false,
             matched: None,
             ambiguous: false,
@@ -87,6 +104,8 @@ impl Tracked {
     /// Reads the status file.
     pub(super) fn read_file(&mut self, now: DateTime<Utc>) -> FileRead {
         let path = self.file_path();
+        // Taken before the content: a later one is then never taken for this.
+        self.file_stamp = stamp(&path);
         let bytes = match read_bounded(&path, status_file::SIZE_CAP) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return FileRead::Done,
@@ -134,12 +153,16 @@ impl Tracked {
         self.file = Some(file);
     }
 
-    /// Whether its file is no longer there.
-    pub(super) fn check_file_gone(&mut self) {
-        if self.file.is_some() && !self.file_path().exists() {
+    /// Whether its status file is another one than was read. One that is gone is forgotten.
+    pub(super) fn file_changed(&mut self) -> bool {
+        let now = stamp(&self.file_path());
+        if now.is_none() && self.file.is_some() {
             self.file = None;
             self.file_gone = true;
+            self.file_stamp = None;
+            return true;
         }
+        now != self.file_stamp
     }
 
     /// Whether its file says that it works.

@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::perform;
 use super::place::Places;
+use super::{Found, perform};
 use crate::clock;
-use crate::model::{Session, Trouble, TroubleCode, Window};
+use crate::model::{Session, Trouble, TroubleCode, WindowRef};
 use crate::proc::Environ;
 
 /// After a menu's end, i3 still handles the pointer's entering of what was below: a focus in
@@ -42,7 +42,7 @@ impl Focuser {
     }
 
     /// Shows a session. A window that vanished between finding and focusing is looked for once
-    /// more. Returns the window that has the focus then; `None` for a dry run.
+    /// more.
     ///
     /// # Errors
     /// Why it could not be shown.
@@ -51,38 +51,65 @@ impl Focuser {
         session: &Session,
         manner: Manner,
         environ: &Environ,
-    ) -> Result<Option<Window>, Trouble> {
-        if manner.settle && !manner.dry_run {
+    ) -> Result<(), Trouble> {
+        if manner.dry_run {
+            return self.find(session, environ).map(drop);
+        }
+        if manner.settle {
             clock::sleep(SETTLE);
         }
-        let mut landed = self.once(session, manner, environ);
+        self.focus_known(session);
+        let mut landed = self.once(session, environ);
         if landed
             .as_ref()
             .is_err_and(|trouble| trouble.code == TroubleCode::FocusRefused)
         {
-            landed = self.once(session, manner, environ);
+            landed = self.once(session, environ);
         }
-        if landed.is_ok() && manner.settle && !manner.dry_run {
+        if landed.is_ok() && manner.settle {
             clock::sleep(LOOK_AGAIN);
-            return self.once(session, manner, environ);
+            return self.once(session, environ);
         }
         landed
     }
 
-    fn once(
-        &mut self,
-        session: &Session,
-        manner: Manner,
-        environ: &Environ,
-    ) -> Result<Option<Window>, Trouble> {
-        self.places.begin();
-        let found = self
-            .places
-            .find(session, environ)
-            .map_err(|(trouble, _)| trouble)?;
-        if manner.dry_run {
-            return Ok(None);
+    /// Focuses the window that showed the session when its desktop changed last, before anything
+    /// is looked at: with 500 windows reading the tree costs as much as the focus. Container and
+    /// X11 window must both still be there, or nothing happens; that it is the right one is
+    /// proved right after.
+    fn focus_known(&mut self, session: &Session) {
+        let terminal = session
+            .host
+            .as_ref()
+            .is_some_and(|host| &*host.kind == "terminal");
+        if let Some(WindowRef {
+            con_id,
+            xid: Some(xid),
+            socket: Some(socket),
+            ..
+        }) = &session.window
+            && terminal
+        {
+            // What is wrong shows when it is looked for.
+            let _tried = self
+                .places
+                .with_i3(Path::new(&socket.0), |i3| i3.focus(*con_id, Some(*xid)));
         }
-        perform::perform(&found.actions).map(Some)
+    }
+
+    fn find(&mut self, session: &Session, environ: &Environ) -> Result<Found, Trouble> {
+        self.places.begin();
+        self.places
+            .find(session, environ)
+            .map_err(|(trouble, _)| trouble)
+    }
+
+    /// Finds the window and focuses it, unless it has the focus.
+    fn once(&mut self, session: &Session, environ: &Environ) -> Result<(), Trouble> {
+        let found = self.find(session, environ)?;
+        match &found.place.window {
+            Some(window) if window.focused => Ok(()),
+            _ => perform::perform(&found.actions, &mut self.places),
+        }
     }
 }

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::place::Places;
 use crate::clock;
 use crate::host::{screen, tmux};
-use crate::model::{Action, ConId, Trouble, TroubleCode, Window, Xid};
+use crate::model::{Action, ConId, Trouble, TroubleCode, Xid};
 use crate::text::CleanText;
 use crate::wm::WmError;
 use crate::wm::i3::I3;
@@ -18,12 +19,11 @@ const CHECKS: [Duration; 3] = [
     Duration::from_millis(20),
 ];
 
-/// Performs actions in order and returns the window that has the focus then.
+/// Performs actions in order.
 ///
 /// # Errors
 /// Why it did not work; `FocusRefused` where finding the window again may help.
-pub fn perform(actions: &[Action]) -> Result<Window, Trouble> {
-    let mut landed = None;
+pub fn perform(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
     for action in actions {
         match action {
             Action::TmuxSwitch {
@@ -43,35 +43,40 @@ pub fn perform(actions: &[Action]) -> Result<Window, Trouble> {
                 socket,
                 con_id,
                 xid,
-            } => landed = Some(focus(socket, *con_id, *xid)?),
+            } => focus(places, socket, *con_id, *xid)?,
         }
     }
-    landed.ok_or_else(|| Trouble::new(TroubleCode::NoWindow, "there is no window to focus"))
+    Ok(())
 }
 
 fn refused(message: &str) -> Trouble {
     Trouble::new(TroubleCode::FocusRefused, message)
 }
 
-fn focus(socket: &Path, con_id: ConId, xid: Option<Xid>) -> Result<Window, Trouble> {
-    let mut i3 = I3::connect(socket).map_err(|error| trouble(&error))?;
-    i3.focus(con_id, xid).map_err(|error| trouble(&error))?;
-    check(&mut i3, con_id)
+fn focus(
+    places: &mut Places,
+    socket: &Path,
+    con_id: ConId,
+    xid: Option<Xid>,
+) -> Result<(), Trouble> {
+    places
+        .with_i3(socket, |i3| i3.focus(con_id, xid))
+        .map_err(|error| trouble(&error))?;
+    check(places, socket, con_id)
 }
 
 /// Reads from the tree that a container has the focus: the reply to a command alone may lie.
-///
-/// # Errors
-/// `FocusLost` with what has it instead.
-pub fn check(i3: &mut I3, con_id: ConId) -> Result<Window, Trouble> {
+fn check(places: &mut Places, socket: &Path, con_id: ConId) -> Result<(), Trouble> {
     let mut other = CleanText::default();
     for pause in CHECKS {
         if !pause.is_zero() {
             clock::sleep(pause);
         }
-        let tree = i3.tree().map_err(|error| trouble(&error))?;
+        let tree = places
+            .with_i3(socket, I3::tree)
+            .map_err(|error| trouble(&error))?;
         match tree.focused() {
-            Some(window) if window.con_id == con_id => return Ok(window.clone()),
+            Some(window) if window.con_id == con_id => return Ok(()),
             Some(window) => other = window.title.clone(),
             None => other = CleanText::line("nothing"),
         }

@@ -9,8 +9,8 @@ use super::{Finding, Found};
 use crate::host::{screen, tmux};
 use crate::locate::{self, Choice, Hints, Landing, Mux};
 use crate::model::{
-    Action, Host, Pid, Place, ProcChain, Session, SessionKey, Trouble, TroubleCode, WindowRef,
-    WmTree, Xid,
+    Action, Host, Pid, Place, ProcChain, RawPath, Session, SessionKey, Trouble, TroubleCode,
+    WindowRef, WmTree, Xid,
 };
 use crate::proc::{Environ, Proc};
 use crate::text::CleanText;
@@ -93,6 +93,36 @@ impl Places {
             .collect()
     }
 
+    /// The open connection to the window manager at `socket`, or a new one.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn with_i3<T>(
+        &mut self,
+        socket: &Path,
+        ask: impl Fn(&mut I3) -> Result<T, WmError>,
+    ) -> Result<T, WmError> {
+        let known = self
+            .desktops
+            .iter()
+            .position(|desktop| desktop.i3.socket() == socket);
+        let Some(index) = known else {
+            return ask(&mut I3::connect(socket)?);
+        };
+        match ask(&mut self.desktops[index].i3) {
+            // Spoilt, or left over from before a restart.
+            Err(WmError::Closed(_) | WmError::Garbled(_)) => {
+                self.forget(index);
+                ask(&mut I3::connect(socket)?)
+            }
+            Err(WmError::Hung) => {
+                self.forget(index);
+                Err(WmError::Hung)
+            }
+            answer => answer,
+        }
+    }
+
     /// The workspace that has the focus, on the first window manager that was found.
     #[must_use]
     pub fn focused_workspace(&self) -> Option<String> {
@@ -154,10 +184,7 @@ impl Places {
                 Landing::Mux {
                     mux: Mux::Other(name),
                     ..
-                } => {
-                    let message = format!("it runs in {name}, whose window vmux cannot find yet");
-                    return Err(Trouble::new(TroubleCode::NoWindow, &message));
-                }
+                } => return Err(unknown_mux(name)),
                 Landing::Remote { program } => return Err(remote(&program, &environ)),
                 Landing::Owner {
                     program,
@@ -169,14 +196,16 @@ impl Places {
                         .get_or_insert_with(|| host("terminal", &program, None));
                     let choice =
                         locate::choose(&program, pid, &windows, &hints(session, &environ))?;
-                    search
-                        .actions
-                        .extend(desktop.ok().map(|index| Action::Focus {
-                            socket: self.desktops[index].i3.socket().to_path_buf(),
-                            con_id: choice.window.con_id,
-                            xid: choice.window.xid,
-                        }));
-                    return Ok(shown_in(&choice, search));
+                    let socket = desktop
+                        .ok()
+                        .map(|index| self.desktops[index].i3.socket().to_path_buf());
+                    let place = shown_in(&choice, search, socket.as_deref());
+                    search.actions.extend(socket.map(|socket| Action::Focus {
+                        socket,
+                        con_id: choice.window.con_id,
+                        xid: choice.window.xid,
+                    }));
+                    return Ok(place);
                 }
                 Landing::Adrift => match self.holder(session.id, pid) {
                     Some(holder) => holder,
@@ -434,13 +463,14 @@ fn hints(session: &Session, environ: &Environ) -> Hints {
     }
 }
 
-fn shown_in(choice: &Choice<'_>, search: &Search) -> Place {
+fn shown_in(choice: &Choice<'_>, search: &Search, socket: Option<&Path>) -> Place {
     let window = choice.window;
     Place {
         host: search.host.clone(),
         window: Some(WindowRef {
             con_id: window.con_id,
             xid: window.xid,
+            socket: socket.map(|path| RawPath(path.to_string_lossy().into_owned())),
             title: window.title.clone(),
             output: window.output.clone().some(),
             focused: window.focused && !search.hidden,
@@ -458,6 +488,11 @@ fn remote(program: &str, environ: &Environ) -> Trouble {
     let from = from.map(|host| format!(" from {host}")).unwrap_or_default();
     let message = format!("it runs in a login{from} ({program}); its window is on that machine");
     Trouble::new(TroubleCode::Remote, &message)
+}
+
+fn unknown_mux(name: &str) -> Trouble {
+    let message = format!("it runs in {name}, whose window vmux cannot find yet");
+    Trouble::new(TroubleCode::NoWindow, &message)
 }
 
 fn no_wm(tried: &str) -> Trouble {

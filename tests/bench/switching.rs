@@ -81,8 +81,12 @@ fn measure(report: &mut Report, windows: usize) {
     let display = format!(":{}", display.trim());
     let _xvfb = Killed(xvfb);
     let socket = at("i3.sock");
+    // Ten windows a workspace, as people have them.
+    let assigned: String = (0..windows.div_ceil(10))
+        .map(|n| format!("assign [title=\"^company {n}-\"] workspace {}\n", n + 2))
+        .collect();
     let config = format!(
-        "ipc-socket {}\nfont monospace 8\nworkspace_layout tabbed\n",
+        "ipc-socket {}\nfont monospace 8\n{assigned}",
         socket.display()
     );
     std::fs::write(at("i3.config"), config).unwrap();
@@ -119,12 +123,18 @@ fn measure(report: &mut Report, windows: usize) {
     let terminals = ["one", "two"].map(|name| terminal(&world, dir.path(), name));
     let company = company(&display, windows - 2);
     let _daemon = Daemon::start(world(&built("vmux")), &at("vmux/vmux.sock"));
-    let mut requests = Connection::open(&socket).unwrap();
+    // i3 takes its time to map hundreds of windows, and answers nobody meanwhile.
+    let ids = wait_for(|| con_ids(&socket, windows));
     let mut events = Connection::open(&socket).unwrap();
     events
         .request(MessageKind::Subscribe, br#"["window"]"#)
         .unwrap();
-    let ids = wait_for(|| con_ids(&mut requests, windows));
+    // An already focused window tells of no focus: the first turn goes to the other one.
+    let first = format!("[con_id={}] focus", ids[0]);
+    Connection::open(&socket)
+        .unwrap()
+        .request(MessageKind::RunCommand, first.as_bytes())
+        .unwrap();
     compare(report, windows, &world, &mut events, &ids);
     drop(company);
     drop(terminals);
@@ -190,7 +200,7 @@ fn company(display: &str, count: usize) -> impl Sized {
             &aux,
         )
         .unwrap();
-        let title = format!("company {n}");
+        let title = format!("company {}-{n}", n / 10);
         x.change_property8(
             x11rb::protocol::xproto::PropMode::REPLACE,
             window,
@@ -206,8 +216,9 @@ fn company(display: &str, count: usize) -> impl Sized {
 }
 
 /// Container ids of both terminals, once all windows are there.
-fn con_ids(i3: &mut Connection, windows: usize) -> Option<[u64; 2]> {
-    let bytes = i3.request(MessageKind::GetTree, b"").unwrap();
+fn con_ids(socket: &Path, windows: usize) -> Option<[u64; 2]> {
+    let mut i3 = Connection::open(socket).ok()?;
+    let bytes = i3.request(MessageKind::GetTree, b"").ok()?;
     let tree = vmux::wm::i3::tree::parse(&bytes).unwrap();
     if tree.windows.len() < windows {
         return None;

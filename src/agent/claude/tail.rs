@@ -1,9 +1,8 @@
 //! Reads the end of a transcript, whatever its size, and follows what is appended.
 //!
-//! One block of 64 KiB is reused; a line over 256 KiB (an image, a written file) is never held
+//! One block of 64 KiB is reused; a line over 192 KiB (an image, a written file) is never held
 //! whole. Reads use `pread`: a mapping would fault when the CLI truncates the file.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
@@ -18,7 +17,7 @@ use crate::model::{LastLine, RawPath, TranscriptFact};
 const BLOCK: usize = 64 * 1024;
 /// A longer line is known by its first and last bytes only. 1800 lines of text as a tool result
 /// make one line of 176 KiB, which still has to be read; images start above 1 MiB.
-const LINE_CAP: usize = 256 * 1024;
+const LINE_CAP: usize = 192 * 1024;
 /// How much of the start of a longer line is kept: ids, role and the file's path come first.
 const HEAD: usize = 4 * 1024;
 /// How much of its end: the time comes last.
@@ -113,7 +112,7 @@ impl Follower {
         }
         self.size = size;
         if same && size - self.offset <= FOLLOW_CAP {
-            self.offset = fold_lines(&file, self.offset, size, &mut self.conversation, None)?;
+            self.offset = fold_appended(&file, self.offset, size, &mut self.conversation)?;
             return Ok(true);
         }
         self.identity = identity;
@@ -159,80 +158,133 @@ fn read_end(
     size: u64,
     mut wanted: Option<(&mut Vec<Message>, usize)>,
 ) -> io::Result<(Conversation, u64)> {
+    let mut buffer = vec![0u8; BLOCK];
     for lines in [FIRST_LINES, MORE_LINES] {
-        let start = start_of_last_lines(file, size, lines)?;
+        let breaks = last_line_starts(file, size, lines, &mut buffer)?;
         let mut conversation = Conversation::default();
-        let messages = wanted.as_mut().map(|(messages, _)| {
+        let mut messages = wanted.as_mut().map(|(messages, _)| {
             messages.clear();
             &mut **messages
         });
-        let offset = fold_lines(file, start, size, &mut conversation, messages)?;
+        for bounds in breaks.windows(2) {
+            fold_line(
+                file,
+                bounds[0],
+                bounds[1] - 1,
+                &mut buffer,
+                &mut conversation,
+                messages.as_deref_mut(),
+            )?;
+        }
         let enough = wanted
             .as_ref()
             .is_none_or(|(messages, most)| messages.len() >= *most);
         let known = conversation.last != LastLine::Nothing && conversation.said.is_some();
-        if (known && enough) || start == 0 || lines == MORE_LINES {
-            return Ok((conversation, offset));
+        let whole = breaks.first().is_none_or(|start| *start == 0);
+        if (known && enough) || whole || lines == MORE_LINES {
+            return Ok((conversation, breaks.last().copied().unwrap_or(0)));
         }
     }
     unreachable!("the last turn of the loop returns")
 }
 
-/// Offset of the start of the `lines`-th line from the end, or of the earliest line start that
-/// lies within [`BACK_CAP`].
-fn start_of_last_lines(file: &File, size: u64, lines: usize) -> io::Result<u64> {
-    let mut block = vec![0u8; BLOCK];
+/// Offsets where the last `lines` whole lines start, ascending, and where the last of them ends.
+/// Fewer if they do not lie within [`BACK_CAP`] of the end.
+fn last_line_starts(
+    file: &File,
+    size: u64,
+    lines: usize,
+    block: &mut Vec<u8>,
+) -> io::Result<Vec<u64>> {
+    let mut starts = Vec::with_capacity(lines + 1);
+    block.resize(BLOCK, 0);
     let mut end = size;
-    let mut start = size;
-    // The break that ends the last line starts none.
-    let mut left = lines + 1;
     while end > 0 && size - end < BACK_CAP {
         let from = end.saturating_sub(BLOCK as u64);
         let length = usize::try_from(end - from).unwrap_or(BLOCK);
         let filled = read_up_to(file, from, &mut block[..length])?;
         for at in memchr::memrchr_iter(b'\n', &block[..filled]) {
-            let after = from + at as u64 + 1;
-            if after < size {
-                start = after;
-            }
-            left -= 1;
-            if left == 0 {
-                return Ok(start);
+            starts.push(from + at as u64 + 1);
+            if starts.len() > lines {
+                starts.reverse();
+                return Ok(starts);
             }
         }
         end = from;
     }
-    Ok(if end == 0 { 0 } else { start })
+    if end == 0 {
+        starts.push(0);
+    }
+    starts.reverse();
+    Ok(starts)
 }
 
-/// Folds the whole lines in `from..to` and returns the offset after the last of them.
-fn fold_lines(
+/// Folds the line in `from..to`: whole if it is not too long, else by its edges.
+fn fold_line(
+    file: &File,
+    from: u64,
+    to: u64,
+    buffer: &mut Vec<u8>,
+    conversation: &mut Conversation,
+    messages: Option<&mut Vec<Message>>,
+) -> io::Result<()> {
+    let length = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+    if length <= LINE_CAP {
+        if buffer.len() < length {
+            // Exactly: growing by doubling would hold twice the longest line.
+            buffer.reserve_exact(length - buffer.len());
+            buffer.resize(length, 0);
+        }
+        let filled = read_up_to(file, from, &mut buffer[..length])?;
+        conversation.fold(&buffer[..filled], messages);
+        return Ok(());
+    }
+    let head = read_up_to(file, from, &mut buffer[..HEAD])?;
+    let tail = read_up_to(file, to - TAIL as u64, &mut buffer[HEAD..HEAD + TAIL])?;
+    conversation.fold_edges(&buffer[..head], &buffer[HEAD..HEAD + tail]);
+    Ok(())
+}
+
+/// Folds the whole lines that were appended in `from..to`; returns the offset after the last.
+fn fold_appended(
     file: &File,
     from: u64,
     to: u64,
     conversation: &mut Conversation,
-    mut messages: Option<&mut Vec<Message>>,
 ) -> io::Result<u64> {
-    let mut block = vec![0u8; BLOCK.min(usize::try_from(to - from).unwrap_or(BLOCK))];
-    let mut line = LineBuffer::default();
+    let length = usize::try_from(to - from).unwrap_or(usize::MAX);
+    let mut buffer = vec![0u8; length.min(BLOCK)];
+    let mut start = from;
     let mut at = from;
-    let mut folded_to = from;
     while at < to {
-        let length = block.len().min(usize::try_from(to - at).unwrap_or(BLOCK));
-        let filled = read_up_to(file, at, &mut block[..length])?;
+        let length = usize::try_from(to - at).unwrap_or(BLOCK).min(BLOCK);
+        let filled = read_up_to(file, at, &mut buffer[..length])?;
         if filled == 0 {
             break;
         }
-        let mut rest = &block[..filled];
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            line.fold(&rest[..end], conversation, messages.as_deref_mut());
-            rest = &rest[end + 1..];
-            folded_to = at + (filled - rest.len()) as u64;
+        let breaks: Vec<usize> = memchr::memchr_iter(b'\n', &buffer[..filled]).collect();
+        let mut folded = 0;
+        for end in breaks {
+            let line_end = at + end as u64;
+            if start >= at {
+                conversation.fold(&buffer[folded..end], None);
+            } else {
+                // It began in an earlier block.
+                fold_line(
+                    file,
+                    start,
+                    line_end,
+                    &mut Vec::from([0u8; HEAD + TAIL]),
+                    conversation,
+                    None,
+                )?;
+            }
+            folded = end + 1;
+            start = line_end + 1;
         }
-        line.keep(rest);
         at += filled as u64;
     }
-    Ok(folded_to)
+    Ok(start)
 }
 
 fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -246,56 +298,6 @@ fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-/// The start of a line whose end is in a later block.
-#[derive(Default)]
-struct LineBuffer {
-    head: Vec<u8>,
-    /// Set once the line is too long: its last bytes.
-    tail: Option<VecDeque<u8>>,
-}
-
-impl LineBuffer {
-    /// Keeps a piece without a line break.
-    fn keep(&mut self, piece: &[u8]) {
-        if self.tail.is_none() && self.head.len() + piece.len() <= LINE_CAP {
-            self.head.extend_from_slice(piece);
-            return;
-        }
-        let head = &mut self.head;
-        let tail = self.tail.get_or_insert_with(|| {
-            let last = head.split_off(head.len().min(HEAD));
-            head.shrink_to_fit();
-            last[last.len().saturating_sub(TAIL)..]
-                .iter()
-                .copied()
-                .collect()
-        });
-        let piece = &piece[piece.len().saturating_sub(TAIL)..];
-        tail.extend(piece);
-        tail.drain(..tail.len().saturating_sub(TAIL));
-    }
-
-    /// Folds the line that `piece` ends.
-    fn fold(
-        &mut self,
-        piece: &[u8],
-        conversation: &mut Conversation,
-        messages: Option<&mut Vec<Message>>,
-    ) {
-        if self.head.is_empty() && self.tail.is_none() {
-            conversation.fold(piece, messages);
-            return;
-        }
-        self.keep(piece);
-        if let Some(mut tail) = self.tail.take() {
-            conversation.fold_edges(&self.head, tail.make_contiguous());
-        } else {
-            conversation.fold(&self.head, messages);
-        }
-        self.head.clear();
-    }
 }
 
 #[cfg(test)]
