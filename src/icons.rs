@@ -31,7 +31,7 @@ pub fn write(dir: &Path) -> io::Result<()> {
     put(&theme(dir), THEME)
 }
 
-/// Where [`write`] puts the theme.
+/// Where [`write()`] puts the theme.
 #[must_use]
 pub fn theme(dir: &Path) -> PathBuf {
     dir.join("vmux.rasi")

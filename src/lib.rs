@@ -1,4 +1,56 @@
 //! vmux keeps a live registry of AI coding sessions and focuses the window of the one you choose.
+//!
+//! # Data flow
+//!
+//! ```text
+//!  /proc, status files, transcripts, git        windows: i3 or sway, X11, tmux
+//!                  |                                          |
+//!           source::scout                               switch::place       sources: own threads, may block,
+//!                  |                                          |             never touch the registry
+//!                  +-------- Observation { key, facts } ------+             bounded channel
+//!                                       v
+//!        engine thread:  Registry::apply(observation, now) -> Vec<Event>    pure, sole writer
+//!                                       |  Arc<Snapshot> swapped
+//!                                       v
+//!        server thread:  request -> reply, one poll loop                    JSON lines on a Unix socket
+//!                                       v
+//!        frontends:      sessions -> order -> Row -> rofi | menu | table    pure; a choice comes back by id
+//!                                       v
+//!        switch:         query -> place -> actions -> focus, proved after   one thread moves the focus
+//! ```
+//!
+//! # Rules
+//!
+//! 1. One writer: the engine owns the [`registry`]; readers clone an `Arc`.
+//! 2. Pure core, thin edges: [`state`], [`registry`], [`locate`], [`query`], [`order`], [`row`] and the
+//!    frontends take `now` and values; no file, clock, environment or process below the edge.
+//! 3. Facts keep their source: unknown and ambiguous are values, never guesses, and `explain`
+//!    prints the evidence the verdict was made from.
+//! 4. The process is the key ([`model::SessionKey`]), not the conversation; labels follow the
+//!    conversation.
+//! 5. The daemon is disposable: all but labels is observed again at its start.
+//! 6. Nothing waits without a deadline; every queue, input and retry has a bound.
+//! 7. No child process per tick, no work while nothing changes: inotify, pidfds and the window
+//!    manager's events first, a scan every five seconds as the safety net.
+//! 8. What a session wrote is hostile: it is shown as [`text::CleanText`] or not at all.
+//! 9. Focus moves on a user's key only, and a switch is done when the tree says so.
+//!
+//! # Rooms
+//!
+//! `tests/it/layers.rs` holds every `use crate::` against the table of who may use whom.
+//!
+//! | module | job |
+//! |---|---|
+//! | [`model`], [`text`] | the words as types; the only way to displayable text |
+//! | [`state`], [`registry`] | evidence to verdict; the reducer |
+//! | [`locate`], [`query`], [`order`], [`row`], [`answer`] | window, session, order, line, reply: all pure |
+//! | [`agent`] | Claude Code: its processes, status files, transcripts |
+//! | [`wm`], [`host`], [`switch`] | i3 and X11; tmux and screen; from a session to its focused window |
+//! | [`source`], [`proc`] | what finds sessions and keeps their evidence fresh |
+//! | [`protocol`], [`daemon`], [`local`] | the wire; the daemon; the same answers without one |
+//! | [`frontend`], [`cmd`], [`cli`] | what people see; one file a verb |
+//! | [`paths`], [`config`], [`clock`], [`exec`], [`files`], [`labels`], [`exit`], [`logger`] | the edges: environment, clock, children, files |
+//! | [`dbus`], [`notify`], [`icons`], [`act`], [`standin`] | notifications; icons; ending a session; played sessions |
 
 pub mod act;
 pub mod agent;

@@ -163,11 +163,34 @@ impl StandIn {
                 json!([{ "type": "tool_result", "tool_use_id": format!("toolu_{asked}"), "content": "ok" }]),
             ),
         };
+        show(line);
         let mut file = File::options()
             .append(true)
             .create(true)
             .open(&self.transcript)?;
         file.write_all(format!("{written}\n").as_bytes())
+    }
+}
+
+/// What the terminal of a real session would show of it, roughly.
+fn show(line: Line) {
+    use std::io::IsTerminal as _;
+    let text = match line {
+        Line::None | Line::Result => return,
+        Line::Prompt(text) => format!("\u{1b}[1m> {text}\u{1b}[0m"),
+        Line::Answer(text) => text.to_owned(),
+        Line::Bash(command) => {
+            format!("\u{1b}[33mBash({command})\u{1b}[0m\r\n  Do you want to proceed? 1. Yes  2. No")
+        }
+        Line::Question(text) => format!("\u{1b}[33m{text}\u{1b}[0m"),
+    };
+    let mut out = io::stdout();
+    if out.is_terminal() {
+        // A terminal that is gone ends the play by its input.
+        drop(
+            out.write_all(format!("\r\n{text}\r\n").as_bytes())
+                .and_then(|()| out.flush()),
+        );
     }
 }
 

@@ -14,6 +14,7 @@ mod layers;
 mod look;
 mod machine;
 mod props;
+mod readme;
 mod recordings;
 mod scout;
 mod service;
