@@ -6,6 +6,7 @@
 mod faults;
 mod menus;
 mod rofi;
+mod sway;
 mod switching;
 mod tmux;
 
@@ -150,6 +151,7 @@ impl Desktop {
             .env("VMUX_ONLY_CONFIG", "1")
             .env("DISPLAY", &self.display)
             .env("LANG", "C.UTF-8")
+            .env("LIBGL_ALWAYS_SOFTWARE", "1")
             .current_dir(self.path("work"));
         command
     }

@@ -210,3 +210,46 @@ fn what_nothing_tells_apart_is_said_and_not_guessed() {
         "{error}"
     );
 }
+
+/// Each terminal in its own way of running a command; LIBGL_ALWAYS_SOFTWARE for those that paint
+/// by GPU.
+#[test]
+#[ignore = "needs a desktop"]
+fn the_windows_of_many_terminals_are_found() {
+    let desktop = Desktop::new();
+    let terminals: [(&str, &[&str]); 5] = [
+        ("st", &["st", "-e"]),
+        ("urxvt", &["urxvt", "-e"]),
+        ("alacritty", &["alacritty", "-e"]),
+        ("kitty", &["kitty", "--config", "NONE"]),
+        ("lone", &["xterm", "-e"]),
+    ];
+    let shown = terminals.map(|(name, words)| desktop.terminal(name, words));
+    let windows = shown.each_ref().map(|shown| desktop.window_of(shown));
+    for (shown, window) in shown.iter().zip(windows) {
+        desktop.switch(shown);
+        assert_eq!(desktop.focused(), Some(window), "{}", shown.name);
+    }
+}
+
+/// One process of kitty shows two windows; its children know theirs by `WINDOWID`.
+#[test]
+#[ignore = "needs a desktop"]
+fn windows_of_one_kitty_are_told_apart() {
+    let desktop = Desktop::new();
+    let kitty = [
+        "kitty",
+        "-1",
+        "--instance-group",
+        "vmux",
+        "--config",
+        "NONE",
+    ];
+    let shown = ["left", "right"].map(|name| desktop.terminal(name, &kitty));
+    let windows = shown.each_ref().map(|shown| desktop.window_of(shown));
+    assert_ne!(windows[0], windows[1]);
+    for (shown, window) in shown.iter().zip(windows) {
+        desktop.switch(shown);
+        assert_eq!(desktop.focused(), Some(window), "{}", shown.name);
+    }
+}
