@@ -225,3 +225,58 @@ fn a_switch_lands_in_sway() {
         (&json!("1"), &json!("foot"))
     );
 }
+
+/// Each launcher of Wayland gives its choice back in its own way: by line number or as
+/// text. fuzzel 1.8.2 and bemenu 0.6.14 are not among them: they crash on a seat whose keyboard comes
+/// and goes, which this one is.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_choice_in_each_wayland_launcher_lands() {
+    let sway = Sway::new();
+    let [one, two] = ["one", "two"].map(|name| sway.foot(name));
+    for pid in [one, two] {
+        wait_for("its window", || {
+            sway.session(pid)
+                .filter(|session| session["window"]["con_id"].is_number())
+        });
+    }
+    // The session one looks at comes last, so that each Enter goes to the other one: nothing has
+    // to be typed, and no key that comes too early can be missed.
+    sway.swaymsg(&["[title=two] focus"]);
+    for (launcher, wanted) in [("wofi", "one"), ("tofi", "two")] {
+        wait_for("the order to follow the focus", || {
+            let done = sway.vmux(&["list"]);
+            String::from_utf8_lossy(&done.stdout)
+                .starts_with(wanted)
+                .then_some(())
+        });
+        let mut menu = sway.command(env!("CARGO_BIN_EXE_vmux"));
+        menu.env("WAYLAND_DISPLAY", "wayland-1")
+            .env("SWAYSOCK", sway.socket().unwrap());
+        let mut menu = menu
+            .args(["dmenu", "--launcher", launcher])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A layer surface is in no tree: keys are sent until the launcher has taken them.
+        let landed = wait_for(launcher, || {
+            if menu.try_wait().unwrap().is_none() {
+                let mut keys = sway.command("wtype");
+                drop(
+                    keys.env("WAYLAND_DISPLAY", "wayland-1")
+                        .args(["-k", "Return"])
+                        .status(),
+                );
+            }
+            menu.try_wait().unwrap()
+        });
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut menu.stderr.take().unwrap(), &mut said).unwrap();
+        assert!(landed.success(), "{launcher}: {said}");
+        assert_eq!(
+            focused(&sway.swaymsg(&["-t", "get_tree"])).as_deref(),
+            Some(wanted),
+            "{launcher}"
+        );
+    }
+}
