@@ -1,16 +1,18 @@
 //! User text -> session: exact id, pid, label, name, then fuzzy. Pure.
 //!
-//! The fuzzy part follows skim, so that `vmux switch` and `vmux pick` agree on the best match:
-//! the same algorithm (skim's v2), the same text, the same query language (`word`, `'exact`,
-//! `^start`, `end$`, `!not`, `a | b`), the same tie-break (score, begin, end, given order).
-//! **Source:** skim 5.9.0, `engine/factory.rs`, `item.rs`; a test compares the two.
+//! The fuzzy part is skim's to the point, so that `vmux switch` and `vmux pick` agree on the best
+//! match: the same algorithm (skim's v2), the same text, the same query language, the same
+//! tie-break (score, begin, end, given order). `vmux` cannot link skim, which brings an async
+//! runtime and an allocator; a test of `vmux-pick` compares the two.
+
+mod fuzzy;
+mod pattern;
 
 use std::sync::Arc;
 
-use fuzzy_matcher::FuzzyMatcher as _;
-use fuzzy_matcher::skim::SkimMatcherV2;
-
+use self::pattern::Pattern;
 use crate::model::{ConversationId, Session, SessionKey};
+use crate::text::CleanText;
 
 /// Query that means the session that waits longest.
 pub const WAITING: &str = "@waiting";
@@ -100,19 +102,16 @@ fn same(a: &str, b: &str) -> bool {
 }
 
 /// Negated score, begin and end: ascending is best first.
-type Rank = (i64, i64, i64);
+pub type Rank = (i64, i64, i64);
 
-/// The sessions that fit `query`, best first.
+/// The sessions that fit `query`, best first; equally good ones in the given order.
 #[must_use]
 pub fn rank(query: &str, sessions: &[Arc<Session>]) -> Vec<(Rank, Arc<Session>)> {
-    let query = Query::parse(query);
-    let matcher = SkimMatcherV2::default()
-        .element_limit(usize::MAX)
-        .smart_case();
+    let mut pattern = Pattern::parse(query);
     let mut ranked: Vec<_> = sessions
         .iter()
         .filter_map(|session| {
-            let hit = query.hit(&search_text(session), &matcher)?;
+            let hit = pattern.hit(&search_text(session))?;
             Some(((-hit.score, hit.begin, hit.end), Arc::clone(session)))
         })
         .collect();
@@ -120,190 +119,50 @@ pub fn rank(query: &str, sessions: &[Arc<Session>]) -> Vec<(Rank, Arc<Session>)>
     ranked
 }
 
+/// What a part of the searched text is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Field {
+    /// The name a person knows it by.
+    Title,
+    /// The branch.
+    Branch,
+    /// The state, as the wire has it.
+    State,
+    /// The name the agent gives it.
+    Name,
+    /// The workspace of its window.
+    Workspace,
+    /// Its pane in a multiplexer.
+    Target,
+    /// Its working directory.
+    Directory,
+}
+
 /// What a query is matched against: what a row shows, and what a person may remember.
 #[must_use]
 pub fn search_text(session: &Session) -> String {
-    let target = session
-        .host
-        .as_ref()
-        .and_then(|host| host.target.as_deref());
-    let mut text = session.title().to_string();
-    let parts = [
-        session.git_branch.as_deref(),
-        Some(session.state.as_str()),
-        session.name.as_deref(),
-        session.workspace.as_deref(),
-        target,
+    let fields = search_fields(session);
+    let texts: Vec<&str> = fields.iter().map(|(_, text)| &**text).collect();
+    texts.join(" ")
+}
+
+/// The parts of [`search_text`], which has a space between them.
+#[must_use]
+pub fn search_fields(session: &Session) -> Vec<(Field, CleanText)> {
+    let host = session.host.as_ref();
+    let fields = [
+        (Field::Title, Some(session.title())),
+        (Field::Branch, session.git_branch.clone()),
+        (Field::State, Some(CleanText::line(session.state.as_str()))),
+        (Field::Name, session.name.clone()),
+        (Field::Workspace, session.workspace.clone()),
+        (Field::Target, host.and_then(|host| host.target.clone())),
+        (Field::Directory, Some(session.cwd.clean())),
     ];
-    for part in parts.into_iter().flatten() {
-        text.push(' ');
-        text.push_str(part);
-    }
-    text.push(' ');
-    text.push_str(&session.cwd.clean());
-    text
-}
-
-struct Hit {
-    score: i64,
-    begin: i64,
-    end: i64,
-}
-
-/// All of these must fit, each by any of its terms.
-struct Query(Vec<Vec<Term>>);
-
-struct Term {
-    text: String,
-    exact: bool,
-    start: bool,
-    end: bool,
-    not: bool,
-}
-
-impl Query {
-    fn parse(query: &str) -> Self {
-        let masked = query.replace("\\ ", "\0");
-        let mut words: Vec<String> = Vec::new();
-        // `a | b` is one word: bars bind what stands around them, with or without spaces.
-        let mut joined = false;
-        for piece in masked.split(' ').filter(|piece| !piece.is_empty()) {
-            let joins = joined || piece.starts_with('|');
-            match words.last_mut() {
-                Some(last) if joins => {
-                    last.push('|');
-                    last.push_str(piece);
-                }
-                _ => words.push(piece.to_owned()),
-            }
-            joined = piece.ends_with('|');
-        }
-        let terms = |word: &String| {
-            let alternatives = word.split('|').filter(|term| !term.is_empty());
-            alternatives
-                .map(|term| Term::parse(&term.replace('\0', " ")))
-                .collect()
-        };
-        Self(words.iter().map(terms).collect())
-    }
-
-    fn hit(&self, text: &str, matcher: &SkimMatcherV2) -> Option<Hit> {
-        let mut all: Option<Hit> = None;
-        for alternatives in &self.0 {
-            let hits = alternatives
-                .iter()
-                .filter_map(|term| term.hit(text, matcher));
-            let best = hits.max_by_key(|hit| hit.score)?;
-            all = Some(match all {
-                None => best,
-                Some(sum) => Hit {
-                    score: sum.score + best.score,
-                    begin: sum.begin.min(best.begin),
-                    end: sum.end.max(best.end),
-                },
-            });
-        }
-        Some(all.unwrap_or(Hit {
-            score: 0,
-            begin: 0,
-            end: 0,
-        }))
-    }
-}
-
-impl Term {
-    fn parse(mut text: &str) -> Self {
-        let strip = |text: &mut &str, mark: char| {
-            let rest = text.strip_prefix(mark);
-            *text = rest.unwrap_or(text);
-            rest.is_some()
-        };
-        let mut exact = strip(&mut text, '\'');
-        let not = strip(&mut text, '!');
-        if text.is_empty() {
-            return Self {
-                text: String::new(),
-                exact: true,
-                start: false,
-                end: false,
-                not: false,
-            };
-        }
-        let start = strip(&mut text, '^');
-        let end = text.ends_with('$');
-        let text = text.strip_suffix('$').unwrap_or(text);
-        exact |= not || start || end;
-        Self {
-            text: text.to_owned(),
-            exact,
-            start,
-            end,
-            not,
-        }
-    }
-
-    fn hit(&self, text: &str, matcher: &SkimMatcherV2) -> Option<Hit> {
-        if self.text.is_empty() {
-            return Some(Hit {
-                score: 0,
-                begin: 0,
-                end: 0,
-            });
-        }
-        if !self.exact {
-            let (score, indices) = matcher.fuzzy_indices(text, &self.text)?;
-            let begin = indices.first().copied().unwrap_or(0);
-            let end = indices.last().map_or(0, |last| last + 1);
-            return Some(Hit {
-                score,
-                begin: begin as i64,
-                end: end as i64,
-            });
-        }
-        let found = self.find(text);
-        match (found, self.not) {
-            (Some((begin, end)), false) => {
-                let (begin, end) = (begin as i64, end as i64);
-                Some(Hit {
-                    score: end - begin,
-                    begin,
-                    end,
-                })
-            }
-            (None, true) => Some(Hit {
-                score: 0,
-                begin: 0,
-                end: 0,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Where the text stands, in bytes; case counts if the query has an upper-case letter.
-    fn find(&self, text: &str) -> Option<(usize, usize)> {
-        let cased = self.text.chars().any(char::is_uppercase);
-        let length_at = |at: usize| {
-            let mut rest = text[at..].chars();
-            for want in self.text.chars() {
-                let c = rest.next()?;
-                let equal = c == want || (!cased && c.to_lowercase().eq(want.to_lowercase()));
-                if !equal {
-                    return None;
-                }
-            }
-            Some(text.len() - at - rest.as_str().len())
-        };
-        let mut places = text.char_indices().map(|(at, _)| at);
-        let fits = |at: usize| {
-            let end = at + length_at(at)?;
-            (!self.end || end == text.len()).then_some((at, end))
-        };
-        if self.start {
-            fits(0)
-        } else {
-            places.find_map(fits)
-        }
-    }
+    let known = fields.into_iter();
+    known
+        .filter_map(|(field, text)| Some((field, text?)))
+        .collect()
 }
 
 /// The key in `id`, as a frontend gives a choice back.
@@ -317,7 +176,6 @@ pub fn by_id(id: &str, sessions: &[Arc<Session>]) -> Option<Arc<Session>> {
 mod tests {
     use super::*;
     use crate::model::{Pid, RawPath, Reason, State};
-    use crate::text::CleanText;
 
     fn session(pid: u32, dir: &str, id: &str) -> Session {
         Session {
