@@ -153,8 +153,15 @@ fn unreachable_daemon(error: &ClientError) -> Failure {
     Failure::new(error.to_string()).hint("`vmux doctor` looks closer; --no-daemon works without it")
 }
 
+/// There is nothing to choose from.
+#[must_use]
+pub fn no_sessions() -> Failure {
+    Failure::new("no sessions").hint("start claude in a terminal and it appears here")
+}
+
 /// A reply that says no, as an error.
-pub(super) fn failure(reply: &Reply) -> Failure {
+#[must_use]
+pub fn failure(reply: &Reply) -> Failure {
     let mut error = reply
         .error
         .clone()

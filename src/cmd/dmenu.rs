@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
-use super::ask::{Context, failure};
+use super::ask::{Context, failure, no_sessions};
 use super::switch::tell;
 use crate::cli::Dmenu;
 use crate::clock;
@@ -45,9 +45,7 @@ pub(super) fn choose(
 ) -> anyhow::Result<Exit> {
     let (reply, _) = context.ask(&Request::List(ListArgs::default()))?;
     if reply.sessions.is_empty() {
-        return Err(Failure::new("no sessions")
-            .hint("start claude in a terminal and it appears here")
-            .into());
+        return Err(no_sessions().into());
     }
     let rows = table::render_unique(&row::rows(&reply.sessions, clock::now()));
     let number = match ask(launcher, args, &rows)? {

@@ -18,7 +18,7 @@ pub mod rofi;
 mod status;
 mod switch;
 
-pub use ask::Context;
+pub use ask::{Context, failure, no_sessions};
 pub use demo::play;
 pub use list::run_hot as list_hot;
 pub use switch::run_hot as switch_hot;

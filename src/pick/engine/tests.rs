@@ -1,0 +1,283 @@
+//! skim and `vmux::query` side by side.
+
+use proptest::prelude::*;
+use vmux::model::{Host, Pid, RawPath, State};
+use vmux::query;
+use vmux::text::CleanText;
+
+use super::*;
+
+fn key(pid: u32) -> SessionKey {
+    SessionKey {
+        pid: Pid(pid),
+        start_ticks: 7,
+    }
+}
+
+fn session(pid: u32, label: &str, branch: Option<&str>, state: State, dir: &str) -> Session {
+    Session {
+        id: key(pid),
+        pid: Pid(pid),
+        label: CleanText::line(label).some(),
+        git_branch: branch.map(CleanText::line),
+        state,
+        cwd: RawPath(dir.into()),
+        ..Session::default()
+    }
+}
+
+/// Key, score, begin and end of everything that fits, best first.
+type Order = Vec<(SessionKey, i64, i64, i64)>;
+
+fn by_skim(query: &str, sessions: &[Arc<Session>]) -> Order {
+    let matched = matches(query, sessions).unwrap();
+    let keys = rank(query, sessions).unwrap();
+    let places = matched.iter().map(|item| item.rank);
+    keys.into_iter()
+        .zip(places)
+        .map(|(key, rank)| (key, rank.score.into(), rank.begin.into(), rank.end.into()))
+        .collect()
+}
+
+fn by_vmux(query: &str, sessions: &[Arc<Session>]) -> Order {
+    query::rank(query, sessions)
+        .into_iter()
+        .map(|((score, begin, end), session)| (session.id, -score, begin, end))
+        .collect()
+}
+
+/// Label, branch, state and directory of sessions as people have them, and of some that nobody
+/// should have.
+const WORLD: [(&str, &str, State, &str); 12] = [
+    ("", "main", State::Idle, "/home/u/work/api-server"),
+    (
+        "",
+        "feature/cart",
+        State::NeedsInput,
+        "/home/u/work/shop-web",
+    ),
+    (
+        "payments API",
+        "fix/rounding",
+        State::Working,
+        "/home/u/billing",
+    ),
+    ("", "", State::Unknown, "/"),
+    ("Ünïcode Straße", "añadir", State::Working, "/ü/日本語/プロ"),
+    ("MiXeD CaSe", "FooBarBaz", State::Idle, "/home/u/HTTPServer"),
+    ("shell-wall-tools", "aabbcc", State::Idle, "/home/u/aaa/bbb"),
+    ("a | b $HOME 'q' ^c !b", "x\\ y", State::Working, "/a b/c d"),
+    ("ｆｕｌｌｗｉｄｔｈ", "ＭＡＩＮ", State::Idle, "/ｗ"),
+    ("", "main", State::Idle, "/home/u/work/api-server"),
+    ("ΣΊΣΥΦΟΣ σίσυφος", "İstanbul ısı", State::Working, "/ǆ/ǅ/Ǆ"),
+    ("emoji 👩‍💻 e\u{301}", "é", State::NeedsInput, "/tmp/é"),
+];
+
+fn world() -> Vec<Arc<Session>> {
+    let made = (1..).zip(WORLD).map(|(pid, (label, branch, state, dir))| {
+        let branch = Some(branch).filter(|branch| !branch.is_empty());
+        session(pid, label, branch, state, dir)
+    });
+    let mut sessions: Vec<Session> = made.collect();
+    sessions[1].name = Some(CleanText::line("shop-web-91"));
+    sessions[1].workspace = Some(CleanText::line("2:web"));
+    sessions[2].host = Some(Host {
+        kind: CleanText::line("tmux"),
+        target: Some(CleanText::line("main:3.1")),
+        ..Host::default()
+    });
+    sessions[6].workspace = Some(CleanText::line("scratchpad"));
+    sessions.into_iter().map(Arc::new).collect()
+}
+
+/// Queries without a bar of their own.
+const QUERIES: &str = "
+    a|api|API|Api|aPi|main|MAIN|server|srv|apisrv|shop web|web shop|shopweb91|s w|wk
+    feature/cart|cart|f/c|fix|rounding|fooBar|FooBar|fbb|FBB|foobarbaz|http|HTTP|httpserver
+    idle|working|needs|needs_input|needs input|unknown|scratchpad|2:web|main:3.1|:|/|-|_|.
+    'api|'API|'server|'a|^api|^API|^shop|^payments|^p|^a|^main|main$|server$|SERVER$|$|^|'|!
+    !api|!main|!needs_input|!a|!^api|!server$|!^shop|'!api|!'api|''|!!a|^^a|a$$|^$|!^$|'^api
+    ^api-server main|api main|main api|api !shop|!api !shop|^s !^sh|web$ main|api server idle
+    ü|Ü|ünï|ÜNÏ|strasse|straße|STRASSE|ß|ẞ|ñ|añadir|AÑADIR|日|日本|本日|プ|プロ|é|É|e\u{301}
+    ll|aa|aaa|aabb|abc|bb|cc|oo|lll|shellwall|wall|tools|shll|llll|ls|-w-t|aaaa|aaabbb
+    ｆｕｌｌ|full|FULL|ＦＵＬＬ|ｍａｉｎ|ＭＡＩＮ|σίσυφος|ΣΊΣΥΦΟΣ|ς|σ|Σ|'ς|'σ|'Σ|ı|İ|i|I|'ı|'i
+    ǆ|ǅ|Ǆ|'ǆ|'ǅ|👩|💻|'👩‍💻|home|work|home work|/home/u/work|hwas|huw|home/u|u/w|bill pay
+    x\\ y|a\\ b|\\ |a\\ |\\ a|'a\\ b|^a\\ |c\\ d$|\\|zzz|nothing|ap nothing|!zzz|0|1|9|91|7";
+
+/// Queries with bars, and those in which spaces count.
+const BARRED: &[&str] = &[
+    "",
+    " ",
+    "  ",
+    "   ",
+    "\t",
+    "\u{3000}",
+    "|",
+    "||",
+    "| |",
+    " | ",
+    "|a",
+    "a|",
+    "a||b",
+    "a | b",
+    "a  |  b",
+    "api|shop",
+    "api | shop main",
+    "main api|shop",
+    "'api | 'shop",
+    "!api | shop",
+    "api | !api",
+    "web$ | server$",
+    "^api | ^shop",
+    "a | b | c",
+    "a |b| c d|e",
+    "shop | zzz",
+    "zzz | yyy",
+    "a | | b",
+    "api |",
+    "| api",
+    "api | ' ",
+    "\\ | a",
+    "a\\ | b",
+    "a |\\ b",
+    "a |\\  b",
+    " api",
+    "api ",
+    " api  main ",
+    "api\tmain",
+    "a\u{a0}b",
+];
+
+#[test]
+fn a_table_of_queries_gives_one_order() {
+    let plain = QUERIES.split(['|', '\n']);
+    let queries: Vec<&str> = plain
+        .map(|query| query.trim_matches(' '))
+        .chain(BARRED.iter().copied())
+        .collect();
+    assert!(queries.len() > 200);
+    let world = world();
+    for query in queries {
+        assert_eq!(by_vmux(query, &world), by_skim(query, &world), "{query:?}");
+    }
+}
+
+/// Every letter that has a case against every other: an exact word fits where skim's regular
+/// expressions say so. Scripts that Unicode still adds to are left out: skim and this toolchain
+/// may be of different versions.
+#[test]
+fn every_letters_case_is_folded_alike() {
+    let cased = |c: &char| !c.to_lowercase().eq([*c]) || !c.to_uppercase().eq([*c]);
+    let plane = ('\u{21}'..='\u{2fff}').chain('\u{fb00}'..='\u{ffdc}');
+    let letters: Vec<char> = plane.filter(cased).collect();
+    assert!(letters.len() > 2000);
+    let mut wrong = Vec::new();
+    // A query with an upper-case letter is taken as it is.
+    for letter in letters.iter().filter(|c| !c.is_uppercase()) {
+        let query = format!("'{letter}");
+        let mut others: String = letters.iter().filter(|c| *c != letter).collect();
+        // Each round finds the next letter that is the same; there are three at most.
+        loop {
+            let lone = [Arc::new(Session {
+                label: CleanText::block(&others, 1 << 16).some(),
+                ..Session::default()
+            })];
+            let (ours, skims) = (by_vmux(&query, &lone), by_skim(&query, &lone));
+            if ours != skims {
+                wrong.push((*letter, ours, skims));
+                break;
+            }
+            let Some((_, _, begin, end)) = ours.first() else {
+                break;
+            };
+            let place = usize::try_from(*begin).unwrap()..usize::try_from(*end).unwrap();
+            if place.end > others.len() {
+                break; // In the words after the label.
+            }
+            others.replace_range(place, "");
+        }
+    }
+    assert_eq!(wrong, [], "letter, ours, skim's");
+}
+
+/// Text in which letters repeat, classes change and case matters.
+fn text() -> impl Strategy<Value = String> {
+    let letter = prop_oneof![
+        6 => prop::sample::select(vec!['a', 'b', 'l', 's']),
+        2 => prop::sample::select(vec!['A', 'B', 'L', '1', '2']),
+        3 => prop::sample::select(vec!['-', '/', '_', '.', ' ', '(', ':']),
+        1 => prop::sample::select(vec!['ü', 'Ü', 'ß', 'ς', 'Σ', '日', 'ａ', 'Ａ', '\u{301}', '|', '$']),
+    ];
+    prop::collection::vec(letter, 0..14).prop_map(String::from_iter)
+}
+
+fn sessions() -> impl Strategy<Value = Vec<Arc<Session>>> {
+    let states = vec![
+        State::Idle,
+        State::Working,
+        State::NeedsInput,
+        State::Unknown,
+    ];
+    let one = (
+        text(),
+        prop::option::of(text()),
+        prop::sample::select(states),
+        text(),
+        prop::option::of(text()),
+    );
+    prop::collection::vec(one, 1..9).prop_map(|many| {
+        let made = (1..)
+            .zip(many)
+            .map(|(pid, (label, branch, state, dir, name))| {
+                let mut session =
+                    session(pid, &label, branch.as_deref(), state, &format!("/{dir}"));
+                session.name = name.map(|name| CleanText::line(&name));
+                Arc::new(session)
+            });
+        made.collect()
+    })
+}
+
+fn queries() -> impl Strategy<Value = String> {
+    let letter = prop::sample::select(vec![
+        'a', 'b', 'l', 's', 'A', 'L', '1', '-', '/', 'ü', 'Ü', 'ς', '日', 'ａ', '_',
+    ]);
+    let word = prop::collection::vec(letter, 0..5).prop_map(String::from_iter);
+    let term = (
+        prop::sample::select(vec!["", "", "", "'", "!", "^", "!^", "'!"]),
+        word,
+        prop::sample::select(vec!["", "", "", "$"]),
+    )
+        .prop_map(|(mark, word, end)| format!("{mark}{word}{end}"));
+    let space = prop::sample::select(vec![" ", " ", "  ", " | ", "|", "\\ ", " |"]);
+    prop::collection::vec((term, space), 0..4).prop_map(|parts| {
+        parts
+            .into_iter()
+            .map(|(term, space)| format!("{term}{space}"))
+            .collect::<String>()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+    #[test]
+    fn any_query_gives_one_order(sessions in sessions(), query in queries()) {
+        prop_assert_eq!(by_vmux(&query, &sessions), by_skim(&query, &sessions));
+        let trimmed = query.trim_end();
+        prop_assert_eq!(by_vmux(trimmed, &sessions), by_skim(trimmed, &sessions));
+    }
+
+    /// Texts of one length, in which what skim remembers of the text before matters.
+    #[test]
+    fn doubled_letters_give_one_order(
+        labels in prop::collection::vec("[al/]{6}", 1..6),
+        query in "[al]{1,4}",
+    ) {
+        let made = (1..).zip(&labels).map(|(pid, label)| {
+            Arc::new(session(pid, label, None, State::Idle, "/"))
+        });
+        let sessions: Vec<_> = made.collect();
+        prop_assert_eq!(by_vmux(&query, &sessions), by_skim(&query, &sessions));
+    }
+}
