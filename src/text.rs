@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -246,6 +247,47 @@ pub fn truncate(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Where to break `text`, which has no line breaks, into lines of at most `columns`: between
+/// words, or within one that is longer than a line. All but the first line are set in by `hang`,
+/// which is what stands before the first one's words.
+/// The space at a break belongs to neither line. An empty text is one line.
+#[must_use]
+pub fn wrap(text: &str, columns: usize, hang: usize) -> Vec<Range<usize>> {
+    let mut lines = Vec::new();
+    let (mut start, mut room) = (0, columns);
+    loop {
+        let rest = &text[start..];
+        let full = fitting(rest, room);
+        if full == rest.len() {
+            lines.push(start..text.len());
+            return lines;
+        }
+        // A space right after the line counts, those that set it in do not.
+        let mark = if start == 0 && hang > 0 {
+            fitting(rest, hang)
+        } else {
+            0
+        };
+        let set_in = mark.max(rest.len() - rest.trim_start_matches(' ').len());
+        let space = memchr::memrchr(b' ', &rest.as_bytes()[..=full]);
+        let space = space.filter(|space| *space >= set_in);
+        let (end, next) = space.map_or((full, full), |space| (space, space + 1));
+        lines.push(start..start + end);
+        start += next;
+        room = columns.saturating_sub(hang);
+    }
+}
+
+/// How many bytes of `text` fit into `columns`; its first character always does.
+fn fitting(text: &str, columns: usize) -> usize {
+    let mut used = 0;
+    let mut chars = text.char_indices().skip_while(|(at, c)| {
+        used += c.width().unwrap_or(0);
+        used <= columns || *at == 0
+    });
+    chars.next().map_or(text.len(), |(at, _)| at)
+}
+
 /// Appends `text` to `out`, cut or padded with spaces to exactly `columns`.
 pub fn push_column(out: &mut String, text: &str, columns: usize) {
     let cut = truncate(text, columns);
@@ -342,6 +384,29 @@ mod tests {
         push_column(&mut out, "日本語", 4);
         push_column(&mut out, "|", 1);
         assert_eq!(out, "日… |");
+    }
+
+    #[test]
+    fn lines_break_between_words_and_fit() {
+        for (text, columns, hang, want) in [
+            ("", 5, 0, &[""][..]),
+            ("short", 5, 0, &["short"]),
+            ("one two three", 7, 0, &["one two", "three"]),
+            ("one two three", 6, 0, &["one", "two", "three"]),
+            ("- one two three", 6, 2, &["- one", "two", "thre", "e"]),
+            ("longest word", 4, 0, &["long", "est", "word"]),
+            ("    code here", 8, 0, &["    code", "here"]),
+            ("    ", 2, 0, &["  ", "  "]),
+            ("日本語", 4, 0, &["日本", "語"]),
+            ("日本語", 1, 0, &["日", "本", "語"]),
+            ("a bb", 1, 0, &["a", "b", "b"]),
+            ("abc", 1, 9, &["a", "b", "c"]),
+            ("> longest", 6, 2, &["> long", "est"]),
+        ] {
+            let lines = wrap(text, columns, hang).into_iter();
+            let lines: Vec<&str> = lines.map(|line| &text[line]).collect();
+            assert_eq!(lines, want, "{text:?} in {columns}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! by id.
 
 pub mod menu;
+pub mod preview;
 pub mod prompt;
 pub mod rofi;
 pub mod table;
