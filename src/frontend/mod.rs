@@ -1,6 +1,7 @@
 //! What people see: rofi, menu programs, terminals. Each renders purely and gives a choice back
 //! by id.
 
+pub mod filter;
 pub mod menu;
 pub mod preview;
 pub mod prompt;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::filter::Filter;
 use crate::model::{Session, SessionKey};
 use crate::protocol::PreviewMessage;
 use crate::row::{self, Row, Urgency};
@@ -39,37 +40,6 @@ pub struct Call<'a> {
     pub info: Option<&'a str>,
     /// rofi's pid.
     pub rofi: u32,
-}
-
-/// Which sessions are listed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Filter {
-    /// All of them.
-    #[default]
-    All,
-    /// Those that wait.
-    Waiting,
-    /// Those of the workspace that has the focus.
-    Workspace,
-}
-
-impl Filter {
-    /// The one after it; there is none for a workspace that is not known.
-    fn next(self, scene: &Scene<'_>) -> Self {
-        match self {
-            Self::All => Self::Waiting,
-            Self::Waiting if scene.workspace.is_some() => Self::Workspace,
-            Self::Waiting | Self::Workspace => Self::All,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Waiting => "waiting",
-            Self::Workspace => "this workspace",
-        }
-    }
 }
 
 /// What is on the screen.
@@ -207,7 +177,7 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
             return Effect::Show(show_confirm(key, scene));
         }
         (13, _, _) if dialogue.view == View::List => {
-            dialogue.filter = dialogue.filter.next(scene);
+            dialogue.filter = dialogue.filter.next(scene.workspace);
         }
         _ => {}
     }
@@ -261,14 +231,9 @@ fn indices(rows: &[usize]) -> String {
 }
 
 fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
-    let listed = |session: &Session| match filter {
-        Filter::All => true,
-        Filter::Waiting => session.wants_attention(),
-        Filter::Workspace => session.workspace.as_deref() == scene.workspace,
-    };
     let both = scene.sessions.iter().zip(scene.rows);
     let rows: Vec<Row> = both
-        .filter(|(s, _)| listed(s))
+        .filter(|(s, _)| filter.has(s, scene.workspace))
         .map(|(_, row)| row.clone())
         .collect();
     let with = |urgency: Urgency| {
@@ -331,7 +296,7 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
         out.push_str(
             "<b>Alt+1</b> label   <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show ",
         );
-        out.push_str(filter.next(scene).word());
+        out.push_str(filter.next(scene.workspace).word());
         out.push_str("</span>");
     }
     out
