@@ -32,7 +32,8 @@ impl Tone {
             Self::Strong => "1",
             Self::Faint => "2",
             Self::Urgent => "31",
-            Self::Active => "34",
+            // The darker blue (34) cannot be read on black.
+            Self::Active => "94",
         }
     }
 }
@@ -52,6 +53,12 @@ impl Line {
             spans: vec![(tone, text.into())],
             hang: 0,
         }
+    }
+
+    /// Whether there is nothing on it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.spans.iter().all(|(_, text)| text.is_empty())
     }
 
     /// The line in lines of at most `columns`, broken between words where that is possible.
@@ -225,5 +232,6 @@ mod tests {
         );
         let empty = Line::plain(Tone::Plain, "");
         assert_eq!(empty.wrap(9).len(), 1, "an empty line stays one");
+        assert!(empty.is_empty() && empty.wrap(9)[0].is_empty());
     }
 }

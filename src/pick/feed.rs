@@ -1,0 +1,217 @@
+//! Where the list's news come from while it is open: one thread, one open connection, asked
+//! twice a second. A stream of events will take the place of the asking; only this file knows.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant, SystemTime};
+
+use skim::tui::Event;
+use vmux::act;
+use vmux::clock;
+use vmux::cmd::{Context, failure};
+use vmux::exit::Failure;
+use vmux::local::Local;
+use vmux::model::{Session, SessionKey};
+use vmux::protocol::client::{Client, PATIENCE};
+use vmux::protocol::{ListArgs, PreviewArgs, Reply, Request, Target};
+
+use crate::board::{Board, Said};
+
+/// How often the daemon is asked: a state that changes is seen within a blink.
+const PACE: Duration = Duration::from_millis(500);
+/// How often one scan is made where there is no daemon; it costs some milliseconds.
+const SCAN_PACE: Duration = Duration::from_secs(2);
+/// Longest pause after a daemon did not answer.
+const MOST: Duration = Duration::from_secs(8);
+/// Messages of a conversation; a large screen shows about twenty, older ones are scrolled to.
+const MESSAGES: usize = 40;
+
+/// What the list wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wish {
+    /// To show this session's conversation.
+    Preview(Option<SessionKey>),
+    /// To know at once what has changed.
+    Look,
+}
+
+/// Who is asked.
+pub(crate) struct Source {
+    context: Arc<Context>,
+    /// The connection, while it is good.
+    client: Option<Client>,
+}
+
+impl Source {
+    /// Connects to the daemon, which is started if need be.
+    pub(crate) fn open(context: Arc<Context>) -> Result<Self, Failure> {
+        let client = match context.no_daemon {
+            true => None,
+            false => Some(context.connect()?),
+        };
+        Ok(Self { context, client })
+    }
+
+    /// The sessions, in display order.
+    pub(crate) fn list(&mut self) -> Result<Vec<Arc<Session>>, Failure> {
+        let request = Request::List(ListArgs::default());
+        if !self.context.no_daemon {
+            return Ok(self.ask(&request)?.sessions);
+        }
+        let look = Local::look(&self.context.paths, &self.context.environ);
+        let mut local = look.map_err(|error| Failure::new(format!("{error:#}")))?;
+        Ok(local.answer(&request).0.sessions)
+    }
+
+    fn preview(&mut self, session: &Session) -> Said {
+        if self.context.no_daemon {
+            return act::read_preview(session, MESSAGES);
+        }
+        let target = Target {
+            id: Some(session.id),
+            ..Target::default()
+        };
+        let messages = MESSAGES;
+        let request = Request::Preview(PreviewArgs { target, messages });
+        let reply = self.ask(&request).map_err(|failure| failure.error)?;
+        Ok(reply.preview)
+    }
+
+    /// Asks over the open connection. A lost one is opened again, but no daemon is started: it
+    /// may have been stopped on purpose.
+    fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
+        let mut client = match self.client.take() {
+            Some(client) => client,
+            None => connect(&self.context)?,
+        };
+        let (reply, _) = client
+            .ask(request, PATIENCE)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        // After an error the next answer could be that to another question.
+        self.client = Some(client);
+        if reply.ok {
+            Ok(reply)
+        } else {
+            Err(failure(&reply))
+        }
+    }
+
+    fn pace(&self) -> Duration {
+        if self.context.no_daemon {
+            SCAN_PACE
+        } else {
+            PACE
+        }
+    }
+}
+
+fn connect(context: &Context) -> Result<Client, Failure> {
+    Client::connect(&context.paths.socket, PATIENCE)
+        .map_err(|error| Failure::new(error.to_string()))
+}
+
+/// Starts the thread. It tells the screen to draw when there is something new, and ends with
+/// the sender that is returned.
+pub(crate) fn start(
+    source: Source,
+    board: Arc<Board>,
+    screen: tokio::sync::mpsc::Sender<Event>,
+) -> std::io::Result<Sender<Wish>> {
+    let (sender, wishes) = mpsc::channel();
+    let feed = Feed {
+        pace: source.pace(),
+        source,
+        board,
+        wanted: None,
+        seen: None,
+    };
+    let run = move || feed.run(&wishes, &screen);
+    std::thread::Builder::new().name("feed".into()).spawn(run)?;
+    Ok(sender)
+}
+
+/// What the conversation was when it was last read: a session, and its file's size and time.
+type Seen = (Arc<Session>, Option<(u64, SystemTime)>);
+
+struct Feed {
+    source: Source,
+    board: Arc<Board>,
+    /// The session whose conversation is shown.
+    wanted: Option<SessionKey>,
+    seen: Option<Seen>,
+    pace: Duration,
+}
+
+impl Feed {
+    fn run(mut self, wishes: &Receiver<Wish>, screen: &tokio::sync::mpsc::Sender<Event>) {
+        let mut due = clock::steady() + self.pace;
+        loop {
+            match wishes.recv_timeout(due.saturating_duration_since(clock::steady())) {
+                Ok(wish) => self.take(wish, &mut due),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            // Of a cursor that runs through the list only the end counts.
+            while let Ok(wish) = wishes.try_recv() {
+                self.take(wish, &mut due);
+            }
+            let mut news = false;
+            if due <= clock::steady() {
+                news |= self.look();
+                due = clock::steady() + self.pace;
+            }
+            news |= self.read();
+            // A full queue draws soon enough.
+            if news && screen.try_send(Event::Render).is_err() && screen.is_closed() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, wish: Wish, due: &mut Instant) {
+        match wish {
+            Wish::Preview(wanted) => {
+                self.wanted = wanted;
+                self.seen = None;
+            }
+            Wish::Look => *due = clock::steady(),
+        }
+    }
+
+    fn look(&mut self) -> bool {
+        match self.source.list() {
+            Ok(sessions) => {
+                self.pace = self.source.pace();
+                self.board.apply(&sessions, clock::now())
+            }
+            Err(failure) => {
+                self.pace = (self.pace * 2).min(MOST);
+                self.board.complain(failure.error)
+            }
+        }
+    }
+
+    /// Reads the wanted conversation, if it can have changed since.
+    fn read(&mut self) -> bool {
+        let Some(wanted) = self.wanted else {
+            return false;
+        };
+        let sessions = self.board.sessions();
+        let Some(session) = sessions.into_iter().find(|session| session.id == wanted) else {
+            return false;
+        };
+        let seen: Seen = (Arc::clone(&session), stamp(&session));
+        if self.seen.as_ref() == Some(&seen) {
+            return false;
+        }
+        let said = self.source.preview(&session);
+        self.seen = said.is_ok().then_some(seen);
+        self.board.tell(wanted, said)
+    }
+}
+
+/// Size and time of the conversation's file; asking for them costs less than asking what it says.
+fn stamp(session: &Session) -> Option<(u64, SystemTime)> {
+    let metadata = std::fs::metadata(&session.transcript.as_ref()?.0).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
+}

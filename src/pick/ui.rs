@@ -1,0 +1,544 @@
+//! The list on the screen: skim's parts, driven by a loop of our own, because skim's leaves at
+//! every key that is bound and knows no list that changes under the cursor.
+//!
+//! Everything passes [`Ui::handle`], one event at a time; what is not ours goes on to skim.
+//! **Source:** skim 5.9.0, `Skim::tick` and `App::handle_event`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ratatui::backend::Backend;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{KeyEvent, MouseEvent, MouseEventKind};
+use ratatui::widgets::Widget as _;
+use skim::Skim;
+use skim::binds::SkimEvent;
+use skim::tui::actions::Action;
+use skim::tui::{App, Event, Tui};
+use vmux::clock::{self, Deadline};
+use vmux::exit::Failure;
+use vmux::frontend::filter::Filter;
+use vmux::frontend::preview::{self, Line, Tone};
+use vmux::model::SessionKey;
+use vmux::row;
+
+use crate::ask::{Answer, Asking, Question, edits};
+use crate::board::{Board, Item};
+use crate::head::{self, Scene};
+use crate::keys::Command;
+use crate::pane;
+use crate::row::Entry;
+
+/// How often skim looks at its search while one may be running.
+const BEAT: Duration = Duration::from_millis(10);
+/// So long after a key a search may be running: it takes a millisecond, on a full machine more.
+const LIVELY: Duration = Duration::from_millis(300);
+/// Longest wait for a search before a frame is drawn without it.
+const SEARCH: Duration = Duration::from_millis(50);
+/// skim's own beat, a second, for what nothing else tells it. Its default of 120 would wake the
+/// processor all the time.
+pub(crate) const BEATS: f64 = 10.0;
+/// More rows than any list has.
+const ALL: i32 = 1 << 20;
+/// Lines that one turn of the mouse wheel moves the conversation by.
+const WHEEL: i64 = 3;
+
+/// What skim reports as keys, though no user pressed one. Nothing is bound to them.
+const SIGNALS: [SkimEvent; 7] = [
+    SkimEvent::Start,
+    SkimEvent::Load,
+    SkimEvent::Change,
+    SkimEvent::Result,
+    SkimEvent::Focus,
+    SkimEvent::Zero,
+    SkimEvent::One,
+];
+
+/// What the list asks of the rest of vmux.
+pub(crate) trait Outside {
+    /// Names a session; empty takes its name away.
+    fn label(&mut self, id: SessionKey, label: &str) -> Result<(), String>;
+    /// Tells a session to end.
+    fn end(&mut self, id: SessionKey) -> Result<(), String>;
+    /// The workspace that has the focus.
+    fn workspace(&mut self) -> Option<String>;
+    /// This session's conversation is wanted.
+    fn show(&mut self, id: Option<SessionKey>);
+}
+
+/// How it ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// With this session.
+    Chosen(SessionKey),
+    /// With none.
+    Cancelled,
+}
+
+/// The list, its pane and its prompt.
+pub(crate) struct Ui<B, O>
+where
+    B: Backend + 'static,
+    B::Error: Send + Sync + 'static,
+{
+    skim: Skim<B>,
+    board: Arc<Board>,
+    outside: O,
+    colored: bool,
+    filter: Filter,
+    workspace: Option<String>,
+    /// What skim has to choose from, in this order, and by which texts it was last searched.
+    listed: Vec<SessionKey>,
+    texts: u64,
+    asking: Option<Asking>,
+    /// What went wrong, until the next key.
+    notice: Option<String>,
+    /// The session in the pane, by how many lines it was scrolled back, and what it shows.
+    shown: Option<SessionKey>,
+    back: usize,
+    pane: String,
+    /// Whether the user wants the pane; he has not said so at first.
+    wanted: Option<bool>,
+    lively: Instant,
+}
+
+impl<B, O> Ui<B, O>
+where
+    B: Backend + 'static,
+    B::Error: Send + Sync + 'static,
+    O: Outside,
+{
+    /// Takes over a skim that has been started and has a terminal.
+    pub(crate) fn new(skim: Skim<B>, board: Arc<Board>, outside: O, colored: bool) -> Self {
+        let mut ui = Self {
+            skim,
+            board,
+            outside,
+            colored,
+            filter: Filter::All,
+            workspace: None,
+            listed: Vec::new(),
+            texts: 0,
+            asking: None,
+            notice: None,
+            shown: None,
+            back: 0,
+            pane: String::new(),
+            wanted: None,
+            lively: clock::steady() + LIVELY,
+        };
+        let area = ui.parts().1.get_frame().area();
+        ui.place_pane(area.width, area.height);
+        ui
+    }
+
+    /// Lets the user choose.
+    pub(crate) async fn run(&mut self) -> Result<Outcome, Failure> {
+        self.draw()?;
+        loop {
+            let event = self.next().await;
+            let event = event.ok_or_else(|| Failure::new("the terminal has gone"))?;
+            if let Some(outcome) = self.handle(event)? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<Event> {
+        let lively = clock::steady() < self.lively;
+        let tui = self.skim.tui_mut();
+        if !lively {
+            return tui.next().await;
+        }
+        let next = tokio::time::timeout(BEAT, tui.next()).await;
+        next.unwrap_or(Some(Event::Heartbeat))
+    }
+
+    fn parts(&mut self) -> (&mut App, &mut Tui<B>) {
+        self.skim.app_and_tui()
+    }
+
+    fn pass(&mut self, event: &Event) -> Result<(), Failure> {
+        let (app, tui) = self.parts();
+        app.handle_event(tui, event)
+            .map_err(|error| Failure::new(format!("could not draw the list: {error:#}")))
+    }
+
+    /// Takes one event.
+    pub(crate) fn handle(&mut self, event: Event) -> Result<Option<Outcome>, Failure> {
+        match event {
+            Event::Render => self.draw()?,
+            Event::Key(key) => self.key(key)?,
+            Event::Action(action) => return self.action(action),
+            Event::Mouse(mouse) => self.mouse(mouse)?,
+            Event::Paste(_) => self.edit(&event)?,
+            Event::Quit | Event::Close => return Ok(Some(Outcome::Cancelled)),
+            // skim's way asks the terminal for the cursor on standard output, which may be a pipe.
+            Event::Clear => self.pass(&Event::Redraw)?,
+            Event::Error(error) => {
+                return Err(Failure::new(format!(
+                    "could not read the terminal: {error}"
+                )));
+            }
+            Event::Resize(columns, rows) => {
+                self.place_pane(columns, rows);
+                self.pass(&event)?;
+                self.pane.clear();
+            }
+            // The pane is ours, and no command is ever run.
+            Event::RunPreview | Event::RunExecute(_) | Event::Reload(_) => {}
+            event => self.pass(&event)?,
+        }
+        Ok(None)
+    }
+
+    fn key(&mut self, key: KeyEvent) -> Result<(), Failure> {
+        if SIGNALS
+            .iter()
+            .any(|signal| signal.key_event().code == key.code)
+        {
+            return Ok(());
+        }
+        self.lively = clock::steady() + LIVELY;
+        self.notice = None;
+        self.pass(&Event::Key(key))
+    }
+
+    fn action(&mut self, action: Action) -> Result<Option<Outcome>, Failure> {
+        match action {
+            Action::Accept(Some(word)) => match Command::parse(&word) {
+                // What a question is about must not change while it is open.
+                Some(command) if self.asking.is_none() => self.command(command)?,
+                _ => {}
+            },
+            Action::Accept(None) if self.asking.is_some() => self.answer()?,
+            Action::Abort if self.asking.is_some() => {
+                self.close_question();
+                self.draw()?;
+            }
+            Action::Accept(None) => return self.choose(),
+            Action::Abort => return Ok(Some(Outcome::Cancelled)),
+            Action::PreviewUp(lines) => self.scroll(i64::from(lines))?,
+            Action::PreviewDown(lines) => self.scroll(-i64::from(lines))?,
+            action if self.asking.is_some() && !edits(&action) => {}
+            action => self.edit(&Event::Action(action))?,
+        }
+        Ok(None)
+    }
+
+    /// Hands on what may change the query. The best match is on top, so there the cursor goes.
+    fn edit(&mut self, event: &Event) -> Result<(), Failure> {
+        let before = self.parts().0.input.value.clone();
+        self.pass(event)?;
+        let asking = self.asking.is_some();
+        let (app, _) = self.parts();
+        if !asking && app.input.value != before {
+            app.item_list.jump_to_first();
+        }
+        Ok(())
+    }
+
+    fn mouse(&mut self, mouse: MouseEvent) -> Result<(), Failure> {
+        let over = |area: ratatui::layout::Rect| area.contains((mouse.column, mouse.row).into());
+        let in_pane = self.parts().0.layout.preview_area.is_some_and(over);
+        match mouse.kind {
+            MouseEventKind::Moved => Ok(()),
+            MouseEventKind::ScrollUp if in_pane => self.scroll(WHEEL),
+            MouseEventKind::ScrollDown if in_pane => self.scroll(-WHEEL),
+            _ if in_pane || self.asking.is_some() => Ok(()),
+            _ => {
+                self.lively = clock::steady() + LIVELY;
+                self.pass(&Event::Mouse(mouse))
+            }
+        }
+    }
+
+    /// The session under the cursor, as the newest search has it.
+    fn choose(&mut self) -> Result<Option<Outcome>, Failure> {
+        self.finish_search();
+        let Some(entry) = selected(self.parts().0, Item::entry) else {
+            return Ok(None);
+        };
+        if !entry.ended {
+            return Ok(Some(Outcome::Chosen(entry.session.id)));
+        }
+        self.notice = Some(format!("{} has ended", entry.session.title()));
+        self.draw()?;
+        Ok(None)
+    }
+
+    fn command(&mut self, command: Command) -> Result<(), Failure> {
+        match command {
+            Command::Label => self.ask(Question::Label),
+            Command::End => self.ask(Question::End),
+            Command::Filter => {
+                self.workspace = self.outside.workspace();
+                self.filter = self.filter.next(self.workspace.as_deref());
+            }
+            Command::Preview => {
+                let hidden = self.parts().0.options.preview_window.hidden;
+                self.wanted = Some(hidden);
+                self.pass(&Event::Action(Action::TogglePreview))?;
+            }
+        }
+        self.draw()
+    }
+
+    fn scroll(&mut self, lines: i64) -> Result<(), Failure> {
+        let lines = isize::try_from(lines).unwrap_or(0);
+        self.back = self.back.saturating_add_signed(lines);
+        self.draw()
+    }
+}
+
+// The list.
+impl<B, O> Ui<B, O>
+where
+    B: Backend + 'static,
+    B::Error: Send + Sync + 'static,
+    O: Outside,
+{
+    /// Draws everything anew; ratatui writes only what differs.
+    fn draw(&mut self) -> Result<(), Failure> {
+        self.refresh_list();
+        self.refresh_head();
+        self.pass(&Event::Render)?;
+        self.parts().0.pending_preview_run = false;
+        if self.refresh_pane() {
+            self.pass(&Event::Render)?;
+            self.parts().0.pending_preview_run = false;
+        }
+        Ok(())
+    }
+
+    /// Gives skim what is listed now, if that is not what it has. The cursor stays on its session.
+    fn refresh_list(&mut self) {
+        // The prompt holds no query meanwhile.
+        if self.asking.is_some() {
+            return;
+        }
+        let (items, texts) = self.board.items();
+        let listed = items.into_iter().filter(|item| {
+            let workspace = self.workspace.as_deref();
+            self.filter.has(&item.entry().session, workspace)
+        });
+        let listed: Vec<Arc<Item>> = listed.collect();
+        let keys: Vec<SessionKey> = listed.iter().map(|item| item.id).collect();
+        let queried = !self.parts().0.input.value.is_empty();
+        if keys == self.listed && (texts == self.texts || !queried) {
+            self.texts = texts;
+            return;
+        }
+        let (before, at) = order(self.parts().0);
+        if keys != self.listed {
+            let pool = &self.parts().0.item_pool;
+            pool.clear();
+            pool.append(listed.into_iter().map(|item| item as _).collect());
+        }
+        (self.listed, self.texts) = (keys, texts);
+        self.parts().0.restart_matcher(true);
+        self.finish_search();
+        let (app, _) = self.parts();
+        let (after, now) = order(app);
+        let same = before
+            .get(at)
+            .and_then(|id| after.iter().position(|other| other == id));
+        go(
+            app,
+            now,
+            same.unwrap_or(at.min(after.len().saturating_sub(1))),
+        );
+    }
+
+    /// Waits for a search that runs, and takes over what it found without drawing it yet.
+    fn finish_search(&mut self) {
+        let (app, tui) = self.parts();
+        if app.pending_matcher_restart {
+            app.restart_matcher(true);
+        }
+        let deadline = Deadline::after(SEARCH);
+        while !app.matcher_control.stopped() && !deadline.passed() {
+            clock::sleep(Duration::from_micros(200));
+        }
+        let area = tui.get_frame().area();
+        app.render(area, &mut Buffer::empty(area));
+    }
+
+    fn refresh_head(&mut self) {
+        let sessions = self.board.sessions();
+        let counts = row::counts(&sessions);
+        let trouble = self
+            .board
+            .trouble()
+            .map(|trouble| format!("{trouble}; this may be old"));
+        let (listed, filter) = (self.listed.len(), self.filter);
+        let next = self.filter.next(self.workspace.as_deref());
+        let colored = self.colored;
+        let notice = self.notice.clone().or(trouble);
+        let asking = self.asking.as_ref();
+        let question = asking.map(|asking| (asking.about.clone(), asking.question.keys()));
+        let (app, _) = self.skim.app_and_tui();
+        let area = app.layout.header_area.unwrap_or(app.layout.list_area);
+        let columns = usize::from(area.width.saturating_sub(2));
+        let fit = app.item_list.count();
+        let scene = match &question {
+            Some((about, keys)) => Scene::Question { about, keys },
+            None => Scene::List {
+                counts: &counts,
+                fitting: (!app.input.value.is_empty()).then_some((fit, listed)),
+                notice: notice.as_deref(),
+                filter,
+                next,
+            },
+        };
+        app.header.header = head::render(&scene, columns, colored);
+    }
+}
+
+// The pane and the questions.
+impl<B, O> Ui<B, O>
+where
+    B: Backend + 'static,
+    B::Error: Send + Sync + 'static,
+    O: Outside,
+{
+    fn place_pane(&mut self, columns: u16, rows: u16) {
+        let place = pane::place(columns, rows, self.wanted);
+        let (app, _) = self.parts();
+        app.preview.direction = place.direction;
+        app.options.preview_window = place;
+        app.resize(columns, rows);
+    }
+
+    /// Shows the session under the cursor in the pane. Says whether that changed anything.
+    fn refresh_pane(&mut self) -> bool {
+        let entry = selected(self.parts().0, Item::entry);
+        let id = entry.as_ref().map(|entry| entry.session.id);
+        if self.shown != id {
+            (self.shown, self.back) = (id, 0);
+            self.outside.show(id);
+        }
+        let (app, _) = self.skim.app_and_tui();
+        let Some(area) = app.layout.preview_area else {
+            return false;
+        };
+        let room = pane::room(app.preview.direction, area.width, area.height);
+        let (head, body) = entry.map_or_else(
+            || (vec![faint("no session fits")], Vec::new()),
+            |entry| conversation(&self.board, &entry),
+        );
+        let text = pane::compose(&head, &body, room, &mut self.back, self.colored);
+        if text == self.pane {
+            return false;
+        }
+        // Fails on what is no text only.
+        let shown = app.preview.content(text.as_bytes()).is_ok();
+        self.pane = text;
+        shown
+    }
+
+    fn ask(&mut self, question: Question) {
+        self.finish_search();
+        let Some(entry) = selected(self.parts().0, Item::entry) else {
+            return;
+        };
+        if entry.ended {
+            self.notice = Some(format!("{} has ended", entry.session.title()));
+            return;
+        }
+        let (app, _) = self.parts();
+        let query = (app.input.value.clone(), app.input.cursor_pos);
+        app.input.value = question.default(&entry.session);
+        app.input.move_to_end();
+        question.prompt().clone_into(&mut app.input.prompt);
+        // What is typed now is no query.
+        app.options.disabled = true;
+        self.asking = Some(Asking {
+            about: question.about(&entry.session, &entry.row.state),
+            question,
+            id: entry.session.id,
+            query,
+        });
+    }
+
+    /// Puts the query back.
+    fn close_question(&mut self) -> Option<Asking> {
+        let asking = self.asking.take()?;
+        let (app, _) = self.parts();
+        app.options.disabled = false;
+        (app.input.value, app.input.cursor_pos) = asking.query.clone();
+        app.input.prompt.clone_from(&app.options.prompt);
+        Some(asking)
+    }
+
+    fn answer(&mut self) -> Result<(), Failure> {
+        let text = self.parts().0.input.value.clone();
+        let Some(asking) = self.close_question() else {
+            return Ok(());
+        };
+        let done = match asking.question.read(&text) {
+            Answer::Label(label) => self.outside.label(asking.id, &label),
+            Answer::End => self.outside.end(asking.id),
+            Answer::Nothing => Ok(()),
+        };
+        self.notice = done.err();
+        self.draw()
+    }
+}
+
+/// What is said of a session in the pane.
+fn conversation(board: &Board, entry: &Entry) -> (Vec<Line>, Vec<Line>) {
+    let mut head = preview::head(&entry.session, clock::now());
+    if entry.ended
+        && let Some((tone, state)) = head.first_mut().and_then(|line| line.spans.last_mut())
+    {
+        (*tone, *state) = (Tone::Faint, "  ended".to_owned());
+    }
+    let body = match board.said(entry.session.id).as_deref() {
+        None => Vec::new(),
+        Some(Ok(messages)) if messages.is_empty() => vec![faint(""), faint("nothing said yet")],
+        Some(Ok(messages)) => preview::messages(messages),
+        Some(Err(error)) => vec![faint(""), faint(error)],
+    };
+    (head, body)
+}
+
+fn faint(text: &str) -> Line {
+    Line {
+        spans: vec![(Tone::Faint, text.to_owned())],
+        hang: 0,
+    }
+}
+
+/// What `take` wants of the item under the cursor.
+fn selected<T>(app: &App, take: impl Fn(&Item) -> T) -> Option<T> {
+    let item = app.item_list.selected()?.item;
+    item.as_ref().as_any().downcast_ref().map(take)
+}
+
+/// The list as it is shown, and which of it the cursor is on. skim tells of no other item than
+/// that one, so that the cursor has to be taken through all of them.
+fn order(app: &mut App) -> (Vec<SessionKey>, usize) {
+    let here = selected(app, |item| item.id);
+    let count = app.item_list.count();
+    app.item_list.scroll_by(-ALL);
+    let mut ids = Vec::with_capacity(count);
+    for n in 0..count {
+        if n > 0 {
+            app.item_list.scroll_by(1);
+        }
+        ids.extend(selected(app, |item| item.id));
+    }
+    let at = ids.iter().position(|id| Some(*id) == here).unwrap_or(0);
+    go(app, ids.len().saturating_sub(1), at);
+    (ids, at)
+}
+
+/// Moves the cursor from one place of the list to another; the view stays where it can.
+fn go(app: &mut App, from: usize, to: usize) {
+    let place = |n: usize| i32::try_from(n).unwrap_or(0);
+    app.item_list.scroll_by(place(to) - place(from));
+}
+
+#[cfg(test)]
+mod tests;
