@@ -21,6 +21,7 @@ use vmux::frontend::filter::Filter;
 use vmux::frontend::preview::{self, Line, Tone};
 use vmux::model::SessionKey;
 use vmux::row;
+use vmux::text::CleanText;
 
 use crate::ask::{Answer, Asking, Question, edits};
 use crate::board::{Board, Item};
@@ -34,7 +35,9 @@ const BEAT: Duration = Duration::from_millis(10);
 /// So long after a key a search may be running: it takes a millisecond, on a full machine more.
 const LIVELY: Duration = Duration::from_millis(300);
 /// Longest wait for a search before a frame is drawn without it.
-const SEARCH: Duration = Duration::from_millis(50);
+const FRAME: Duration = Duration::from_millis(50);
+/// Longest wait for a search before the session under the cursor is taken.
+const CHOICE: Duration = Duration::from_secs(2);
 /// skim's own beat, a second, for what nothing else tells it. Its default of 120 would wake the
 /// processor all the time.
 pub(crate) const BEATS: f64 = 10.0;
@@ -90,6 +93,8 @@ where
     /// What skim has to choose from, in this order, and by which texts it was last searched.
     listed: Vec<SessionKey>,
     texts: u64,
+    /// Where the cursor was before the list was searched anew: its session, or else its row.
+    anchor: Option<(Option<SessionKey>, usize)>,
     asking: Option<Asking>,
     /// What went wrong, until the next key.
     notice: Option<String>,
@@ -119,6 +124,7 @@ where
             workspace: None,
             listed: Vec::new(),
             texts: 0,
+            anchor: None,
             asking: None,
             notice: None,
             shown: None,
@@ -127,8 +133,7 @@ where
             wanted: None,
             lively: clock::steady() + LIVELY,
         };
-        let area = ui.parts().1.get_frame().area();
-        ui.place_pane(area.width, area.height);
+        ui.place_pane();
         ui
     }
 
@@ -180,10 +185,9 @@ where
                     "could not read the terminal: {error}"
                 )));
             }
-            Event::Resize(columns, rows) => {
-                self.place_pane(columns, rows);
+            Event::Resize(..) => {
                 self.pass(&event)?;
-                self.pane.clear();
+                self.place_pane();
             }
             // The pane is ours, and no command is ever run.
             Event::RunPreview | Event::RunExecute(_) | Event::Reload(_) => {}
@@ -205,6 +209,8 @@ where
     }
 
     fn action(&mut self, action: Action) -> Result<Option<Outcome>, Failure> {
+        // What the user sees under the cursor is what he means.
+        self.keep_cursor(CHOICE);
         match action {
             Action::Accept(Some(word)) => match Command::parse(&word) {
                 // What a question is about must not change while it is open.
@@ -234,6 +240,7 @@ where
         let (app, _) = self.parts();
         if !asking && app.input.value != before {
             app.item_list.jump_to_first();
+            self.anchor = None;
         }
         Ok(())
     }
@@ -255,7 +262,7 @@ where
 
     /// The session under the cursor, as the newest search has it.
     fn choose(&mut self) -> Result<Option<Outcome>, Failure> {
-        self.finish_search();
+        self.finish_search(CHOICE);
         let Some(entry) = selected(self.parts().0, Item::entry) else {
             return Ok(None);
         };
@@ -301,6 +308,7 @@ where
     /// Draws everything anew; ratatui writes only what differs.
     fn draw(&mut self) -> Result<(), Failure> {
         self.refresh_list();
+        self.keep_cursor(FRAME);
         self.refresh_head();
         self.pass(&Event::Render)?;
         self.parts().0.pending_preview_run = false;
@@ -336,45 +344,52 @@ where
             pool.append(listed.into_iter().map(|item| item as _).collect());
         }
         (self.listed, self.texts) = (keys, texts);
+        self.anchor.get_or_insert((before.get(at).copied(), at));
         self.parts().0.restart_matcher(true);
-        self.finish_search();
-        let (app, _) = self.parts();
-        let (after, now) = order(app);
-        let same = before
-            .get(at)
-            .and_then(|id| after.iter().position(|other| other == id));
-        go(
-            app,
-            now,
-            same.unwrap_or(at.min(after.len().saturating_sub(1))),
-        );
     }
 
-    /// Waits for a search that runs, and takes over what it found without drawing it yet.
-    fn finish_search(&mut self) {
+    /// Puts the cursor back on its session, once a new search has found it.
+    fn keep_cursor(&mut self, patience: Duration) {
+        if self.anchor.is_none() || !self.finish_search(patience) {
+            return;
+        }
+        let Some((session, row)) = self.anchor.take() else {
+            return;
+        };
+        let (app, _) = self.parts();
+        let (found, at) = order(app);
+        let same = session.and_then(|id| found.iter().position(|other| *other == id));
+        let last = found.len().saturating_sub(1);
+        go(app, at, same.unwrap_or(row.min(last)));
+    }
+
+    /// Waits for a search that runs, and takes over what it found without drawing it yet. Says
+    /// whether it is over.
+    fn finish_search(&mut self, patience: Duration) -> bool {
         let (app, tui) = self.parts();
         if app.pending_matcher_restart {
             app.restart_matcher(true);
         }
-        let deadline = Deadline::after(SEARCH);
+        let deadline = Deadline::after(patience);
         while !app.matcher_control.stopped() && !deadline.passed() {
             clock::sleep(Duration::from_micros(200));
         }
+        let over = app.matcher_control.stopped();
         let area = tui.get_frame().area();
         app.render(area, &mut Buffer::empty(area));
+        over
     }
 
     fn refresh_head(&mut self) {
         let sessions = self.board.sessions();
         let counts = row::counts(&sessions);
-        let trouble = self
-            .board
-            .trouble()
-            .map(|trouble| format!("{trouble}; this may be old"));
+        let trouble = self.board.trouble();
+        let trouble = trouble.map(|trouble| format!("{trouble}; this may be old"));
         let (listed, filter) = (self.listed.len(), self.filter);
         let next = self.filter.next(self.workspace.as_deref());
         let colored = self.colored;
         let notice = self.notice.clone().or(trouble);
+        let notice = notice.map(|notice| CleanText::line(&notice));
         let asking = self.asking.as_ref();
         let question = asking.map(|asking| (asking.about.clone(), asking.question.keys()));
         let (app, _) = self.skim.app_and_tui();
@@ -402,12 +417,16 @@ where
     B::Error: Send + Sync + 'static,
     O: Outside,
 {
-    fn place_pane(&mut self, columns: u16, rows: u16) {
-        let place = pane::place(columns, rows, self.wanted);
-        let (app, _) = self.parts();
+    fn place_pane(&mut self) {
+        let wanted = self.wanted;
+        let (app, tui) = self.parts();
+        let area = tui.get_frame().area();
+        let place = pane::place(area.width, area.height, wanted);
         app.preview.direction = place.direction;
         app.options.preview_window = place;
-        app.resize(columns, rows);
+        app.resize(area.width, area.height);
+        // skim has emptied it.
+        self.pane.clear();
     }
 
     /// Shows the session under the cursor in the pane. Says whether that changed anything.
@@ -438,7 +457,7 @@ where
     }
 
     fn ask(&mut self, question: Question) {
-        self.finish_search();
+        self.finish_search(CHOICE);
         let Some(entry) = selected(self.parts().0, Item::entry) else {
             return;
         };
@@ -498,7 +517,7 @@ fn conversation(board: &Board, entry: &Entry) -> (Vec<Line>, Vec<Line>) {
         None => Vec::new(),
         Some(Ok(messages)) if messages.is_empty() => vec![faint(""), faint("nothing said yet")],
         Some(Ok(messages)) => preview::messages(messages),
-        Some(Err(error)) => vec![faint(""), faint(error)],
+        Some(Err(error)) => vec![faint(""), faint(&CleanText::line(error))],
     };
     (head, body)
 }

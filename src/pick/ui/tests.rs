@@ -69,7 +69,7 @@ impl Screen {
             outcome: None,
         };
         screen.ui.draw().unwrap();
-        screen.settle();
+        screen.draw();
         screen
     }
 
@@ -92,8 +92,13 @@ impl Screen {
             let (_, tui) = self.ui.parts();
             tui.event_tx.try_send(Event::Key(key)).unwrap();
         }
+        self.draw()
+    }
+
+    /// Draws what was found, however long it takes.
+    fn draw(&mut self) -> &mut Self {
         self.settle();
-        self.ui.finish_search();
+        assert!(self.ui.finish_search(Duration::from_secs(20)));
         self.ui.draw().unwrap();
         self.settle();
         self
@@ -108,8 +113,7 @@ impl Screen {
     fn news(&mut self, sessions: &[Arc<Session>]) -> &mut Self {
         self.board.apply(sessions, clock::now());
         self.take(Event::Render);
-        self.settle();
-        self
+        self.draw()
     }
 
     fn lines(&mut self) -> Vec<String> {
