@@ -13,6 +13,8 @@ mod desktop;
 mod layers;
 mod look;
 mod machine;
+#[cfg(feature = "pick")]
+mod pick;
 mod props;
 mod readme;
 mod recordings;
