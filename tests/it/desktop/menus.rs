@@ -64,6 +64,36 @@ fn a_choice_in_rofis_dmenu_mode_lands_and_escape_is_silent() {
     desktop.assert_focus_stays(windows[0]);
 }
 
+/// The picker focuses while its own window is still there. When that closes, tiled or floating
+/// under the pointer, the focus must not go anywhere else.
+#[cfg(feature = "pick")]
+#[test]
+#[ignore = "needs a desktop"]
+fn a_choice_in_the_terminal_lands_and_stays() {
+    for place in ["floating disable", "floating enable"] {
+        let desktop = Desktop::with_config(&format!("for_window [class=\"^picker$\"] {place}"));
+        let shown = ["alpha", "beta", "gamma"].map(|name| desktop.xterm(name));
+        let windows = shown.each_ref().map(|shown| desktop.window_of(shown));
+        desktop.wait_for_focus(windows[2]);
+        desktop.xdotool(&["mousemove", "640", "360"]);
+        let mut command = desktop.command("xterm");
+        command.args(["-class", "picker", "-e", env!("CARGO_BIN_EXE_vmux"), "pick"]);
+        let picker = desktop.spawn(&mut command);
+        wait_open(&desktop, "picker");
+        wait_for("the picker's focus", || {
+            let focused = desktop.focused()?;
+            (!windows.contains(&focused)).then_some(())
+        });
+        desktop.xdotool(&["type", "--delay", "1", &shown[0].name]);
+        desktop.xdotool(&["key", "Return"]);
+        wait_for("the picker's end", || {
+            let stat = std::fs::read_to_string(format!("/proc/{picker}/stat")).unwrap_or_default();
+            (stat.is_empty() || stat.contains(") Z ")).then_some(())
+        });
+        desktop.assert_focus_stays(windows[0]);
+    }
+}
+
 /// bemenu gives its row back as text, and takes the keyboard as dmenu does.
 #[test]
 #[ignore = "needs a desktop"]
