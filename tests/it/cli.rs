@@ -41,6 +41,19 @@ fn run(machine: &Machine, words: &[&str]) -> String {
     shown(machine, &vmux(machine, words))
 }
 
+/// The same where nothing is installed.
+fn without_programs(machine: &Machine, words: &[&str]) -> String {
+    let mut vmux = command(machine, env!("CARGO_BIN_EXE_vmux"));
+    shown(
+        machine,
+        &vmux
+            .env("PATH", machine.path("no-programs"))
+            .args(words)
+            .output()
+            .unwrap(),
+    )
+}
+
 #[test]
 fn a_list_for_people() {
     let machine = machine();
@@ -109,7 +122,7 @@ fn errors_say_what_why_and_what_to_do() {
     hint: known are fuzzel, rofi, wofi, bemenu, tofi, dmenu; `vmux list --format dmenu` feeds any other
     --- exit 2
     "#);
-    assert_snapshot!(run(&machine, &["dmenu", "--launcher", "tofi"]), @r"
+    assert_snapshot!(without_programs(&machine, &["dmenu", "--launcher", "tofi"]), @r"
     --- stderr
     vmux: could not run tofi: No such file or directory (os error 2)
     hint: is it installed?
