@@ -52,6 +52,8 @@ pub enum Verb {
     End(End),
     /// Show why vmux says of a session what it says
     Explain(Query),
+    /// Print every change as it happens, the whole state first
+    Events(Json),
     /// Say how many sessions wait, work and rest
     Status(Json),
     /// Run, start or stop the daemon (it starts by itself when it is needed)

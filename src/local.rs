@@ -115,9 +115,11 @@ impl Local {
             Request::Explain(args) => {
                 with(&args.target, &sessions, |session| self.explain(&session))
             }
-            Request::Ping | Request::Rofi(_) | Request::Status | Request::Stop => {
-                Reply::error("no_daemon", "this needs the daemon")
-            }
+            Request::Ping
+            | Request::Rofi(_)
+            | Request::Status
+            | Request::Subscribe
+            | Request::Stop => Reply::error("no_daemon", "this needs the daemon"),
         };
         (reply, Vec::new())
     }

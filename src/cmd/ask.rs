@@ -149,7 +149,7 @@ pub(super) fn sibling(name: &str) -> Result<PathBuf, String> {
     Ok(own.with_file_name(name))
 }
 
-fn unreachable_daemon(error: &ClientError) -> Failure {
+pub(super) fn unreachable_daemon(error: &ClientError) -> Failure {
     Failure::new(error.to_string()).hint("`vmux doctor` looks closer; --no-daemon works without it")
 }
 

@@ -7,6 +7,7 @@ mod demo;
 mod dmenu;
 mod doctor;
 mod end;
+mod events;
 mod explain;
 mod label;
 mod list;
@@ -43,6 +44,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Label(args) => label::run(&context, &args),
         Verb::End(args) => end::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
+        Verb::Events(args) => events::run(&context, args.json),
         Verb::Status(args) => status::run(&context, args.json),
         Verb::Daemon(args) => daemon::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, args.json),

@@ -64,8 +64,8 @@ impl Server {
             Request::Explain(args) => self.with_target(ticket, &args.target, |_, session| {
                 Next::Engine(Command::Explain(session.id))
             }),
-            // The server handles it before it asks for an answer.
-            Request::Stop => Some(Reply::done().render()),
+            // The server handles them before it asks for an answer.
+            Request::Subscribe | Request::Stop => Some(Reply::done().render()),
         }
     }
 

@@ -11,7 +11,9 @@ use rustix::buffer::spare_capacity;
 use rustix::event::PollFlags;
 
 use crate::clock;
-use crate::protocol::REQUEST_CAP;
+use crate::model::Event;
+use crate::protocol::{EventLine, REQUEST_CAP};
+use crate::text::CleanText;
 
 /// A client that does not take its reply is given up after this long.
 const SLOW: Duration = Duration::from_secs(10);
@@ -20,6 +22,9 @@ const SILENT: Duration = Duration::from_secs(120);
 
 /// One read, in bytes: more than any request but a broken one has.
 const BLOCK: usize = 4 * 1024;
+
+/// Bytes of events that wait for a subscriber at most: some thousand of them.
+const BACKLOG: usize = 1 << 20;
 
 /// What a client's bytes amount to.
 pub(super) enum Heard {
@@ -37,8 +42,12 @@ pub(super) struct Connection {
     stream: UnixStream,
     input: Vec<u8>,
     output: VecDeque<u8>,
+    /// The last byte that was written did not end a line.
+    mid_line: bool,
     /// The request that is being worked on elsewhere.
     pub(super) waiting: Option<u64>,
+    /// It gets every event after this serial.
+    pub(super) subscribed: Option<u64>,
     /// Closed as soon as its output is written.
     pub(super) closing: bool,
     pub(super) active_at: Instant,
@@ -51,7 +60,9 @@ impl Connection {
             stream,
             input: Vec::new(),
             output: VecDeque::new(),
+            mid_line: false,
             waiting: None,
+            subscribed: None,
             closing: false,
             active_at: clock::steady(),
         })
@@ -69,9 +80,54 @@ impl Connection {
         flags
     }
 
-    /// When to give it up.
-    pub(super) fn deadline(&self) -> Instant {
-        self.active_at + if self.output.is_empty() { SILENT } else { SLOW }
+    /// When to give it up. A subscriber may say nothing and read nothing for as long as it
+    /// likes: what waits for it has a bound. Once it is cut off it is waited for once more.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let patience = match self.subscribed {
+            Some(_) if !self.closing => return None,
+            None if !self.output.is_empty() => SLOW,
+            _ => SILENT,
+        };
+        Some(self.active_at + patience)
+    }
+
+    /// Queues the events that are new to a subscriber. One that has not read what was queued
+    /// before is told so and cut off: it must not hold memory, nor anybody else up.
+    ///
+    /// # Errors
+    /// If it hung up.
+    pub(super) fn notify(&mut self, events: &[(u64, Vec<u8>)]) -> io::Result<()> {
+        let Some(last) = self.subscribed.filter(|_| !self.closing) else {
+            return Ok(());
+        };
+        for (seq, line) in events.iter().filter(|(seq, _)| *seq > last) {
+            self.output.extend(line);
+            self.subscribed = Some(*seq);
+        }
+        if self.output.len() > BACKLOG {
+            self.cut_off();
+        }
+        self.flush()
+    }
+
+    /// Takes back all lines but the one that is partly written, and says why.
+    fn cut_off(&mut self) {
+        let end = self
+            .output
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        self.output.truncate(if self.mid_line { end } else { 0 });
+        let reason = CleanText::line("it read too slowly");
+        let seq = self.subscribed.unwrap_or_default();
+        self.output.extend(
+            EventLine {
+                seq,
+                event: Event::Dropped { reason },
+            }
+            .render(),
+        );
+        self.closing = true;
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -123,6 +179,7 @@ impl Connection {
             match self.stream.write(front) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => {
+                    self.mid_line = front[n - 1] != b'\n';
                     self.output.drain(..n);
                     self.active_at = clock::steady();
                 }

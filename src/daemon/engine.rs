@@ -8,9 +8,9 @@ use super::Input;
 use super::published::{Completion, Published, Ticket};
 use super::worker::Storage;
 use crate::clock;
-use crate::model::SessionKey;
+use crate::model::{Event, SessionKey};
 use crate::protocol::Reply;
-use crate::registry::{Event, Registry};
+use crate::registry::Registry;
 use crate::text::CleanText;
 
 /// A request that only the engine can answer.
@@ -25,6 +25,8 @@ pub(super) struct Engine {
     registry: Registry,
     published: Arc<Published>,
     storage: Storage,
+    /// What has happened since the last publication.
+    pending: Vec<Event>,
 }
 
 impl Engine {
@@ -33,6 +35,7 @@ impl Engine {
             registry,
             published,
             storage,
+            pending: Vec::new(),
         }
     }
 
@@ -43,17 +46,17 @@ impl Engine {
                 None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(pause) => inputs.recv_timeout(pause),
             };
-            let mut events = match input {
+            match input {
                 Ok(input) => self.take(input),
-                Err(RecvTimeoutError::Timeout) => Vec::new(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
-            };
+            }
             // What has arrived meanwhile is taken along, so that a burst is published once.
             while let Ok(input) = inputs.try_recv() {
-                events.extend(self.take(input));
+                self.take(input);
             }
-            events.extend(self.registry.tick(clock::now()));
-            self.publish(&events);
+            self.pending.extend(self.registry.tick(clock::now()));
+            self.publish();
             self.save(None, SessionKey::default());
         }
     }
@@ -66,35 +69,34 @@ impl Engine {
         Some(left.min(Duration::from_secs(10)))
     }
 
-    fn take(&mut self, input: Input) -> Vec<Event> {
+    fn take(&mut self, input: Input) {
         let now = clock::now();
         match input {
-            Input::Observed(observations) => observations
-                .into_iter()
-                .flat_map(|o| self.registry.apply(o, now))
-                .collect(),
+            Input::Observed(observations) => {
+                for observation in observations {
+                    self.pending.extend(self.registry.apply(observation, now));
+                }
+            }
             Input::Command(ticket, Command::Label(key, label)) => {
-                let events = self.registry.label(key, label);
+                self.pending.extend(self.registry.label(key, label));
                 // Published before the answer, so that who asked sees what he did.
-                self.publish(&events);
+                self.publish();
                 self.save(Some(ticket), key);
-                Vec::new()
             }
             Input::Command(ticket, Command::Explain(key)) => {
                 self.published
                     .complete(ticket, Completion::Reply(Box::new(self.explain(key))));
-                Vec::new()
             }
         }
     }
 
-    fn publish(&mut self, events: &[Event]) {
-        if events.is_empty() {
+    fn publish(&mut self) {
+        if self.pending.is_empty() {
             return;
         }
-        self.published.publish(self.registry.snapshot());
-        self.published.wake.wake();
-        self.published.desktop.wake();
+        let events = std::mem::take(&mut self.pending);
+        self.published
+            .publish_events(self.registry.snapshot(), events);
     }
 
     /// Hands changed labels to the thread that writes them; that one answers.

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::clock;
-use crate::model::Trouble;
-use crate::protocol::{PreviewMessage, Reply, SourceStatus};
+use crate::model::{Event, Trouble};
+use crate::protocol::{EventLine, PreviewMessage, Reply, SourceStatus};
 use crate::registry::Snapshot;
 
 /// Which request of which connection an answer belongs to.
@@ -67,6 +67,9 @@ pub(super) struct Published {
     snapshot: Mutex<Arc<Snapshot>>,
     completions: Mutex<Vec<(Ticket, Completion)>>,
     sources: Mutex<BTreeMap<String, SourceStatus>>,
+    /// Event lines on their way to subscribers, with their serials.
+    events: Mutex<Vec<(u64, Vec<u8>)>>,
+    subscribers: AtomicUsize,
     /// Name of the workspace that has the focus.
     workspace: Mutex<Option<String>>,
     /// Wakes the server.
@@ -83,6 +86,8 @@ impl Published {
             snapshot: Mutex::default(),
             completions: Mutex::default(),
             sources: Mutex::default(),
+            events: Mutex::default(),
+            subscribers: AtomicUsize::new(0),
             workspace: Mutex::default(),
             wake: Wake::new()?,
             desktop: Wake::new()?,
@@ -92,6 +97,34 @@ impl Published {
 
     pub(super) fn publish(&self, snapshot: Snapshot) {
         *locked(&self.snapshot) = Arc::new(snapshot);
+    }
+
+    /// Publishes a snapshot, and the events that led to it. Events that nobody has subscribed to
+    /// are not written: a subscriber counts itself first and reads the snapshot after, so that
+    /// it misses none.
+    pub(super) fn publish_events(&self, snapshot: Snapshot, events: Vec<Event>) {
+        let first = snapshot.generation + 1 - events.len() as u64;
+        self.publish(snapshot);
+        if self.subscribers.load(Ordering::SeqCst) > 0 {
+            let numbered = events.into_iter().zip(first..);
+            let lines = numbered.map(|(event, seq)| (seq, EventLine { seq, event }.render()));
+            locked(&self.events).extend(lines);
+        }
+        self.wake.wake();
+        self.desktop.wake();
+    }
+
+    /// Counts one subscriber more or less.
+    pub(super) fn count_subscriber(&self, more: bool) {
+        if more {
+            self.subscribers.fetch_add(1, Ordering::SeqCst);
+        } else {
+            self.subscribers.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn take_events(&self) -> Vec<(u64, Vec<u8>)> {
+        std::mem::take(&mut *locked(&self.events))
     }
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {

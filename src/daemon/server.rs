@@ -17,7 +17,8 @@ use super::worker::Workers;
 use super::{Input, Settings};
 use crate::clock;
 use crate::frontend::rofi::Dialogues;
-use crate::protocol::{Reply, Request, socket};
+use crate::model::Event;
+use crate::protocol::{EventLine, Reply, Request, socket};
 use crate::row;
 
 /// Clients at once. Past this the one that was quiet longest goes.
@@ -113,6 +114,7 @@ impl Server {
             }
             if ready.woken {
                 self.published.wake.clear();
+                self.notify_subscribers();
                 for (ticket, completion) in self.published.take_completions() {
                     self.complete(ticket, completion);
                 }
@@ -152,8 +154,7 @@ impl Server {
             if let Some(client) = client {
                 fds.push(PollFd::from_borrowed_fd(client.as_fd(), client.interest()));
                 slots.push(slot);
-                let expires = client.deadline();
-                deadline = Some(deadline.map_or(expires, |at| at.min(expires)));
+                deadline = deadline.into_iter().chain(client.deadline()).min();
             }
         }
         let timeout = deadline.map(|at| clock::timespec(at.saturating_duration_since(now)));
@@ -221,18 +222,60 @@ impl Server {
             .min_by_key(|(_, client)| client.active_at)
             .map(|(slot, _)| slot);
         if let Some(slot) = quietest {
-            self.clients[slot] = None;
+            self.drop_client(slot);
         }
+    }
+
+    /// Lets a client go.
+    fn drop_client(&mut self, slot: usize) {
+        let client = self.clients.get_mut(slot).and_then(Option::take);
+        if client.is_some_and(|client| client.subscribed.is_some()) {
+            self.published.count_subscriber(false);
+        }
+    }
+
+    /// Passes new events on. A subscriber that hangs up or falls behind costs the others nothing.
+    fn notify_subscribers(&mut self) {
+        let events = self.published.take_events();
+        if events.is_empty() {
+            return;
+        }
+        for slot in 0..self.clients.len() {
+            let Some(client) = self.clients[slot].as_mut() else {
+                continue;
+            };
+            let failed = client.notify(&events).is_err();
+            if failed || (client.closing && client.is_idle()) {
+                self.drop_client(slot);
+            }
+        }
+    }
+
+    /// Turns a connection into a stream of events, the whole state first.
+    fn subscribe(&mut self, slot: usize) {
+        self.published.count_subscriber(true);
+        let snapshot = self.published.snapshot();
+        let event = Event::State {
+            sessions: snapshot.sessions.clone(),
+        };
+        let line = EventLine {
+            seq: snapshot.generation,
+            event,
+        }
+        .render();
+        if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
+            client.subscribed = Some(snapshot.generation);
+        }
+        self.send(slot, &line);
     }
 
     fn drop_expired(&mut self) {
         let now = clock::steady();
-        for client in &mut self.clients {
-            if client
-                .as_ref()
-                .is_some_and(|c| c.waiting.is_none() && c.deadline() <= now)
-            {
-                *client = None;
+        for slot in 0..self.clients.len() {
+            let expired =
+                |c: &Connection| c.waiting.is_none() && c.deadline().is_some_and(|at| at <= now);
+            if self.clients[slot].as_ref().is_some_and(expired) {
+                self.drop_client(slot);
             }
         }
         while matches!(self.clients.last(), Some(None)) {
@@ -247,11 +290,11 @@ impl Server {
         };
         if hung_up && !client.is_idle() {
             // Nobody takes the answer, and poll would tell of this for ever.
-            self.clients[slot] = None;
+            self.drop_client(slot);
             return;
         }
         if client.flush().is_err() || (client.closing && client.is_idle()) {
-            self.clients[slot] = None;
+            self.drop_client(slot);
             return;
         }
         if !client.is_idle() {
@@ -259,7 +302,7 @@ impl Server {
         }
         match client.hear() {
             Heard::Nothing => {}
-            Heard::End => self.clients[slot] = None,
+            Heard::End => self.drop_client(slot),
             Heard::Oversized => {
                 self.refuse(slot, "could not read the request: it is longer than 64 KiB");
             }
@@ -285,6 +328,11 @@ impl Server {
     }
 
     fn answer_line(&mut self, slot: usize, line: &[u8]) {
+        let client = self.clients.get(slot).and_then(Option::as_ref);
+        if client.is_none_or(|client| client.subscribed.is_some()) {
+            // A subscriber has nothing more to ask on this connection.
+            return;
+        }
         self.requests += 1;
         self.serial += 1;
         let ticket = Ticket {
@@ -296,6 +344,7 @@ impl Server {
                 self.stopping = true;
                 Some(Reply::done().render())
             }
+            Ok(Request::Subscribe) => return self.subscribe(slot),
             Ok(request) => self.answer(ticket, request),
             Err(error) => Some(Reply::error("bad_request", error).render()),
         };
@@ -321,7 +370,7 @@ impl Server {
             return;
         };
         if client.send(bytes).is_err() || (client.closing && client.is_idle()) {
-            self.clients[slot] = None;
+            self.drop_client(slot);
         }
     }
 

@@ -3,11 +3,13 @@
 //! [`Session`] is at once what the registry publishes and what travels: every field has a
 //! default, every enum an unknown, so that old and new binaries understand each other.
 
+mod event;
 mod evidence;
 mod key;
 mod session;
 mod window;
 
+pub use event::*;
 pub use evidence::*;
 pub use key::*;
 pub use session::*;

@@ -1,28 +1,28 @@
-//! Where the list's news come from while it is open: one thread, one open connection, asked
-//! twice a second. A stream of events will take the place of the asking; only this file knows.
+//! Where the list's news come from while it is open: the daemon's stream of events, and the
+//! file of the conversation that is shown. Without a daemon, a scan now and then.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime};
 
-use skim::tui::Event;
 use vmux::act;
+use vmux::answer;
 use vmux::clock;
 use vmux::cmd::{Context, failure};
 use vmux::exit::Failure;
 use vmux::local::Local;
-use vmux::model::{Session, SessionKey};
+use vmux::model::{self, Mirror, Session, SessionKey};
 use vmux::protocol::client::{Client, PATIENCE};
-use vmux::protocol::{ListArgs, PreviewArgs, Reply, Request, Target};
+use vmux::protocol::subscription::{Heard, Subscription};
+use vmux::protocol::{EventLine, ListArgs, PreviewArgs, Reply, Request, Target};
 
 use crate::board::{Board, Said};
 
-/// How often the daemon is asked: a state that changes is seen within a blink.
+/// How often the file of the shown conversation is looked at: much of what is said in it
+/// changes no session, so that no event tells of it.
 const PACE: Duration = Duration::from_millis(500);
 /// How often one scan is made where there is no daemon; it costs some milliseconds.
 const SCAN_PACE: Duration = Duration::from_secs(2);
-/// Longest pause after a daemon did not answer.
-const MOST: Duration = Duration::from_secs(8);
 /// Messages of a conversation; a large screen shows about twenty, older ones are scrolled to.
 const MESSAGES: usize = 40;
 
@@ -31,6 +31,8 @@ const MESSAGES: usize = 40;
 pub(crate) enum Wish {
     /// To show this session's conversation.
     Preview(Option<SessionKey>),
+    /// To have its conversation looked at again.
+    Read,
     /// To know at once what has changed.
     Look,
 }
@@ -96,12 +98,9 @@ impl Source {
         }
     }
 
-    fn pace(&self) -> Duration {
-        if self.context.no_daemon {
-            SCAN_PACE
-        } else {
-            PACE
-        }
+    /// Events from the daemon, over a connection of their own.
+    fn events(&self) -> Option<Subscription> {
+        (!self.context.no_daemon).then(|| Subscription::to(&self.context.paths.socket))
     }
 }
 
@@ -110,16 +109,27 @@ fn connect(context: &Context) -> Result<Client, Failure> {
         .map_err(|error| Failure::new(error.to_string()))
 }
 
-/// Starts the thread. It tells the screen to draw when there is something new, and ends with
-/// the sender that is returned.
+/// Starts the threads. They tell the screen to draw when there is something new; the one that
+/// reads conversations ends with the sender that is returned, both end with the program.
 pub(crate) fn start(
     source: Source,
     board: Arc<Board>,
-    screen: tokio::sync::mpsc::Sender<Event>,
+    screen: Screen,
 ) -> std::io::Result<Sender<Wish>> {
     let (sender, wishes) = mpsc::channel();
+    if let Some(events) = source.events() {
+        let ear = Ear {
+            board: Arc::clone(&board),
+            screen: screen.clone(),
+            feed: sender.clone(),
+            mirror: Mirror::default(),
+        };
+        let run = move || ear.run(events);
+        std::thread::Builder::new()
+            .name("events".into())
+            .spawn(run)?;
+    }
     let feed = Feed {
-        pace: source.pace(),
         source,
         board,
         wanted: None,
@@ -130,21 +140,63 @@ pub(crate) fn start(
     Ok(sender)
 }
 
+type Screen = tokio::sync::mpsc::Sender<skim::tui::Event>;
+
+/// Says that there is something to draw. A full queue draws soon enough. False if there is no
+/// screen any more.
+fn draw(screen: &Screen) -> bool {
+    screen.try_send(skim::tui::Event::Render).is_ok() || !screen.is_closed()
+}
+
+/// What listens to the daemon's events.
+struct Ear {
+    board: Arc<Board>,
+    screen: Screen,
+    feed: Sender<Wish>,
+    mirror: Mirror,
+}
+
+impl Ear {
+    fn run(mut self, mut events: Subscription) {
+        loop {
+            let news = match events.hear() {
+                Heard::Line(line) => match serde_json::from_slice::<EventLine>(&line) {
+                    Ok(line) => self.take(&line.event),
+                    Err(_) => continue,
+                },
+                Heard::Lost(error) => self.board.complain(error.to_string()),
+            };
+            if news && !(draw(&self.screen) && self.feed.send(Wish::Read).is_ok()) {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, event: &model::Event) -> bool {
+        self.mirror.apply(event);
+        let sessions: Vec<_> = self.mirror.0.values().cloned().collect();
+        self.board
+            .apply(&answer::listed(&sessions, false), clock::now())
+    }
+}
+
 /// What the conversation was when it was last read: a session, and its file's size and time.
 type Seen = (Arc<Session>, Option<(u64, SystemTime)>);
 
+/// What reads conversations, and scans where there is no daemon to tell.
 struct Feed {
     source: Source,
     board: Arc<Board>,
     /// The session whose conversation is shown.
     wanted: Option<SessionKey>,
     seen: Option<Seen>,
-    pace: Duration,
 }
 
 impl Feed {
-    fn run(mut self, wishes: &Receiver<Wish>, screen: &tokio::sync::mpsc::Sender<Event>) {
-        let mut due = clock::steady() + self.pace;
+    fn run(mut self, wishes: &Receiver<Wish>, screen: &Screen) {
+        let scans = self.source.context.no_daemon;
+        let pace = if scans { SCAN_PACE } else { PACE };
+        let mut due = clock::steady() + pace;
         loop {
             match wishes.recv_timeout(due.saturating_duration_since(clock::steady())) {
                 Ok(wish) => self.take(wish, &mut due),
@@ -157,12 +209,11 @@ impl Feed {
             }
             let mut news = false;
             if due <= clock::steady() {
-                news |= self.look();
-                due = clock::steady() + self.pace;
+                news |= scans && self.scan();
+                due = clock::steady() + pace;
             }
             news |= self.read();
-            // A full queue draws soon enough.
-            if news && screen.try_send(Event::Render).is_err() && screen.is_closed() {
+            if news && !draw(screen) {
                 return;
             }
         }
@@ -174,20 +225,15 @@ impl Feed {
                 self.wanted = wanted;
                 self.seen = None;
             }
+            Wish::Read => {}
             Wish::Look => *due = clock::steady(),
         }
     }
 
-    fn look(&mut self) -> bool {
+    fn scan(&mut self) -> bool {
         match self.source.list() {
-            Ok(sessions) => {
-                self.pace = self.source.pace();
-                self.board.apply(&sessions, clock::now())
-            }
-            Err(failure) => {
-                self.pace = (self.pace * 2).min(MOST);
-                self.board.complain(failure.error)
-            }
+            Ok(sessions) => self.board.apply(&sessions, clock::now()),
+            Err(failure) => self.board.complain(failure.error),
         }
     }
 

@@ -25,7 +25,9 @@ pub enum ClientError {
     NotRunning(io::Error),
     /// It does not answer in time.
     Slow,
-    /// It answers nonsense, or hangs up.
+    /// It has ended meanwhile.
+    HungUp,
+    /// It answers nonsense.
     Broken(String),
 }
 
@@ -34,6 +36,7 @@ impl fmt::Display for ClientError {
         match self {
             Self::NotRunning(error) => write!(f, "the vmux daemon is not running ({error})"),
             Self::Slow => f.write_str("the vmux daemon does not answer"),
+            Self::HungUp => f.write_str("the vmux daemon is not running any more"),
             Self::Broken(what) => write!(f, "the vmux daemon answers nonsense: {what}"),
         }
     }
@@ -67,7 +70,7 @@ impl Client {
     /// Sends a request and reads its reply, with its payload if it has one.
     ///
     /// # Errors
-    /// `Slow` after `patience`, `Broken`.
+    /// `Slow` after `patience`, `HungUp`, `Broken`.
     pub fn ask(
         &mut self,
         request: &Request,
@@ -111,6 +114,33 @@ impl Client {
         Ok((line, std::mem::replace(&mut self.buffer, rest)))
     }
 
+    /// Sends a request whose answer is a stream.
+    ///
+    /// # Errors
+    /// `HungUp`, `Broken`.
+    pub fn send(&mut self, request: &Request) -> Result<(), ClientError> {
+        self.stream
+            .set_read_timeout(None)
+            .map_err(|error| broken(&error))?;
+        self.stream
+            .write_all(&request.render())
+            .map_err(|error| broken(&error))
+    }
+
+    /// Waits for the next line of a stream, its line break included, for as long as it takes.
+    ///
+    /// # Errors
+    /// `HungUp`, `Broken`.
+    pub fn next_line(&mut self) -> Result<Vec<u8>, ClientError> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+                let rest = self.buffer.split_off(end + 1);
+                return Ok(std::mem::replace(&mut self.buffer, rest));
+            }
+            self.read_more()?;
+        }
+    }
+
     fn fill(&mut self, deadline: Deadline) -> Result<(), ClientError> {
         let left = deadline.left();
         if left.is_zero() {
@@ -119,13 +149,17 @@ impl Client {
         self.stream
             .set_read_timeout(Some(left))
             .map_err(|error| broken(&error))?;
+        self.read_more()
+    }
+
+    fn read_more(&mut self) -> Result<(), ClientError> {
         if self.buffer.len() > REPLY_CAP {
             return Err(ClientError::Broken("an endless reply".into()));
         }
         // Read in place: to clear a block of this size costs more than all the rest.
         self.buffer.reserve(BLOCK);
         match rustix::io::read(&self.stream, spare_capacity(&mut self.buffer)) {
-            Ok(0) => Err(ClientError::Broken("it hung up".into())),
+            Ok(0) => Err(ClientError::HungUp),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(broken(&error.into())),
         }
@@ -144,6 +178,7 @@ fn payload_length(line: &[u8]) -> Option<usize> {
 fn broken(error: &io::Error) -> ClientError {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Slow,
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ClientError::HungUp,
         _ => ClientError::Broken(error.to_string()),
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod socket;
+pub mod subscription;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{Session, SessionKey};
+use crate::model::{Event, Session, SessionKey};
 use crate::text::CleanText;
 
 /// Longest request that is read, in bytes. Real ones have less than 2 KiB.
@@ -196,6 +197,8 @@ pub enum Request {
     Rofi(RofiArgs),
     /// How the daemon is.
     Status,
+    /// All sessions, and every change of them from then on: a line each, see [`EventLine`].
+    Subscribe,
     /// End the daemon.
     Stop,
 }
@@ -225,6 +228,7 @@ impl Request {
             "explain" => Self::Explain(read(action, args)?),
             "rofi" => Self::Rofi(read(action, args)?),
             "status" => Self::Status,
+            "subscribe" => Self::Subscribe,
             "stop" => Self::Stop,
             other => return Err(format!("unknown action {:?}", CleanText::line(other))),
         })
@@ -249,6 +253,7 @@ impl Request {
             Self::Explain(args) => write("explain", args),
             Self::Rofi(args) => write("rofi", args),
             Self::Status => write("status", &nothing),
+            Self::Subscribe => write("subscribe", &nothing),
             Self::Stop => write("stop", &nothing),
         }
     }
@@ -354,6 +359,27 @@ impl Reply {
         }
     }
 
+    /// One line, its line break included.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}
+
+/// One line of a subscription. The first holds the whole state; each later one has the next
+/// serial, so that a subscriber can tell that nothing is missing.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Serial. It begins anew with each daemon.
+    pub seq: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl EventLine {
     /// One line, its line break included.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {

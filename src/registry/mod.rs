@@ -1,6 +1,6 @@
 //! The registry: observations in, sessions and events out. Pure, and owned by one thread.
 //!
-//! [`Registry::replicate`] turns it into events, [`Mirror::apply`] turns events back into
+//! [`Registry::replicate`] turns it into events, [`Mirror::apply`](crate::model::Mirror::apply) turns events back into
 //! sessions: a subscriber gets the whole first and changes after, so it cannot drift.
 
 mod marks;
@@ -9,32 +9,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use marks::{Mark, Marks};
 
-use crate::model::{ConversationId, Evidence, Observation, Place, Session, SessionKey, State};
+use crate::model::{
+    ConversationId, Event, Evidence, Observation, Place, Session, SessionKey, State,
+};
 use crate::state::{Settled, judge};
 use crate::text::CleanText;
-
-/// A change of the registry.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// A session is new or has changed; its whole content.
-    Session {
-        /// The session.
-        session: Arc<Session>,
-    },
-    /// A session has ended.
-    Ended {
-        /// Which one.
-        id: SessionKey,
-    },
-    /// Of a newer vmux.
-    #[serde(other)]
-    Unknown,
-}
 
 /// All sessions at one moment, in the order of their keys.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -50,25 +33,6 @@ impl Snapshot {
     #[must_use]
     pub fn by_key(&self, key: SessionKey) -> Option<&Arc<Session>> {
         self.sessions.iter().find(|session| session.id == key)
-    }
-}
-
-/// What a subscriber knows.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Mirror(pub BTreeMap<SessionKey, Arc<Session>>);
-
-impl Mirror {
-    /// Takes a change over.
-    pub fn apply(&mut self, event: &Event) {
-        match event {
-            Event::Session { session } => {
-                self.0.insert(session.id, Arc::clone(session));
-            }
-            Event::Ended { id } => {
-                self.0.remove(id);
-            }
-            Event::Unknown => {}
-        }
     }
 }
 
@@ -209,15 +173,18 @@ impl Registry {
         self.marks.take_changed()
     }
 
-    /// The events that turn an empty mirror into this registry.
+    /// Serial of the newest event: each event adds one.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The events that turn any mirror into this registry.
     #[must_use]
     pub fn replicate(&self) -> Vec<Event> {
-        let views = self.entries.values();
-        views
-            .map(|entry| Event::Session {
-                session: Arc::clone(&entry.view),
-            })
-            .collect()
+        vec![Event::State {
+            sessions: self.snapshot().sessions,
+        }]
     }
 
     /// All sessions, to hand out.

@@ -18,6 +18,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use harness::{Daemon, Report, Set, built, command, machine, status, write_status};
@@ -58,6 +59,7 @@ fn main() -> std::process::ExitCode {
     scans(&mut report);
     tails(&mut report);
     visible(&mut report);
+    events(&mut report);
     idle(&mut report, "vmux", f64::INFINITY);
     idle(&mut report, "vmux-musl", 3.5);
     report.conclude()
@@ -313,6 +315,75 @@ fn visible(report: &mut Report) {
         5.0,
         false,
     );
+}
+
+/// From the end of the write of a status file to the event at a subscriber, and to a bare inotify
+/// watch of the same directory: what the kernel alone takes.
+fn events(report: &mut Report) {
+    let dir = tempfile::tempdir().unwrap();
+    machine(dir.path(), 50);
+    let socket = dir.path().join("vmux/vmux.sock");
+    let _daemon = Daemon::start(command(dir.path(), &built("vmux")), &socket);
+    let (heard, hears) = mpsc::channel();
+    // Ten subscribers; the last one is timed: its turn comes after all others.
+    for n in 0..10 {
+        let mut stream = UnixStream::connect(&socket).unwrap();
+        stream.write_all(b"{\"action\":\"subscribe\"}\n").unwrap();
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        assert!(lines.next().unwrap().contains("\"event\":\"state\""));
+        let heard = heard.clone();
+        std::thread::spawn(move || {
+            for line in lines.filter(|line| n == 9 && line.contains("\"id\":\"1001-1001\"")) {
+                let state = if line.contains("\"needs_input\"") {
+                    "waiting"
+                } else {
+                    "busy"
+                };
+                let _ended = heard.send((state, Instant::now()));
+            }
+        });
+    }
+    let (woken, wakes) = mpsc::channel();
+    let sessions = dir.path().join("home/.claude/sessions");
+    std::thread::spawn(move || {
+        let inotify = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC).unwrap();
+        rustix::fs::inotify::add_watch(
+            &inotify,
+            &sessions,
+            rustix::fs::inotify::WatchFlags::CLOSE_WRITE,
+        )
+        .unwrap();
+        let mut buffer = [0; 4096];
+        while rustix::io::read(&inotify, &mut buffer).is_ok() {
+            if woken.send(Instant::now()).is_err() {
+                return;
+            }
+        }
+    });
+    write_status(dir.path(), 1001, "busy");
+    std::thread::sleep(Duration::from_millis(500));
+    let (mut state, mut floors) = ("busy", Vec::new());
+    let mut times = Vec::new();
+    for _ in 0..600 {
+        hears.try_iter().for_each(drop);
+        wakes.try_iter().for_each(drop);
+        state = if state == "busy" { "waiting" } else { "busy" };
+        let written = write_status(dir.path(), 1001, state);
+        floors.push(wakes.recv_timeout(Duration::from_secs(5)).unwrap() - written);
+        let at = hears.iter().find(|(heard, _)| *heard == state).unwrap().1;
+        times.push(at - written);
+        std::thread::sleep(Duration::from_millis(8));
+    }
+    floors.sort_unstable();
+    times.sort_unstable();
+    let at = |times: &[Duration], q: f64| times[(599.0 * q) as usize].as_secs_f64() * 1000.0;
+    report.title(
+        "a status file is written, 50 sessions, 10 subscribers: until the last one has the event",
+    );
+    report.say("median", at(&times, 0.5), "ms");
+    report.say("median of a bare inotify watch", at(&floors, 0.5), "ms");
+    report.say("p99 of a bare inotify watch", at(&floors, 0.99), "ms");
+    report.limit("p99", at(&times, 0.99), "ms", 2.0, false);
 }
 
 fn idle(report: &mut Report, program: &str, limit: f64) {

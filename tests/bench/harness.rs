@@ -186,18 +186,17 @@ pub(crate) fn session(dir: &Path, pid: u32, status: &str) {
     std::fs::write(transcript, format!("{line}\n")).unwrap();
 }
 
-/// Writes a status file, as the CLI does.
-pub(crate) fn write_status(dir: &Path, pid: u32, status: &str) {
+/// Writes a status file, as the CLI does. Says when it was about to be closed.
+pub(crate) fn write_status(dir: &Path, pid: u32, status: &str) -> Instant {
     let cwd = dir.join(format!("work/project-{pid}"));
     let now = chrono::Utc::now().timestamp_millis();
     let file = json!({"pid": pid, "sessionId": format!("s-{pid}"), "cwd": cwd, "procStart": pid.to_string(),
         "startedAt": 1_795_164_500_000_i64, "version": "2.1.328", "kind": "interactive", "entrypoint": "cli",
         "status": status, "waitingFor": "permission prompt", "statusUpdatedAt": now});
-    std::fs::write(
-        dir.join(format!("home/.claude/sessions/{pid}.json")),
-        file.to_string(),
-    )
-    .unwrap();
+    let path = dir.join(format!("home/.claude/sessions/{pid}.json"));
+    let mut out = std::fs::File::create(path).unwrap();
+    std::io::Write::write_all(&mut out, file.to_string().as_bytes()).unwrap();
+    Instant::now()
 }
 
 /// A program that `scripts/bench` has built.

@@ -10,6 +10,7 @@
 
 mod cli;
 mod desktop;
+mod events;
 mod layers;
 mod look;
 mod machine;

@@ -8,13 +8,14 @@ use proptest::prelude::*;
 use vmux::frontend::rofi::{Call, Dialogues, Effect, Scene};
 use vmux::frontend::table;
 use vmux::model::{
-    CallNature, ConversationId, Evidence, FileFact, FileStatus, Kind, LastLine, Observation, Pid,
-    Place, RawPath, Session, SessionKey, State, ToolCall, TranscriptFact, WindowRef,
+    CallNature, ConversationId, Evidence, FileFact, FileStatus, Kind, LastLine, Mirror,
+    Observation, Pid, Place, RawPath, Session, SessionKey, State, ToolCall, TranscriptFact,
+    WindowRef,
 };
 use vmux::order;
 use vmux::protocol::Request;
 use vmux::query;
-use vmux::registry::{Marks, Mirror, Registry};
+use vmux::registry::{Marks, Registry};
 use vmux::row;
 use vmux::text::CleanText;
 
@@ -111,6 +112,7 @@ fn evidence(
 struct World {
     registry: Registry,
     mirror: Mirror,
+    heard: u64,
     now: DateTime<Utc>,
 }
 
@@ -119,6 +121,7 @@ impl World {
         Self {
             registry: Registry::new(Marks::default()),
             mirror: Mirror::default(),
+            heard: 0,
             now: DateTime::from_timestamp(1_795_164_500, 0).unwrap(),
         }
     }
@@ -168,6 +171,12 @@ impl World {
                 self.registry.tick(self.now)
             }
         };
+        self.heard += events.len() as u64;
+        assert_eq!(
+            self.registry.generation(),
+            self.heard,
+            "every event has the next serial"
+        );
         for event in &events {
             // As it travels.
             let line = serde_json::to_string(event).unwrap();

@@ -1,0 +1,174 @@
+//! The stream of events, over the real socket of a real daemon: the whole state first, then each
+//! change with the next serial.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc;
+
+use serde_json::{Value, json};
+
+use crate::machine::Machine;
+use crate::service::{Client, Daemon, PATIENCE, command, wait_for};
+
+fn machine() -> Machine {
+    let machine = Machine::new();
+    let claude = machine.claude(101);
+    claude.works_in("work/shop");
+    claude.file(json!({"status": "busy"}));
+    machine
+}
+
+fn subscribe(daemon: &Daemon<'_>) -> (Client, Value) {
+    let mut client = daemon.connect();
+    let whole = client.ask(r#"{"action":"subscribe"}"#);
+    (client, whole)
+}
+
+fn next(client: &mut Client) -> Value {
+    serde_json::from_str(&client.line().expect("an event")).unwrap()
+}
+
+/// The next event that `fits`, and how many came before it.
+fn hear(client: &mut Client, last: &mut u64, fits: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let event = next(client);
+        *last += 1;
+        assert_eq!(event["seq"], *last, "no event is missing: {event}");
+        if fits(&event) {
+            return event;
+        }
+    }
+}
+
+#[test]
+fn the_whole_state_comes_first_and_every_change_after() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    let (mut client, whole) = subscribe(&daemon);
+    assert_eq!(whole["event"], "state");
+    assert_eq!(whole["sessions"][0]["state"], "working");
+    let mut last = whole["seq"].as_u64().unwrap();
+
+    let claude = machine.claude(101);
+    claude.works_in("work/shop");
+    claude.file(json!({"status": "waiting", "waitingFor": "permission prompt"}));
+    let event = hear(&mut client, &mut last, |event| {
+        event["session"]["state"] == "needs_input"
+    });
+    assert_eq!(event["event"], "session");
+    assert_eq!(event["session"]["id"], "101-1010");
+
+    daemon.ask(r#"{"action":"label","args":{"session_id":"s-101","label":"pay"}}"#);
+    hear(&mut client, &mut last, |event| {
+        event["session"]["label"] == "pay"
+    });
+
+    claude.end();
+    let event = hear(&mut client, &mut last, |event| event["event"] == "ended");
+    assert_eq!(event["id"], "101-1010");
+}
+
+#[test]
+fn a_subscription_begins_with_what_has_happened_before_it() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    let mut early = subscribe(&daemon);
+    let mut last = early.1["seq"].as_u64().unwrap();
+    daemon.ask(r#"{"action":"label","args":{"query":"101","label":"pay"}}"#);
+    hear(&mut early.0, &mut last, |event| {
+        event["session"]["label"] == "pay"
+    });
+    let (_late, whole) = subscribe(&daemon);
+    assert_eq!(whole["sessions"][0]["label"], "pay");
+    assert!(whole["seq"].as_u64().unwrap() >= last);
+}
+
+#[test]
+fn a_slow_reader_is_told_and_dropped_and_holds_nobody_up() {
+    let machine = Machine::new();
+    let sessions: Vec<_> = (101..161).map(|pid| machine.claude(pid)).collect();
+    let daemon = Daemon::start(&machine);
+    let (mut slow, whole) = subscribe(&daemon);
+    let (mut brisk, _) = subscribe(&daemon);
+    let mut last = whole["seq"].as_u64().unwrap();
+    // More than the megabyte that may wait, and what the kernel holds.
+    let mut heard = 0;
+    for round in 0..5000 {
+        let name = format!("{round}-{}", "x".repeat(500));
+        for session in &sessions {
+            session.file(json!({"status": "busy", "name": name}));
+        }
+        let mut left = sessions.len();
+        while left > 0 {
+            let event = hear(&mut brisk, &mut last, |_| true);
+            heard += event.to_string().len();
+            left -= usize::from(event["session"]["name"] == json!(name));
+        }
+        if heard > 3_000_000 {
+            break;
+        }
+    }
+    let lines: Vec<String> = std::iter::from_fn(|| slow.line()).collect();
+    let told: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
+    assert_eq!(
+        (&told["event"], &told["reason"]),
+        (&json!("dropped"), &json!("it read too slowly"))
+    );
+    for line in &lines {
+        serde_json::from_str::<Value>(line).expect("whole lines only");
+    }
+}
+
+#[test]
+fn a_subscriber_that_asks_or_leaves_harms_nobody() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    let (mut client, whole) = subscribe(&daemon);
+    let mut last = whole["seq"].as_u64().unwrap();
+    client.send(b"{\"action\":\"ping\"}\n{broken\n").unwrap();
+    for _ in 0..20 {
+        drop(subscribe(&daemon));
+    }
+    daemon.ask(r#"{"action":"label","args":{"query":"101","label":"pay"}}"#);
+    hear(&mut client, &mut last, |event| {
+        event["session"]["label"] == "pay"
+    });
+    wait_for("the connections to be closed", || {
+        (daemon.ask(r#"{"action":"status"}"#)["status"]["connections"] == 2).then_some(())
+    });
+}
+
+#[test]
+fn vmux_events_goes_on_after_the_daemon_was_killed_and_started_again() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    let mut events = command(&machine, env!("CARGO_BIN_EXE_vmux"))
+        .args(["events", "--json"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (sender, lines) = mpsc::channel();
+    let out = BufReader::new(events.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        for line in out.lines().map_while(Result::ok) {
+            let _gone = sender.send(serde_json::from_str::<Value>(&line).unwrap());
+        }
+    });
+    let wait = |name: &str| -> Value {
+        loop {
+            let event = lines.recv_timeout(PATIENCE).expect("an event");
+            if event["event"] == name {
+                return event;
+            }
+        }
+    };
+    assert_eq!(wait("state")["sessions"][0]["state"], "working");
+    drop(daemon);
+    machine.claude(102).works_in("work/api");
+    let daemon = Daemon::start(&machine);
+    assert_eq!(wait("state")["sessions"].as_array().unwrap().len(), 2);
+    daemon.ask(r#"{"action":"label","args":{"query":"102","label":"pay"}}"#);
+    assert_eq!(wait("session")["event"], "session");
+    events.kill().unwrap();
+    events.wait().unwrap();
+}
