@@ -10,9 +10,15 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use rustix::fs::{FlockOperation, flock};
 
+use crate::clock;
 use crate::files::{read_bounded, write_atomic};
 use crate::paths::Paths;
 use crate::protocol::socket;
+
+/// Longest wait for a lock whose holder does not listen: one that was killed holds it a moment
+/// longer than its socket, and one that starts will listen soon.
+const HANDOVER: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// The right to be the daemon.
 #[derive(Debug)]
@@ -53,12 +59,18 @@ impl Instance {
             .mode(0o600)
             .open(&path)
             .with_context(|| format!("could not open {}", path.display()))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                return Err(AlreadyRunning(running_pid(paths)).into());
+        let until = clock::steady() + HANDOVER;
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK) => {
+                    if clock::steady() >= until || is_served(paths) {
+                        return Err(AlreadyRunning(running_pid(paths)).into());
+                    }
+                    clock::sleep(PAUSE);
+                }
+                Err(error) => bail!("could not lock {}: {error}", path.display()),
             }
-            Err(error) => bail!("could not lock {}: {error}", path.display()),
         }
         Ok(Self {
             _lock: lock,
@@ -115,6 +127,14 @@ impl Instance {
     }
 }
 
+/// Whether somebody answers at the socket, or hangs there.
+fn is_served(paths: &Paths) -> bool {
+    match socket::connect_foreign(&paths.socket, Duration::from_millis(500)) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::TimedOut,
+    }
+}
+
 fn remove_socket(path: &std::path::Path) -> anyhow::Result<()> {
     use std::os::unix::fs::FileTypeExt as _;
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
@@ -133,4 +153,44 @@ fn remove_socket(path: &std::path::Path) -> anyhow::Result<()> {
 pub fn running_pid(paths: &Paths) -> Option<u32> {
     let bytes = read_bounded(&paths.pid_file(), 64).ok()?;
     String::from_utf8_lossy(&bytes).trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proc::Environ;
+
+    fn paths(dir: &std::path::Path) -> Paths {
+        let dir = dir.to_string_lossy().into_owned();
+        let environ: Environ = [("HOME", &dir), ("VMUX_DIR", &dir)]
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        Paths::of(&environ, None).unwrap()
+    }
+
+    #[test]
+    fn a_lock_that_its_dying_holder_still_has_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let dying = Instance::take(&paths).unwrap();
+        std::thread::scope(|scope| {
+            let next = scope.spawn(|| Instance::take(&paths).map(drop));
+            // Without anybody at the socket the second one goes on trying.
+            clock::sleep(PAUSE * 4);
+            drop(dying);
+            next.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_lock_whose_holder_listens_is_taken_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let first = Instance::take(&paths).unwrap();
+        let _listener = first.listen(&paths).unwrap();
+        let second = Instance::take(&paths).unwrap_err();
+        let own = Some(std::process::id());
+        assert_eq!(second.downcast_ref::<AlreadyRunning>().unwrap().0, own);
+    }
 }
