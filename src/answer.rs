@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::frontend::table;
-use crate::model::{Kind, Session, Trouble};
+use crate::model::{Kind, Landed, Session, Trouble};
 use crate::order;
 use crate::protocol::{Format, ListArgs, Reply, Target};
 use crate::query::{self, QueryError};
@@ -85,6 +87,36 @@ pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, 
         }
     };
     Err(Box::new(error))
+}
+
+/// When a snooze that begins `now` ends; none if it takes no time.
+#[must_use]
+pub fn snoozed_until(seconds: u32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    (seconds > 0).then(|| now + TimeDelta::seconds(seconds.into()))
+}
+
+/// The reply to a `next` that leads nowhere.
+#[must_use]
+pub fn nothing_next() -> Reply {
+    Reply::error("nothing_waits", "no other session needs you")
+}
+
+/// The reply to a `back`.
+#[must_use]
+pub fn back_reply(landed: Result<Landed, Trouble>) -> Reply {
+    match landed {
+        Ok(landed) => Reply {
+            landed: Some(landed),
+            ..Reply::done()
+        },
+        Err(trouble) => Reply {
+            hint: trouble.hint.as_deref().map(str::to_owned),
+            ..Reply::error(
+                trouble.code.as_str(),
+                format!("could not go back: {}", trouble.message),
+            )
+        },
+    }
 }
 
 /// The reply to a switch.

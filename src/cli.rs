@@ -36,6 +36,14 @@ pub enum Verb {
     List(List),
     /// Focus the window of a session
     Switch(Switch),
+    /// Go to the session that waits longest; again: to the next one
+    ///
+    /// Those that are done and were not looked at come after those that wait.
+    Next(Move),
+    /// Go back to the window you came from
+    ///
+    /// What was summoned goes home.
+    Back(Move),
     /// Choose a session in the terminal
     Pick(Pick),
     /// Choose a session in the menu program that fits your desktop: bind this to a key
@@ -48,6 +56,10 @@ pub enum Verb {
     Preview(Preview),
     /// Give a session a name of yours, or take it away
     Label(Label),
+    /// Leave a session alone for a while
+    Snooze(Snooze),
+    /// Keep a session above its like
+    Pin(Pin),
     /// End a session, after asking
     End(End),
     /// Show why vmux says of a session what it says
@@ -99,6 +111,17 @@ pub struct Switch {
     /// Take the best of several that match equally well
     #[arg(long)]
     pub first: bool,
+    /// Only say where it would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Bring its window to this workspace; `vmux back` sends it home
+    #[arg(long)]
+    pub summon: bool,
+}
+
+/// Of `next` and `back`.
+#[derive(Args, Debug)]
+pub struct Move {
     /// Only say where it would go
     #[arg(long)]
     pub dry_run: bool,
@@ -167,6 +190,48 @@ pub struct Label {
     pub query: String,
     /// The name; without one the session loses its name
     pub text: Option<String>,
+}
+
+/// Of `snooze`.
+#[derive(Args, Debug)]
+pub struct Snooze {
+    /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
+    pub query: String,
+    /// For how long: 90s, 10m, 1h 30m, 2d, or minutes; `off` wakes it
+    #[arg(default_value = "10m", value_parser = snooze_seconds)]
+    pub duration: u32,
+}
+
+/// Longest snooze, in seconds: 30 days.
+const SNOOZE_CAP: u64 = 30 * 86_400;
+
+/// Seconds of a snooze; 0 wakes.
+fn snooze_seconds(words: &str) -> Result<u32, String> {
+    if words == "off" {
+        return Ok(0);
+    }
+    let seconds = if let Ok(minutes) = words.parse::<u64>() {
+        minutes.saturating_mul(60)
+    } else {
+        let duration = humantime::parse_duration(words);
+        duration
+            .map_err(|_| "such as 90s, 10m, \"1h 30m\", 2d, or off")?
+            .as_secs()
+    };
+    match u32::try_from(seconds.min(SNOOZE_CAP)) {
+        Ok(seconds @ 1..) => Ok(seconds),
+        _ => Err("a snooze lasts a second at least; `off` wakes".into()),
+    }
+}
+
+/// Of `pin`.
+#[derive(Args, Debug)]
+pub struct Pin {
+    /// Id, pid, label, name or part of it
+    pub query: String,
+    /// No longer
+    #[arg(long)]
+    pub off: bool,
 }
 
 /// Of `end`.
@@ -242,4 +307,29 @@ pub struct Demo {
 pub struct Completions {
     /// The shell
     pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::snooze_seconds;
+
+    #[test]
+    fn a_snooze_is_told_as_people_tell_it() {
+        for (words, seconds) in [
+            ("90s", 90),
+            ("10m", 600),
+            ("10", 600),
+            ("1h30m", 5400),
+            ("1h 30m", 5400),
+            ("2d", 172_800),
+            ("off", 0),
+            ("99999d", 2_592_000),
+            ("18446744073709551615", 2_592_000),
+        ] {
+            assert_eq!(snooze_seconds(words), Ok(seconds), "{words}");
+        }
+        for words in ["", "0", "0s", "soon", "-5m", "10x", "500ms"] {
+            assert!(snooze_seconds(words).is_err(), "{words}");
+        }
+    }
 }

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use crate::files::create_private_dir;
 
 /// Name and content of each icon.
-const ICONS: [(&str, &str); 7] = [
+const ICONS: [(&str, &str); 9] = [
     ("waiting", include_str!("../rofi/waiting.svg")),
     ("question", include_str!("../rofi/question.svg")),
     ("menu", include_str!("../rofi/menu.svg")),
+    ("snoozed", include_str!("../rofi/snoozed.svg")),
+    ("done", include_str!("../rofi/done.svg")),
     ("working", include_str!("../rofi/working.svg")),
     ("background", include_str!("../rofi/background.svg")),
     ("idle", include_str!("../rofi/idle.svg")),

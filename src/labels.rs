@@ -59,7 +59,9 @@ mod tests {
         };
         let id = ConversationId::new("abc").unwrap();
         let mut marks = Marks::default();
-        marks.set_label(key, Some(&id), Some(CleanText::line("payments")));
+        marks.change(key, Some(&id), |mark| {
+            mark.label = CleanText::line("payments").some();
+        });
         save(&path, &marks).unwrap();
         let read = load(&path).unwrap();
         assert_eq!(

@@ -8,14 +8,16 @@ use crate::act;
 use crate::answer::{self, find, listed, switch_reply};
 use crate::clock;
 use crate::labels;
-use crate::model::{Observation, Session, Trouble};
+use crate::model::{Observation, Session, Trouble, TroubleCode};
+use crate::order::Walk;
 use crate::paths::Paths;
 use crate::proc::Environ;
-use crate::protocol::{Format, Reply, Request, Target};
-use crate::registry::{Marks, Registry};
+use crate::protocol::{Format, ListArgs, Reply, Request, Target};
+use crate::registry::{MarkChange, Marks, Registry};
 use crate::row;
 use crate::source::scout::{Roots, Scout};
-use crate::switch::focus::{Focuser, Manner};
+use crate::switch::focus::{Focuser, Here, Manner};
+use crate::switch::kept;
 use crate::switch::place::Places;
 use crate::switch::shown;
 use crate::text::CleanText;
@@ -25,6 +27,7 @@ pub struct Local {
     registry: Registry,
     paths: Paths,
     environ: Environ,
+    here: Here,
 }
 
 impl Local {
@@ -50,6 +53,7 @@ impl Local {
             registry.apply(observation, now);
         }
         let mut places = Places::new(&paths.proc, environ.clone())?;
+        let read_at = clock::steady();
         places.begin();
         for session in registry.snapshot().sessions {
             let place = shown(places.find(&session, environ));
@@ -59,6 +63,10 @@ impl Local {
             registry,
             paths: paths.clone(),
             environ: environ.clone(),
+            here: Here {
+                read_at,
+                focuses: places.focuses(),
+            },
         })
     }
 
@@ -66,51 +74,38 @@ impl Local {
     pub fn answer(&mut self, request: &Request) -> (Reply, Vec<u8>) {
         let sessions = self.registry.snapshot().sessions;
         let reply = match request {
-            Request::List(args) => {
-                let sessions = listed(&sessions, args.all);
-                if args.format != Format::Json {
-                    let text = answer::list_text(args, &row::rows(&sessions, clock::now()));
-                    return (Reply::done(), text.into_bytes());
-                }
-                Reply {
-                    sessions,
-                    ..Reply::done()
-                }
-            }
-            Request::Switch(args) => {
+            Request::List(args) => return list(&sessions, args),
+            Request::Switch(args) => with(&args.target, &sessions, |session| {
                 let manner = Manner {
-                    dry_run: args.dry_run,
-                    settle: args.settle,
+                    summon: args.summon,
+                    ..Manner::plain(args.dry_run, args.settle)
                 };
-                with(&args.target, &sessions, |session| {
-                    self.switch(&session, manner)
-                })
+                self.switch(&session, manner)
+            }),
+            Request::Next(args) => match Walk::default().next(&sessions, clock::now()) {
+                Some((session, _)) => {
+                    self.switch(&session, Manner::plain(args.dry_run, args.settle))
+                }
+                None => answer::nothing_next(),
+            },
+            Request::Back(args) => {
+                let manner = Manner::plain(args.dry_run, args.settle);
+                answer::back_reply(self.with_focuser(|focuser| focuser.back(manner)))
             }
             Request::Label(args) => with(&args.target, &sessions, |session| {
-                self.label(&session, &args.label)
+                let label = CleanText::line(&args.label).some();
+                self.mark(&session, MarkChange::Label(label))
             }),
-            Request::End(args) => with(&args.target, &sessions, |session| {
-                match act::end(&session) {
-                    Ok(()) => Reply {
-                        sessions: vec![session],
-                        ..Reply::done()
-                    },
-                    Err(trouble) => {
-                        let error =
-                            format!("could not end {}: {}", session.title(), trouble.message);
-                        Reply::error(trouble.code.as_str(), error)
-                    }
-                }
+            Request::Snooze(args) => with(&args.target, &sessions, |session| {
+                let until = answer::snoozed_until(args.seconds, clock::now());
+                self.mark(&session, MarkChange::Snooze(until))
             }),
+            Request::Pin(args) => with(&args.target, &sessions, |session| {
+                self.mark(&session, MarkChange::Pin(!args.off))
+            }),
+            Request::End(args) => with(&args.target, &sessions, end),
             Request::Preview(args) => with(&args.target, &sessions, |session| {
-                match act::read_preview(&session, args.messages.max(1)) {
-                    Ok(preview) => Reply {
-                        sessions: vec![session],
-                        preview,
-                        ..Reply::done()
-                    },
-                    Err(error) => Reply::error("unreadable", error),
-                }
+                preview(session, args.messages.max(1))
             }),
             Request::Explain(args) => {
                 with(&args.target, &sessions, |session| self.explain(&session))
@@ -125,21 +120,43 @@ impl Local {
     }
 
     fn switch(&self, session: &Arc<Session>, manner: Manner) -> Reply {
-        let done = Focuser::new(&self.paths.proc, self.environ.clone())
-            .map_err(|error| Trouble::new(crate::model::TroubleCode::NoWm, &error.to_string()))
-            .and_then(|mut focuser| focuser.switch(session, manner, &self.environ));
+        let done = self.with_focuser(|focuser| {
+            focuser.switch(session, manner, &self.environ, Some(&self.here))
+        });
         switch_reply(session, done.err())
     }
 
-    fn label(&mut self, session: &Arc<Session>, label: &str) -> Reply {
-        self.registry
-            .label(session.id, CleanText::line(label).some());
+    /// Moves the focus, and keeps the way back.
+    fn with_focuser<T>(
+        &self,
+        go: impl FnOnce(&mut Focuser) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
+        let mut focuser = Focuser::new(&self.paths.proc, self.environ.clone())
+            .map_err(|error| Trouble::new(TroubleCode::NoWm, &error.to_string()))?;
+        let kept_in = self.paths.trail();
+        let before = kept::load(&kept_in);
+        if let Some(trail) = &before {
+            focuser.set_trail(trail.clone());
+        }
+        let done = go(&mut focuser);
+        let trail = focuser
+            .trail()
+            .filter(|trail| before.as_ref() != Some(trail));
+        let saved = trail.map(|trail| kept::save(&kept_in, trail));
+        if let Some(Err(error)) = saved {
+            log::warn!("could not write {}: {error}", kept_in.display());
+        }
+        done
+    }
+
+    fn mark(&mut self, session: &Arc<Session>, change: MarkChange) -> Reply {
+        self.registry.mark(session.id, change, clock::now());
         let saved = self
             .registry
             .take_changed_marks()
             .map(|marks| labels::save(&self.paths.labels, &marks));
         if let Some(Err(error)) = saved {
-            Reply::error("unsaved", format!("could not save the label: {error}"))
+            Reply::error("unsaved", format!("could not save the change: {error}"))
         } else {
             let session = self.registry.snapshot().by_key(session.id).cloned();
             Reply {
@@ -158,6 +175,43 @@ impl Local {
             explanation: raw,
             ..Reply::done()
         }
+    }
+}
+
+fn list(sessions: &[Arc<Session>], args: &ListArgs) -> (Reply, Vec<u8>) {
+    let sessions = listed(sessions, args.all);
+    if args.format != Format::Json {
+        let text = answer::list_text(args, &row::rows(&sessions, clock::now()));
+        return (Reply::done(), text.into_bytes());
+    }
+    let reply = Reply {
+        sessions,
+        ..Reply::done()
+    };
+    (reply, Vec::new())
+}
+
+fn end(session: Arc<Session>) -> Reply {
+    match act::end(&session) {
+        Ok(()) => Reply {
+            sessions: vec![session],
+            ..Reply::done()
+        },
+        Err(trouble) => {
+            let error = format!("could not end {}: {}", session.title(), trouble.message);
+            Reply::error(trouble.code.as_str(), error)
+        }
+    }
+}
+
+fn preview(session: Arc<Session>, messages: usize) -> Reply {
+    match act::read_preview(&session, messages) {
+        Ok(preview) => Reply {
+            sessions: vec![session],
+            preview,
+            ..Reply::done()
+        },
+        Err(error) => Reply::error("unreadable", error),
     }
 }
 

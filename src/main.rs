@@ -20,8 +20,8 @@ fn main() -> ExitCode {
     if let Some(result) = cmd::list_hot(&words) {
         return exit::conclude(result);
     }
-    if let Some(exit) = cmd::switch_hot(&words) {
-        return exit.into();
+    if let Some(result) = cmd::move_hot(&words) {
+        return exit::conclude(result);
     }
     if let [verb, number] = &words[..]
         && verb == "stand-in"

@@ -118,6 +118,12 @@ impl Paths {
         self.runtime.join("icons")
     }
 
+    /// Where the way back is kept: it is of this login, as the windows are.
+    #[must_use]
+    pub fn trail(&self) -> PathBuf {
+        self.runtime.join("back.json")
+    }
+
     /// Makes the directory of the socket, for this user only.
     ///
     /// # Errors

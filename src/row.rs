@@ -23,6 +23,8 @@ const GAP: &str = "  ";
 pub enum Urgency {
     /// It waits for its user.
     Urgent,
+    /// Its turn ended and nobody has looked.
+    Done,
     /// It works.
     Active,
     /// Everything else.
@@ -136,20 +138,25 @@ fn row(session: &Session) -> Row {
 fn urgency(session: &Session) -> Urgency {
     match session.state {
         State::NeedsInput if session.wants_attention() => Urgency::Urgent,
+        State::Idle if session.is_done() => Urgency::Done,
         State::Working => Urgency::Active,
         _ => Urgency::Normal,
     }
 }
 
-/// `waiting 3m`, `working 40s`, `idle 2h`.
+/// `waiting 3m`, `done 5m`, `working 40s`, `idle 2h`; of a snoozed wait what is left, `snoozed 9m`.
 #[must_use]
 pub fn state_words(session: &Session, now: DateTime<Utc>) -> String {
     let word = match (session.state, &session.reason) {
         (State::NeedsInput, Some(Reason::Dialog)) => "menu",
+        (State::NeedsInput, _) if let Some(until) = session.snoozed_until => {
+            return format!("snoozed {}", age((until - now).num_seconds()));
+        }
         (State::NeedsInput, _) => "waiting",
         (State::Working, Some(Reason::Starting)) => "starting",
         (State::Working, _) => "working",
         (State::Idle, Some(Reason::Suspended)) => "stopped",
+        (State::Idle, _) if session.is_done() => "done",
         (State::Idle, _) => "idle",
         (State::Unknown, _) => "unknown",
     };
@@ -193,10 +200,12 @@ fn detail(session: &Session) -> String {
 
 fn icon(session: &Session) -> &'static str {
     match (session.state, &session.reason) {
-        (State::NeedsInput, Some(Reason::Question | Reason::Plan)) => "question",
         (State::NeedsInput, Some(Reason::Dialog)) => "menu",
+        (State::NeedsInput, _) if session.snoozed_until.is_some() => "snoozed",
+        (State::NeedsInput, Some(Reason::Question | Reason::Plan)) => "question",
         (State::NeedsInput, _) => "waiting",
         (State::Working, _) => "working",
+        (State::Idle, _) if session.is_done() => "done",
         (State::Idle, Some(Reason::BackgroundShell | Reason::BackgroundAgent)) => "background",
         (State::Idle, _) => "idle",
         (State::Unknown, _) => "unknown",
@@ -204,10 +213,12 @@ fn icon(session: &Session) -> &'static str {
 }
 
 /// The names of all icons.
-pub const ICONS: [&str; 7] = [
+pub const ICONS: [&str; 9] = [
     "waiting",
     "question",
     "menu",
+    "snoozed",
+    "done",
     "working",
     "background",
     "idle",
@@ -289,12 +300,17 @@ pub fn counts(sessions: &[Arc<Session>]) -> String {
         |test: fn(&Session) -> bool| sessions.iter().filter(|session| test(session)).count();
     let parts = [
         (count(Session::wants_attention), "waiting"),
+        (count(Session::is_done), "done"),
         (
-            count(|s| s.state == State::NeedsInput && !s.wants_attention()),
+            count(|s| s.state == State::NeedsInput && s.snoozed_until.is_some()),
+            "snoozed",
+        ),
+        (
+            count(|s| s.reason == Some(Reason::Dialog) && s.snoozed_until.is_none()),
             "in a menu",
         ),
         (count(|s| s.state == State::Working), "working"),
-        (count(|s| s.state == State::Idle), "idle"),
+        (count(|s| s.state == State::Idle && !s.is_done()), "idle"),
         (count(|s| s.state == State::Unknown), "unknown"),
     ];
     let words: Vec<String> = parts

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
 use super::ask::{Context, failure, no_sessions};
-use super::switch::tell;
+use super::moves::tell;
 use crate::cli::Dmenu;
 use crate::clock;
 use crate::exit::{Exit, Failure};
@@ -62,6 +62,7 @@ pub(super) fn choose(
     let request = Request::Switch(SwitchArgs {
         target,
         dry_run: false,
+        summon: false,
         settle: true,
         environ: context.travelling(),
     });

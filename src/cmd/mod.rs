@@ -9,20 +9,20 @@ mod doctor;
 mod end;
 mod events;
 mod explain;
-mod label;
 mod list;
+mod mark;
 mod menu;
+mod moves;
 mod out;
 mod pick;
 mod preview;
 pub mod rofi;
 mod status;
-mod switch;
 
 pub use ask::{Context, failure, no_sessions};
 pub use demo::play;
 pub use list::run_hot as list_hot;
-pub use switch::run_hot as switch_hot;
+pub use moves::run_hot as move_hot;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;
@@ -35,13 +35,17 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let context = Context::new(cli.socket.as_deref(), cli.no_daemon)?;
     match cli.verb {
         Verb::List(args) => list::run(&context, &args),
-        Verb::Switch(args) => switch::run(&context, &args),
+        Verb::Switch(args) => moves::switch(&context, &args),
+        Verb::Next(args) => moves::next(&context, &args),
+        Verb::Back(args) => moves::back(&context, &args),
         Verb::Pick(args) => pick::run(&context, &args),
         Verb::Menu(args) => menu::run(&context, &args),
         Verb::Dmenu(args) => dmenu::run(&context, &args),
         Verb::Rofi(_) => Ok(rofi::run(&context)),
         Verb::Preview(args) => preview::run(&context, &args),
-        Verb::Label(args) => label::run(&context, &args),
+        Verb::Label(args) => mark::label(&context, &args),
+        Verb::Snooze(args) => mark::snooze(&context, &args),
+        Verb::Pin(args) => mark::pin(&context, &args),
         Verb::End(args) => end::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
         Verb::Events(args) => events::run(&context, args.json),

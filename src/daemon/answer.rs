@@ -16,9 +16,10 @@ use crate::frontend::rofi::{Call, Dialogues, Effect, Scene};
 use crate::model::Session;
 use crate::proc::Environ;
 use crate::protocol::{
-    Format, ListArgs, PreviewArgs, Reply, Request, RofiArgs, Status, SwitchArgs, Target,
+    Format, ListArgs, MoveArgs, PreviewArgs, Reply, Request, RofiArgs, Status, SwitchArgs, Target,
     render_payload,
 };
+use crate::registry::MarkChange;
 use crate::switch::focus::Manner;
 use crate::text::CleanText;
 
@@ -55,18 +56,50 @@ impl Server {
                     rofi: false,
                 })
             }),
-            Request::Label(args) => self.with_target(ticket, &args.target, |_, session| {
-                Next::Engine(Command::Label(
-                    session.id,
-                    CleanText::line(&args.label).some(),
-                ))
-            }),
+            Request::Next(args) => self.next(ticket, &args),
+            Request::Back(args) => {
+                let manner = Manner::plain(args.dry_run, args.settle);
+                self.hand_on(ticket, Next::Work(Job::Back { ticket, manner }))
+            }
+            Request::Label(args) => {
+                let label = CleanText::line(&args.label).some();
+                self.mark(ticket, &args.target, MarkChange::Label(label))
+            }
+            Request::Snooze(args) => {
+                let until = answer::snoozed_until(args.seconds, clock::now());
+                self.mark(ticket, &args.target, MarkChange::Snooze(until))
+            }
+            Request::Pin(args) => self.mark(ticket, &args.target, MarkChange::Pin(!args.off)),
             Request::Explain(args) => self.with_target(ticket, &args.target, |_, session| {
                 Next::Engine(Command::Explain(session.id))
             }),
             // The server handles them before it asks for an answer.
             Request::Subscribe | Request::Stop => Some(Reply::done().render()),
         }
+    }
+
+    fn mark(&mut self, ticket: Ticket, target: &Target, change: MarkChange) -> Option<Vec<u8>> {
+        self.with_target(ticket, target, |_, session| {
+            Next::Engine(Command::Mark(session.id, change))
+        })
+    }
+
+    /// Goes to the session that needs its user most. Only a press that moves the focus is a step.
+    fn next(&mut self, ticket: Ticket, args: &MoveArgs) -> Option<Vec<u8>> {
+        let sessions = &self.published.snapshot().sessions;
+        let Some((session, walk)) = self.walk.next(sessions, clock::now()) else {
+            return Some(answer::nothing_next().render());
+        };
+        if !args.dry_run {
+            self.walk = walk;
+        }
+        let job = Job::Switch {
+            ticket,
+            session,
+            manner: Manner::plain(args.dry_run, args.settle),
+            environ: environ(&args.environ),
+        };
+        self.hand_on(ticket, Next::Work(job))
     }
 
     fn status(&self) -> Status {
@@ -307,8 +340,8 @@ fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> Job {
         ticket,
         session,
         manner: Manner {
-            dry_run: args.dry_run,
-            settle: args.settle,
+            summon: args.summon,
+            ..Manner::plain(args.dry_run, args.settle)
         },
         environ: environ(&args.environ),
     }

@@ -10,13 +10,12 @@ use super::worker::Storage;
 use crate::clock;
 use crate::model::{Event, SessionKey};
 use crate::protocol::Reply;
-use crate::registry::Registry;
-use crate::text::CleanText;
+use crate::registry::{MarkChange, Registry};
 
 /// A request that only the engine can answer.
 pub(super) enum Command {
-    /// Names a session.
-    Label(SessionKey, Option<CleanText>),
+    /// What its user says of a session.
+    Mark(SessionKey, MarkChange),
     /// What a verdict was made from.
     Explain(SessionKey),
 }
@@ -77,8 +76,8 @@ impl Engine {
                     self.pending.extend(self.registry.apply(observation, now));
                 }
             }
-            Input::Command(ticket, Command::Label(key, label)) => {
-                self.pending.extend(self.registry.label(key, label));
+            Input::Command(ticket, Command::Mark(key, change)) => {
+                self.pending.extend(self.registry.mark(key, change, now));
                 // Published before the answer, so that who asked sees what he did.
                 self.publish();
                 self.save(Some(ticket), key);

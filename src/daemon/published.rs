@@ -12,6 +12,7 @@ use crate::clock;
 use crate::model::{Event, Trouble};
 use crate::protocol::{EventLine, PreviewMessage, Reply, SourceStatus};
 use crate::registry::Snapshot;
+use crate::switch::focus::Here;
 
 /// Which request of which connection an answer belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -70,8 +71,7 @@ pub(super) struct Published {
     /// Event lines on their way to subscribers, with their serials.
     events: Mutex<Vec<(u64, Vec<u8>)>>,
     subscribers: AtomicUsize,
-    /// Name of the workspace that has the focus.
-    workspace: Mutex<Option<String>>,
+    here: Mutex<Option<Here>>,
     /// Wakes the server.
     pub(super) wake: Wake,
     /// Wakes the source of windows.
@@ -88,7 +88,7 @@ impl Published {
             sources: Mutex::default(),
             events: Mutex::default(),
             subscribers: AtomicUsize::new(0),
-            workspace: Mutex::default(),
+            here: Mutex::default(),
             wake: Wake::new()?,
             desktop: Wake::new()?,
             pass: AtomicBool::new(false),
@@ -165,12 +165,19 @@ impl Published {
         self.pass.swap(false, Ordering::AcqRel)
     }
 
-    pub(super) fn set_workspace(&self, name: Option<String>) {
-        *locked(&self.workspace) = name;
+    pub(super) fn set_here(&self, here: Here) {
+        *locked(&self.here) = Some(here);
     }
 
+    pub(super) fn here(&self) -> Option<Here> {
+        locked(&self.here).clone()
+    }
+
+    /// Name of the workspace that has the focus.
     pub(super) fn workspace(&self) -> Option<String> {
-        locked(&self.workspace).clone()
+        let here = self.here()?;
+        let mut names = here.focuses.iter().map(|(_, focus)| &focus.workspace);
+        names.find(|name| !name.is_empty()).map(ToString::to_string)
     }
 }
 

@@ -18,6 +18,7 @@ use super::{Input, Settings};
 use crate::clock;
 use crate::frontend::rofi::Dialogues;
 use crate::model::Event;
+use crate::order::Walk;
 use crate::protocol::{EventLine, Reply, Request, socket};
 use crate::row;
 
@@ -60,6 +61,8 @@ pub(super) struct Server {
     pub(super) requests: u64,
     /// All sessions as JSON, of this generation.
     pub(super) json: Option<(u64, bool, Vec<u8>)>,
+    /// Where a user is who presses `next` again and again.
+    pub(super) walk: Walk,
     /// Rows of sessions that have not changed since they were made.
     pub(super) rows: row::Cache,
     pub(super) poked_desktop: Option<Instant>,
@@ -90,6 +93,7 @@ impl Server {
             started_at: clock::now(),
             requests: 0,
             json: None,
+            walk: Walk::default(),
             rows: row::Cache::default(),
             poked_desktop: None,
             accept_after: None,

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::model::{Observation, Place, SessionKey};
 use crate::proc::Environ;
 use crate::source::scout::{Roots, Scout};
+use crate::switch::focus::Here;
 use crate::switch::place::Places;
 use crate::switch::shown;
 use crate::wm::i3::events::Events;
@@ -228,7 +229,8 @@ impl Desktop {
 
     /// Looks at all windows and tells what changed.
     fn pass(&mut self) -> Result<(), ()> {
-        self.passed = Some(clock::steady());
+        let read_at = clock::steady();
+        self.passed = Some(read_at);
         // Subscribed before the trees are read, so that nothing slips through between.
         self.subscribe();
         self.places.begin();
@@ -245,8 +247,8 @@ impl Desktop {
         }
         self.told.retain(|key, _| snapshot.by_key(*key).is_some());
         self.subscribe();
-        self.published
-            .set_workspace(self.places.focused_workspace());
+        let focuses = self.places.focuses();
+        self.published.set_here(Here { read_at, focuses });
         self.plan_retry(lost, snapshot.sessions.len());
         if observations.is_empty() {
             return Ok(());

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Settings;
 use super::published::{Completion, Published, Ticket};
 use crate::act;
-use crate::answer::switch_reply;
+use crate::answer::{back_reply, switch_reply};
 use crate::exec;
 use crate::frontend::prompt;
 use crate::labels;
@@ -21,6 +21,7 @@ use crate::proc::Environ;
 use crate::protocol::{PreviewMessage, Reply};
 use crate::registry::Marks;
 use crate::switch::focus::{Focuser, Manner};
+use crate::switch::kept;
 use crate::text::CleanText;
 
 /// Jobs of one kind that wait at most.
@@ -39,6 +40,8 @@ pub(super) enum Job {
         manner: Manner,
         environ: Environ,
     },
+    /// Go back to where the focus was before vmux moved it.
+    Back { ticket: Ticket, manner: Manner },
     /// Focus it once rofi has ended; trouble becomes a notification.
     FocusAfter {
         session: Arc<Session>,
@@ -79,11 +82,16 @@ impl Workers {
     /// # Errors
     /// Those of starting threads and of opening `/proc`.
     pub(super) fn start(settings: &Settings, published: &Arc<Published>) -> anyhow::Result<Self> {
-        let focuser = Focuser::new(&settings.paths.proc, settings.environ.clone())?;
+        let mut focuser = Focuser::new(&settings.paths.proc, settings.environ.clone())?;
+        let kept_in = settings.paths.trail();
+        if let Some(trail) = kept::load(&kept_in) {
+            focuser.set_trail(trail);
+        }
         let focus = spawn(
             "focus",
             FocusThread {
                 focuser,
+                kept_in,
                 published: Arc::clone(published),
             },
             FocusThread::work,
@@ -101,7 +109,7 @@ impl Workers {
     /// Queues a job; `false` if its queue is full.
     pub(super) fn give(&self, job: Job) -> bool {
         let queue = match job {
-            Job::Switch { .. } | Job::FocusAfter { .. } => &self.focus,
+            Job::Switch { .. } | Job::FocusAfter { .. } | Job::Back { .. } => &self.focus,
             Job::AskLabel { .. } => &self.prompt,
             Job::Preview { .. } | Job::End { .. } => &self.read,
         };
@@ -126,11 +134,24 @@ fn spawn<S: Send + 'static>(
 /// The thread that moves the focus.
 struct FocusThread {
     focuser: Focuser,
+    /// Where the way back is kept.
+    kept_in: PathBuf,
     published: Arc<Published>,
 }
 
 impl FocusThread {
     fn work(&mut self, job: Job) {
+        let before = self.focuser.trail().cloned();
+        self.move_focus(job);
+        // Last: nobody waits for the disk.
+        if let Some(trail) = self.focuser.trail().filter(|t| before.as_ref() != Some(t))
+            && let Err(error) = kept::save(&self.kept_in, trail)
+        {
+            log::warn!("could not write {}: {error}", self.kept_in.display());
+        }
+    }
+
+    fn move_focus(&mut self, job: Job) {
         match job {
             Job::Switch {
                 ticket,
@@ -138,11 +159,18 @@ impl FocusThread {
                 manner,
                 environ,
             } => {
-                let done = self.focuser.switch(&session, manner, &environ);
+                let here = self.published.here();
+                let done = self
+                    .focuser
+                    .switch(&session, manner, &environ, here.as_ref());
                 self.published.complete(
                     ticket,
                     Completion::Reply(Box::new(switch_reply(&session, done.err()))),
                 );
+            }
+            Job::Back { ticket, manner } => {
+                let reply = Box::new(back_reply(self.focuser.back(manner)));
+                self.published.complete(ticket, Completion::Reply(reply));
             }
             Job::FocusAfter {
                 session,
@@ -156,7 +184,11 @@ impl FocusThread {
                     settle: true,
                     ..Manner::default()
                 };
-                if let Err(trouble) = self.focuser.switch(&session, manner, &environ) {
+                let here = self.published.here();
+                let done = self
+                    .focuser
+                    .switch(&session, manner, &environ, here.as_ref());
+                if let Err(trouble) = done {
                     log::info!("could not focus {}: {}", session.id, trouble.message);
                     notify::trouble(&environ, &session.title(), &trouble);
                 }
@@ -185,7 +217,7 @@ fn read_job(published: &mut Arc<Published>, job: Job) {
             let ended = act::end(&session);
             published.complete(ticket, end_completion(session, ended, rofi));
         }
-        Job::Switch { .. } | Job::FocusAfter { .. } | Job::AskLabel { .. } => {}
+        Job::Switch { .. } | Job::Back { .. } | Job::FocusAfter { .. } | Job::AskLabel { .. } => {}
     }
 }
 

@@ -100,6 +100,7 @@ pub fn head(session: &Session, now: DateTime<Utc>) -> Vec<Line> {
     let tone = match session.state {
         State::NeedsInput if session.wants_attention() => Tone::Urgent,
         State::Working => Tone::Active,
+        State::Idle if session.is_done() => Tone::Strong,
         _ => Tone::Plain,
     };
     let state = row::state_words(session, now);

@@ -3,6 +3,7 @@
 use crate::row::{self, Row, Urgency};
 
 const RED: &str = "\u{1b}[31m";
+const GREEN: &str = "\u{1b}[32m";
 const BLUE: &str = "\u{1b}[34m";
 const DIM: &str = "\u{1b}[2m";
 const RESET: &str = "\u{1b}[0m";
@@ -15,6 +16,7 @@ pub fn render(rows: &[Row], columns: usize, color: bool) -> String {
     for row in rows {
         let paint = match row.urgency {
             Urgency::Urgent => RED,
+            Urgency::Done => GREEN,
             Urgency::Active => BLUE,
             Urgency::Normal => DIM,
         };

@@ -67,6 +67,8 @@ pub struct Spot {
     pub client: Option<Client>,
     /// Whether that client shows the pane right now, and it is the active one.
     pub visible: bool,
+    /// The active pane of the window that this client shows.
+    pub shown: Option<String>,
 }
 
 /// Finds the server's executable and socket from its process and a pane's environment.
@@ -224,6 +226,7 @@ impl Layout {
         let visible = row.active
             && client
                 .is_some_and(|c| c.session_id == row.session_id && c.window_id == row.window_id);
+        let shown = client.and_then(|client| self.shown_by(client));
         let target = format!("{}:{}.{}", row.session, row.window_index, row.pane_index);
         Some(Spot {
             pane: Pane {
@@ -233,7 +236,16 @@ impl Layout {
             },
             client: client.cloned(),
             visible,
+            shown,
         })
+    }
+
+    /// The active pane of the window that a client shows.
+    fn shown_by(&self, client: &Client) -> Option<String> {
+        let shows = |row: &&PaneRow| {
+            row.active && row.session_id == client.session_id && row.window_id == client.window_id
+        };
+        self.panes.iter().find(shows).map(|row| row.pane_id.clone())
     }
 
     /// The client that fits a pane best: it shows the pane's session, then its window; then the
@@ -318,6 +330,7 @@ mod tests {
             !inactive.visible,
             "shown, but another pane is the active one"
         );
+        assert_eq!(inactive.shown.as_deref(), Some("%1"));
     }
 
     #[test]

@@ -235,6 +235,15 @@ pub struct Session {
     pub ask: Option<CleanText>,
     /// The last thing said in the conversation.
     pub preview: Option<CleanText>,
+    /// Its turn ended while its user looked elsewhere, and he has not looked since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
+    /// Until when its user does not want to hear of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snoozed_until: Option<DateTime<Utc>>,
+    /// Its user wants it on top.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
     /// Workspace of its window; `scratchpad` if it is hidden there.
     pub workspace: Option<CleanText>,
     /// The name its user gave it in vmux.
@@ -280,11 +289,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether a person is waited for and it is worth a word: every wait but a menu that the
-    /// user opened himself.
+    /// Whether a person is waited for and it is worth a word: every wait but one that was
+    /// snoozed, and a menu that the user opened himself.
     #[must_use]
     pub fn wants_attention(&self) -> bool {
-        self.state == State::NeedsInput && self.reason != Some(Reason::Dialog)
+        self.state == State::NeedsInput
+            && self.reason != Some(Reason::Dialog)
+            && self.snoozed_until.is_none()
+    }
+
+    /// Whether its finished turn is worth a look.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.unseen && self.state == State::Idle && self.snoozed_until.is_none()
     }
 
     /// The name a person knows it by: label, the name its user gave in the agent, or the

@@ -1,6 +1,6 @@
 //! The window manager's tree, a process's ancestors, and what is done with them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ConId, Host, Pid, WindowRef, Xid};
 use crate::text::CleanText;
@@ -33,8 +33,32 @@ pub struct Window {
 pub struct WmTree {
     /// In tree order.
     pub windows: Vec<Window>,
-    /// Name of the workspace that has the focus.
-    pub focused_workspace: CleanText,
+    /// Where the focus is.
+    pub focus: Focus,
+}
+
+/// What has the focus of a window manager.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Focus {
+    /// The container: a window, several of them, or an empty workspace.
+    pub con_id: ConId,
+    /// The X11 window, if it is one.
+    pub xid: Option<Xid>,
+    /// Name of its workspace.
+    pub workspace: CleanText,
+    /// Name of the output that workspace is on.
+    pub output: CleanText,
+}
+
+/// Where a way back has led.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Landed {
+    /// Title of the window; `None` if it has closed, or was none: then only the workspace.
+    pub window: Option<CleanText>,
+    /// Its workspace.
+    pub workspace: CleanText,
 }
 
 impl WmTree {
@@ -103,6 +127,8 @@ pub enum Action {
         client_tty: String,
         /// The pane.
         pane_id: String,
+        /// The pane it shows instead now.
+        shown: Option<String>,
     },
     /// Makes GNU screen show one of its windows.
     ScreenSelect {

@@ -1,23 +1,39 @@
-//! The order of sessions, everywhere the same. Pure.
+//! The order of sessions, everywhere the same, and the walk through those that need their user.
+//! Pure.
+
+mod walk;
 
 use std::sync::Arc;
 
 use crate::model::{Session, State};
 
+pub use walk::{Walk, queue};
+
 /// Sorts sessions as pickers show them: those that wait first, the longest wait on top; then
-/// menus a user left open, then working, idle and unknown ones, the latest change first. The
-/// session whose window has the focus comes last, so that Enter always goes somewhere.
+/// finished turns that nobody saw, menus a user left open, working, snoozed, idle and unknown ones, the
+/// latest change first. Pinned ones stand before their like, and before all that do not wait.
+/// The session whose window has the focus comes last, so that Enter always goes somewhere.
 pub fn sort(sessions: &mut [Arc<Session>]) {
     sessions.sort_by_cached_key(|session| {
         let since = session.state_since.map(|at| at.timestamp_millis());
+        let waits = session.wants_attention();
         let (group, when) = match session.state {
-            State::NeedsInput if session.wants_attention() => (0, since.unwrap_or(i64::MAX)),
-            State::NeedsInput => (1, since.unwrap_or(i64::MAX)),
-            State::Working => (2, latest_first(since)),
-            State::Idle => (3, latest_first(since)),
-            State::Unknown => (4, latest_first(since)),
+            State::NeedsInput if waits => (0, since.unwrap_or(i64::MAX)),
+            State::NeedsInput if session.snoozed_until.is_some() => (4, latest_first(since)),
+            State::NeedsInput => (2, since.unwrap_or(i64::MAX)),
+            State::Idle if session.is_done() => (1, latest_first(since)),
+            State::Working => (3, latest_first(since)),
+            State::Idle => (5, latest_first(since)),
+            State::Unknown => (6, latest_first(since)),
         };
-        (is_current(session), group, when, session.id)
+        (
+            is_current(session),
+            !waits,
+            !session.pinned,
+            group,
+            when,
+            session.id,
+        )
     });
 }
 
@@ -50,6 +66,12 @@ mod tests {
         }
     }
 
+    fn sorted(sessions: impl IntoIterator<Item = Session>) -> Vec<u32> {
+        let mut sessions: Vec<_> = sessions.into_iter().map(Arc::new).collect();
+        sort(&mut sessions);
+        sessions.iter().map(|session| session.id.pid.0).collect()
+    }
+
     #[test]
     fn what_waits_longest_is_on_top_and_the_current_one_last() {
         let focused = WindowRef {
@@ -64,9 +86,19 @@ mod tests {
             reason: Some(Reason::Dialog),
             ..session(2, State::NeedsInput, 1)
         };
-        let mut sessions: Vec<Arc<Session>> = [
+        let snoozed = Session {
+            snoozed_until: DateTime::from_timestamp(900, 0),
+            ..session(11, State::NeedsInput, 2)
+        };
+        let done = Session {
+            unseen: true,
+            ..session(10, State::Idle, 3)
+        };
+        let sessions = [
             current,
             menu,
+            snoozed,
+            done,
             session(3, State::Idle, 50),
             session(4, State::Idle, 60),
             session(5, State::Working, 10),
@@ -74,11 +106,22 @@ mod tests {
             session(7, State::NeedsInput, 20),
             session(8, State::Unknown, 99),
             session(9, State::Working, 40),
-        ]
-        .map(Arc::new)
-        .into();
-        sort(&mut sessions);
-        let pids: Vec<u32> = sessions.iter().map(|s| s.pid.0.max(s.id.pid.0)).collect();
-        assert_eq!(pids, [7, 6, 2, 9, 5, 4, 3, 8, 1]);
+        ];
+        assert_eq!(sorted(sessions), [7, 6, 10, 2, 9, 5, 11, 4, 3, 8, 1]);
+    }
+
+    #[test]
+    fn a_pinned_one_is_on_top_of_its_like_but_below_what_waits() {
+        let pinned = |session: Session| Session {
+            pinned: true,
+            ..session
+        };
+        let sessions = [
+            session(1, State::NeedsInput, 10),
+            pinned(session(2, State::NeedsInput, 20)),
+            session(3, State::Working, 10),
+            pinned(session(4, State::Idle, 10)),
+        ];
+        assert_eq!(sorted(sessions), [2, 1, 4, 3]);
     }
 }

@@ -236,7 +236,7 @@ impl Outside for Desk {
         let proc = Proc::open(Path::new("/proc")).ok()?;
         let mut wm = discover::find(&self.context.environ, &proc).ok()?;
         let tree = wm.tree().ok()?;
-        tree.focused_workspace.some().map(|name| name.to_string())
+        tree.focus.workspace.some().map(|name| name.to_string())
     }
 
     fn show(&mut self, id: Option<SessionKey>) {

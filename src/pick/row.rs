@@ -115,6 +115,7 @@ impl Paint {
             Urgency::Urgent if selected => (bold, hue(bold, Color::Red), base),
             Urgency::Urgent => (hue(bold, Color::Red), hue(bold, Color::Red), base),
             _ if selected => (base, base, base),
+            Urgency::Done => (hue(bold, Color::Green), hue(bold, Color::Green), base),
             // The darker blue cannot be read on black.
             Urgency::Active => {
                 let blue = hue(base, Color::LightBlue);

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{Event, Session, SessionKey};
+use crate::model::{Event, Landed, Session, SessionKey};
 use crate::text::CleanText;
 
 /// Longest request that is read, in bytes. Real ones have less than 2 KiB.
@@ -115,8 +115,48 @@ pub struct SwitchArgs {
     /// A menu was just closed: let the pointer's own focus change pass first, and look again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub settle: bool,
+    /// Bring its window to the workspace that has the focus.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub summon: bool,
     /// The asker's desktop.
     pub environ: BTreeMap<String, String>,
+}
+
+/// Arguments of `next` and `back`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MoveArgs {
+    /// Only say where it would go.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// See [`SwitchArgs::settle`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub settle: bool,
+    /// The asker's desktop.
+    pub environ: BTreeMap<String, String>,
+}
+
+/// Arguments of `snooze`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SnoozeArgs {
+    /// Which session.
+    #[serde(flatten)]
+    pub target: Target,
+    /// For how long, in seconds; 0 wakes it.
+    pub seconds: u32,
+}
+
+/// Arguments of `pin`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PinArgs {
+    /// Which session.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Whether it is no longer wanted on top.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub off: bool,
 }
 
 /// Arguments of `label`.
@@ -185,8 +225,16 @@ pub enum Request {
     List(ListArgs),
     /// Focus one.
     Switch(SwitchArgs),
+    /// Focus the one that needs its user most, or the next one of a walk.
+    Next(MoveArgs),
+    /// Focus what had the focus before vmux moved it.
+    Back(MoveArgs),
     /// Name one.
     Label(LabelArgs),
+    /// Leave one alone for a while.
+    Snooze(SnoozeArgs),
+    /// Keep one on top.
+    Pin(PinArgs),
     /// End one.
     End(EndArgs),
     /// The end of a conversation.
@@ -222,7 +270,11 @@ impl Request {
             "ping" => Self::Ping,
             "list" => Self::List(read(action, args)?),
             "switch" => Self::Switch(read(action, args)?),
+            "next" => Self::Next(read(action, args)?),
+            "back" => Self::Back(read(action, args)?),
             "label" => Self::Label(read(action, args)?),
+            "snooze" => Self::Snooze(read(action, args)?),
+            "pin" => Self::Pin(read(action, args)?),
             "end" => Self::End(read(action, args)?),
             "preview" => Self::Preview(read(action, args)?),
             "explain" => Self::Explain(read(action, args)?),
@@ -247,7 +299,11 @@ impl Request {
             Self::Ping => write("ping", &nothing),
             Self::List(args) => write("list", args),
             Self::Switch(args) => write("switch", args),
+            Self::Next(args) => write("next", args),
+            Self::Back(args) => write("back", args),
             Self::Label(args) => write("label", args),
+            Self::Snooze(args) => write("snooze", args),
+            Self::Pin(args) => write("pin", args),
             Self::End(args) => write("end", args),
             Self::Preview(args) => write("preview", args),
             Self::Explain(args) => write("explain", args),
@@ -334,6 +390,9 @@ pub struct Reply {
     /// Of `status` and `ping`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// Of `back`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub landed: Option<Landed>,
     /// Bytes that follow this line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<usize>,

@@ -1,7 +1,9 @@
-//! What a user says of sessions: labels. They outlive the daemon and follow the conversation.
+//! What a user says of sessions, and what he has not seen of them yet. It outlives the daemon and
+//! follows the conversation.
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ConversationId, SessionKey};
@@ -20,13 +22,26 @@ pub struct Mark {
     /// Its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<CleanText>,
+    /// Until when he does not want to hear of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snoozed_until: Option<DateTime<Utc>>,
+    /// He wants it on top.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub pinned: bool,
+    /// Its turn ended while he looked elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unseen: bool,
     /// Grows with every change: which marks are the oldest.
     pub order: u64,
 }
 
 impl Mark {
     fn is_empty(&self) -> bool {
-        self.label.is_none()
+        *self
+            == Self {
+                order: self.order,
+                ..Self::default()
+            }
     }
 }
 
@@ -69,18 +84,21 @@ impl Marks {
         self.labels.get(&name(key, conversation))
     }
 
-    /// Sets or removes a label.
-    pub fn set_label(
+    /// Changes the mark of a session.
+    pub fn change(
         &mut self,
         key: SessionKey,
         conversation: Option<&ConversationId>,
-        label: Option<CleanText>,
+        change: impl FnOnce(&mut Mark),
     ) {
-        let mark = Mark {
-            label,
-            order: self.next_order(),
-        };
-        self.put(name(key, conversation), mark);
+        let name = name(key, conversation);
+        let before = self.labels.get(&name).cloned().unwrap_or_default();
+        let mut mark = before.clone();
+        change(&mut mark);
+        if mark != before {
+            mark.order = self.next_order();
+            self.put(name, mark);
+        }
     }
 
     /// The conversation of a process has changed (`/clear`, a resume, or it became known): its

@@ -4,6 +4,7 @@
 //! sessions: a subscriber gets the whole first and changes after, so it cannot drift.
 
 mod marks;
+mod seen;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +15,12 @@ use serde::Serialize;
 pub use marks::{Mark, Marks};
 
 use crate::model::{
-    ConversationId, Event, Evidence, Observation, Place, Session, SessionKey, State,
+    ConversationId, Event, Evidence, Kind, Observation, Place, Reason, Session, SessionKey, State,
+    TroubleCode,
 };
-use crate::state::{Settled, judge};
+use crate::state::{Settled, Verdict, judge};
 use crate::text::CleanText;
+use seen::Gaze;
 
 /// All sessions at one moment, in the order of their keys.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -41,7 +44,45 @@ struct Entry {
     place: Place,
     settled: Settled,
     conversation: Option<ConversationId>,
+    gaze: Gaze,
     view: Arc<Session>,
+}
+
+/// What a user says of a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum MarkChange {
+    /// Its name; none takes it away.
+    Label(Option<CleanText>),
+    /// Until when he does not want to hear of it; none wakes it.
+    Snooze(Option<DateTime<Utc>>),
+    /// Whether he wants it on top.
+    Pin(bool),
+}
+
+impl Entry {
+    /// Takes the newest verdict, and notes the end of a turn.
+    fn settle(&mut self, verdict: Verdict, now: DateTime<Utc>) {
+        let worked = self.settled.shown.state == State::Working
+            && self.settled.shown.reason != Some(Reason::Starting);
+        self.settled = self.settled.next(verdict, now);
+        if worked && self.rests() {
+            self.gaze.finish(now);
+        }
+    }
+
+    /// When time alone will change something.
+    fn deadline(&self) -> Option<DateTime<Utc>> {
+        let look = self.gaze.deadline(self.view.unseen);
+        let deadlines = [self.settled.deadline(), look, self.view.snoozed_until];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Whether it is where the end of its turn left it, and its user was not there himself.
+    fn rests(&self) -> bool {
+        let shown = &self.settled.shown;
+        let left = matches!(shown.reason, Some(Reason::Interrupted | Reason::Suspended));
+        shown.state == State::Idle && !left && self.evidence.kind != Kind::Headless
+    }
 }
 
 /// Everything vmux knows, with the evidence.
@@ -97,7 +138,8 @@ impl Registry {
                     return Vec::new();
                 };
                 entry.place = *place;
-                self.publish(key)
+                entry.gaze.focus(in_view(&entry.place), now);
+                self.publish(key, now)
             }
         }
     }
@@ -110,16 +152,17 @@ impl Registry {
             place: Place::default(),
             settled: Settled::default(),
             conversation: None,
+            gaze: Gaze::default(),
             view: Arc::default(),
         });
-        entry.settled = entry.settled.next(verdict, now);
         entry.evidence = evidence;
+        entry.settle(verdict, now);
         if conversation.is_some() && conversation != entry.conversation {
             let before = std::mem::replace(&mut entry.conversation, conversation.clone());
             self.marks
                 .follow(key, before.as_ref(), conversation.as_ref());
         }
-        self.publish(key)
+        self.publish(key, now)
     }
 
     fn remove(&mut self, key: SessionKey) -> Vec<Event> {
@@ -135,15 +178,15 @@ impl Registry {
         let due: Vec<SessionKey> = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.settled.deadline().is_some_and(|at| at <= now))
+            .filter(|(_, entry)| entry.deadline().is_some_and(|at| at <= now))
             .map(|(key, _)| *key)
             .collect();
         let mut events = Vec::new();
         for key in due {
             if let Some(entry) = self.entries.get_mut(&key) {
                 let verdict = judge(&entry.evidence, now);
-                entry.settled = entry.settled.next(verdict, now);
-                events.extend(self.publish(key));
+                entry.settle(verdict, now);
+                events.extend(self.publish(key, now));
             }
         }
         events
@@ -152,20 +195,22 @@ impl Registry {
     /// When [`Registry::tick`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<DateTime<Utc>> {
-        self.entries
-            .values()
-            .filter_map(|entry| entry.settled.deadline())
-            .min()
+        self.entries.values().filter_map(Entry::deadline).min()
     }
 
-    /// Names a session, or takes its name away. Returns what changed; nothing for an unknown key.
-    pub fn label(&mut self, key: SessionKey, label: Option<CleanText>) -> Vec<Event> {
+    /// Takes over what its user says of a session. Returns what changed; nothing for an unknown
+    /// key.
+    pub fn mark(&mut self, key: SessionKey, change: MarkChange, now: DateTime<Utc>) -> Vec<Event> {
         let Some(entry) = self.entries.get(&key) else {
             return Vec::new();
         };
-        self.marks
-            .set_label(key, entry.conversation.as_ref(), label);
-        self.publish(key)
+        let conversation = entry.conversation.as_ref();
+        self.marks.change(key, conversation, |mark| match change {
+            MarkChange::Label(label) => mark.label = label,
+            MarkChange::Snooze(until) => mark.snoozed_until = until,
+            MarkChange::Pin(pinned) => mark.pinned = pinned,
+        });
+        self.publish(key, now)
     }
 
     /// The marks, if they changed since this was asked last.
@@ -219,12 +264,17 @@ impl Registry {
     }
 
     /// Makes the session's view anew; an event if it differs from the one before.
-    fn publish(&mut self, key: SessionKey) -> Vec<Event> {
+    fn publish(&mut self, key: SessionKey, now: DateTime<Utc>) -> Vec<Event> {
         let Some(entry) = self.entries.get_mut(&key) else {
             return Vec::new();
         };
-        let mark = self.marks.of(key, entry.conversation.as_ref());
-        let view = view(key, entry, mark);
+        let rests = entry.rests();
+        let conversation = entry.conversation.as_ref();
+        self.marks.change(key, conversation, |mark| {
+            mark.unseen = entry.gaze.judge(rests, mark.unseen, now);
+            mark.snoozed_until = mark.snoozed_until.filter(|until| *until > now);
+        });
+        let view = view(key, entry, self.marks.of(key, conversation));
         if *entry.view == view {
             return Vec::new();
         }
@@ -234,6 +284,16 @@ impl Registry {
             session: Arc::clone(&entry.view),
         }]
     }
+}
+
+/// Whether the place has the focus; `None` if that cannot be told. What no terminal shows has not.
+fn in_view(place: &Place) -> Option<bool> {
+    let detached = || {
+        let trouble = place.trouble.as_ref()?;
+        (trouble.code == TroubleCode::MuxDetached).then_some(false)
+    };
+    let focused = place.window.as_ref().map(|window| window.focused);
+    focused.or_else(detached)
 }
 
 /// The session that others see.
@@ -268,6 +328,9 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>) -> Session {
         ask: verdict.ask.clone(),
         preview: verdict.ask.clone().or(said),
         workspace: entry.place.workspace.clone(),
+        unseen: mark.is_some_and(|mark| mark.unseen),
+        snoozed_until: mark.and_then(|mark| mark.snoozed_until),
+        pinned: mark.is_some_and(|mark| mark.pinned),
         label: mark.and_then(|mark| mark.label.clone()),
         name: from_file(|f| f.name.clone()).or_else(|| transcript.and_then(|t| t.title.clone())),
         named_by_user: file.is_some_and(|f| f.named_by_user),

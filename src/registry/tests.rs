@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{FileFact, FileStatus, Pid, Reason, TranscriptFact};
+use crate::model::{FileFact, FileStatus, LastLine, Pid, Place, Reason, TranscriptFact, WindowRef};
 
 fn at(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
@@ -105,11 +105,16 @@ fn nothing_is_said_twice() {
     );
 }
 
+fn label(registry: &mut Registry, label: &str) {
+    let change = MarkChange::Label(CleanText::line(label).some());
+    registry.mark(key(1), change, at(0));
+}
+
 #[test]
 fn a_label_follows_the_conversation_through_clear_and_resume() {
     let mut registry = Registry::default();
     registry.apply(seen(1, "first", FileStatus::Idle, 0), at(0));
-    registry.label(key(1), Some(CleanText::line("payments")));
+    label(&mut registry, "payments");
     registry.apply(seen(1, "cleared", FileStatus::Idle, 10), at(10));
     assert_eq!(only(&registry).label.unwrap().as_str(), "payments");
     registry.apply(Observation::Gone(key(1)), at(20));
@@ -129,12 +134,12 @@ fn a_label_follows_the_conversation_through_clear_and_resume() {
 fn a_conversation_with_a_label_of_its_own_keeps_it() {
     let mut registry = Registry::default();
     registry.apply(seen(1, "old", FileStatus::Idle, 0), at(0));
-    registry.label(key(1), Some(CleanText::line("old name")));
+    label(&mut registry, "old name");
     registry.apply(seen(1, "new", FileStatus::Idle, 1), at(1));
-    registry.label(key(1), Some(CleanText::line("new name")));
+    label(&mut registry, "new name");
     registry.apply(seen(1, "old", FileStatus::Idle, 2), at(2));
     assert_eq!(only(&registry).label.unwrap().as_str(), "old name");
-    registry.label(key(1), None);
+    label(&mut registry, "");
     assert_eq!(only(&registry).label, None);
 }
 
@@ -142,7 +147,7 @@ fn a_conversation_with_a_label_of_its_own_keeps_it() {
 fn a_label_given_before_the_conversation_is_known_is_kept() {
     let mut registry = Registry::default();
     registry.apply(Observation::Seen(key(1), Box::default()), at(0));
-    registry.label(key(1), Some(CleanText::line("early")));
+    label(&mut registry, "early");
     registry.apply(seen(1, "named", FileStatus::Idle, 1), at(1));
     assert_eq!(only(&registry).label.unwrap().as_str(), "early");
 }
@@ -152,7 +157,7 @@ fn marks_are_bounded_and_lose_the_oldest_first() {
     let mut marks = Marks::default();
     for n in 0..2001u32 {
         let id = ConversationId::new(&format!("c{n}")).unwrap();
-        marks.set_label(key(1), Some(&id), Some(CleanText::line("x")));
+        marks.change(key(1), Some(&id), |mark| mark.pinned = true);
     }
     let id = |n| ConversationId::new(&format!("c{n}")).unwrap();
     assert_eq!(marks.of(key(1), Some(&id(0))), None);
@@ -183,4 +188,106 @@ fn an_explanation_holds_what_the_verdict_was_made_from() {
     assert_eq!(explanation.session.reason, Some(Reason::Permission));
     assert!(explanation.evidence.file.is_some());
     assert!(registry.explain(key(2)).is_none());
+}
+
+fn placed(focused: bool) -> Observation {
+    let window = WindowRef {
+        focused,
+        ..WindowRef::default()
+    };
+    let place = Place {
+        window: Some(window),
+        ..Place::default()
+    };
+    Observation::Placed(key(1), Box::new(place))
+}
+
+#[test]
+fn a_turn_that_ends_unseen_is_done_until_its_window_was_looked_at() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Busy, 0), at(0));
+    registry.apply(placed(false), at(0));
+    registry.apply(seen(1, "a", FileStatus::Idle, 1000), at(1000));
+    assert!(!only(&registry).is_done(), "it may be a blip");
+    registry.tick(at(1300));
+    assert!(only(&registry).is_done());
+    // Another daemon knows it too.
+    let kept = registry.take_changed_marks().unwrap();
+    let mut registry = Registry::new(Marks::parse(&kept.render()).unwrap());
+    registry.apply(seen(1, "a", FileStatus::Idle, 1000), at(5000));
+    assert!(only(&registry).is_done());
+    registry.apply(placed(true), at(6000));
+    assert!(only(&registry).is_done());
+    assert_eq!(registry.deadline(), Some(at(6500)));
+    assert_eq!(registry.tick(at(6500)).len(), 1);
+    assert!(!only(&registry).is_done());
+    assert!(registry.take_changed_marks().is_some());
+    assert_eq!(registry.deadline(), None);
+}
+
+#[test]
+fn a_turn_that_its_user_stopped_or_saw_end_is_not_unseen() {
+    let end = |focused, last| {
+        let mut registry = Registry::default();
+        registry.apply(seen(1, "a", FileStatus::Busy, 0), at(0));
+        registry.apply(placed(focused), at(0));
+        let Observation::Seen(key, mut evidence) = seen(1, "a", FileStatus::Idle, 1000) else {
+            unreachable!()
+        };
+        evidence.transcript = Some(TranscriptFact {
+            last,
+            ..TranscriptFact::default()
+        });
+        registry.apply(Observation::Seen(key, evidence), at(1000));
+        registry.tick(at(1300));
+        registry.tick(at(1800));
+        assert_eq!(only(&registry).state, State::Idle);
+        only(&registry).unseen
+    };
+    assert!(end(false, LastLine::Answer));
+    assert!(!end(false, LastLine::Interrupted));
+    assert!(!end(true, LastLine::Answer));
+}
+
+#[test]
+fn what_was_not_working_is_never_done() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Idle, 0), at(0));
+    registry.apply(seen(1, "a", FileStatus::Waiting, 10), at(10));
+    registry.apply(seen(1, "a", FileStatus::Idle, 20), at(20));
+    registry.tick(at(1000));
+    assert!(
+        !only(&registry).unseen,
+        "a dialog is left by its user alone"
+    );
+}
+
+#[test]
+fn a_snooze_ends_by_itself_and_outlives_the_daemon() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Waiting, 0), at(0));
+    registry.mark(key(1), MarkChange::Snooze(Some(at(600_000))), at(0));
+    registry.mark(key(1), MarkChange::Pin(true), at(0));
+    assert!(!only(&registry).wants_attention());
+    let kept = registry.take_changed_marks().unwrap();
+    let mut registry = Registry::new(Marks::parse(&kept.render()).unwrap());
+    registry.apply(seen(2, "a", FileStatus::Waiting, 0), at(1000));
+    assert_eq!(only(&registry).snoozed_until, Some(at(600_000)));
+    assert!(only(&registry).pinned);
+    assert_eq!(registry.deadline(), Some(at(600_000)));
+    assert_eq!(registry.tick(at(600_000)).len(), 1);
+    assert!(only(&registry).wants_attention());
+    assert_eq!(registry.deadline(), None);
+}
+
+#[test]
+fn a_snooze_can_be_taken_back() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Waiting, 0), at(0));
+    registry.mark(key(1), MarkChange::Snooze(Some(at(600_000))), at(0));
+    registry.mark(key(1), MarkChange::Snooze(None), at(1));
+    assert!(only(&registry).wants_attention());
+    registry.take_changed_marks();
+    registry.mark(key(1), MarkChange::Snooze(None), at(2));
+    assert_eq!(registry.take_changed_marks(), None, "nothing has changed");
 }

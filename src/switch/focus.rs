@@ -1,13 +1,15 @@
-//! Finds a session's window, focuses it, and looks that it has the focus.
+//! Finds a session's window, focuses it, and looks that it has the focus; and goes back.
 
 use std::io;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use super::Found;
+use super::perform;
 use super::place::Places;
-use super::{Found, perform};
+use super::trail::{Summoned, Trail};
 use crate::clock;
-use crate::model::{Session, Trouble, TroubleCode, WindowRef};
+use crate::model::{Focus, Landed, Session, Trouble, TroubleCode, WindowRef};
 use crate::proc::Environ;
 
 /// After a menu's end, i3 still handles the pointer's entering of what was below: a focus in
@@ -23,11 +25,37 @@ pub struct Manner {
     pub dry_run: bool,
     /// A menu was just closed: wait for the pointer's own focus change, and look again.
     pub settle: bool,
+    /// Bring the window to the workspace that has the focus.
+    pub summon: bool,
+}
+
+impl Manner {
+    /// Without bringing anything along.
+    #[must_use]
+    pub fn plain(dry_run: bool, settle: bool) -> Self {
+        Self {
+            dry_run,
+            settle,
+            summon: false,
+        }
+    }
 }
 
 /// Moves the focus. One at a time: two moves must never cross.
 pub struct Focuser {
     places: Places,
+    trail: Option<Trail>,
+    /// When it moved the focus last.
+    moved_at: Option<Instant>,
+}
+
+/// What has the focus, by the socket of each window manager, and when reading it began.
+#[derive(Clone, Debug)]
+pub struct Here {
+    /// When.
+    pub read_at: Instant,
+    /// What.
+    pub focuses: Vec<(PathBuf, Focus)>,
 }
 
 impl Focuser {
@@ -38,11 +66,24 @@ impl Focuser {
     pub fn new(proc: &Path, environ: Environ) -> io::Result<Self> {
         Ok(Self {
             places: Places::new(proc, environ)?,
+            trail: None,
+            moved_at: None,
         })
     }
 
+    /// The way back.
+    #[must_use]
+    pub fn trail(&self) -> Option<&Trail> {
+        self.trail.as_ref()
+    }
+
+    /// Takes over a way back that was kept.
+    pub fn set_trail(&mut self, trail: Trail) {
+        self.trail = Some(trail);
+    }
+
     /// Shows a session. A window that vanished between finding and focusing is looked for once
-    /// more.
+    /// more. `here` is what has the focus now, for the way back.
     ///
     /// # Errors
     /// Why it could not be shown.
@@ -51,6 +92,7 @@ impl Focuser {
         session: &Session,
         manner: Manner,
         environ: &Environ,
+        here: Option<&Here>,
     ) -> Result<(), Trouble> {
         if manner.dry_run {
             return self.find(session, environ).map(drop);
@@ -58,19 +100,49 @@ impl Focuser {
         if manner.settle {
             clock::sleep(SETTLE);
         }
-        self.focus_known(session);
-        let mut landed = self.once(session, environ);
-        if landed
-            .as_ref()
-            .is_err_and(|trouble| trouble.code == TroubleCode::FocusRefused)
-        {
-            landed = self.once(session, environ);
+        if !manner.summon {
+            self.focus_known(session);
         }
-        if landed.is_ok() && manner.settle {
+        let (found, mut summoned) = match self.once(session, manner, environ) {
+            Err(trouble) if trouble.code == TroubleCode::FocusRefused => {
+                self.once(session, manner, environ)?
+            }
+            landed => landed?,
+        };
+        if manner.settle {
             clock::sleep(LOOK_AGAIN);
-            return self.once(session, environ);
+            let (_, moved) = self.once(session, manner, environ)?;
+            summoned = summoned.or(moved);
         }
-        landed
+        let fresh = here.filter(|here| self.moved_at.is_none_or(|at| at < here.read_at));
+        let focuses = fresh.map(|here| &here.focuses[..]);
+        let trail = Trail::after(self.trail.clone(), focuses, &found, summoned);
+        self.trail = trail.or(self.trail.take());
+        self.moved_at = Some(clock::steady());
+        Ok(())
+    }
+
+    /// Goes back to where the user was before vmux moved the focus, sends home what was brought
+    /// along, and says where that is.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn back(&mut self, manner: Manner) -> Result<Landed, Trouble> {
+        let nowhere = || {
+            Trouble::new(TroubleCode::NoWindow, "there is nowhere to go back to")
+                .hint("it returns from where `vmux switch`, `vmux next` or a picker led")
+        };
+        let trail = self.trail.clone().ok_or_else(nowhere)?;
+        if manner.settle {
+            clock::sleep(SETTLE);
+        }
+        if manner.dry_run {
+            return perform::look_back(&trail, &mut self.places);
+        }
+        let (left, landed) = perform::go_back(&trail, &mut self.places)?;
+        self.trail = Some(trail.reversed(left));
+        self.moved_at = Some(clock::steady());
+        Ok(landed)
     }
 
     /// Focuses the window that showed the session when its desktop changed last, before anything
@@ -105,11 +177,21 @@ impl Focuser {
     }
 
     /// Finds the window and focuses it, unless it has the focus.
-    fn once(&mut self, session: &Session, environ: &Environ) -> Result<(), Trouble> {
+    fn once(
+        &mut self,
+        session: &Session,
+        manner: Manner,
+        environ: &Environ,
+    ) -> Result<(Found, Option<Summoned>), Trouble> {
         let found = self.find(session, environ)?;
-        match &found.place.window {
-            Some(window) if window.focused => Ok(()),
-            _ => perform::perform(&found.actions, &mut self.places),
+        let mut summoned = None;
+        let in_view = found.place.window.as_ref().is_some_and(|w| w.focused) && !found.uncertain;
+        if !in_view {
+            if manner.summon {
+                summoned = perform::summon(&found, &mut self.places)?;
+            }
+            perform::perform(&found.actions, &mut self.places)?;
         }
+        Ok((found, summoned))
     }
 }

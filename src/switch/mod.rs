@@ -1,8 +1,10 @@
 //! From a session to its focused window: the I/O around `locate`.
 
 pub mod focus;
+pub mod kept;
 pub mod perform;
 pub mod place;
+pub mod trail;
 
 use crate::model::{Action, Place, Trouble};
 
@@ -13,6 +15,8 @@ pub struct Found {
     pub place: Place,
     /// Innermost multiplexer first, the window last.
     pub actions: Vec<Action>,
+    /// Its window may have the focus and show something else: screen cannot be asked.
+    pub uncertain: bool,
 }
 
 /// Either, or why not; with what is known of its host in both cases.

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::Found;
 use super::place::Places;
+use super::trail::{Summoned, Trail};
 use crate::clock;
 use crate::host::{screen, tmux};
-use crate::model::{Action, ConId, Trouble, TroubleCode, Xid};
+use crate::model::{Action, ConId, Focus, Landed, Trouble, TroubleCode, WmTree, Xid};
 use crate::text::CleanText;
 use crate::wm::WmError;
 use crate::wm::i3::I3;
@@ -31,6 +33,7 @@ pub fn perform(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
                 socket,
                 client_tty,
                 pane_id,
+                ..
             } => {
                 tmux::switch_client(program, socket, client_tty, pane_id)
                     .map_err(|error| refused(&format!("tmux did not switch: {error}")))?;
@@ -47,6 +50,157 @@ pub fn perform(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
         }
     }
     Ok(())
+}
+
+/// Brings the window that was found to the workspace that has the focus. Says where it was, if
+/// that was another one.
+///
+/// # Errors
+/// Why it did not work.
+pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Trouble> {
+    let Some(Action::Focus {
+        socket,
+        con_id,
+        xid,
+    }) = found.actions.last()
+    else {
+        return Ok(None);
+    };
+    let tree = read_tree(places, socket)?;
+    let Some(window) = tree.by_con(*con_id) else {
+        return Err(refused("its window has closed meanwhile"));
+    };
+    if window.workspace == tree.focus.workspace {
+        return Ok(None);
+    }
+    // Focusing shows a hidden window on this workspace.
+    if &*window.workspace != SCRATCHPAD {
+        let to_here = "move container to workspace current";
+        command(
+            places,
+            socket,
+            &format!("{} {to_here}", criteria(*con_id, *xid)),
+        )?;
+    }
+    Ok(Some(Summoned {
+        con_id: *con_id,
+        xid: *xid,
+        workspace: window.workspace.clone(),
+        output: window.output.clone().some(),
+    }))
+}
+
+/// Where a trail leads back to.
+///
+/// # Errors
+/// If the window manager does not answer.
+pub fn look_back(trail: &Trail, places: &mut Places) -> Result<Landed, Trouble> {
+    let tree = read_tree(places, &trail.socket)?;
+    Ok(landed(trail, &tree))
+}
+
+fn landed(trail: &Trail, tree: &WmTree) -> Landed {
+    let origin = &trail.origin;
+    let window = tree.by_con(origin.con_id).filter(|w| w.xid == origin.xid);
+    Landed {
+        window: window.map(|window| window.title.clone()),
+        workspace: window.map_or_else(|| origin.workspace.clone(), |w| w.workspace.clone()),
+    }
+}
+
+/// Goes a trail back: what was brought along goes home, tmux shows what it showed, the window
+/// gets the focus. Says what was left, and where it led.
+///
+/// # Errors
+/// Why it did not work. A window that has closed is no trouble: its workspace is as good.
+pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Trouble> {
+    let socket = &trail.socket;
+    let before = read_tree(places, socket)?;
+    for summoned in trail.summoned.iter().rev() {
+        if before
+            .by_con(summoned.con_id)
+            .is_some_and(|w| w.xid == summoned.xid)
+        {
+            send_home(summoned, places, socket)?;
+        }
+    }
+    for pane in &trail.panes {
+        let shown =
+            tmux::switch_client(&pane.program, &pane.socket, &pane.client_tty, &pane.pane_id);
+        if let Err(error) = shown {
+            // The pane may be gone; its window is still worth going to.
+            log::info!("tmux did not switch back: {error}");
+        }
+    }
+    let landed = landed(trail, &before);
+    if landed.window.is_some() {
+        focus(places, socket, trail.origin.con_id, trail.origin.xid)?;
+    } else {
+        go_to_workspace(places, socket, &landed.workspace)?;
+    }
+    Ok((before.focus, landed))
+}
+
+/// Name of the workspace of hidden windows in a [`WmTree`].
+const SCRATCHPAD: &str = "scratchpad";
+
+fn send_home(summoned: &Summoned, places: &mut Places, socket: &Path) -> Result<(), Trouble> {
+    let criteria = criteria(summoned.con_id, summoned.xid);
+    if &*summoned.workspace == SCRATCHPAD {
+        return command(places, socket, &format!("{criteria} move scratchpad"));
+    }
+    let workspace = quoted(&summoned.workspace);
+    let home =
+        format!("{criteria} move --no-auto-back-and-forth container to workspace {workspace}");
+    command(places, socket, &home)?;
+    // A workspace that was emptied is gone, and comes back on the output that has the focus.
+    let tree = read_tree(places, socket)?;
+    let strayed = summoned.output.as_ref().filter(|output| {
+        let window = tree.by_con(summoned.con_id);
+        window.is_some_and(|window| window.output != **output)
+    });
+    match strayed {
+        Some(output) => {
+            let output = quoted(output);
+            let over = format!("{criteria} move workspace to output {output}");
+            command(places, socket, &over)
+        }
+        None => Ok(()),
+    }
+}
+
+fn go_to_workspace(places: &mut Places, socket: &Path, name: &CleanText) -> Result<(), Trouble> {
+    if read_tree(places, socket)?.focus.workspace == *name {
+        return Ok(());
+    }
+    let go = format!("workspace --no-auto-back-and-forth {}", quoted(name));
+    command(places, socket, &go)?;
+    let there = read_tree(places, socket)?.focus.workspace;
+    if there == *name {
+        return Ok(());
+    }
+    let message = format!("workspace \u{201c}{there}\u{201d} has the focus instead");
+    Err(Trouble::new(TroubleCode::FocusLost, &message))
+}
+
+fn criteria(con_id: ConId, xid: Option<Xid>) -> String {
+    let id = xid.map(|xid| format!(" id={}", xid.0)).unwrap_or_default();
+    format!("[con_id={}{id}]", con_id.0)
+}
+
+/// A name as i3's commands take it (i3 user guide, "Command criteria": quotes with backslashes).
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn command(places: &mut Places, socket: &Path, words: &str) -> Result<(), Trouble> {
+    let done = places.with_i3(socket, |i3| i3.command(words));
+    done.map_err(|error| trouble(&error))
+}
+
+fn read_tree(places: &mut Places, socket: &Path) -> Result<WmTree, Trouble> {
+    let tree = places.with_i3(socket, I3::tree);
+    tree.map_err(|error| trouble(&error))
 }
 
 fn refused(message: &str) -> Trouble {
@@ -72,9 +226,7 @@ fn check(places: &mut Places, socket: &Path, con_id: ConId) -> Result<(), Troubl
         if !pause.is_zero() {
             clock::sleep(pause);
         }
-        let tree = places
-            .with_i3(socket, I3::tree)
-            .map_err(|error| trouble(&error))?;
+        let tree = read_tree(places, socket)?;
         match tree.focused() {
             Some(window) if window.con_id == con_id => return Ok(()),
             Some(window) => other = window.title.clone(),

@@ -9,7 +9,7 @@ use super::{Finding, Found};
 use crate::host::{screen, tmux};
 use crate::locate::{self, Choice, Hints, Landing, Mux};
 use crate::model::{
-    Action, Host, Pid, Place, ProcChain, RawPath, Session, SessionKey, Trouble, TroubleCode,
+    Action, Focus, Host, Pid, Place, ProcChain, RawPath, Session, SessionKey, Trouble, TroubleCode,
     WindowRef, WmTree, Xid,
 };
 use crate::proc::{Environ, Proc};
@@ -52,6 +52,8 @@ struct Search {
     host: Option<Host>,
     /// A multiplexer on the way shows something else right now.
     hidden: bool,
+    /// One of them cannot be asked.
+    uncertain: bool,
 }
 
 impl Places {
@@ -123,16 +125,14 @@ impl Places {
         }
     }
 
-    /// The workspace that has the focus, on the first window manager that was found.
+    /// What has the focus, as this pass has read it, by the socket of each window manager.
     #[must_use]
-    pub fn focused_workspace(&self) -> Option<String> {
-        let trees = self
-            .desktops
-            .iter()
-            .filter_map(|desktop| desktop.tree.as_ref());
-        trees
-            .map(|tree| tree.focused_workspace.to_string())
-            .find(|name| !name.is_empty())
+    pub fn focuses(&self) -> Vec<(PathBuf, Focus)> {
+        let read = self.desktops.iter().filter_map(|desktop| {
+            let tree = desktop.tree.as_ref()?;
+            Some((desktop.i3.socket().to_path_buf(), tree.focus.clone()))
+        });
+        read.collect()
     }
 
     /// Finds the window that shows `session`. `client` is the environment of who asks: for
@@ -147,6 +147,7 @@ impl Places {
             Ok(place) => Ok(Found {
                 place,
                 actions: search.actions,
+                uncertain: search.uncertain,
             }),
             Err(trouble) => Err((trouble, search.host)),
         }
@@ -271,6 +272,7 @@ impl Places {
                 socket: server.socket,
                 client_tty: client.tty,
                 pane_id: spot.pane.pane_id,
+                shown: spot.shown,
             });
         }
         Ok(client.pid)
@@ -292,7 +294,7 @@ impl Places {
             Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach)
         })?;
         // Which of its windows screen shows cannot be asked: select it anyway.
-        search.hidden = true;
+        search.uncertain = true;
         if let Some(window) = environ.text("WINDOW") {
             search.actions.push(Action::ScreenSelect {
                 session,

@@ -36,7 +36,9 @@ const PLAN: [(&str, &[&str]); 35] = [
     ("host", &["model", "proc", "exec", "text"]),
     (
         "switch",
-        &["model", "locate", "host", "wm", "proc", "text", "clock"],
+        &[
+            "model", "locate", "host", "wm", "proc", "files", "text", "clock",
+        ],
     ),
     (
         "source",
@@ -56,16 +58,16 @@ const PLAN: [(&str, &[&str]); 35] = [
     (
         "local",
         &[
-            "act", "answer", "labels", "model", "paths", "proc", "protocol", "registry", "row",
-            "source", "switch", "clock", "text",
+            "act", "answer", "labels", "model", "order", "paths", "proc", "protocol", "registry",
+            "row", "source", "switch", "clock", "text",
         ],
     ),
     (
         "daemon",
         &[
             "act", "answer", "clock", "config", "exec", "files", "frontend", "icons", "labels",
-            "model", "notify", "paths", "proc", "protocol", "registry", "row", "source", "switch",
-            "text", "wm",
+            "model", "notify", "order", "paths", "proc", "protocol", "registry", "row", "source",
+            "switch", "text", "wm",
         ],
     ),
     ("standin", &["agent", "clock", "model", "proc"]),

@@ -9,13 +9,13 @@ use vmux::frontend::rofi::{Call, Dialogues, Effect, Scene};
 use vmux::frontend::table;
 use vmux::model::{
     CallNature, ConversationId, Evidence, FileFact, FileStatus, Kind, LastLine, Mirror,
-    Observation, Pid, Place, RawPath, Session, SessionKey, State, ToolCall, TranscriptFact,
+    Observation, Pid, Place, RawPath, Reason, Session, SessionKey, State, ToolCall, TranscriptFact,
     WindowRef,
 };
-use vmux::order;
+use vmux::order::{self, Walk};
 use vmux::protocol::Request;
 use vmux::query;
-use vmux::registry::{Marks, Registry};
+use vmux::registry::{MarkChange, Marks, Registry};
 use vmux::row;
 use vmux::text::CleanText;
 
@@ -43,6 +43,14 @@ enum Op {
         pid: u32,
         label: String,
     },
+    Snooze {
+        pid: u32,
+        ms: Option<i64>,
+    },
+    Pin {
+        pid: u32,
+        pinned: bool,
+    },
     Pass {
         ms: i64,
     },
@@ -56,7 +64,9 @@ fn op() -> impl Strategy<Value = Op> {
         1 => pid.clone().prop_map(|pid| Op::Gone { pid }),
         1 => (pid.clone(), any::<bool>()).prop_map(|(pid, focused)| Op::Placed { pid, focused }),
         1 => proptest::collection::vec(pid.clone(), 0..5).prop_map(|pids| Op::Census { pids }),
-        1 => (pid, ".{0,8}").prop_map(|(pid, label)| Op::Label { pid, label }),
+        1 => (pid.clone(), ".{0,8}").prop_map(|(pid, label)| Op::Label { pid, label }),
+        1 => (pid.clone(), proptest::option::of(-500..3000i64)).prop_map(|(pid, ms)| Op::Snooze { pid, ms }),
+        1 => (pid, any::<bool>()).prop_map(|(pid, pinned)| Op::Pin { pid, pinned }),
         3 => (-2000..4000i64).prop_map(|ms| Op::Pass { ms }),
     ]
 }
@@ -162,9 +172,16 @@ impl World {
                 Observation::Census(pids.iter().map(|pid| key(*pid)).collect()),
                 now,
             ),
-            Op::Label { pid, label } => self
-                .registry
-                .label(key(*pid), CleanText::line(label).some()),
+            Op::Label { pid, label } => {
+                let label = MarkChange::Label(CleanText::line(label).some());
+                self.registry.mark(key(*pid), label, now)
+            }
+            Op::Snooze { pid, ms } => {
+                let until = ms.map(|ms| now + TimeDelta::milliseconds(ms));
+                self.registry
+                    .mark(key(*pid), MarkChange::Snooze(until), now)
+            }
+            Op::Pin { pid, pinned } => self.registry.mark(key(*pid), MarkChange::Pin(*pinned), now),
             Op::Pass { ms } => {
                 // Clocks jump back as well.
                 self.now += TimeDelta::milliseconds(*ms);
@@ -196,6 +213,10 @@ impl World {
                 waits,
                 "waiting_since is set if and only if it waits"
             );
+            assert!(
+                !session.unseen || session.state == State::Idle,
+                "only what is done can be unseen"
+            );
         }
         let mirrored: Vec<&Arc<Session>> = self.mirror.0.values().collect();
         assert_eq!(
@@ -224,9 +245,10 @@ fn session() -> impl Strategy<Value = Session> {
         0..4u8,
         0..20u32,
         proptest::option::of(0..9_999_999_999i64),
-        any::<bool>(),
+        any::<[bool; 4]>(),
     )
-        .prop_map(|((dir, said, label), state, pid, since, focused)| {
+        .prop_map(|((dir, said, label), state, pid, since, flags)| {
+            let [focused, unseen, pinned, snoozed] = flags;
             let state = [
                 State::Working,
                 State::NeedsInput,
@@ -250,9 +272,48 @@ fn session() -> impl Strategy<Value = Session> {
                     ..WindowRef::default()
                 }),
                 kind: Kind::Interactive,
+                unseen: unseen && state == State::Idle,
+                pinned,
+                snoozed_until: snoozed.then(|| noon() + TimeDelta::hours(1)),
+                reason: (state == State::NeedsInput && pid % 3 == 0).then_some(Reason::Dialog),
                 ..Session::default()
             }
         })
+}
+
+/// The clock of the walk.
+fn noon() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_795_176_000, 0).unwrap()
+}
+
+/// Sessions with different ids, none of which has the focus.
+fn desk() -> impl Strategy<Value = Vec<Arc<Session>>> {
+    let apart = |sessions: Vec<Session>| {
+        let numbered = sessions.into_iter().zip(1..);
+        numbered.map(|(session, pid)| {
+            Arc::new(Session {
+                id: key(pid),
+                window: None,
+                ..session
+            })
+        })
+    };
+    proptest::collection::vec(session(), 0..12).prop_map(move |sessions| apart(sessions).collect())
+}
+
+/// The session that has the focus after a step.
+fn focused(sessions: &[Arc<Session>], on: SessionKey) -> Vec<Arc<Session>> {
+    let look = |session: &Arc<Session>| {
+        let window = WindowRef {
+            focused: session.id == on,
+            ..WindowRef::default()
+        };
+        Arc::new(Session {
+            window: Some(window),
+            ..(**session).clone()
+        })
+    };
+    sessions.iter().map(look).collect()
 }
 
 fn sessions() -> impl Strategy<Value = Vec<Arc<Session>>> {
@@ -302,6 +363,32 @@ proptest! {
         if unique.len() == sessions.len() {
             prop_assert_eq!(ids(&forward), ids(&backward), "whatever the order they came in");
         }
+    }
+
+    #[test]
+    fn a_walk_shows_each_that_needs_its_user_once_the_longest_wait_first(sessions in desk()) {
+        let needs = |s: &&Arc<Session>| s.wants_attention() || s.is_done();
+        let wanted: BTreeSet<SessionKey> = sessions.iter().filter(needs).map(|s| s.id).collect();
+        let mut walk = Walk::default();
+        let mut desk = sessions.clone();
+        let mut shown = Vec::new();
+        let mut now = noon();
+        for _ in 0..wanted.len() {
+            // However slowly the key is pressed.
+            now += TimeDelta::minutes(1);
+            let (session, after) = walk.next(&desk, now).expect("one is left");
+            prop_assert!(session.snoozed_until.is_none() && session.reason != Some(Reason::Dialog));
+            shown.push(session.id);
+            walk = after;
+            desk = focused(&desk, session.id);
+        }
+        prop_assert_eq!(shown.iter().copied().collect::<BTreeSet<_>>(), wanted, "each of them");
+        let of = |id: &SessionKey| sessions.iter().find(|s| s.id == *id).unwrap();
+        let rank = |id: &SessionKey| (!of(id).wants_attention(), !of(id).pinned, of(id).state_since.is_none(), of(id).state_since);
+        prop_assert!(shown.is_sorted_by_key(rank), "waiting before done, the longest first");
+        // Round again, or nowhere if one looks at the only one.
+        let again = walk.next(&desk, now).map(|(session, _)| session.id);
+        prop_assert_eq!(again, shown.first().filter(|_| shown.len() > 1).copied());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::model::{ConId, Pid, Window, WmTree, Xid};
+use crate::model::{ConId, Focus, Pid, Window, WmTree, Xid};
 use crate::text::CleanText;
 use crate::wm::WmError;
 
@@ -85,7 +85,12 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
         _ => context,
     };
     if node.focused {
-        tree.focused_workspace = workspace_name(context.workspace);
+        tree.focus = Focus {
+            con_id: ConId(node.id),
+            xid: node.window.map(Xid),
+            workspace: workspace_name(context.workspace),
+            output: CleanText::line(context.output),
+        };
     }
     // A leaf with a window: X11 has `window`, a native Wayland view under sway only `pid`.
     let leaf = node.nodes.is_empty() && node.floating_nodes.is_empty();
@@ -198,7 +203,7 @@ mod tests {
             ("a title", "XTerm", "DP-1")
         );
         assert_eq!(
-            (tree.focused_workspace.as_str(), tree.focused().unwrap().xid),
+            (tree.focus.workspace.as_str(), tree.focused().unwrap().xid),
             ("2:web", Some(Xid(77)))
         );
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Desktop, wait_for};
 
-fn signal(pid: u32, name: &str) {
+pub(super) fn signal(pid: u32, name: &str) {
     assert!(
         Command::new("kill")
             .args([&format!("-{name}"), &pid.to_string()])
@@ -17,7 +17,7 @@ fn signal(pid: u32, name: &str) {
     );
 }
 
-fn daemon_pid(desktop: &Desktop) -> u32 {
+pub(super) fn daemon_pid(desktop: &Desktop) -> u32 {
     let done = desktop.vmux(&["daemon", "status", "--json"]);
     let status: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     u32::try_from(status["pid"].as_u64().unwrap()).unwrap()

@@ -3,6 +3,7 @@
 //!
 //! Where the focus is, is asked of the `i3ipc` crate: another implementation than ours.
 
+mod attention;
 mod faults;
 mod menus;
 mod rofi;

@@ -210,3 +210,29 @@ fn a_leaked_tmux_variable_does_not_mislead() {
     desktop.switch(&own);
     assert_eq!(desktop.focused(), Some(window));
 }
+
+#[test]
+#[ignore = "needs a desktop"]
+fn back_shows_the_pane_that_was_looked_at() {
+    let desktop = Desktop::new();
+    let tmux = Tmux::new(&desktop, "walk");
+    let front = tmux.session("work", "front");
+    let hidden = tmux.window("work", "hidden");
+    let window = tmux.attach("work");
+    wait_for("the pane in view", || {
+        (desktop.session(&front)?["window"]["focused"] == true).then_some(())
+    });
+    hidden.waits("2026-01-01T08:00:01Z");
+    wait_for("the other one to wait", || {
+        (desktop.session(&hidden)?["state"] == "needs_input").then_some(())
+    });
+    let shown = |words: &[&str]| {
+        let done = desktop.vmux(words);
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{error}");
+        assert_eq!(desktop.focused(), Some(window));
+        tmux.ok(&["display-message", "-p", "-t", "work", "#{pane_pid}"])
+    };
+    assert_eq!(shown(&["next"]), hidden.pid.to_string());
+    assert_eq!(shown(&["back"]), front.pid.to_string());
+}
