@@ -1,6 +1,6 @@
 //! The threads of the sources: each is started again, after a pause, if it fails.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -14,12 +14,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::Input;
 use super::published::Published;
 use crate::clock;
-use crate::model::{Observation, Place, SessionKey};
+use crate::host::typing::Typing;
+use crate::model::{Action, ConId, Observation, Place, SessionKey, State};
 use crate::proc::Environ;
 use crate::source::scout::{Roots, Scout};
 use crate::switch::focus::Here;
 use crate::switch::place::Places;
-use crate::switch::shown;
+use crate::switch::{Found, shown};
 use crate::wm::i3::events::Events;
 
 /// The safety net: everything is looked at again this often.
@@ -28,6 +29,9 @@ const SCAN: Duration = Duration::from_secs(5);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Windows are looked at again at most this often: a burst of events is one change.
 const PASS_PACE: Duration = Duration::from_millis(100);
+/// After a key tmux is asked what it shows: once it has done what the key says, and this often.
+const TYPING_SETTLE: Duration = Duration::from_millis(100);
+const TYPING_PACE: Duration = Duration::from_secs(2);
 /// Shortest and longest pause before a lost window manager is looked for again.
 const WM_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
 
@@ -140,7 +144,10 @@ pub(super) fn desktop(
         published,
         told: HashMap::new(),
         events: HashMap::new(),
+        typing: Typing::new()?,
+        resting: BTreeMap::new(),
         passed: None,
+        typed_at: None,
         retry: WM_RETRY.0,
         retry_at: None,
     };
@@ -166,6 +173,15 @@ pub(super) fn desktop(
         .map(drop)
 }
 
+/// The terminals of tmux clients behind which a session is hidden, each with its window.
+fn behind(found: &Found) -> Option<(ConId, PathBuf)> {
+    let window = found.place.window.as_ref()?;
+    found.actions.iter().find_map(|action| match action {
+        Action::TmuxSwitch { client_tty, .. } => Some((window.con_id, client_tty.into())),
+        _ => None,
+    })
+}
+
 struct Desktop {
     places: Places,
     engine: SyncSender<Input>,
@@ -173,7 +189,13 @@ struct Desktop {
     told: HashMap<SessionKey, Place>,
     /// One stream of events for each window manager.
     events: HashMap<PathBuf, Events>,
+    /// Keys typed where a hidden tmux pane may come into view.
+    typing: Typing,
+    /// Sessions in tmux, and whether each rests.
+    resting: BTreeMap<SessionKey, bool>,
     passed: Option<Instant>,
+    /// When what follows a key will be looked at.
+    typed_at: Option<Instant>,
     retry: Duration,
     /// When a window manager that was lost is looked for again.
     retry_at: Option<Instant>,
@@ -185,6 +207,7 @@ impl Desktop {
         let mut dirty = true;
         loop {
             let known = self.known();
+            dirty |= self.tmux_session_came_to_rest();
             if (dirty || known != self.sessions()) && self.may_pass() {
                 dirty = false;
                 if self.pass().is_err() {
@@ -196,14 +219,14 @@ impl Desktop {
                 .passed
                 .filter(|_| dirty || known != self.sessions())
                 .map(|at| at + PASS_PACE);
-            let until = pace.into_iter().chain(self.retry_at).min();
+            let due = [pace, self.retry_at, self.typed_at];
+            let until = due.into_iter().flatten().min();
             dirty |= self.wait(until);
             if self.published.take_pass_request() {
                 dirty = true;
             }
-            if self.retry_at.is_some_and(|at| at <= clock::steady()) {
-                self.retry_at = None;
-                dirty = true;
+            for due in [&mut self.retry_at, &mut self.typed_at] {
+                dirty |= due.take_if(|at| *at <= clock::steady()).is_some();
             }
         }
     }
@@ -237,8 +260,15 @@ impl Desktop {
         let snapshot = self.published.snapshot();
         let mut observations = Vec::new();
         let mut lost = 0;
+        let mut hidden = Vec::new();
         for session in &snapshot.sessions {
-            let place = shown(self.places.find(session, &Environ::default()));
+            let finding = self.places.find(session, &Environ::default());
+            if let Ok(found) = &finding
+                && (session.wants_attention() || session.is_done())
+            {
+                hidden.extend(behind(found));
+            }
+            let place = shown(finding);
             lost += usize::from(place.trouble.as_ref().is_some_and(|t| t.code.concerns_wm()));
             if self.told.get(&session.id) != Some(&place) {
                 observations.push(Observation::Placed(session.id, Box::new(place.clone())));
@@ -249,6 +279,7 @@ impl Desktop {
         self.subscribe();
         let focuses = self.places.focuses();
         self.published.set_here(Here { read_at, focuses });
+        self.listen(&hidden);
         self.plan_retry(lost, snapshot.sessions.len());
         if observations.is_empty() {
             return Ok(());
@@ -256,6 +287,31 @@ impl Desktop {
         self.engine
             .send(Input::Observed(observations))
             .map_err(drop)
+    }
+
+    /// Listens to the terminals that have the focus and hide something worth a look.
+    fn listen(&mut self, hidden: &[(ConId, PathBuf)]) {
+        let focuses = self.places.focuses();
+        let in_focus = |con: &ConId| focuses.iter().any(|(_, focus)| focus.con_id == *con);
+        let terminals = hidden.iter().filter(|(con, _)| in_focus(con));
+        self.typing
+            .listen(&terminals.map(|(_, terminal)| terminal.clone()).collect());
+    }
+
+    /// Whether a session in tmux began to wait, or ended its turn. Whether its pane is in view is
+    /// asked then: no event had told.
+    fn tmux_session_came_to_rest(&mut self) -> bool {
+        let snapshot = self.published.snapshot();
+        let in_tmux = snapshot.sessions.iter().filter(|session| {
+            let host = session.host.as_ref();
+            host.is_some_and(|host| &*host.kind == "tmux")
+        });
+        let resting: BTreeMap<SessionKey, bool> = in_tmux
+            .map(|session| (session.id, session.state != State::Working))
+            .collect();
+        let before = std::mem::replace(&mut self.resting, resting);
+        let came = |(key, rests): (&SessionKey, &bool)| *rests && before.get(key) == Some(&false);
+        self.resting.iter().any(came)
     }
 
     /// A window manager that does not answer is tried again, ever more rarely.
@@ -290,10 +346,8 @@ impl Desktop {
 
     /// Waits for something to look at; whether windows changed.
     fn wait(&mut self, until: Option<Instant>) -> bool {
-        let mut fds = vec![PollFd::from_borrowed_fd(
-            self.published.desktop.as_fd(),
-            PollFlags::IN,
-        )];
+        let own = [self.published.desktop.as_fd(), self.typing.descriptor()];
+        let mut fds = Vec::from(own.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
         fds.extend(
             self.events
                 .values()
@@ -305,6 +359,12 @@ impl Desktop {
         let _ready = poll(&mut fds, timeout.as_ref());
         drop(fds);
         self.published.desktop.clear();
+        if self.typing.take() {
+            let paced = self
+                .passed
+                .map_or_else(clock::steady, |at| at + TYPING_PACE);
+            self.typed_at = Some(paced.max(clock::steady() + TYPING_SETTLE));
+        }
         let mut changed = false;
         self.events.retain(|socket, events| match events.drain() {
             Ok(any) => {

@@ -2,3 +2,4 @@
 
 pub mod screen;
 pub mod tmux;
+pub mod typing;

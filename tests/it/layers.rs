@@ -65,9 +65,9 @@ const PLAN: [(&str, &[&str]); 35] = [
     (
         "daemon",
         &[
-            "act", "answer", "clock", "config", "exec", "files", "frontend", "icons", "labels",
-            "model", "notify", "order", "paths", "proc", "protocol", "registry", "row", "source",
-            "switch", "text", "wm",
+            "act", "answer", "clock", "config", "exec", "files", "frontend", "host", "icons",
+            "labels", "model", "notify", "order", "paths", "proc", "protocol", "registry", "row",
+            "source", "switch", "text", "wm",
         ],
     ),
     ("standin", &["agent", "clock", "model", "proc"]),

@@ -1,5 +1,6 @@
 //! Sessions in tmux, shown by terminals of a real desktop.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Output, Stdio};
 
 use serde_json::json;
@@ -209,6 +210,48 @@ fn a_leaked_tmux_variable_does_not_mislead() {
     desktop.i3("workspace 2");
     desktop.switch(&own);
     assert_eq!(desktop.focused(), Some(window));
+}
+
+/// i3 tells nothing of it: the terminal has the focus all the time.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_done_pane_is_seen_when_its_user_turns_to_it_in_tmux() {
+    let desktop = Desktop::new();
+    let tmux = Tmux::new(&desktop, "seen");
+    let front = tmux.session("work", "front");
+    let hidden = tmux.window("work", "hidden");
+    let window = tmux.attach("work");
+    let is = |shown: &Shown, what: &str, test: &dyn Fn(&serde_json::Value) -> bool| {
+        wait_for(&format!("{} {what}", shown.name), || {
+            desktop.session(shown).filter(test)
+        });
+    };
+    is(&front, "in view", &|s| s["window"]["focused"] == true);
+    for status in ["busy", "idle"] {
+        hidden.set(json!({"status": status}));
+        let state = if status == "busy" { "working" } else { "idle" };
+        is(&hidden, state, &|s| s["state"] == state);
+    }
+    is(&hidden, "unseen", &|s| s["unseen"] == true);
+    // The daemon alone must notice: listing has it look again, so nothing is listed meanwhile.
+    let mut events = desktop.command(env!("CARGO_BIN_EXE_vmux"));
+    events.args(["events", "--json"]).stdout(Stdio::piped());
+    let mut events = super::Killed(events.spawn().unwrap());
+    desktop.xdotool(&["key", "--window", &window.to_string(), "ctrl+b"]);
+    desktop.xdotool(&["key", "--window", &window.to_string(), "n"]);
+    let stdout = events.0.stdout.take().unwrap();
+    let (tell, seen) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let session = &event["session"];
+            if session["pid"] == hidden.pid && session["unseen"] != true {
+                let _sent = tell.send(());
+            }
+        }
+    });
+    seen.recv_timeout(super::PATIENCE)
+        .expect("the pane is seen, and an event says so");
 }
 
 #[test]
