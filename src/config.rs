@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::alert::Wanted;
 use crate::files::read_bounded;
 use crate::text::CleanText;
 
@@ -24,6 +25,10 @@ pub struct Config {
     pub theme: String,
     /// Whether rofi's message bar explains the keys.
     pub hints: bool,
+    /// Which sessions become desktop notifications.
+    pub notifications: Wanted,
+    /// Whether the window of a session that waits is marked as urgent.
+    pub urgency: bool,
     /// What is not known.
     #[serde(flatten)]
     unknown: toml::Table,
@@ -36,6 +41,8 @@ impl Default for Config {
             launcher_args: Vec::new(),
             theme: "vmux".into(),
             hints: true,
+            notifications: Wanted::All,
+            urgency: true,
             unknown: toml::Table::new(),
         }
     }

@@ -43,7 +43,7 @@
 //! |---|---|
 //! | [`model`], [`text`] | the words as types; the only way to displayable text |
 //! | [`state`], [`registry`] | evidence to verdict; the reducer |
-//! | [`locate`], [`query`], [`order`], [`row`], [`answer`] | window, session, order, line, reply: all pure |
+//! | [`locate`], [`query`], [`order`], [`row`], [`answer`], [`alert`] | window, session, order, line, reply, news: all pure |
 //! | [`agent`] | Claude Code: its processes, status files, transcripts |
 //! | [`wm`], [`host`], [`switch`] | i3 and X11; tmux and screen; from a session to its focused window |
 //! | [`source`], [`proc`] | what finds sessions and keeps their evidence fresh |
@@ -54,6 +54,7 @@
 
 pub mod act;
 pub mod agent;
+pub mod alert;
 pub mod answer;
 pub mod cli;
 pub mod clock;

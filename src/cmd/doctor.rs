@@ -336,7 +336,7 @@ fn check_notifications(context: &Context) -> Check {
             check("notifications", Grade::Good, &words.join(" "))
         }
         Err(error) => check("notifications", Grade::Note, &error.to_string()).remedy(
-            "without a notification daemon (dunst, mako) errors of key bindings are not shown",
+            "without a notification daemon (dunst, mako) waits and errors of key bindings are not shown",
         ),
     }
 }

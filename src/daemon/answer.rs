@@ -224,7 +224,7 @@ impl Server {
             Effect::Focus(key) => {
                 let job = session(self, key).map(|session| Job::FocusAfter {
                     session,
-                    rofi,
+                    rofi: Some(rofi),
                     environ,
                 });
                 self.promise(rofi, job)

@@ -7,7 +7,10 @@
 //! requests        ─┘   (Registry)           └─> server ─> clients
 //!                                                 └─> workers (focus, preview, labels)
 //! ```
+//!
+//! The thread of notifications reads what is published, too.
 
+mod alerts;
 mod answer;
 mod connection;
 pub mod detach;
@@ -90,13 +93,9 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         .name("engine".into())
         .spawn(move || engine.run(&from_all))?;
     sources::sessions(scout, to_engine.clone(), Arc::clone(&published))?;
-    sources::desktop(
-        to_engine.clone(),
-        Arc::clone(&published),
-        paths.proc.clone(),
-        settings.environ.clone(),
-    )?;
+    sources::desktop(to_engine.clone(), Arc::clone(&published), &settings)?;
     let workers = worker::Workers::start(&settings, &published)?;
+    alerts::start(&settings, &published, to_engine.clone(), workers.focus())?;
 
     log::info!("listens at {}", paths.socket.display());
     if settings.detached {

@@ -23,6 +23,14 @@ pub(super) struct Ticket {
     pub(super) serial: u64,
 }
 
+impl Ticket {
+    /// Of what no client asked: nobody gets the answer.
+    pub(super) const NOBODY: Self = Self {
+        slot: usize::MAX,
+        serial: 0,
+    };
+}
+
 /// An answer that was worked out elsewhere.
 pub(super) enum Completion {
     /// To be sent as it is.
@@ -76,6 +84,8 @@ pub(super) struct Published {
     pub(super) wake: Wake,
     /// Wakes the source of windows.
     pub(super) desktop: Wake,
+    /// Wakes the thread of notifications.
+    pub(super) alerts: Wake,
     /// The source of windows shall look again, though no event told it to.
     pass: AtomicBool,
 }
@@ -91,6 +101,7 @@ impl Published {
             here: Mutex::default(),
             wake: Wake::new()?,
             desktop: Wake::new()?,
+            alerts: Wake::new()?,
             pass: AtomicBool::new(false),
         })
     }
@@ -112,6 +123,7 @@ impl Published {
         }
         self.wake.wake();
         self.desktop.wake();
+        self.alerts.wake();
     }
 
     /// Counts one subscriber more or less.

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::Input;
 use super::published::Published;
+use super::{Input, Settings};
+use crate::alert::Urgencies;
 use crate::clock;
 use crate::host::typing::Typing;
 use crate::model::{Action, ConId, Observation, Place, SessionKey, State};
@@ -134,9 +135,9 @@ fn wait(scout: &Scout, until: Instant) -> std::io::Result<()> {
 pub(super) fn desktop(
     engine: SyncSender<Input>,
     published: Arc<Published>,
-    proc: PathBuf,
-    environ: Environ,
+    settings: &Settings,
 ) -> std::io::Result<()> {
+    let (proc, environ) = (settings.paths.proc.clone(), settings.environ.clone());
     let places = Places::new(&proc, environ.clone())?;
     let mut desktop = Desktop {
         places,
@@ -144,6 +145,7 @@ pub(super) fn desktop(
         published,
         told: HashMap::new(),
         events: HashMap::new(),
+        urgencies: settings.config.urgency.then(Urgencies::default),
         typing: Typing::new()?,
         resting: BTreeMap::new(),
         passed: None,
@@ -189,6 +191,8 @@ struct Desktop {
     told: HashMap<SessionKey, Place>,
     /// One stream of events for each window manager.
     events: HashMap<PathBuf, Events>,
+    /// Windows that were made urgent, if the user wants that.
+    urgencies: Option<Urgencies>,
     /// Keys typed where a hidden tmux pane may come into view.
     typing: Typing,
     /// Sessions in tmux, and whether each rests.
@@ -206,6 +210,7 @@ impl Desktop {
     fn run(&mut self) {
         let mut dirty = true;
         loop {
+            self.mark_urgent();
             let known = self.known();
             dirty |= self.tmux_session_came_to_rest();
             if (dirty || known != self.sessions()) && self.may_pass() {
@@ -312,6 +317,19 @@ impl Desktop {
         let before = std::mem::replace(&mut self.resting, resting);
         let came = |(key, rests): (&SessionKey, &bool)| *rests && before.get(key) == Some(&false);
         self.resting.iter().any(came)
+    }
+
+    /// Has the window manager colour the workspaces of windows that wait.
+    fn mark_urgent(&mut self) {
+        let Some(urgencies) = &mut self.urgencies else {
+            return;
+        };
+        let sessions = &self.published.snapshot().sessions;
+        for (window, urgent) in urgencies.step(sessions) {
+            if let Err(error) = self.places.set_urgent(&window, urgent) {
+                log::debug!("could not mark {}: {error}", window.con_id.0);
+            }
+        }
     }
 
     /// A window manager that does not answer is tried again, ever more rarely.

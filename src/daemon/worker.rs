@@ -42,10 +42,10 @@ pub(super) enum Job {
     },
     /// Go back to where the focus was before vmux moved it.
     Back { ticket: Ticket, manner: Manner },
-    /// Focus it once rofi has ended; trouble becomes a notification.
+    /// Focus it, once rofi has ended if it was chosen there; trouble becomes a notification.
     FocusAfter {
         session: Arc<Session>,
-        rofi: u32,
+        rofi: Option<u32>,
         environ: Environ,
     },
     /// Ask for a label once rofi has ended.
@@ -104,6 +104,11 @@ impl Workers {
             read,
             prompt,
         })
+    }
+
+    /// The queue of the thread that moves the focus.
+    pub(super) fn focus(&self) -> SyncSender<Job> {
+        self.focus.clone()
     }
 
     /// Queues a job; `false` if its queue is full.
@@ -177,8 +182,8 @@ impl FocusThread {
                 rofi,
                 environ,
             } => {
-                if !exec::wait_for_exit(rofi, MENU_END) {
-                    log::debug!("rofi {rofi} is still there; focusing all the same");
+                if rofi.is_some_and(|rofi| !exec::wait_for_exit(rofi, MENU_END)) {
+                    log::debug!("rofi is still there; focusing all the same");
                 }
                 let manner = Manner {
                     settle: true,

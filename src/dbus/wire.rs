@@ -235,6 +235,23 @@ impl Incoming {
         arguments
     }
 
+    /// Its first argument, if that is an array of texts.
+    #[must_use]
+    pub fn texts(&self) -> Option<Vec<String>> {
+        self.signature.strip_prefix("as")?;
+        let mut reader = Reader {
+            bytes: &self.body,
+            at: 0,
+            big_endian: self.big_endian,
+        };
+        let end = reader.u32()? as usize + reader.at;
+        let mut texts = Vec::new();
+        while reader.at < end {
+            texts.push(reader.text()?);
+        }
+        Some(texts)
+    }
+
     /// Its first argument, if that is a number.
     #[must_use]
     pub fn number(&self) -> Option<u32> {

@@ -142,7 +142,7 @@ pub enum Kind {
 
 /// A path as the session wrote it. Not cleaned, so that scripts can use it; printing goes through
 /// [`RawPath::clean`].
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawPath(pub String);
 

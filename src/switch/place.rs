@@ -125,6 +125,27 @@ impl Places {
         }
     }
 
+    /// Marks a window as urgent, or no longer.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn set_urgent(&mut self, window: &WindowRef, urgent: bool) -> Result<(), WmError> {
+        let Some(socket) = window.socket.as_ref().map(|socket| Path::new(&socket.0)) else {
+            return Ok(());
+        };
+        let desktop = self.desktops.iter().find(|d| d.i3.socket() == socket);
+        let display = desktop.and_then(|desktop| desktop.display.as_ref());
+        if let (Some(display), Some(xid)) = (display, window.xid)
+            && display.i3_socket()?.is_some()
+        {
+            return display.set_urgent(xid, urgent);
+        }
+        // Of sway(5); i3 has no such command.
+        let word = if urgent { "enable" } else { "disable" };
+        let command = format!("[con_id={}] urgent {word}", window.con_id.0);
+        self.with_i3(socket, |i3| i3.command(&command))
+    }
+
     /// What has the focus, as this pass has read it, by the socket of each window manager.
     #[must_use]
     pub fn focuses(&self) -> Vec<(PathBuf, Focus)> {

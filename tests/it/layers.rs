@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Module, and what it may use. `text` and `clock` are everybody's.
-const PLAN: [(&str, &[&str]); 35] = [
+const PLAN: [(&str, &[&str]); 36] = [
     ("text", &[]),
     ("clock", &[]),
     ("files", &[]),
@@ -18,6 +18,7 @@ const PLAN: [(&str, &[&str]); 35] = [
     ("query", &["model", "text"]),
     ("order", &["model"]),
     ("row", &["model", "order", "text"]),
+    ("alert", &["model", "text"]),
     ("protocol", &["model", "text", "clock"]),
     (
         "answer",
@@ -45,7 +46,7 @@ const PLAN: [(&str, &[&str]); 35] = [
         &["model", "agent", "proc", "files", "clock", "text"],
     ),
     ("labels", &["files", "registry", "model", "text"]),
-    ("config", &["files", "text"]),
+    ("config", &["alert", "files", "text"]),
     ("paths", &["proc", "files"]),
     ("logger", &["clock", "proc", "text"]),
     ("exit", &["text"]),
@@ -65,9 +66,9 @@ const PLAN: [(&str, &[&str]); 35] = [
     (
         "daemon",
         &[
-            "act", "answer", "clock", "config", "exec", "files", "frontend", "host", "icons",
-            "labels", "model", "notify", "order", "paths", "proc", "protocol", "registry", "row",
-            "source", "switch", "text", "wm",
+            "act", "alert", "answer", "clock", "config", "dbus", "exec", "files", "frontend",
+            "host", "icons", "labels", "model", "notify", "order", "paths", "proc", "protocol",
+            "registry", "row", "source", "switch", "text", "wm",
         ],
     ),
     ("standin", &["agent", "clock", "model", "proc"]),

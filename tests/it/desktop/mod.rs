@@ -6,6 +6,7 @@
 mod attention;
 mod faults;
 mod menus;
+mod notices;
 mod rofi;
 mod sway;
 mod switching;

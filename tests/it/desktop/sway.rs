@@ -226,6 +226,34 @@ fn a_switch_lands_in_sway() {
     );
 }
 
+#[test]
+#[ignore = "needs a desktop"]
+fn the_workspace_of_a_wait_is_urgent_in_sway_too() {
+    let sway = Sway::new();
+    let pid = sway.foot("one");
+    wait_for("its window", || {
+        sway.session(pid)
+            .filter(|session| session["window"]["con_id"].is_number())
+    });
+    sway.swaymsg(&["workspace", "4"]);
+    wait_for("the focus to be elsewhere", || {
+        (sway.session(pid)?["window"]["focused"] != true).then_some(())
+    });
+    let path = sway.path(&format!("home/.claude/sessions/{pid}.json"));
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for (status, urgent) in [("waiting", true), ("busy", false)] {
+        file["status"] = json!(status);
+        file["waitingFor"] = json!("permission prompt");
+        std::fs::write(&path, file.to_string()).unwrap();
+        wait_for(&format!("urgent: {urgent}"), || {
+            let workspaces = sway.swaymsg(&["-t", "get_workspaces"]);
+            let mut all = workspaces.as_array()?.iter();
+            let one = all.find(|workspace| workspace["name"] == "1")?;
+            (one["urgent"] == urgent).then_some(())
+        });
+    }
+}
+
 /// Each launcher of Wayland gives its choice back in its own way: by line number or as
 /// text. fuzzel 1.8.2 and bemenu 0.6.14 are not among them: they crash on a seat whose keyboard comes
 /// and goes, which this one is.

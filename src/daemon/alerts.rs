@@ -1,0 +1,221 @@
+//! The thread that tells the person: notifications about sessions, and what is done with them.
+
+use std::collections::BTreeMap;
+use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::thread;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::engine::Command;
+use super::published::{Published, Ticket};
+use super::worker::Job;
+use super::{Input, Settings};
+use crate::alert::{Alerts, News, Step, Wanted, Words};
+use crate::clock;
+use crate::dbus::BusError;
+use crate::model::SessionKey;
+use crate::notify::{Answer, Notice, Notices};
+use crate::proc::Environ;
+use crate::registry::MarkChange;
+
+/// What the button says.
+const SNOOZE: TimeDelta = TimeDelta::minutes(10);
+/// Longest sleep: a clock that jumps must not put a notification off for hours.
+const NAP: Duration = Duration::from_secs(10);
+/// Pause after a panic.
+const PAUSE: Duration = Duration::from_secs(1);
+
+struct Teller {
+    alerts: Alerts,
+    notices: Option<Notices>,
+    /// Notifications that are on the screen.
+    shown: BTreeMap<SessionKey, u32>,
+    environ: Environ,
+    icons: PathBuf,
+    published: Arc<Published>,
+    engine: SyncSender<Input>,
+    focus: SyncSender<Job>,
+}
+
+/// Starts the thread, if the user wants notifications.
+///
+/// # Errors
+/// Those of starting a thread.
+pub(super) fn start(
+    settings: &Settings,
+    published: &Arc<Published>,
+    engine: SyncSender<Input>,
+    focus: SyncSender<Job>,
+) -> std::io::Result<()> {
+    let wanted = settings.config.notifications;
+    if wanted == Wanted::Off {
+        return Ok(());
+    }
+    let mut teller = Teller {
+        alerts: Alerts::new(wanted),
+        notices: None,
+        shown: BTreeMap::new(),
+        environ: settings.environ.clone(),
+        icons: settings.paths.icons(),
+        published: Arc::clone(published),
+        engine,
+        focus,
+    };
+    let run = move || {
+        while catch_unwind(AssertUnwindSafe(|| teller.run())).is_err() {
+            log::error!("the thread of notifications panicked, which is a bug of vmux");
+            clock::sleep(PAUSE);
+        }
+    };
+    thread::Builder::new()
+        .name("alerts".into())
+        .spawn(run)
+        .map(drop)
+}
+
+impl Teller {
+    fn run(&mut self) {
+        loop {
+            let snapshot = self.published.snapshot();
+            let (steps, due) = self.alerts.step(&snapshot.sessions, clock::now());
+            for step in steps {
+                match step {
+                    Step::Show(key, news, words) => self.show(key, news, &words),
+                    Step::Close(key) => self.close(key),
+                }
+            }
+            // Before the wait: what came along with an answer is in no descriptor any more.
+            if !self.hear() {
+                self.wait(due);
+            }
+        }
+    }
+
+    fn show(&mut self, key: SessionKey, news: News, words: &Words) {
+        let icon = match news {
+            News::Waits => "waiting.svg",
+            News::Done => "done.svg",
+        };
+        let icon = self.icons.join(icon);
+        let notice = Notice {
+            replaces: self.shown.get(&key).copied().unwrap_or(0),
+            summary: &words.summary,
+            body: &words.body,
+            icon: &icon.to_string_lossy(),
+            asks: news == News::Waits,
+        };
+        match self.with_notices(|notices| notices.show(&notice)) {
+            Ok(id) => {
+                self.shown.insert(key, id);
+                self.published
+                    .report("notifications", true, "they are shown".into());
+            }
+            Err(error) => {
+                log::info!("could not notify of {key}: {error}");
+                self.published
+                    .report("notifications", false, error.to_string());
+            }
+        }
+    }
+
+    fn close(&mut self, key: SessionKey) {
+        if let Some(id) = self.shown.remove(&key)
+            && let Err(error) = self.with_notices(|notices| notices.close(id))
+        {
+            log::debug!("could not take notification {id} away: {error}");
+        }
+    }
+
+    /// The notification daemon, connected to anew if it was lost.
+    fn with_notices<T>(
+        &mut self,
+        ask: impl FnOnce(&mut Notices) -> Result<T, BusError>,
+    ) -> Result<T, BusError> {
+        if self.notices.is_none() {
+            // Ids of another connection may belong to another daemon.
+            self.shown.clear();
+        }
+        let notices = match self.notices.take() {
+            Some(notices) => notices,
+            None => Notices::connect(&self.environ)?,
+        };
+        let notices = self.notices.insert(notices);
+        let done = ask(notices);
+        if matches!(done, Err(BusError::Io(_) | BusError::Garbled)) {
+            self.notices = None;
+        }
+        done
+    }
+
+    fn wait(&self, due: Option<DateTime<Utc>>) {
+        let mut fds = vec![PollFd::from_borrowed_fd(
+            self.published.alerts.as_fd(),
+            PollFlags::IN,
+        )];
+        let bus = self.notices.iter();
+        fds.extend(bus.map(|notices| PollFd::from_borrowed_fd(notices.as_fd(), PollFlags::IN)));
+        let left = due.map(|at| (at - clock::now()).to_std().unwrap_or_default().min(NAP));
+        // A time that is cut to whole milliseconds would wake a moment too early.
+        let timeout = left.map(|left| clock::timespec(left + Duration::from_millis(1)));
+        // An interrupted wait is a wait that ended.
+        let _ready = poll(&mut fds, timeout.as_ref());
+        self.published.alerts.clear();
+    }
+
+    /// Does what was asked by a button; whether anything was.
+    fn hear(&mut self) -> bool {
+        let Some(notices) = &mut self.notices else {
+            return false;
+        };
+        let answers = match notices.answers() {
+            Ok(answers) => answers,
+            Err(error) => {
+                log::info!("lost the notification daemon: {error}");
+                self.notices = None;
+                return false;
+            }
+        };
+        let heard = !answers.is_empty();
+        for (id, answer) in answers {
+            let key = self.shown.iter().find(|(_, shown)| **shown == id);
+            let Some(key) = key.map(|(key, _)| *key) else {
+                continue;
+            };
+            match answer {
+                Answer::Go => self.go(key),
+                Answer::Snooze => {
+                    let until = MarkChange::Snooze(Some(clock::now() + SNOOZE));
+                    let command = Input::Command(Ticket::NOBODY, Command::Mark(key, until));
+                    if self.engine.try_send(command).is_err() {
+                        log::warn!("could not snooze {key}: the daemon is busy");
+                    }
+                }
+                Answer::Closed => {
+                    self.shown.remove(&key);
+                    self.alerts.dismiss(key);
+                }
+            }
+        }
+        heard
+    }
+
+    fn go(&self, key: SessionKey) {
+        let Some(session) = self.published.snapshot().by_key(key).cloned() else {
+            return;
+        };
+        let job = Job::FocusAfter {
+            session,
+            rofi: None,
+            environ: self.environ.clone(),
+        };
+        if self.focus.try_send(job).is_err() {
+            log::warn!("could not go to {key}: the daemon is busy");
+        }
+    }
+}

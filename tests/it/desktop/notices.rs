@@ -1,0 +1,231 @@
+//! What reaches the person, on a real notification daemon: dunst, on a bus of its own.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use super::{Desktop, Shown, wait_for};
+
+/// dunst writes down all it shows, and chooses "Snooze" from its menu.
+const DUNSTRC: &str = "[global]\ndmenu = DIR/choose\n\n[all]\nsummary = \"*\"\nscript = DIR/note\n";
+
+/// A bus that starts nothing by itself: another dunst would come, with its user's configuration.
+const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path=BUS</listen>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#;
+
+struct Dunst<'d>(&'d Desktop);
+
+impl<'d> Dunst<'d> {
+    fn start(desktop: &'d Desktop) -> Self {
+        let dir = desktop.path("dunst");
+        fs::create_dir_all(&dir).unwrap();
+        let shown = dir.display();
+        // Application, summary, body, icon, urgency: dunst(5), "script".
+        let note = format!("#!/bin/sh\nprintf '%s|%s|%s\\n' \"$5\" \"$2\" \"$3\" >> {shown}/log\n");
+        let choose = "#!/bin/sh\nexec grep Snooze\n";
+        for (name, script) in [("note", note.as_str()), ("choose", choose)] {
+            fs::write(dir.join(name), script).unwrap();
+            fs::set_permissions(dir.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        fs::write(
+            dir.join("dunstrc"),
+            DUNSTRC.replace("DIR", &shown.to_string()),
+        )
+        .unwrap();
+        let bus = desktop.path("run/bus");
+        let mut daemon = desktop.command("dbus-daemon");
+        let config = BUS.replace("BUS", &bus.display().to_string());
+        fs::write(dir.join("bus.conf"), config).unwrap();
+        daemon
+            .arg("--nofork")
+            .arg("--config-file")
+            .arg(dir.join("bus.conf"));
+        desktop.spawn(daemon.stdout(Stdio::null()).stderr(Stdio::null()));
+        wait_for("the bus", || bus.exists().then_some(()));
+        let mut dunst = desktop.command("dunst");
+        dunst
+            .env(
+                "DBUS_SESSION_BUS_ADDRESS",
+                format!("unix:path={}", bus.display()),
+            )
+            .arg("-conf")
+            .arg(dir.join("dunstrc"));
+        desktop.spawn(dunst.stdout(Stdio::null()).stderr(Stdio::null()));
+        let dunst = Self(desktop);
+        wait_for("dunst", || dunst.ctl(&["is-paused"]));
+        dunst
+    }
+
+    fn ctl(&self, words: &[&str]) -> Option<String> {
+        let bus = self.0.path("run/bus");
+        let mut ctl = self.0.command("dunstctl");
+        ctl.args(words).env(
+            "DBUS_SESSION_BUS_ADDRESS",
+            format!("unix:path={}", bus.display()),
+        );
+        let done = ctl
+            .output()
+            .expect("dunst is installed (scripts/test does)");
+        let text = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+        done.status.success().then_some(text)
+    }
+
+    /// Everything that was shown so far.
+    fn log(&self) -> String {
+        fs::read_to_string(self.0.path("dunst/log")).unwrap_or_default()
+    }
+
+    fn wait_for_log(&self, words: &str) {
+        wait_for(words, || self.log().contains(words).then_some(()));
+    }
+
+    fn wait_for_displayed(&self, count: &str) {
+        wait_for(&format!("{count} notifications"), || {
+            (self.ctl(&["count", "displayed"])? == count).then_some(())
+        });
+    }
+}
+
+fn out_of_sight(desktop: &Desktop, shown: &Shown) -> u64 {
+    let window = desktop.window_of(shown);
+    desktop.i3("workspace 8");
+    wait_for("the focus to be elsewhere", || {
+        (desktop.session(shown)?["window"]["focused"] != true).then_some(())
+    });
+    window
+}
+
+fn asks(shown: &Shown) {
+    shown.waits("2026-01-01T08:00:01Z");
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn a_wait_is_shown_once_and_taken_away_when_it_is_answered() {
+    let desktop = Desktop::new();
+    let dunst = Dunst::start(&desktop);
+    let shown = desktop.xterm("shop");
+    out_of_sight(&desktop, &shown);
+    asks(&shown);
+    let summary = format!("NORMAL|{} asks for a permission|workspace 1", shown.name);
+    dunst.wait_for_log(&summary);
+    dunst.wait_for_displayed("1");
+    shown.set(json!({"status": "busy"}));
+    dunst.wait_for_displayed("0");
+    shown.set(json!({"status": "idle"}));
+    dunst.wait_for_log(&format!("LOW|{} is done|workspace 1", shown.name));
+    assert_eq!(dunst.log().lines().count(), 2, "{}", dunst.log());
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn nothing_is_shown_of_the_window_one_looks_at() {
+    let desktop = Desktop::new();
+    let dunst = Dunst::start(&desktop);
+    let [other, here] = ["other", "here"].map(|name| desktop.xterm(name));
+    desktop.window_of(&other);
+    let window = desktop.window_of(&here);
+    desktop.wait_for_focus(window);
+    wait_for("the focus to be known", || {
+        (desktop.session(&here)?["window"]["focused"] == true).then_some(())
+    });
+    asks(&here);
+    wait_for("it to wait", || {
+        (desktop.session(&here)?["state"] == "needs_input").then_some(())
+    });
+    // What comes after it is shown, and it is not.
+    asks(&other);
+    dunst.wait_for_log(&other.name);
+    assert!(!dunst.log().contains(&here.name), "{}", dunst.log());
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn its_buttons_go_there_and_snooze() {
+    let desktop = Desktop::new();
+    let dunst = Dunst::start(&desktop);
+    let shown = desktop.xterm("shop");
+    let window = out_of_sight(&desktop, &shown);
+    asks(&shown);
+    dunst.wait_for_displayed("1");
+    dunst.ctl(&["context"]).unwrap();
+    wait_for("the snooze", || {
+        desktop.session(&shown)?["snoozed_until"].as_str().map(drop)
+    });
+    dunst.wait_for_displayed("0");
+    assert!(
+        desktop
+            .vmux(&["snooze", &shown.name, "off"])
+            .status
+            .success()
+    );
+    dunst.wait_for_displayed("1");
+    dunst.ctl(&["action", "0"]).unwrap();
+    desktop.wait_for_focus(window);
+    dunst.wait_for_displayed("0");
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn the_workspace_of_a_wait_is_urgent_until_it_is_answered() {
+    let desktop = Desktop::new();
+    let shown = desktop.xterm("shop");
+    out_of_sight(&desktop, &shown);
+    let urgent = |wanted: bool| {
+        wait_for(&format!("urgent: {wanted}"), || {
+            let reply = desktop.i3_msg(&["-t", "get_workspaces"]).stdout;
+            let workspaces: serde_json::Value = serde_json::from_slice(&reply).unwrap();
+            let mut all = workspaces.as_array().unwrap().iter();
+            let one = all.find(|workspace| workspace["name"] == "1")?;
+            (one["urgent"] == wanted).then_some(())
+        });
+    };
+    urgent(false);
+    asks(&shown);
+    urgent(true);
+    shown.set(json!({"status": "busy"}));
+    urgent(false);
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn what_a_key_could_not_do_is_told() {
+    let desktop = Desktop::new();
+    let dunst = Dunst::start(&desktop);
+    // A key binding has no terminal: i3 runs it.
+    let vmux = env!("CARGO_BIN_EXE_vmux");
+    desktop.i3(&format!(
+        "exec --no-startup-id env XDG_RUNTIME_DIR={} VMUX_DIR={} VMUX_ONLY_CONFIG=1 {vmux} next",
+        desktop.path("run").display(),
+        desktop.path("vmux").display()
+    ));
+    dunst.wait_for_log("no other session needs you");
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn without_a_notification_daemon_all_else_works() {
+    let desktop = Desktop::new();
+    let shown = desktop.xterm("shop");
+    let window = out_of_sight(&desktop, &shown);
+    asks(&shown);
+    wait_for("the doctor's word", || {
+        let status = desktop.vmux(&["daemon", "status", "--json"]).stdout;
+        let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+        (status["sources"]["notifications"]["ok"] == false).then_some(())
+    });
+    assert!(desktop.vmux(&["next"]).status.success());
+    assert_eq!(desktop.focused(), Some(window));
+}
