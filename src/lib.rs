@@ -43,7 +43,7 @@
 //! |---|---|
 //! | [`model`], [`text`] | the words as types; the only way to displayable text |
 //! | [`state`], [`registry`] | evidence to verdict; the reducer |
-//! | [`locate`], [`query`], [`order`], [`row`], [`answer`], [`alert`] | window, session, order, line, reply, news: all pure |
+//! | [`locate`], [`query`], [`order`], [`counts`], [`row`], [`answer`], [`alert`] | window, session, order, numbers, line, reply, news: all pure |
 //! | [`agent`] | Claude Code: its processes, status files, transcripts |
 //! | [`wm`], [`host`], [`switch`] | i3 and X11; tmux and screen; from a session to its focused window |
 //! | [`source`], [`proc`] | what finds sessions and keeps their evidence fresh |
@@ -60,6 +60,7 @@ pub mod cli;
 pub mod clock;
 pub mod cmd;
 pub mod config;
+pub mod counts;
 pub mod daemon;
 pub mod dbus;
 pub mod exec;

@@ -293,38 +293,6 @@ pub fn push_line(out: &mut String, row: &Row, widths: Widths, columns: usize) {
     out.truncate(start + out[start..].trim_end().len());
 }
 
-/// How many of these sessions wait, work and rest: `2 waiting · 3 working · 5 idle`.
-#[must_use]
-pub fn counts(sessions: &[Arc<Session>]) -> String {
-    let count =
-        |test: fn(&Session) -> bool| sessions.iter().filter(|session| test(session)).count();
-    let parts = [
-        (count(Session::wants_attention), "waiting"),
-        (count(Session::is_done), "done"),
-        (
-            count(|s| s.state == State::NeedsInput && s.snoozed_until.is_some()),
-            "snoozed",
-        ),
-        (
-            count(|s| s.reason == Some(Reason::Dialog) && s.snoozed_until.is_none()),
-            "in a menu",
-        ),
-        (count(|s| s.state == State::Working), "working"),
-        (count(|s| s.state == State::Idle && !s.is_done()), "idle"),
-        (count(|s| s.state == State::Unknown), "unknown"),
-    ];
-    let words: Vec<String> = parts
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, word)| format!("{n} {word}"))
-        .collect();
-    if words.is_empty() {
-        "no sessions".to_owned()
-    } else {
-        words.join(" \u{b7} ")
-    }
-}
-
 /// Whether the session is the one its user looks at.
 #[must_use]
 pub fn is_here(session: &Session) -> bool {
@@ -433,19 +401,5 @@ mod tests {
             ..session(1, &"n".repeat(80), State::Working, None)
         };
         assert!(width(&lines(vec![long])[0]) <= COLUMNS);
-    }
-
-    #[test]
-    fn counts_name_only_what_there_is() {
-        let all = [
-            session(1, "a", State::NeedsInput, Some(Reason::Question)),
-            session(2, "b", State::NeedsInput, Some(Reason::Dialog)),
-            session(3, "c", State::Idle, None),
-        ];
-        assert_eq!(
-            counts(&all.map(Arc::new)),
-            "1 waiting \u{b7} 1 in a menu \u{b7} 1 idle"
-        );
-        assert_eq!(counts(&[]), "no sessions");
     }
 }

@@ -2,34 +2,26 @@
 
 use super::ask::Context;
 use super::out;
+use crate::counts::Counts;
 use crate::exit::Exit;
 use crate::protocol::{ListArgs, Request};
-use crate::row;
 
 pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let (reply, _) = context.ask(&Request::List(ListArgs::default()))?;
+    let counts = Counts::of(&reply.sessions);
     if json {
-        let mut counts = std::collections::BTreeMap::new();
+        let mut states = std::collections::BTreeMap::new();
         for session in &reply.sessions {
-            *counts.entry(session.state.as_str()).or_insert(0usize) += 1;
+            *states.entry(session.state.as_str()).or_insert(0usize) += 1;
         }
-        let attention = reply
-            .sessions
-            .iter()
-            .filter(|session| session.wants_attention())
-            .count();
-        let first = reply
-            .sessions
-            .iter()
-            .find(|session| session.wants_attention());
         let text = serde_json::json!({
-            "attention": attention,
-            "counts": counts,
-            "waiting_since": first.and_then(|session| session.waiting_since),
+            "attention": counts.waiting,
+            "counts": states,
+            "waiting_since": counts.waiting_since,
         });
         out::write(format!("{text}\n").as_bytes())?;
     } else {
-        out::write(format!("{}\n", row::counts(&reply.sessions)).as_bytes())?;
+        out::write(format!("{counts}\n").as_bytes())?;
     }
     Ok(Exit::Done)
 }

@@ -12,6 +12,7 @@ use super::server::Server;
 use super::worker::Job;
 use crate::answer::{self, find, listed};
 use crate::clock;
+use crate::counts::Counts;
 use crate::frontend::rofi::{Call, Dialogues, Effect, Scene};
 use crate::model::Session;
 use crate::proc::Environ;
@@ -114,11 +115,7 @@ impl Server {
             started_at: Some(self.started_at),
             socket: self.settings.paths.socket.to_string_lossy().into_owned(),
             counts,
-            attention: snapshot
-                .sessions
-                .iter()
-                .filter(|session| session.wants_attention())
-                .count(),
+            attention: Counts::of(&snapshot.sessions).waiting,
             requests: self.requests,
             connections: self.connections(),
             sources: self.published.sources(),

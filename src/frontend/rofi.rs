@@ -13,6 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::filter::Filter;
+use crate::counts::Counts;
 use crate::model::{Session, SessionKey};
 use crate::protocol::PreviewMessage;
 use crate::row::{self, Row, Urgency};
@@ -285,7 +286,7 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
         );
         return out;
     }
-    push_counts(&mut out, scene.sessions);
+    push_counts(&mut out, &Counts::of(scene.sessions));
     if filter != Filter::All {
         out.push_str(" \u{b7} showing ");
         out.push_str(filter.word());
@@ -303,14 +304,14 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
 }
 
 /// Counts, those that wait in bold.
-fn push_counts(out: &mut String, sessions: &[Arc<Session>]) {
-    let counts = row::counts(sessions);
-    let bold = if sessions.iter().any(|session| session.wants_attention()) {
-        counts.find(" \u{b7}").unwrap_or(counts.len())
+fn push_counts(out: &mut String, counts: &Counts) {
+    let words = counts.to_string();
+    let bold = if counts.waiting > 0 {
+        words.find(" \u{b7}").unwrap_or(words.len())
     } else {
         0
     };
-    let (waiting, others) = counts.split_at(bold);
+    let (waiting, others) = words.split_at(bold);
     if !waiting.is_empty() {
         out.push_str("<b>");
         push_pango(out, waiting);

@@ -16,11 +16,11 @@ use skim::binds::SkimEvent;
 use skim::tui::actions::Action;
 use skim::tui::{App, Event, Tui};
 use vmux::clock::{self, Deadline};
+use vmux::counts::Counts;
 use vmux::exit::Failure;
 use vmux::frontend::filter::Filter;
 use vmux::frontend::preview::{self, Line, Tone};
 use vmux::model::SessionKey;
-use vmux::row;
 use vmux::text::CleanText;
 
 use crate::ask::{Answer, Asking, Question, edits};
@@ -382,7 +382,7 @@ where
 
     fn refresh_head(&mut self) {
         let sessions = self.board.sessions();
-        let counts = row::counts(&sessions);
+        let counts = Counts::of(&sessions).to_string();
         let trouble = self.board.trouble();
         let trouble = trouble.map(|trouble| format!("{trouble}; this may be old"));
         let (listed, filter) = (self.listed.len(), self.filter);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Module, and what it may use. `text` and `clock` are everybody's.
-const PLAN: [(&str, &[&str]); 36] = [
+const PLAN: [(&str, &[&str]); 37] = [
     ("text", &[]),
     ("clock", &[]),
     ("files", &[]),
@@ -17,6 +17,7 @@ const PLAN: [(&str, &[&str]); 36] = [
     ("locate", &["model", "text"]),
     ("query", &["model", "text"]),
     ("order", &["model"]),
+    ("counts", &["model"]),
     ("row", &["model", "order", "text"]),
     ("alert", &["model", "text"]),
     ("protocol", &["model", "text", "clock"]),
@@ -53,7 +54,9 @@ const PLAN: [(&str, &[&str]); 36] = [
     ("icons", &["files", "row"]),
     (
         "frontend",
-        &["model", "row", "order", "protocol", "exec", "proc", "text"],
+        &[
+            "counts", "model", "row", "order", "protocol", "exec", "proc", "text",
+        ],
     ),
     ("act", &["agent", "model", "proc", "protocol", "text"]),
     (
@@ -66,9 +69,9 @@ const PLAN: [(&str, &[&str]); 36] = [
     (
         "daemon",
         &[
-            "act", "alert", "answer", "clock", "config", "dbus", "exec", "files", "frontend",
-            "host", "icons", "labels", "model", "notify", "order", "paths", "proc", "protocol",
-            "registry", "row", "source", "switch", "text", "wm",
+            "act", "alert", "answer", "clock", "config", "counts", "dbus", "exec", "files",
+            "frontend", "host", "icons", "labels", "model", "notify", "order", "paths", "proc",
+            "protocol", "registry", "row", "source", "switch", "text", "wm",
         ],
     ),
     ("standin", &["agent", "clock", "model", "proc"]),
@@ -150,7 +153,7 @@ fn every_module_of_the_plan_exists() {
 #[test]
 fn the_core_asks_no_clock_no_file_and_no_environment() {
     let core = [
-        "text", "model", "state", "registry", "locate", "query", "order", "row", "answer",
+        "text", "model", "state", "registry", "locate", "query", "order", "counts", "row", "answer",
     ];
     let edges = [
         "std::fs",
