@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{REPLY_CAP, Reply, Request, socket};
 use crate::clock::Deadline;
@@ -127,17 +129,23 @@ impl Client {
             .map_err(|error| broken(&error))
     }
 
-    /// Waits for the next line of a stream, its line break included, for as long as it takes.
+    /// The next line of a stream if it is there already, its line break included.
     ///
     /// # Errors
     /// `HungUp`, `Broken`.
-    pub fn next_line(&mut self) -> Result<Vec<u8>, ClientError> {
+    pub fn next_line_if_any(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
                 let rest = self.buffer.split_off(end + 1);
-                return Ok(std::mem::replace(&mut self.buffer, rest));
+                return Ok(Some(std::mem::replace(&mut self.buffer, rest)));
             }
-            self.read_more()?;
+            let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
+            match poll(&mut fds, Some(&Timespec::default())) {
+                Ok(0) => return Ok(None),
+                Ok(_) => self.read_more()?,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(broken(&error.into())),
+            }
         }
     }
 
@@ -163,6 +171,13 @@ impl Client {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(broken(&error.into())),
         }
+    }
+}
+
+impl AsFd for Client {
+    /// Readable when there may be another line.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 
