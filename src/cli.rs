@@ -68,6 +68,10 @@ pub enum Verb {
     Events(Json),
     /// Say how many sessions wait, work and rest
     Status(Json),
+    /// Say the same to a status bar, once or at every change
+    ///
+    /// A click goes to the next session, the right button opens the menu, the middle one goes back.
+    Bar(Bar),
     /// Run, start or stop the daemon (it starts by itself when it is needed)
     Daemon(Daemon),
     /// Check what vmux needs, and say what is missing
@@ -260,6 +264,32 @@ pub struct Json {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of `bar`.
+#[derive(Args, Debug)]
+pub struct Bar {
+    /// Speak to this bar
+    #[arg(long, value_enum)]
+    pub format: BarFormat,
+    /// Go on, with one output per change
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+/// Formats of `bar`.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BarFormat {
+    /// Text, short text and colour; with --follow for `interval=persist` and `format=json`
+    I3blocks,
+    /// One block; with --follow a whole status line
+    I3bar,
+    /// JSON for a custom module
+    Waybar,
+    /// Text with colours and clicks
+    Polybar,
+    /// Text, numbers and the sessions that call, for scripts
+    Json,
 }
 
 /// Of `daemon`.

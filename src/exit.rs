@@ -70,7 +70,6 @@ impl std::error::Error for Failure {}
 /// Ends the program: prints an error once, cleaned, and turns it into an exit code. A closed
 /// pipe is success: who read has seen enough.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "this is where errors are printed")]
 pub fn conclude(result: anyhow::Result<Exit>) -> ExitCode {
     let error = match result {
         Ok(exit) => return exit.into(),
@@ -83,12 +82,19 @@ pub fn conclude(result: anyhow::Result<Exit>) -> ExitCode {
     {
         return Exit::Done.into();
     }
+    complain(&error);
     let failure = error.downcast_ref::<Failure>();
+    failure.map_or(Exit::Failed, |failure| failure.exit).into()
+}
+
+/// Prints an error and its hint, cleaned.
+#[expect(clippy::print_stderr, reason = "this is where errors are printed")]
+pub fn complain(error: &anyhow::Error) {
     eprintln!("vmux: {}", clean(&format!("{error:#}")));
+    let failure = error.downcast_ref::<Failure>();
     if let Some(hint) = failure.and_then(|failure| failure.hint.as_ref()) {
         eprintln!("hint: {}", clean(hint));
     }
-    failure.map_or(Exit::Failed, |failure| failure.exit).into()
 }
 
 fn clean(text: &str) -> crate::text::CleanText {

@@ -14,7 +14,7 @@
 //!                                       v
 //!        server thread:  request -> reply, one poll loop                    JSON lines on a Unix socket
 //!                                       v
-//!        frontends:      sessions -> order -> Row -> rofi | menu | table    pure; a choice comes back by id
+//!        frontends:      sessions -> order -> Row -> rofi | menu | bar      pure; a choice comes back by id
 //!                                       v
 //!        switch:         query -> place -> actions -> focus, proved after   one thread moves the focus
 //! ```

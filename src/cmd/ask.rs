@@ -72,16 +72,24 @@ impl Context {
     /// # Errors
     /// If it neither runs nor can be started, or does not answer.
     pub fn connect(&self) -> Result<Client, Failure> {
-        match Client::connect(&self.paths.socket, PATIENCE) {
+        self.connect_within(PATIENCE, START)
+    }
+
+    /// The same, with other bounds on an answer and on the start.
+    ///
+    /// # Errors
+    /// See [`Context::connect`].
+    pub fn connect_within(&self, patience: Duration, start: Duration) -> Result<Client, Failure> {
+        match Client::connect(&self.paths.socket, patience) {
             Ok(client) => return Ok(client),
             Err(ClientError::NotRunning(_)) => {}
             Err(error) => return Err(unreachable_daemon(&error)),
         }
-        self.start_daemon(START).map_err(|error| {
+        self.start_daemon(start).map_err(|error| {
             Failure::new(format!("could not start the daemon: {error}"))
                 .hint("`vmux daemon run` shows what it says; --no-daemon works without it")
         })?;
-        Client::connect(&self.paths.socket, PATIENCE).map_err(|error| unreachable_daemon(&error))
+        Client::connect(&self.paths.socket, patience).map_err(|error| unreachable_daemon(&error))
     }
 
     /// Starts the daemon in the background and waits until it listens. That another one was

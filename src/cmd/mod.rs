@@ -1,6 +1,7 @@
 //! The verbs: one file each. Parse, call the library, print.
 
 mod ask;
+mod bar;
 mod completions;
 mod daemon;
 mod demo;
@@ -50,6 +51,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Explain(args) => explain::run(&context, &args),
         Verb::Events(args) => events::run(&context, args.json),
         Verb::Status(args) => status::run(&context, args.json),
+        Verb::Bar(args) => bar::run(&context, &args),
         Verb::Daemon(args) => daemon::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, args.json),
         Verb::Demo(args) => demo::run(&args),

@@ -1,6 +1,7 @@
-//! What people see: rofi, menu programs, terminals. Each renders purely and gives a choice back
+//! What people see: rofi, menu programs, terminals, status bars. Each renders purely and gives a choice back
 //! by id.
 
+pub mod bar;
 pub mod filter;
 pub mod menu;
 pub mod preview;

@@ -8,6 +8,7 @@
     reason = "tests set up their own world"
 )]
 
+mod bar;
 mod cli;
 mod desktop;
 mod events;

@@ -1,5 +1,6 @@
 //! What the README shows, works: every command line parses, every block loads.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -14,7 +15,7 @@ fn readme() -> String {
 }
 
 /// The fenced blocks of a language.
-fn blocks(language: &str) -> Vec<String> {
+pub(crate) fn blocks(language: &str) -> Vec<String> {
     let text = readme();
     let mut found = Vec::new();
     let mut rest = text.as_str();
@@ -37,11 +38,21 @@ fn command_lines() -> Vec<String> {
         .flat_map(|prose| prose.split('`').skip(1).step_by(2));
     let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
     let mut lines: Vec<String> = inline.map(str::to_owned).collect();
+    let before = [
+        "--no-startup-id ",
+        "status_command ",
+        "=",
+        "= ",
+        ": \"",
+        "$(",
+    ];
     for line in blocks {
-        let at = line
-            .find("vmux ")
-            .filter(|at| *at == 0 || line[..*at].ends_with("--no-startup-id "));
-        lines.extend(at.map(|at| line[at..].to_owned()));
+        let at = line.find("vmux ").filter(|at| {
+            let start = &line[..*at];
+            start.is_empty() || before.iter().any(|before| start.ends_with(before))
+        });
+        let words = at.map(|at| line[at..].split(['"', ')']).next().unwrap());
+        lines.extend(words.map(str::to_owned));
     }
     lines.retain(|line| line.starts_with("vmux "));
     lines
@@ -97,6 +108,62 @@ fn every_shell_block_is_shell() {
             done.status.success(),
             "{block}: {}",
             String::from_utf8_lossy(&done.stderr)
+        );
+    }
+}
+
+/// Sections of ini files, each with its settings.
+fn sections(block: &str) -> Vec<(&str, BTreeMap<&str, &str>)> {
+    let mut sections: Vec<(&str, BTreeMap<&str, &str>)> = Vec::new();
+    for line in block.lines().filter(|line| !line.trim().is_empty()) {
+        if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
+            sections.push((name, BTreeMap::new()));
+            continue;
+        }
+        let (name, value) = line.split_once('=').expect(line);
+        let settings = &mut sections.last_mut().expect("a section").1;
+        let twice = settings.insert(name.trim(), value.trim());
+        assert!(twice.is_none(), "{line}");
+    }
+    sections
+}
+
+/// The programs themselves take them in the tests of the desktop.
+#[test]
+fn every_block_of_a_bar_has_what_its_bar_needs() {
+    let mut kinds = Vec::new();
+    for block in blocks("ini") {
+        let [(name, settings)] = &sections(&block)[..] else {
+            panic!("{block}");
+        };
+        if name.starts_with("module/") {
+            assert_eq!(settings["type"], "custom/script");
+            assert_eq!(
+                settings["tail"],
+                settings["exec"].contains("--follow").to_string()
+            );
+            kinds.push("polybar");
+            continue;
+        }
+        let command = settings["command"];
+        let persists = settings["interval"] == "persist";
+        assert!(
+            !block.contains(" = "),
+            "i3blocks takes the space as part of the name"
+        );
+        assert_eq!(command.contains("--follow"), persists, "{block}");
+        assert_eq!(settings.get("format") == Some(&"json"), persists, "{block}");
+        kinds.push("i3blocks");
+    }
+    assert_eq!(kinds, ["i3blocks", "i3blocks", "polybar"]);
+    for block in blocks("jsonc") {
+        let module: serde_json::Value = serde_json::from_str(&format!("{{{block}}}")).unwrap();
+        let module = &module["custom/vmux"];
+        assert_eq!(module["return-type"], "json");
+        assert!(module["exec"].as_str().unwrap().contains("--follow"));
+        assert!(
+            module["interval"].is_null(),
+            "it would be started again and again"
         );
     }
 }

@@ -1,0 +1,67 @@
+//! `vmux bar`: what waits, in the terms of a status bar. Once, or for as long as the bar reads.
+//!
+//! A bar shows whatever is written to it, and may drop a block whose command fails: errors go to
+//! standard error only, and the text is empty.
+
+mod click;
+mod follow;
+
+use std::time::Duration;
+
+use super::ask::{Context, failure, unreachable_daemon};
+use super::out;
+use crate::cli::{Bar, BarFormat};
+use crate::clock::{self, Deadline};
+use crate::exit::{self, Exit};
+use crate::frontend::bar::{Button, Format, Look};
+use crate::protocol::{ListArgs, Reply, Request};
+
+/// Longest wait for sessions, the start of a daemon included: bars run their blocks one after
+/// the other, or leave a gap until they have ended.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+pub(super) fn run(context: &Context, args: &Bar) -> anyhow::Result<Exit> {
+    let format = match args.format {
+        BarFormat::I3blocks => Format::I3blocks,
+        BarFormat::I3bar => Format::I3bar,
+        BarFormat::Waybar => Format::Waybar,
+        BarFormat::Polybar => Format::Polybar,
+        BarFormat::Json => Format::Json,
+    };
+    if args.follow {
+        return follow::run(context, format);
+    }
+    // i3blocks runs the command once more for a click.
+    let button = context.environ.text("BLOCK_BUTTON");
+    if let Some(button) = button.filter(|_| format == Format::I3blocks)
+        && let Some(button) = Button::parse(button)
+    {
+        drop(click::perform(context, button));
+    }
+    let now = clock::now();
+    let text = match list(context) {
+        Ok(reply) => Look::of(&reply.sessions, now).render(format, false),
+        Err(error) => {
+            exit::complain(&error);
+            Look::off("", now).render(format, false)
+        }
+    };
+    out::write(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn list(context: &Context) -> anyhow::Result<Reply> {
+    let request = Request::List(ListArgs::default());
+    if context.no_daemon {
+        return Ok(context.ask(&request)?.0);
+    }
+    let deadline = Deadline::after(PATIENCE);
+    let mut client = context.connect_within(PATIENCE, PATIENCE)?;
+    let (reply, _) = client
+        .ask(&request, deadline.left())
+        .map_err(|error| unreachable_daemon(&error))?;
+    if !reply.ok {
+        return Err(failure(&reply).into());
+    }
+    Ok(reply)
+}
