@@ -4,6 +4,7 @@
 //! Where the focus is, is asked of the `i3ipc` crate: another implementation than ours.
 
 mod attention;
+mod bars;
 mod faults;
 mod menus;
 mod notices;

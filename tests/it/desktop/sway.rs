@@ -12,13 +12,13 @@ use super::{Killed, wait_for};
 /// sway refuses to run as root: then its world belongs to this user.
 const USER: u32 = 12345;
 
-struct Sway {
+pub(super) struct Sway {
     dir: tempfile::TempDir,
     children: std::cell::RefCell<Vec<Killed>>,
 }
 
 impl Sway {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::Builder::new()
             .prefix("vmux-sway-")
             .tempdir()
@@ -54,7 +54,7 @@ impl Sway {
         sway
     }
 
-    fn path(&self, relative: &str) -> PathBuf {
+    pub(super) fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
     }
 
@@ -73,7 +73,7 @@ impl Sway {
         }
     }
 
-    fn command(&self, program: &str) -> Command {
+    pub(super) fn command(&self, program: &str) -> Command {
         let own = Path::new(env!("CARGO_BIN_EXE_vmux")).parent().unwrap();
         let mut command = Command::new(program);
         command
@@ -91,7 +91,7 @@ impl Sway {
         command
     }
 
-    fn socket(&self) -> Option<PathBuf> {
+    pub(super) fn socket(&self) -> Option<PathBuf> {
         let entries = std::fs::read_dir(self.path("run")).ok()?.flatten();
         entries
             .map(|entry| entry.path())
@@ -117,7 +117,7 @@ impl Sway {
     }
 
     /// A session in a foot of its own.
-    fn foot(&self, name: &str) -> u32 {
+    pub(super) fn foot(&self, name: &str) -> u32 {
         let cwd = self.path(&format!("work/{name}"));
         std::fs::create_dir_all(&cwd).unwrap();
         self.give_away(&cwd);
@@ -163,7 +163,7 @@ impl Sway {
         pid
     }
 
-    fn session(&self, pid: u32) -> Option<Value> {
+    pub(super) fn session(&self, pid: u32) -> Option<Value> {
         let done = self.vmux(&["list", "--json"]);
         let reply: Value = serde_json::from_slice(&done.stdout).ok()?;
         reply["sessions"]
