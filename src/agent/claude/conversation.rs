@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -21,6 +21,8 @@ pub struct Conversation {
     pub last: LastLine,
     /// Its own time.
     pub at: Option<DateTime<Utc>>,
+    /// When the turn began: the time of the last prompt.
+    pub turn_at: Option<DateTime<Utc>>,
     /// Tools called and not answered, in order.
     pub pending: Vec<ToolCall>,
     /// Background agents left running when the last turn ended.
@@ -245,6 +247,14 @@ fn is_machine_text(text: &str) -> bool {
     .any(|start| text.starts_with(start))
 }
 
+/// A first prompt that is older than the line before it by less than this was written late.
+/// **Source:** 2.1.116 to 2.1.236 write the first prompt of a conversation after its answer, if
+/// that comes within some 300 ms. A larger step back is the clock's.
+const LATE: TimeDelta = TimeDelta::seconds(5);
+
+/// Most of one message that is kept for a preview, in bytes.
+const SAID_CAP: usize = 8 * 1024;
+
 const INTERRUPTED: &str = "[Request interrupted by user";
 
 impl Conversation {
@@ -266,12 +276,7 @@ impl Conversation {
         }
         match &*line.kind {
             "user" | "assistant" => self.fold_message(&line, messages),
-            "system" if line.subtype == "turn_duration" => {
-                self.background_agents = line.pending_background_agent_count;
-                if self.pending.is_empty() && self.last != LastLine::Nothing {
-                    self.last = LastLine::Answer;
-                }
-            }
+            "system" if line.subtype == "turn_duration" => self.end_turn(&line),
             "progress" if !self.pending.is_empty() => {
                 let data = line
                     .data
@@ -292,6 +297,18 @@ impl Conversation {
         }
     }
 
+    /// A turn is over. How it ended is told by a line before, where it did not end by itself.
+    fn end_turn(&mut self, line: &Line<'_>) {
+        self.background_agents = line.pending_background_agent_count;
+        let told = matches!(
+            self.last,
+            LastLine::Nothing | LastLine::ApiError | LastLine::Interrupted
+        );
+        if self.pending.is_empty() && !told {
+            self.last = LastLine::Answer;
+        }
+    }
+
     fn fold_message(&mut self, line: &Line<'_>, messages: Option<&mut Vec<Message>>) {
         let Some(raw) = line.message else { return };
         let Ok(message) = serde_json::from_str::<RawMessage<'_>>(raw.get()) else {
@@ -302,8 +319,9 @@ impl Conversation {
             .ok()
             .map(|t| t.with_timezone(&Utc));
         let mut said = Vec::new();
+        let late = line.kind == "user" && self.is_late(at);
         let counts = if line.kind == "user" {
-            self.fold_user(line, &message, &mut said)
+            self.fold_user(line, &message, late, &mut said)
         } else {
             self.fold_assistant(line, &message, &mut said);
             true
@@ -311,16 +329,40 @@ impl Conversation {
         if counts {
             self.at = at.or(self.at);
         }
+        if late || (counts && self.last == LastLine::Prompt) {
+            self.turn_at = at;
+        }
         if let Some(messages) = messages {
-            messages.extend(
-                said.into_iter()
-                    .map(|(role, text)| Message { role, text, at }),
+            let place = if late {
+                messages.partition_point(|message| message.at <= at)
+            } else {
+                messages.len()
+            };
+            let said = said.into_iter();
+            messages.splice(
+                place..place,
+                said.map(|(role, text)| Message { role, text, at }),
             );
         }
     }
 
+    /// Whether a line is older than the one before it, which is no prompt, and not by a step of
+    /// the clock.
+    fn is_late(&self, at: Option<DateTime<Utc>>) -> bool {
+        let (Some(at), Some(last), None) = (at, self.at, self.turn_at) else {
+            return false;
+        };
+        at < last && last - at < LATE
+    }
+
     /// Returns whether the line belongs to the conversation.
-    fn fold_user(&mut self, line: &Line<'_>, message: &RawMessage<'_>, said: &mut Said) -> bool {
+    fn fold_user(
+        &mut self,
+        line: &Line<'_>,
+        message: &RawMessage<'_>,
+        late: bool,
+        said: &mut Said,
+    ) -> bool {
         if line.is_meta {
             return false;
         }
@@ -344,6 +386,10 @@ impl Conversation {
                     self.pending.clear();
                     self.last = LastLine::Interrupted;
                     counts = true;
+                }
+                // The lines before it say where the conversation stands.
+                "text" if late && !is_machine_text(&block.text) => {
+                    said.push((Role::User, CleanText::block(&block.text, SAID_CAP)));
                 }
                 "text" if !is_machine_text(&block.text) => {
                     self.pending.clear();
@@ -401,7 +447,7 @@ impl Conversation {
     fn say(&mut self, role: Role, raw: &str, said: &mut Said) {
         if let Some(text) = CleanText::line(raw).some() {
             self.said = Some(text);
-            said.push((role, CleanText::block(raw, 8 * 1024)));
+            said.push((role, CleanText::block(raw, SAID_CAP)));
         }
     }
 
@@ -461,3 +507,6 @@ fn string_after<'a>(text: &'a str, marker: &str) -> Option<&'a str> {
     let rest = &text[text.find(marker)? + marker.len()..];
     rest.find('"').map(|end| &rest[..end])
 }
+
+#[cfg(test)]
+mod tests;
