@@ -201,9 +201,11 @@ struct Question {
 pub fn summarise_input(input: &str) -> CleanText {
     let input: Input = serde_json::from_str(input).unwrap_or_default();
     let first = input.questions.into_iter().map(|q| q.question).next();
-    let plan = input
-        .plan
-        .map(|plan| plan.trim_start_matches(['#', ' ', '\n']).to_owned());
+    // A plan is a document; its first line is its title.
+    let plan = input.plan.and_then(|plan| {
+        let mut lines = plan.lines().map(|line| line.trim_start_matches(['#', ' ']));
+        lines.find(|line| !line.is_empty()).map(str::to_owned)
+    });
     [
         first,
         plan,

@@ -79,3 +79,9 @@ fn a_clock_that_was_set_back_hides_no_prompt() {
     assert_eq!(conversation.last, LastLine::Prompt);
     assert_eq!(conversation.said.as_deref(), Some("and now?"));
 }
+
+#[test]
+fn a_plan_is_known_by_its_title() {
+    let plan = r##"{"plan":"\n# Paint it\n\n1. Open the tin\n"}"##;
+    assert_eq!(summarise_input(plan).as_str(), "Paint it");
+}
