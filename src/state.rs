@@ -34,6 +34,9 @@ pub struct Verdict {
     pub reason: Option<Reason>,
     /// Since when, by the source that decided; `None` if no source has a clock for it.
     pub since: Option<DateTime<Utc>>,
+    /// Whether `since` is only a sign of life from within the state: good for a session that is
+    /// seen for the first time, no date of a change that was watched.
+    pub vague: bool,
     /// What it asks.
     pub ask: Option<CleanText>,
     /// The rule that decided.
@@ -59,6 +62,13 @@ impl Verdict {
     fn since(mut self, since: Option<DateTime<Utc>>) -> Self {
         self.since = since;
         self
+    }
+
+    fn since_about(self, since: Option<DateTime<Utc>>) -> Self {
+        Self {
+            vague: true,
+            ..self.since(since)
+        }
     }
 
     fn recheck(mut self, at: DateTime<Utc>) -> Self {
@@ -120,8 +130,16 @@ fn by_file(
                 {
                     return verdict;
                 }
-                _ => Verdict::new(State::Working, "its file says busy"),
+                _ => {
+                    let busy = Verdict::new(State::Working, "its file says busy");
+                    return busy.since_about(file.status_at);
+                }
             }
+        }
+        FileStatus::Busy if file.busy_spans_shells && only_shell_runs(file, evidence) => {
+            return Verdict::new(State::Idle, "its turn ended, a shell it started runs")
+                .because(Reason::BackgroundShell)
+                .since(transcript.and_then(|t| t.at));
         }
         FileStatus::Busy => Verdict::new(State::Working, "its file says busy"),
         FileStatus::Idle => ended(transcript, "its file says idle"),
@@ -132,6 +150,19 @@ fn by_file(
             .because(Reason::Other(word.clone())),
     };
     verdict.since(file.status_at)
+}
+
+/// Whether a version that says `busy` for both has ended its turn and left a shell running.
+fn only_shell_runs(file: &FileFact, evidence: &Evidence) -> bool {
+    let ended = evidence.transcript.as_ref().is_some_and(|t| {
+        let over = matches!(
+            t.last,
+            LastLine::Answer | LastLine::ApiError | LastLine::Interrupted
+        );
+        // The end of an earlier turn says nothing of the one that the file speaks of.
+        over && t.background_agents == 0 && t.at >= file.status_at
+    });
+    ended && evidence.tool_shell == Some(true)
 }
 
 fn waiting(file: &FileFact, transcript: Option<&TranscriptFact>) -> Verdict {
@@ -158,9 +189,11 @@ fn by_transcript(
     tool_shell: Option<bool>,
     now: DateTime<Utc>,
 ) -> Verdict {
-    let working = |rule| Verdict::new(State::Working, rule).since(transcript.at);
+    let working = |rule| Verdict::new(State::Working, rule).since_about(transcript.at);
     match transcript.last {
-        LastLine::Prompt => working("its transcript ends with a prompt"),
+        LastLine::Prompt => {
+            Verdict::new(State::Working, "its transcript ends with a prompt").since(transcript.at)
+        }
         LastLine::ToolResult => working("its transcript ends with a tool's result"),
         LastLine::Thinking => working("its transcript ends in the middle of an answer"),
         LastLine::ToolRuns => working("its transcript shows that the tool runs"),
@@ -184,7 +217,7 @@ fn by_tool_call(
         let verdict = Verdict::new(State::NeedsInput, rule).because(Reason::Permission);
         verdict.since(transcript.at).asking(Some(transcript))
     };
-    let working = |rule| Verdict::new(State::Working, rule).since(transcript.at);
+    let working = |rule| Verdict::new(State::Working, rule).since_about(transcript.at);
     let pending = |natures: &[CallNature]| {
         transcript
             .pending
@@ -211,10 +244,10 @@ fn without_transcript(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     let started = evidence.process.started_at;
     if evidence.file.is_some() {
         // With a file but no status: 2.1.75 to 2.1.118, or the first moments of a newer one.
-        return Verdict::new(State::Idle, "nothing was asked yet").since(started);
+        return Verdict::new(State::Idle, "nothing was asked yet").since_about(started);
     }
     if !evidence.expects_file {
-        return Verdict::new(State::Idle, "no status file and no transcript").since(started);
+        return Verdict::new(State::Idle, "no status file and no transcript").since_about(started);
     }
     let asks_at = started.unwrap_or(evidence.process.read_at) + START_DIALOG_AFTER;
     if now < asks_at {
@@ -270,11 +303,13 @@ impl Settled {
     fn show(&self, fresh: Verdict, now: DateTime<Utc>) -> Self {
         // A source's clock may be ahead of ours, or have jumped; nothing is since the future.
         let claimed = fresh.since.map(|since| since.min(now));
-        let same = self.shown.state == fresh.state && self.since.is_some();
-        let since = match claimed {
-            Some(claimed) => claimed,
-            None if same => self.since.unwrap_or(now),
-            None => now,
+        let before = self.since.filter(|_| self.shown.state == fresh.state);
+        let watched = self.since.is_some() && self.shown.state != State::Unknown;
+        let since = match (claimed, before) {
+            (Some(claimed), _) if !fresh.vague => claimed,
+            (_, Some(before)) => before,
+            (Some(claimed), None) if !watched => claimed,
+            _ => now,
         };
         Self {
             shown: fresh,
@@ -464,6 +499,46 @@ mod tests {
         assert_eq!((ended.shown.state, ended.deadline()), (State::Idle, None));
         let waits = busy.next(fresh(FileStatus::Waiting, 100), at(100));
         assert_eq!(waits.shown.state, State::NeedsInput, "a wait shows at once");
+    }
+
+    #[test]
+    fn a_turn_that_left_a_shell_behind_is_over_though_its_file_says_busy() {
+        let mut evidence = with_file(FileStatus::Busy);
+        evidence.file.as_mut().unwrap().busy_spans_shells = true;
+        evidence.tool_shell = Some(true);
+        evidence.transcript = with_transcript(LastLine::Answer, Vec::new()).transcript;
+        let idle = (State::Idle, Some(Reason::BackgroundShell));
+        assert_eq!(states(&evidence, 0), idle);
+        evidence.transcript.as_mut().unwrap().at = Some(at(-1));
+        assert_eq!(states(&evidence, 0).0, State::Working, "a new turn");
+        evidence.transcript.as_mut().unwrap().at = Some(at(0));
+        evidence.tool_shell = Some(false);
+        assert_eq!(states(&evidence, 0).0, State::Working, "an agent runs");
+    }
+
+    /// 2.0.77 to 2.1.118: the last line of the transcript is the same before and after a yes.
+    #[test]
+    fn work_that_follows_a_permission_began_with_it() {
+        let asks = with_transcript(
+            LastLine::ToolCall,
+            vec![call("Bash", CallNature::AsksFirst)],
+        );
+        let runs = Evidence {
+            tool_shell: Some(true),
+            ..asks.clone()
+        };
+        let seen = |settled: &Settled, evidence, ms| settled.next(judge(evidence, at(ms)), at(ms));
+        let waits = seen(&Settled::default(), &asks, 2000);
+        assert_eq!(waits.since, Some(at(0)), "the dialog opened with the call");
+        let works = seen(&waits, &runs, 60_000);
+        assert_eq!(works.since, Some(at(60_000)));
+        assert_eq!(seen(&works, &runs, 61_000).since, Some(at(60_000)));
+        let found = seen(&Settled::default(), &runs, 60_000);
+        assert_eq!(
+            found.since,
+            Some(at(0)),
+            "the best there is at a first look"
+        );
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct FileFact {
     pub waiting_reason: Option<Reason>,
     /// This version says `busy` while a dialog is open.
     pub busy_lies: bool,
+    /// This version says `busy` also when its turn is over and a background shell goes on.
+    pub busy_spans_shells: bool,
     /// Since when, by the file's own clock.
     pub status_at: Option<DateTime<Utc>>,
     /// The agent's version.

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 use super::assign::assign;
 use super::process;
-use super::tracked::{FileRead, Tracked};
+use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Watcher};
 use crate::agent::claude::process::{
     Candidate, Role, is_claude_exe, is_tool_shell, plausible_comm, recognise,
@@ -453,13 +453,14 @@ impl Scout {
         if tracked.file.as_ref().is_some_and(|file| file.spare) {
             return;
         }
-        tracked.tool_shell = tracked.wants_tool_shell().then(|| {
+        let watch = tracked.shell_watch();
+        tracked.tool_shell = (watch != ShellWatch::None).then(|| {
             let children = self.proc.children(pid);
             children
                 .iter()
                 .any(|child| is_tool_shell(&self.proc.cmdline(*child)))
         });
-        if tracked.tool_shell.is_some() {
+        if watch == ShellWatch::Poll {
             self.shell_due = Some(clock::steady() + SHELL_PACE);
         }
         if let Some(evidence) = tracked.news(now) {

@@ -16,6 +16,7 @@ use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
 use crate::files::read_bounded;
 use crate::model::{
     CallNature, ConversationId, Evidence, FileStatus, Kind, LastLine, ProcessFact, SessionKey,
+    ToolCall,
 };
 use crate::text::CleanText;
 
@@ -69,6 +70,24 @@ pub(super) enum FileRead {
     Done,
     /// It holds no whole JSON yet: read again in a moment.
     Again,
+}
+
+/// How the children of a session are looked at.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) enum ShellWatch {
+    /// Not at all.
+    None,
+    /// With each event: its files tell when that changes.
+    Once,
+    /// Again and again: a dialog that is answered shows by nothing but its shell.
+    Poll,
+}
+
+/// Whether one of these calls asks for permission before it runs in a shell, or ends at once.
+fn may_ask(calls: &[ToolCall]) -> bool {
+    calls
+        .iter()
+        .any(|call| call.nature == CallNature::AsksFirst)
 }
 
 impl Tracked {
@@ -327,21 +346,26 @@ impl Tracked {
         self.git = self.repository.as_ref().map(Repository::read);
     }
 
-    /// Whether only a child process can tell if its tool runs.
-    pub(super) fn wants_tool_shell(&self) -> bool {
+    /// Whether a shell among its children tells something that its files do not.
+    pub(super) fn shell_watch(&self) -> ShellWatch {
+        let Some(follower) = &self.follower else {
+            return ShellWatch::None;
+        };
         let file = self.file.as_ref().map(|file| &file.fact);
-        let open = match file.and_then(|f| f.status.as_ref()) {
+        let untold = match file.and_then(|f| f.status.as_ref()) {
             None => true,
             Some(status) => *status == FileStatus::Busy && file.is_some_and(|f| f.busy_lies),
         };
-        open && self.follower.as_ref().is_some_and(|follower| {
-            let conversation = follower.conversation();
-            let asks = conversation
-                .pending
-                .iter()
-                .any(|call| call.nature == CallNature::AsksFirst);
-            conversation.last == LastLine::ToolCall && asks
-        })
+        let conversation = follower.conversation();
+        match conversation.last {
+            LastLine::ToolCall if untold && may_ask(&conversation.pending) => ShellWatch::Poll,
+            LastLine::Answer | LastLine::ApiError | LastLine::Interrupted
+                if self.works() && file.is_some_and(|f| f.busy_spans_shells) =>
+            {
+                ShellWatch::Once
+            }
+            _ => ShellWatch::None,
+        }
     }
 
     /// All that is known; `None` if that was told before.

@@ -15,6 +15,10 @@ pub const SIZE_CAP: usize = 64 * 1024;
 /// Versions whose file says `busy` while a dialog is open.
 const BUSY_LIES: [[u32; 3]; 2] = [[2, 1, 141], [2, 1, 142]];
 
+/// First version that says `shell` when its turn is over and a background shell goes on; before
+/// it said `busy`. **Source:** observed on 2.1.119, 2.1.140 (`busy`), 2.1.141 to 2.1.328 (`shell`).
+const FIRST_WITH_SHELL: [u32; 3] = [2, 1, 141];
+
 /// A status file, read.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StatusFile {
@@ -85,6 +89,7 @@ pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile,
                 .map(|words| waiting_reason(&words)),
             waiting_for: fields.line("waitingFor"),
             busy_lies: version.is_some_and(|version| BUSY_LIES.contains(&version)),
+            busy_spans_shells: version.is_some_and(|version| version < FIRST_WITH_SHELL),
             status_at: fields
                 .time("statusUpdatedAt")
                 .or_else(|| fields.time("updatedAt")),
