@@ -42,7 +42,8 @@ pub(super) fn read_fact(
             .map(|tty| CleanText::line(&tty.to_string_lossy())),
         default_config: config == default_config,
         config_dir: CleanText::line(&config.to_string_lossy()),
-        installed_version: installed_version(exe).map(|version| CleanText::line(&version)),
+        installed_version: installed_version(exe, &environ)
+            .map(|version| CleanText::line(&version)),
         read_at: now,
     };
     (config, fact)

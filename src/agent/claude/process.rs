@@ -147,15 +147,30 @@ fn judge_arguments(words: &[&str], candidate: &Candidate) -> Role {
     }
 }
 
+/// First version that is a native binary. What runs in node is older.
+/// **Source:** 2.1.110 is JavaScript, 2.1.116 is not.
+const FIRST_NATIVE: [u32; 3] = [2, 1, 111];
+
 /// The version that an executable's place tells: its own name under `versions/`, or the
-/// `package.json` of the npm package around it.
+/// `package.json` of the npm package around it. A JS build erases its arguments, but a shell
+/// that started it by hand has left its path in `_` (bash, zsh, ksh).
 #[must_use]
-pub fn installed_version(exe: &Path) -> Option<String> {
-    let base = exe.file_name()?.to_str()?;
+pub fn installed_version(exe: &Path, environ: &Environ) -> Option<String> {
+    if !is_js_runtime(exe) {
+        return version_by_place(exe);
+    }
+    let script = Path::new(environ.get("_")?);
+    let script = std::fs::canonicalize(script.is_absolute().then_some(script)?).ok()?;
+    // An update may have put a native binary there since.
+    version_by_place(&script).filter(|v| parse_version(v).is_some_and(|v| v < FIRST_NATIVE))
+}
+
+fn version_by_place(file: &Path) -> Option<String> {
+    let base = file.file_name()?.to_str()?;
     if parse_version(base).is_some() {
         return Some(base.to_owned());
     }
-    let package = exe.ancestors().find(|dir| {
+    let package = file.ancestors().find(|dir| {
         let name = dir
             .file_name()
             .and_then(|name| name.to_str())
@@ -276,20 +291,47 @@ mod tests {
     #[test]
     fn the_installed_version_is_read_from_where_it_lies() {
         assert_eq!(
-            installed_version(Path::new(NATIVE)).as_deref(),
+            version_by_place(Path::new(NATIVE)).as_deref(),
             Some("2.1.328")
         );
         let dir = tempfile::tempdir().unwrap();
         let package = dir.path().join("@anthropic-ai/claude-code");
         std::fs::create_dir_all(package.join("bin")).unwrap();
         let exe = package.join("bin/claude.exe");
-        assert_eq!(installed_version(&exe), None);
+        assert_eq!(version_by_place(&exe), None);
         std::fs::write(
             package.join("package.json"),
             r#"{"version":"2.1.119","name":"x"}"#,
         )
         .unwrap();
-        assert_eq!(installed_version(&exe).as_deref(), Some("2.1.119"));
+        assert_eq!(version_by_place(&exe).as_deref(), Some("2.1.119"));
+    }
+
+    #[test]
+    fn a_build_in_node_is_known_by_the_path_it_was_started_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = dir.path().join("node_modules/@anthropic-ai/claude-code");
+        let bin = dir.path().join("node_modules/.bin");
+        for made in [&package, &bin] {
+            std::fs::create_dir_all(made).unwrap();
+        }
+        let says = |version: &str| {
+            let text = format!(r#"{{"version":"{version}"}}"#);
+            std::fs::write(package.join("package.json"), text).unwrap();
+        };
+        std::fs::write(package.join("cli.js"), "").unwrap();
+        let link = bin.join("claude");
+        std::os::unix::fs::symlink("../@anthropic-ai/claude-code/cli.js", &link).unwrap();
+        let started = |by: &str| {
+            let environ = Environ::parse(format!("_={by}\0").as_bytes());
+            installed_version(Path::new("/usr/bin/node"), &environ)
+        };
+        says("2.1.100");
+        assert_eq!(started(link.to_str().unwrap()).as_deref(), Some("2.1.100"));
+        assert_eq!(started("/usr/bin/tmux"), None);
+        assert_eq!(started("claude"), None, "relative to who knows what");
+        says("2.1.328");
+        assert_eq!(started(link.to_str().unwrap()), None, "updated since");
     }
 
     #[test]
