@@ -31,7 +31,7 @@ const READ_TRIES: u32 = 8;
 /// A tool's shell starts within half a second of its call; looked for at this pace, and only for
 /// versions that do not say whether they wait.
 const SHELL_PACE: Duration = Duration::from_millis(500);
-/// Known sessions that one scan looks at again, besides those that work: what no event tells
+/// Known sessions that one scan looks at again, besides restless ones: what no event tells
 /// (Ctrl+Z) and what an event may have missed is seen within a few scans.
 const VERIFIED_PER_SCAN: usize = 4;
 
@@ -475,7 +475,7 @@ impl Scout {
         }
     }
 
-    /// Looks again at sessions that work, and at a few others in turn.
+    /// Looks again at sessions that work or are stopped, and at a few others in turn.
     fn verify_some(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         let after = self.tracked.range((
             std::ops::Bound::Excluded(self.verified),
@@ -489,7 +489,7 @@ impl Scout {
         turn.extend(
             self.tracked
                 .values()
-                .filter(|t| t.works() && !turn.contains(&t.key.pid))
+                .filter(|t| t.is_restless() && !turn.contains(&t.key.pid))
                 .map(|t| t.key.pid)
                 .collect::<Vec<_>>(),
         );

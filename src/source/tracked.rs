@@ -185,12 +185,28 @@ impl Tracked {
     }
 
     /// Whether its file says that it works.
-    pub(super) fn works(&self) -> bool {
+    fn is_busy(&self) -> bool {
         let status = self
             .file
             .as_ref()
             .and_then(|file| file.fact.status.as_ref());
         status == Some(&FileStatus::Busy)
+    }
+
+    /// Whether it may be stopped or go on without an event: it works, or is stopped.
+    pub(super) fn is_restless(&self) -> bool {
+        let untold = self
+            .file
+            .as_ref()
+            .is_none_or(|file| file.fact.status.is_none());
+        let last = self.follower.as_ref().map(|f| f.conversation().last);
+        let in_turn = !matches!(
+            last,
+            None | Some(
+                LastLine::Nothing | LastLine::Answer | LastLine::ApiError | LastLine::Interrupted
+            )
+        );
+        self.process.stopped || self.is_busy() || (untold && in_turn)
     }
 
     /// When its process started.
@@ -360,7 +376,7 @@ impl Tracked {
         match conversation.last {
             LastLine::ToolCall if untold && may_ask(&conversation.pending) => ShellWatch::Poll,
             LastLine::Answer | LastLine::ApiError | LastLine::Interrupted
-                if self.works() && file.is_some_and(|f| f.busy_spans_shells) =>
+                if self.is_busy() && file.is_some_and(|f| f.busy_spans_shells) =>
             {
                 ShellWatch::Once
             }

@@ -366,6 +366,32 @@ fn a_stopped_process_is_noticed_by_scans() {
     assert_eq!(watched.only().state, State::Working);
 }
 
+/// One scan looks at a few sessions only, but at every one that works or is stopped.
+#[test]
+fn a_session_that_goes_on_is_noticed_by_the_next_scan() {
+    let machine = Machine::new();
+    let sessions: Vec<_> = (101..=120)
+        .map(|pid| {
+            let node = machine.process(pid, "claude", "/usr/bin/node", &["claude"]);
+            node.works_in(&format!("work/{pid}"));
+            node.says("abc", &[prompt("run")]);
+            node
+        })
+        .collect();
+    let mut watched = Watched::new(&machine);
+    let suspended = |watched: &Watched| {
+        let all = watched.sessions();
+        let is = |s: &&Session| s.reason.as_ref().is_some_and(|r| r.as_str() == "suspended");
+        all.iter().filter(is).count()
+    };
+    for state in ['T', 'S'] {
+        sessions.iter().for_each(|session| session.state(state));
+        watched.scan();
+        let want = if state == 'T' { sessions.len() } else { 0 };
+        assert_eq!(suspended(&watched), want, "{state}");
+    }
+}
+
 #[test]
 fn an_exiting_session_never_looks_like_one_that_has_not_started() {
     let machine = Machine::new();
