@@ -76,14 +76,20 @@ impl Verdict {
         self
     }
 
-    fn asking(mut self, transcript: Option<&TranscriptFact>) -> Self {
-        let call = transcript.and_then(|t| t.pending.first());
-        match call.map(|call| call.nature) {
+    fn asking(mut self, evidence: &Evidence) -> Self {
+        let first = |t: &'_ Option<TranscriptFact>| t.as_ref()?.pending.first().cloned();
+        let own = first(&evidence.transcript);
+        // What a subagent would do says more than that there is one.
+        let call = match &own {
+            Some(call) if call.nature != CallNature::Subagent => own,
+            _ => first(&evidence.subagent).or(own),
+        };
+        match call.as_ref().map(|call| call.nature) {
             Some(CallNature::Question) => self.reason = Some(Reason::Question),
             Some(CallNature::Plan) => self.reason = Some(Reason::Plan),
             _ => {}
         }
-        self.ask = call.map(ToolCall::ask);
+        self.ask = call.as_ref().map(ToolCall::ask);
         self
     }
 }
@@ -107,7 +113,7 @@ pub fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     }
     match transcript {
         Some(transcript) if transcript.last != LastLine::Nothing => {
-            by_transcript(transcript, evidence.tool_shell, now)
+            by_transcript(transcript, evidence, now)
         }
         _ => without_transcript(evidence, now),
     }
@@ -121,9 +127,9 @@ fn by_file(
 ) -> Verdict {
     let transcript = evidence.transcript.as_ref();
     let verdict = match status {
-        FileStatus::Waiting => return waiting(file, transcript),
+        FileStatus::Waiting => return waiting(file, evidence),
         FileStatus::Busy if file.busy_lies => {
-            let by_transcript = transcript.map(|t| by_transcript(t, evidence.tool_shell, now));
+            let by_transcript = transcript.map(|t| by_transcript(t, evidence, now));
             match by_transcript {
                 Some(verdict)
                     if verdict.state == State::NeedsInput || verdict.recheck.is_some() =>
@@ -165,11 +171,11 @@ fn only_shell_runs(file: &FileFact, evidence: &Evidence) -> bool {
     ended && evidence.tool_shell == Some(true)
 }
 
-fn waiting(file: &FileFact, transcript: Option<&TranscriptFact>) -> Verdict {
+fn waiting(file: &FileFact, evidence: &Evidence) -> Verdict {
     let verdict = Verdict::new(State::NeedsInput, "its file says waiting").since(file.status_at);
     match file.waiting_reason.clone().unwrap_or(Reason::Permission) {
         Reason::Dialog => verdict.because(Reason::Dialog),
-        reason => verdict.because(reason).asking(transcript),
+        reason => verdict.because(reason).asking(evidence),
     }
 }
 
@@ -184,11 +190,7 @@ fn ended(transcript: Option<&TranscriptFact>, rule: Rule) -> Verdict {
 }
 
 /// The verdict of a version whose files hold no status.
-fn by_transcript(
-    transcript: &TranscriptFact,
-    tool_shell: Option<bool>,
-    now: DateTime<Utc>,
-) -> Verdict {
+fn by_transcript(transcript: &TranscriptFact, evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     let working = |rule| Verdict::new(State::Working, rule).since_about(transcript.at);
     match transcript.last {
         LastLine::Prompt => {
@@ -197,7 +199,11 @@ fn by_transcript(
         LastLine::ToolResult => working("its transcript ends with a tool's result"),
         LastLine::Thinking => working("its transcript ends in the middle of an answer"),
         LastLine::ToolRuns => working("its transcript shows that the tool runs"),
-        LastLine::ToolCall => by_tool_call(transcript, tool_shell, now),
+        LastLine::ToolCall => {
+            let subagent = evidence.subagent.as_ref();
+            let asker = subagent.filter(|_| transcript.waits_for_subagent());
+            by_tool_call(asker.unwrap_or(transcript), evidence, now)
+        }
         LastLine::Answer if transcript.background_agents > 0 => {
             working("its turn ended, a background agent runs").because(Reason::BackgroundAgent)
         }
@@ -208,29 +214,20 @@ fn by_transcript(
 }
 
 /// A pending call: the tool runs, or its dialog is open. The transcript alone does not tell.
-fn by_tool_call(
-    transcript: &TranscriptFact,
-    tool_shell: Option<bool>,
-    now: DateTime<Utc>,
-) -> Verdict {
+/// A subagent's call is judged by the same rules.
+fn by_tool_call(transcript: &TranscriptFact, evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     let asking = |rule| {
         let verdict = Verdict::new(State::NeedsInput, rule).because(Reason::Permission);
-        verdict.since(transcript.at).asking(Some(transcript))
+        verdict.since(transcript.at).asking(evidence)
     };
     let working = |rule| Verdict::new(State::Working, rule).since_about(transcript.at);
-    let pending = |natures: &[CallNature]| {
-        transcript
-            .pending
-            .iter()
-            .any(|call| natures.contains(&call.nature))
-    };
-    if pending(&[CallNature::Question, CallNature::Plan]) {
+    if transcript.has_pending(&[CallNature::Question, CallNature::Plan]) {
         return asking("its transcript ends with a question to the user");
     }
-    if !pending(&[CallNature::AsksFirst]) {
+    if !transcript.has_pending(&[CallNature::AsksFirst]) {
         return working("its transcript ends with a tool call");
     }
-    if tool_shell == Some(true) {
+    if evidence.tool_shell == Some(true) {
         return working("a shell of its tool call runs");
     }
     let asks_at = transcript.at.unwrap_or(transcript.read_at) + ASK_AFTER;
@@ -539,6 +536,27 @@ mod tests {
             Some(at(0)),
             "the best there is at a first look"
         );
+    }
+
+    /// A turn that waits for a subagent: its own transcript ends with the call of it.
+    #[test]
+    fn a_subagent_asks_for_its_session() {
+        let agent = call("Agent", CallNature::Subagent);
+        let asks = vec![call("Bash", CallNature::AsksFirst)];
+        let mut evidence = with_transcript(LastLine::ToolCall, vec![agent]);
+        assert_eq!(states(&evidence, 9000).0, State::Working);
+        evidence.subagent = with_transcript(LastLine::ToolCall, asks).transcript;
+        evidence.tool_shell = Some(true);
+        assert_eq!(states(&evidence, 9000).0, State::Working);
+        evidence.tool_shell = Some(false);
+        assert_eq!(states(&evidence, 900).0, State::Working);
+        let verdict = judge(&evidence, at(9000));
+        assert_eq!(verdict.state, State::NeedsInput);
+        assert_eq!(verdict.ask.unwrap().as_str(), "Bash(cargo test)");
+        // A version that tells the state by itself: only what is asked comes from there.
+        evidence.file = with_file(FileStatus::Waiting).file;
+        let ask = judge(&evidence, at(0)).ask.unwrap();
+        assert_eq!(ask.as_str(), "Bash(cargo test)");
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub(super) fn run(context: &Context, args: &Query) -> anyhow::Result<Exit> {
         ("process", &explanation["evidence"]["process"]),
         ("status file", &explanation["evidence"]["file"]),
         ("transcript", &explanation["evidence"]["transcript"]),
+        ("subagent", &explanation["evidence"]["subagent"]),
         ("git", &explanation["evidence"]["git"]),
         ("window", &explanation["place"]),
         ("problems", &explanation["evidence"]["problems"]),

@@ -22,6 +22,9 @@ pub struct Evidence {
     pub file: Option<FileFact>,
     /// The conversation's last lines.
     pub transcript: Option<TranscriptFact>,
+    /// The transcript of a subagent whose last call may ask, where the session's own files do not
+    /// tell what is asked, or that anything is.
+    pub subagent: Option<TranscriptFact>,
     /// Several transcripts fit this process and nothing tells which is its own.
     pub transcript_ambiguous: bool,
     /// Whether this version writes a status file once its session has started.
@@ -136,6 +139,26 @@ pub struct TranscriptFact {
     pub read_at: DateTime<Utc>,
 }
 
+impl TranscriptFact {
+    /// Whether a call of one of these natures is pending.
+    #[must_use]
+    pub fn has_pending(&self, natures: &[CallNature]) -> bool {
+        has_call(&self.pending, natures)
+    }
+
+    /// Whether what is pending is a subagent's work, and nothing that asks by itself.
+    #[must_use]
+    pub fn waits_for_subagent(&self) -> bool {
+        self.has_pending(&[CallNature::Subagent]) && !self.has_pending(&CallNature::ASKING)
+    }
+}
+
+/// Whether one of these calls is of one of these natures.
+#[must_use]
+pub fn has_call(calls: &[ToolCall], natures: &[CallNature]) -> bool {
+    calls.iter().any(|call| natures.contains(&call.nature))
+}
+
 /// A tool call of the model.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct ToolCall {
@@ -159,10 +182,17 @@ pub enum CallNature {
     Plan,
     /// It runs in a child shell, or ends at once; without either, a permission is asked.
     AsksFirst,
+    /// A subagent works, and may ask.
+    Subagent,
     /// It may run for long without a sign.
     #[default]
     #[serde(other)]
     Other,
+}
+
+impl CallNature {
+    /// Those whose call opens a dialog, or may.
+    pub const ASKING: [Self; 3] = [Self::Question, Self::Plan, Self::AsksFirst];
 }
 
 impl ToolCall {

@@ -5,5 +5,6 @@ mod assign;
 pub mod git;
 mod process;
 pub mod scout;
+mod subagents;
 mod tracked;
 pub mod watch;

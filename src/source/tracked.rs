@@ -5,9 +5,10 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::git::{self, Repository};
+use super::subagents::{self, Subagents};
 use super::watch::Watcher;
 use crate::agent::claude::find;
 use crate::agent::claude::status_file::{self, StatusFile};
@@ -15,10 +16,13 @@ use crate::agent::claude::tail::Follower;
 use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
 use crate::files::read_bounded;
 use crate::model::{
-    CallNature, ConversationId, Evidence, FileStatus, Kind, LastLine, ProcessFact, SessionKey,
-    ToolCall,
+    CallNature, ConversationId, Evidence, FileFact, FileStatus, Kind, LastLine, ProcessFact,
+    Reason, SessionKey, TranscriptFact, has_call,
 };
 use crate::text::CleanText;
+
+/// A call is written at most this long before its dialog opens: a classifier may look at it first.
+const BEFORE_DIALOG: TimeDelta = TimeDelta::seconds(60);
 
 /// A session that is watched.
 pub(super) struct Tracked {
@@ -42,6 +46,7 @@ pub(super) struct Tracked {
     /// Its parent died or it has no terminal; kept for `explain`.
     problem: Option<CleanText>,
     follower: Option<Follower>,
+    subagents: Subagents,
     repository: Option<Repository>,
     repository_of: Option<PathBuf>,
     git: Option<crate::model::GitFact>,
@@ -83,11 +88,12 @@ pub(super) enum ShellWatch {
     Poll,
 }
 
-/// Whether one of these calls asks for permission before it runs in a shell, or ends at once.
-fn may_ask(calls: &[ToolCall]) -> bool {
-    calls
-        .iter()
-        .any(|call| call.nature == CallNature::AsksFirst)
+/// A transcript's fact, which was read when the same content was read first.
+fn first_read(mut fact: TranscriptFact, before: Option<&TranscriptFact>) -> TranscriptFact {
+    if let Some(before) = before.filter(|b| b.size == fact.size && b.path == fact.path) {
+        fact.read_at = before.read_at;
+    }
+    fact
 }
 
 impl Tracked {
@@ -106,6 +112,7 @@ impl Tracked {
             pidfd: None,
             problem: None,
             follower: None,
+            subagents: Subagents::default(),
             repository: None,
             repository_of: None,
             git: None,
@@ -243,6 +250,7 @@ impl Tracked {
             self.repository_of = Some(cwd);
         }
         self.watch(watcher);
+        self.refresh_subagents();
     }
 
     fn refresh_transcript(&mut self) {
@@ -307,6 +315,9 @@ impl Tracked {
                 .as_ref()
                 .map(|repository| repository.git_dir.clone()),
         );
+        if let (Some(_), Some(follower)) = (self.wants_subagents(), &self.follower) {
+            wanted.extend(subagents::watched(follower.path()));
+        }
         for dir in &wanted {
             if !self.watched.contains(dir)
                 && let Err(error) = watcher.add(dir)
@@ -349,6 +360,9 @@ impl Tracked {
         {
             return name == "HEAD";
         }
+        if find::is_subagent(name) {
+            return self.wants_subagents().is_some();
+        }
         match self.conversation() {
             Some(id) => name
                 .strip_suffix(".jsonl")
@@ -367,21 +381,68 @@ impl Tracked {
         let Some(follower) = &self.follower else {
             return ShellWatch::None;
         };
-        let file = self.file.as_ref().map(|file| &file.fact);
-        let untold = match file.and_then(|f| f.status.as_ref()) {
-            None => true,
-            Some(status) => *status == FileStatus::Busy && file.is_some_and(|f| f.busy_lies),
-        };
         let conversation = follower.conversation();
+        let may_ask = has_call(
+            &conversation.pending,
+            &[CallNature::AsksFirst, CallNature::Subagent],
+        );
         match conversation.last {
-            LastLine::ToolCall if untold && may_ask(&conversation.pending) => ShellWatch::Poll,
+            LastLine::ToolCall if self.is_untold() && may_ask => ShellWatch::Poll,
             LastLine::Answer | LastLine::ApiError | LastLine::Interrupted
-                if self.is_busy() && file.is_some_and(|f| f.busy_spans_shells) =>
+                if self.is_busy() && self.fact().is_some_and(|f| f.busy_spans_shells) =>
             {
                 ShellWatch::Once
             }
             _ => ShellWatch::None,
         }
+    }
+
+    /// Whether its file does not tell a running tool from a dialog.
+    fn is_untold(&self) -> bool {
+        match self.fact().and_then(|fact| fact.status.as_ref()) {
+            None => true,
+            Some(status) => {
+                *status == FileStatus::Busy && self.fact().is_some_and(|fact| fact.busy_lies)
+            }
+        }
+    }
+
+    fn fact(&self) -> Option<&FileFact> {
+        self.file.as_ref().map(|file| &file.fact)
+    }
+
+    /// Since when a subagent's last call may be what is asked: its turn waits for one and its
+    /// file does not tell of a dialog, or there is a dialog that is not its own. `None`: never.
+    fn wants_subagents(&self) -> Option<DateTime<Utc>> {
+        let conversation = self.follower.as_ref()?.conversation();
+        let pending = |natures: &[CallNature]| has_call(&conversation.pending, natures);
+        if pending(&CallNature::ASKING) {
+            return None;
+        }
+        if self.is_untold() && pending(&[CallNature::Subagent]) {
+            return conversation.turn_at.or(self.process.started_at);
+        }
+        let fact = self.fact()?;
+        let asks =
+            fact.status == Some(FileStatus::Waiting) && fact.waiting_reason != Some(Reason::Dialog);
+        fact.status_at.filter(|_| asks).map(|at| at - BEFORE_DIALOG)
+    }
+
+    fn refresh_subagents(&mut self) {
+        let wanted = self.wants_subagents().zip(self.follower.as_ref());
+        let Some(((since, follower), id)) = wanted.zip(self.conversation()) else {
+            self.subagents.clear();
+            return;
+        };
+        let (path, id) = (follower.path().to_path_buf(), id.clone());
+        self.subagents.refresh(&path, &id, since);
+    }
+
+    fn asking_subagent(&self, now: DateTime<Utc>) -> Option<TranscriptFact> {
+        let since = self.wants_subagents()?;
+        let dialog_at = self.fact().and_then(|fact| fact.status_at);
+        let until = dialog_at.filter(|_| !self.is_untold()).unwrap_or(now);
+        self.subagents.asking(since, until, now)
     }
 
     /// All that is known; `None` if that was told before.
@@ -400,24 +461,18 @@ impl Tracked {
             .installed_version
             .as_deref()
             .and_then(parse_version);
-        let before = self.sent.as_ref().and_then(|sent| sent.transcript.as_ref());
-        let transcript = self.follower.as_ref().map(|follower| {
-            let mut fact = follower.fact(now);
-            // The same content was read when it was read first.
-            if let Some(before) =
-                before.filter(|before| before.size == fact.size && before.path == fact.path)
-            {
-                fact.read_at = before.read_at;
-            }
-            fact
-        });
+        let sent = self.sent.as_ref();
+        let before = sent.and_then(|sent| sent.transcript.as_ref());
+        let transcript = self.follower.as_ref().map(|f| f.fact(now));
+        let subagent = self.asking_subagent(now);
         Evidence {
             agent: claude::NAME,
             kind: self.file.as_ref().map_or(self.kind, |file| file.kind),
             conversation: self.conversation().cloned(),
             process: self.process.clone(),
             file: self.file.as_ref().map(|file| file.fact.clone()),
-            transcript,
+            transcript: transcript.map(|fact| first_read(fact, before)),
+            subagent: subagent.map(|f| first_read(f, sent.and_then(|s| s.subagent.as_ref()))),
             transcript_ambiguous: self.ambiguous,
             expects_file: !self.file_gone
                 && self.kind == Kind::Interactive

@@ -424,6 +424,73 @@ fn a_version_without_status_is_judged_by_its_one_transcript() {
     assert_eq!(session.session_id.unwrap().as_str(), "abc");
 }
 
+/// The lines of a subagent that would run a command.
+fn subagent_asks(conversation: &str, command: &str) -> Vec<serde_json::Value> {
+    let lines = [prompt("do it"), tool("Bash", json!({"command": command}))];
+    let of_subagent = |mut line: serde_json::Value| {
+        line["isSidechain"] = true.into();
+        line["sessionId"] = conversation.into();
+        line
+    };
+    lines.map(of_subagent).to_vec()
+}
+
+#[test]
+fn a_subagent_that_asks_is_found_where_its_session_says_nothing() {
+    let machine = Machine::new();
+    let claude = machine.claude(101);
+    claude.file(json!({"status": null, "version": null}));
+    claude.says("s-101", &[prompt("split it"), tool("Task", json!({}))]);
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().state, State::Working);
+    // Its directory appears with it.
+    claude.says("s-101/subagents/agent-a1", &subagent_asks("s-101", "make"));
+    watched.events();
+    assert_eq!(watched.only().ask.unwrap().as_str(), "Bash(make)");
+    assert_eq!(watched.only().state, State::NeedsInput);
+    machine.write("proc/101/task/101/children", "205 ");
+    let shell = "source /x/shell-snapshots/s && eval 'make'";
+    machine.process(205, "bash", "/bin/bash", &["/bin/bash", "-c", shell]);
+    let due = watched.scout.due().expect("its shell is looked for");
+    vmux::clock::sleep(due.saturating_duration_since(vmux::clock::steady()));
+    let observations = watched.scout.retry(Utc::now());
+    watched.apply(observations);
+    assert_eq!(watched.only().state, State::Working);
+}
+
+/// 2.0 keeps the subagents of all sessions of a directory beside them.
+#[test]
+fn a_subagent_of_another_session_asks_nothing() {
+    let machine = Machine::new();
+    let claude = machine.process(104, "claude", "/usr/bin/node", &["claude"]);
+    claude.says("abc", &[prompt("split it"), tool("Task", json!({}))]);
+    claude.says("agent-1", &subagent_asks("other", "make"));
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().state, State::Working);
+    claude.says("agent-2", &subagent_asks("abc", "make test"));
+    watched.events();
+    assert_eq!(watched.only().ask.unwrap().as_str(), "Bash(make test)");
+}
+
+/// In 2.1.328 the turn may be over while a subagent asks: the session knows only that it waits.
+#[test]
+fn what_a_background_subagent_asks_is_told() {
+    let machine = Machine::new();
+    let claude = machine.claude(101);
+    claude.file(json!({"status": "busy"}));
+    claude.says("s-101", &[prompt("split it"), answer("It runs.")]);
+    claude.says("s-101/subagents/agent-a1", &subagent_asks("s-101", "make"));
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().state, State::Working);
+    let at = 1_795_164_529_500_i64; // 0.2 s after the call of the recorded lines
+    claude.file(json!({"status": "waiting", "statusUpdatedAt": at}));
+    watched.events();
+    assert_eq!(watched.only().ask.unwrap().as_str(), "Bash(make)");
+    claude.file(json!({"status": "waiting", "statusUpdatedAt": at + 3_600_000}));
+    watched.events();
+    assert_eq!(watched.only().ask, None, "that call is long over");
+}
+
 #[test]
 fn a_running_shell_is_what_tells_a_tool_from_a_dialog_there() {
     let machine = Machine::new();

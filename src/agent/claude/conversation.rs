@@ -37,6 +37,8 @@ pub struct Conversation {
     pub cwd: Option<String>,
     /// Lines that could not be read.
     pub broken: u32,
+    /// Whether it is a subagent's: of a transcript only such lines count, or only others.
+    pub of_subagent: bool,
 }
 
 /// One message, for a preview.
@@ -232,6 +234,8 @@ fn nature(tool: &str) -> CallNature {
         "AskUserQuestion" => CallNature::Question,
         "ExitPlanMode" => CallNature::Plan,
         "Bash" | "Write" | "Edit" | "MultiEdit" | "NotebookEdit" => CallNature::AsksFirst,
+        // Its name before and since some 2.1.
+        "Task" | "Agent" => CallNature::Subagent,
         _ => CallNature::Other,
     }
 }
@@ -270,7 +274,7 @@ impl Conversation {
             self.broken += 1;
             return;
         };
-        if line.is_sidechain {
+        if line.is_sidechain != self.of_subagent {
             return;
         }
         if !line.cwd.is_empty() {
@@ -460,7 +464,7 @@ impl Conversation {
         let tail = String::from_utf8_lossy(tail);
         let conversation =
             head.starts_with("{\"parentUuid\"") && !head.contains("\"attachment\":{");
-        if !conversation || head.contains("\"isSidechain\":true") {
+        if !conversation || head.contains("\"isSidechain\":true") != self.of_subagent {
             return;
         }
         if let Some(at) = string_after(&tail, "\"timestamp\":\"")

@@ -70,6 +70,35 @@ pub fn by_conversation(config: &Path, cwd: &str, conversation: &ConversationId) 
         .find(|path| path.is_file())
 }
 
+/// Where the subagents of this transcript's conversation write (2.1; 2.0 puts them beside it).
+#[must_use]
+pub fn subagents(transcript: &Path) -> PathBuf {
+    transcript.with_extension("").join("subagents")
+}
+
+/// The subagents' transcripts in a directory that were written since then, the last first.
+#[must_use]
+pub fn subagents_in(dir: &Path, since: SystemTime) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<(SystemTime, PathBuf)> = entries
+        .take(TRANSCRIPTS_CAP)
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_subagent))
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some((metadata.modified().ok()?, entry.path()))
+        })
+        .filter(|(written, _)| *written >= since)
+        .collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found.into_iter().map(|(_, path)| path).collect()
+}
+
+/// Whether a file of this name is a subagent's transcript.
+#[must_use]
+pub fn is_subagent(name: &str) -> bool {
+    name.starts_with("agent-") && name.ends_with(".jsonl")
+}
+
 /// A transcript that may belong to a process without a status file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transcript {

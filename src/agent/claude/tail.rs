@@ -49,12 +49,28 @@ impl Follower {
     /// # Errors
     /// Those of the file system.
     pub fn open(path: &Path) -> io::Result<Self> {
+        Self::open_as(path, Conversation::default())
+    }
+
+    /// The same for the transcript of a subagent.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open_subagent(path: &Path) -> io::Result<Self> {
+        let conversation = Conversation {
+            of_subagent: true,
+            ..Conversation::default()
+        };
+        Self::open_as(path, conversation)
+    }
+
+    fn open_as(path: &Path, conversation: Conversation) -> io::Result<Self> {
         let mut follower = Self {
             path: path.to_path_buf(),
             identity: (0, 0),
             offset: 0,
             size: 0,
-            conversation: Conversation::default(),
+            conversation,
         };
         follower.refresh()?;
         Ok(follower)
@@ -116,7 +132,8 @@ impl Follower {
             return Ok(true);
         }
         self.identity = identity;
-        let (conversation, offset) = read_end(&file, size, None)?;
+        let of_subagent = self.conversation.of_subagent;
+        let (conversation, offset) = read_end(&file, size, of_subagent, None)?;
         self.conversation = conversation;
         self.offset = offset;
         Ok(true)
@@ -131,7 +148,7 @@ pub fn read_messages(path: &Path, most: usize) -> io::Result<Vec<Message>> {
     let file = open_regular(path)?;
     let size = file.metadata()?.len();
     let mut messages = Vec::new();
-    read_end(&file, size, Some((&mut messages, most)))?;
+    read_end(&file, size, false, Some((&mut messages, most)))?;
     let surplus = messages.len().saturating_sub(most);
     messages.drain(..surplus);
     Ok(messages)
@@ -156,12 +173,16 @@ fn open_regular(path: &Path) -> io::Result<File> {
 fn read_end(
     file: &File,
     size: u64,
+    of_subagent: bool,
     mut wanted: Option<(&mut Vec<Message>, usize)>,
 ) -> io::Result<(Conversation, u64)> {
     let mut buffer = vec![0u8; BLOCK];
     for lines in [FIRST_LINES, MORE_LINES] {
         let breaks = last_line_starts(file, size, lines, &mut buffer)?;
-        let mut conversation = Conversation::default();
+        let mut conversation = Conversation {
+            of_subagent,
+            ..Conversation::default()
+        };
         let mut messages = wanted.as_mut().map(|(messages, _)| {
             messages.clear();
             &mut **messages
