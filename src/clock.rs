@@ -2,13 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// The time of day, which may jump.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the reader of the clock")]
 pub fn now() -> DateTime<Utc> {
     Utc::now()
+}
+
+/// When the machine started, in the time of day of now. `/proc/stat` knows it to the second only.
+#[must_use]
+pub fn booted_at() -> DateTime<Utc> {
+    let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let up = TimeDelta::seconds(up.tv_sec) + TimeDelta::nanoseconds(up.tv_nsec);
+    now().checked_sub_signed(up).unwrap_or_default()
 }
 
 /// The steady clock, for deadlines.

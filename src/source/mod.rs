@@ -1,8 +1,8 @@
 //! The threads that turn the outside into [`Observation`](crate::model::Observation)s. They may
 //! block, and never touch the registry.
 
-mod assign;
 pub mod git;
+mod naming;
 mod process;
 pub mod scout;
 mod subagents;

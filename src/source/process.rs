@@ -13,11 +13,11 @@ use crate::proc::Proc;
 use crate::text::CleanText;
 
 /// Reads the operating system's view of a session, and its configuration directory. `boot` is
-/// when the machine started, in seconds since 1970.
+/// when the machine started.
 pub(super) fn read_fact(
     proc: &Proc,
     default_config: &Path,
-    boot: i64,
+    boot: DateTime<Utc>,
     key: SessionKey,
     candidate: &Candidate,
     now: DateTime<Utc>,
@@ -29,8 +29,7 @@ pub(super) fn read_fact(
     let exe = candidate.exe.as_deref().unwrap_or(Path::new(""));
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     let since_boot = i64::try_from(key.start_ticks.saturating_mul(1000) / ticks).unwrap_or(0);
-    let started_at = DateTime::from_timestamp(boot, 0)
-        .and_then(|boot| boot.checked_add_signed(TimeDelta::milliseconds(since_boot)));
+    let started_at = boot.checked_add_signed(TimeDelta::milliseconds(since_boot));
     let fact = ProcessFact {
         exe: CleanText::line(&exe.to_string_lossy()),
         comm: CleanText::line(&candidate.comm),

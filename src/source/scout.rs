@@ -8,20 +8,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::assign::assign;
+use super::naming::{Member, Naming};
 use super::process;
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Watcher};
 use crate::agent::claude::process::{
     Candidate, Role, is_claude_exe, is_tool_shell, plausible_comm, recognise,
 };
-use crate::agent::claude::{find, status_file};
+use crate::agent::claude::status_file;
 use crate::clock;
-use crate::model::{Kind, Observation, Pid, SessionKey};
+use crate::model::{ConversationId, Kind, Observation, Pid, SessionKey};
 use crate::proc::Proc;
 
 /// A torn status file is whole again within half a millisecond, an empty one once after 90 ms.
@@ -60,7 +60,7 @@ pub struct Scout {
     proc: Proc,
     roots: Roots,
     real_proc: bool,
-    boot: i64,
+    boot: DateTime<Utc>,
     watcher: Watcher,
     pids: Vec<u32>,
     fresh: Vec<u32>,
@@ -71,6 +71,7 @@ pub struct Scout {
     configs: BTreeMap<PathBuf, Config>,
     again: Vec<(Instant, Pid, u32)>,
     shell_due: Option<Instant>,
+    naming: Naming,
     verified: Pid,
 }
 
@@ -81,7 +82,16 @@ impl Scout {
     /// Those of opening `/proc` and of inotify.
     pub fn new(roots: Roots) -> io::Result<Self> {
         let proc = Proc::open(&roots.proc)?;
-        let boot = proc.boot_seconds().unwrap_or_default();
+        let real_proc = roots.proc == Path::new("/proc");
+        let recorded = || {
+            proc.boot_seconds()
+                .and_then(|boot| DateTime::from_timestamp(boot, 0))
+        };
+        let boot = if real_proc {
+            clock::booted_at()
+        } else {
+            recorded().unwrap_or_default()
+        };
         let mut configs = BTreeMap::new();
         configs.insert(
             roots.config.clone(),
@@ -91,7 +101,7 @@ impl Scout {
             },
         );
         Ok(Self {
-            real_proc: roots.proc == Path::new("/proc"),
+            real_proc,
             boot,
             proc,
             roots,
@@ -103,6 +113,7 @@ impl Scout {
             configs,
             again: Vec::new(),
             shell_due: None,
+            naming: Naming::default(),
             verified: Pid(0),
         })
     }
@@ -151,15 +162,9 @@ impl Scout {
     /// Those of reading `/proc`.
     pub fn scan(&mut self, now: DateTime<Utc>) -> io::Result<Vec<Observation>> {
         let mut out = Vec::new();
-        std::mem::swap(&mut self.pids, &mut self.fresh);
-        self.proc.pids(&mut self.pids)?;
-        let added = difference(&self.pids, &self.fresh);
-        let ended = difference(&self.fresh, &self.pids);
-        for pid in ended {
-            self.end(Pid(pid), &mut out);
-        }
-        let young = std::mem::replace(&mut self.young, added.clone());
-        for pid in young.into_iter().chain(added) {
+        let young = std::mem::take(&mut self.young);
+        self.find_new(now, &mut out)?;
+        for pid in young {
             self.adopt(Pid(pid), None, now, &mut out);
         }
         let configs: Vec<PathBuf> = self.configs.keys().cloned().collect();
@@ -167,8 +172,23 @@ impl Scout {
             self.watch_config(&config, now, &mut out);
         }
         self.verify_some(now, &mut out);
-        self.match_transcripts(now, &mut out);
+        self.name_conversations(now, &mut out);
         Ok(out)
+    }
+
+    /// Looks which processes are new, and which have ended.
+    fn find_new(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) -> io::Result<()> {
+        std::mem::swap(&mut self.pids, &mut self.fresh);
+        self.proc.pids(&mut self.pids)?;
+        let added = difference(&self.pids, &self.fresh);
+        for pid in difference(&self.fresh, &self.pids) {
+            self.end(Pid(pid), out);
+        }
+        self.young.extend_from_slice(&added);
+        for pid in added {
+            self.adopt(Pid(pid), None, now, out);
+        }
+        Ok(())
     }
 
     /// Takes over what the kernel told since the last call. Never waits.
@@ -258,18 +278,20 @@ impl Scout {
             .filter(|t| t.concerns(dir, name))
             .map(|t| t.key.pid)
             .collect();
-        let mut unmatched = false;
+        let mut unnamed = false;
         for pid in concerned {
             if let Some(tracked) = self.tracked.get_mut(&pid) {
                 if name == "HEAD" {
                     tracked.refresh_git();
                 }
-                unmatched |= tracked.file.is_none();
+                unnamed |= tracked.is_unnamed();
             }
             self.refresh(pid, now, out);
         }
-        if unmatched {
-            self.match_transcripts(now, out);
+        if unnamed {
+            // A new transcript may be that of a new process. A failure shows at the next scan.
+            drop(self.find_new(now, out));
+            self.name_conversations(now, out);
         }
     }
 
@@ -384,7 +406,7 @@ impl Scout {
         if tracked.read_file(now) == FileRead::Again {
             self.again.push((clock::steady() + READ_AGAIN, pid, 1));
         }
-        if !belongs(role, &tracked) {
+        if !tracked.is_session(role) {
             return;
         }
         tracked.pidfd = self
@@ -470,6 +492,12 @@ impl Scout {
 
     fn end(&mut self, pid: Pid, out: &mut Vec<Observation>) {
         if let Some(mut tracked) = self.tracked.remove(&pid) {
+            if tracked.is_unnamed() {
+                let living: Vec<Member> = self.tracked.values().map(Tracked::member).collect();
+                let place = (&*tracked.config, tracked.cwd());
+                self.naming
+                    .end(place, &tracked.member(), &living, clock::now().into());
+            }
             tracked.unwatch(&mut self.watcher);
             out.push(Observation::Gone(tracked.key));
         }
@@ -526,54 +554,25 @@ impl Scout {
         }
     }
 
-    /// Finds the transcripts of processes that no status file names, by directory and time.
-    fn match_transcripts(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let mut groups: BTreeMap<(PathBuf, String), Vec<Pid>> = BTreeMap::new();
-        for tracked in self
-            .tracked
-            .values()
-            .filter(|t| t.file.is_none() && !t.file_gone)
-        {
-            let place = (tracked.config.clone(), tracked.process.cwd.0.clone());
-            groups.entry(place).or_default().push(tracked.key.pid);
+    /// Finds the conversations of processes whose files do not name them (any more).
+    fn name_conversations(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let mut groups: BTreeMap<(PathBuf, String), Vec<Member>> = BTreeMap::new();
+        for tracked in self.tracked.values().filter(|t| t.is_unnamed()) {
+            let place = (tracked.config.clone(), tracked.cwd().to_owned());
+            groups.entry(place).or_default().push(tracked.member());
         }
-        for ((config, cwd), pids) in groups {
-            let starts: Vec<(Pid, SystemTime)> = pids
-                .iter()
-                .filter_map(|pid| Some((*pid, self.tracked.get(pid)?.started())))
-                .collect();
-            let Some(earliest) = starts.iter().map(|(_, start)| *start).min() else {
-                continue;
-            };
-            let since = earliest
-                .checked_sub(Duration::from_secs(1))
-                .unwrap_or(earliest);
-            let mut transcripts = find::in_project(&config, &cwd, since).unwrap_or_default();
-            transcripts.retain(|t| {
-                !self
-                    .tracked
-                    .values()
-                    .any(|o| o.file.is_some() && o.conversation() == Some(&t.conversation))
-            });
-            for (pid, found) in assign(&starts, &transcripts) {
+        for ((config, cwd), members) in groups {
+            let named = self.tracked.values().filter(|t| !t.is_unnamed());
+            let taken: Vec<&ConversationId> = named.filter_map(Tracked::conversation).collect();
+            let taken = |id: &ConversationId| taken.contains(&id);
+            let names = self.naming.name((&config, &cwd), &members, &taken, now);
+            for (pid, named) in names {
                 if let Some(tracked) = self.tracked.get_mut(&pid) {
-                    tracked.ambiguous = found.is_err();
-                    let found = found.ok().flatten();
-                    tracked.matched = found.map(|t| (t.path.clone(), t.conversation.clone()));
+                    tracked.take_name(named);
                 }
                 self.refresh(pid, now, out);
             }
         }
-    }
-}
-
-/// Whether a process is a session, by its role and its file.
-fn belongs(role: Option<Role>, tracked: &Tracked) -> bool {
-    match (&tracked.file, role) {
-        // A worker that is kept ready is tracked but not told: its file changes when it is used.
-        (Some(file), None) => file.proc_start.is_some(),
-        (Some(_), Some(_)) | (None, Some(Role::Session | Role::Headless)) => true,
-        (None, _) => false,
     }
 }
 

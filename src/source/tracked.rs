@@ -8,9 +8,11 @@ use std::time::SystemTime;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::git::{self, Repository};
+use super::naming::{Member, Named};
 use super::subagents::{self, Subagents};
 use super::watch::Watcher;
 use crate::agent::claude::find;
+use crate::agent::claude::process::Role;
 use crate::agent::claude::status_file::{self, StatusFile};
 use crate::agent::claude::tail::Follower;
 use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
@@ -37,9 +39,9 @@ pub(super) struct Tracked {
     file_stamp: Option<Stamp>,
     /// Its file was there and is not any more: it is about to end, or was parked.
     pub(super) file_gone: bool,
-    /// For processes without a status file: the transcript found for it.
-    pub(super) matched: Option<(PathBuf, ConversationId)>,
-    pub(super) ambiguous: bool,
+    /// What was found where its file does not name its conversation (any more).
+    found: Option<(PathBuf, ConversationId)>,
+    ambiguous: bool,
     pub(super) tool_shell: Option<bool>,
     /// Becomes readable when the process ends.
     pub(super) pidfd: Option<OwnedFd>,
@@ -106,7 +108,7 @@ impl Tracked {
             file: None,
             file_stamp: None,
             file_gone: false,
-            matched: None,
+            found: None,
             ambiguous: false,
             tool_shell: None,
             pidfd: None,
@@ -118,6 +120,16 @@ impl Tracked {
             git: None,
             watched: Vec::new(),
             sent: None,
+        }
+    }
+
+    /// Whether it is a session, by its role and its file.
+    pub(super) fn is_session(&self, role: Option<Role>) -> bool {
+        match (&self.file, role) {
+            // A worker that is kept ready is tracked but not told: its file changes when it is used.
+            (Some(file), None) => file.proc_start.is_some(),
+            (Some(_), Some(_)) | (None, Some(Role::Session | Role::Headless)) => true,
+            (None, _) => false,
         }
     }
 
@@ -217,18 +229,44 @@ impl Tracked {
     }
 
     /// When its process started.
-    pub(super) fn started(&self) -> SystemTime {
+    fn started(&self) -> SystemTime {
         self.process
             .started_at
             .map_or(SystemTime::UNIX_EPOCH, SystemTime::from)
     }
 
     pub(super) fn conversation(&self) -> Option<&ConversationId> {
-        let by_file = self
-            .file
-            .as_ref()
-            .and_then(|file| file.fact.conversation.as_ref());
-        by_file.or(self.matched.as_ref().map(|(_, id)| id))
+        let found = self.found.as_ref().map(|(_, id)| id);
+        found.filter(|_| self.is_unnamed()).or(self.named())
+    }
+
+    /// The conversation that its file names.
+    fn named(&self) -> Option<&ConversationId> {
+        self.fact().and_then(|fact| fact.conversation.as_ref())
+    }
+
+    /// Whether its conversation has to be found out: it has no file, or one that goes on to name
+    /// the conversation of its start.
+    pub(super) fn is_unnamed(&self) -> bool {
+        match &self.file {
+            Some(file) => !file.follows_clear,
+            None => !self.file_gone,
+        }
+    }
+
+    pub(super) fn member(&self) -> Member {
+        Member {
+            pid: self.key.pid,
+            start: self.started(),
+            first: self.named().cloned(),
+            known: self.found.as_ref().map(|(_, id)| id.clone()),
+        }
+    }
+
+    /// Takes over what was found out of its conversation.
+    pub(super) fn take_name(&mut self, named: Named) {
+        self.ambiguous = named.is_err();
+        self.found = named.ok().flatten();
     }
 
     /// RawPath of the session: its file's word counts, the process may have moved on.
@@ -277,23 +315,20 @@ impl Tracked {
     }
 
     fn transcript_path(&self) -> Option<PathBuf> {
-        if let Some(id) = self
-            .file
-            .as_ref()
-            .and_then(|file| file.fact.conversation.as_ref())
-        {
-            if let Some(follower) = &self.follower {
-                let same = follower
-                    .path()
-                    .file_stem()
-                    .is_some_and(|stem| stem == id.as_str());
-                if same && follower.path().is_file() {
-                    return Some(follower.path().to_path_buf());
-                }
-            }
-            return find::by_conversation(&self.config, self.cwd(), id);
+        let id = self.conversation()?;
+        if let Some((path, _)) = self.found.as_ref().filter(|(_, found)| found == id) {
+            return Some(path.clone());
         }
-        self.matched.as_ref().map(|(path, _)| path.clone())
+        if let Some(follower) = &self.follower {
+            let same = follower
+                .path()
+                .file_stem()
+                .is_some_and(|stem| stem == id.as_str());
+            if same && follower.path().is_file() {
+                return Some(follower.path().to_path_buf());
+            }
+        }
+        find::by_conversation(&self.config, self.cwd(), id)
     }
 
     /// Watches the directories whose changes matter to this session, and no others.
@@ -363,7 +398,7 @@ impl Tracked {
         if find::is_subagent(name) {
             return self.wants_subagents().is_some();
         }
-        match self.conversation() {
+        match self.conversation().filter(|_| !self.is_unnamed()) {
             Some(id) => name
                 .strip_suffix(".jsonl")
                 .is_none_or(|stem| stem == id.as_str()),

@@ -22,4 +22,6 @@ mod readme;
 mod recordings;
 mod scout;
 mod service;
+mod untold;
+mod watched;
 mod wire;

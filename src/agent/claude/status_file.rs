@@ -19,6 +19,10 @@ const BUSY_LIES: [[u32; 3]; 2] = [[2, 1, 141], [2, 1, 142]];
 /// it said `busy`. **Source:** observed on 2.1.119, 2.1.140 (`busy`), 2.1.141 to 2.1.328 (`shell`).
 const FIRST_WITH_SHELL: [u32; 3] = [2, 1, 141];
 
+/// First version whose file names the new conversation after `/clear`; before, it goes on to name
+/// the one of its start. **Source:** observed on 2.1.75 to 2.1.126 (old), 2.1.128 to 2.1.328 (new).
+const FIRST_FOLLOWING: [u32; 3] = [2, 1, 128];
+
 /// A status file, read.
 #[derive(Clone, PartialEq, Debug)]
 pub struct StatusFile {
@@ -31,6 +35,8 @@ pub struct StatusFile {
     pub kind: Kind,
     /// A worker kept ready for later; no session yet.
     pub spare: bool,
+    /// Whether it names the conversation of now, and not only that of the start.
+    pub follows_clear: bool,
     /// What `state` weighs.
     pub fact: FileFact,
 }
@@ -74,6 +80,7 @@ pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile,
             .and_then(|n| u64::try_from(n).ok()),
         kind,
         spare: fields.flag("spare"),
+        follows_clear: version.is_some_and(|version| version >= FIRST_FOLLOWING),
         fact: FileFact {
             path: CleanText::line(path),
             conversation: fields

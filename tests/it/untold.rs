@@ -1,0 +1,189 @@
+//! Sessions whose own file does not tell what they do, or which conversation they are in.
+
+use chrono::Utc;
+use serde_json::json;
+use vmux::model::State;
+
+use crate::machine::{Machine, answer, prompt, tool};
+use crate::watched::Watched;
+
+/// 2.1.75 to 2.1.126 go on to name the conversation of their start.
+#[test]
+fn a_cleared_conversation_is_followed_where_the_file_does_not() {
+    let machine = Machine::new();
+    let old = json!({"status": null, "version": null, "procStart": null});
+    let (one, two) = (machine.claude(101), machine.claude(102));
+    one.file(old.clone());
+    two.file(old);
+    one.says("s-101", &[prompt("one"), answer("first of one")]);
+    two.says("s-102", &[prompt("two"), answer("first of two")]);
+    let mut watched = Watched::new(&machine);
+    let previews = |watched: &Watched| -> Vec<String> {
+        let sessions = watched.sessions();
+        let said = sessions.into_iter().map(|s| s.preview.unwrap_or_default());
+        said.map(|said| said.to_string()).collect()
+    };
+    assert_eq!(previews(&watched), ["first of one", "first of two"]);
+    let now = Utc::now();
+    let history = json!({"display": "/clear", "sessionId": "s-102",
+                         "timestamp": now.timestamp_millis() - 9});
+    machine.write("home/.claude/history.jsonl", &format!("{history}\n"));
+    let mut command = prompt("<command-name>/clear</command-name>");
+    command["timestamp"] = now.to_rfc3339().into();
+    two.says("new", &[command]);
+    watched.events();
+    assert_eq!(previews(&watched), ["first of one", ""]);
+    two.says("new", &[prompt("go on"), answer("second of two")]);
+    watched.events();
+    assert_eq!(previews(&watched), ["first of one", "second of two"]);
+    let again = Watched::new(&machine);
+    assert_eq!(
+        previews(&again),
+        previews(&watched),
+        "also by a later start"
+    );
+}
+
+/// Without a status file: what a session said does not become its neighbour's when it ends.
+#[test]
+fn an_ended_session_leaves_its_conversation_to_nobody() {
+    let machine = Machine::new();
+    let left = machine.process(104, "claude", "/usr/bin/node", &["claude"]);
+    left.says("aaa", &[prompt("left"), answer("from the left")]);
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().session_id.unwrap().as_str(), "aaa");
+    let right = machine.process(105, "claude", "/usr/bin/node", &["claude"]);
+    watched.scan();
+    right.says("bbb", &[prompt("right"), answer("from the right")]);
+    watched.events();
+    right.end();
+    watched.scan();
+    assert_eq!(watched.only().preview.unwrap().as_str(), "from the left");
+}
+
+#[test]
+fn a_version_without_status_is_judged_by_its_one_transcript() {
+    let machine = Machine::new();
+    let claude = machine.process(104, "claude", "/usr/bin/node", &["claude"]);
+    claude.says(
+        "abc",
+        &[prompt("run it"), tool("Bash", json!({"command": "make"}))],
+    );
+    let watched = Watched::new(&machine);
+    let session = watched.only();
+    assert_eq!(session.state, State::NeedsInput);
+    assert_eq!(session.ask.unwrap().as_str(), "Bash(make)");
+    assert_eq!(session.session_id.unwrap().as_str(), "abc");
+}
+
+/// The lines of a subagent that would run a command.
+fn subagent_asks(conversation: &str, command: &str) -> Vec<serde_json::Value> {
+    let lines = [prompt("do it"), tool("Bash", json!({"command": command}))];
+    let of_subagent = |mut line: serde_json::Value| {
+        line["isSidechain"] = true.into();
+        line["sessionId"] = conversation.into();
+        line
+    };
+    lines.map(of_subagent).to_vec()
+}
+
+#[test]
+fn a_subagent_that_asks_is_found_where_its_session_says_nothing() {
+    let machine = Machine::new();
+    let claude = machine.claude(101);
+    claude.file(json!({"status": null, "version": null}));
+    claude.says("s-101", &[prompt("split it"), tool("Task", json!({}))]);
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().state, State::Working);
+    // Its directory appears with it.
+    claude.says("s-101/subagents/agent-a1", &subagent_asks("s-101", "make"));
+    watched.events();
+    assert_eq!(watched.only().ask.unwrap().as_str(), "Bash(make)");
+    assert_eq!(watched.only().state, State::NeedsInput);
+    machine.write("proc/101/task/101/children", "205 ");
+    let shell = "source /x/shell-snapshots/s && eval 'make'";
+    machine.process(205, "bash", "/bin/bash", &["/bin/bash", "-c", shell]);
+    let due = watched.scout.due().expect("its shell is looked for");
+    vmux::clock::sleep(due.saturating_duration_since(vmux::clock::steady()));
+    let observations = watched.scout.retry(Utc::now());
+    watched.apply(observations);
+    assert_eq!(watched.only().state, State::Working);
+}
+
+/// 2.0 keeps the subagents of all sessions of a directory beside them.
+#[test]
+fn a_subagent_of_another_session_asks_nothing() {
+    let machine = Machine::new();
+    let claude = machine.process(104, "claude", "/usr/bin/node", &["claude"]);
+    claude.says("abc", &[prompt("split it"), tool("Task", json!({}))]);
+    claude.says("agent-1", &subagent_asks("other", "make"));
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().state, State::Working);
+    claude.says("agent-2", &subagent_asks("abc", "make test"));
+    watched.events();
+    assert_eq!(watched.only().ask.unwrap().as_str(), "Bash(make test)");
+}
+
+/// In 2.1.328 the turn may be over while a subagent asks: the session knows only that it waits.
+#[test]
+fn what_a_background_subagent_asks_is_told() {
+    let machine = Machine::new();
+    let claude = machine.claude(101);
+    claude.file(json!({"status": "busy"}));
+    claude.says("s-101", &[prompt("split it"), answer("It runs.")]);
+    claude.says("s-101/subagents/agent-a1", &subagent_asks("s-101", "make"));
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().state, State::Working);
+    let at = 1_795_164_529_500_i64; // 0.2 s after the call of the recorded lines
+    claude.file(json!({"status": "waiting", "statusUpdatedAt": at}));
+    watched.events();
+    assert_eq!(watched.only().ask.unwrap().as_str(), "Bash(make)");
+    claude.file(json!({"status": "waiting", "statusUpdatedAt": at + 3_600_000}));
+    watched.events();
+    assert_eq!(watched.only().ask, None, "that call is long over");
+}
+
+#[test]
+fn a_running_shell_is_what_tells_a_tool_from_a_dialog_there() {
+    let machine = Machine::new();
+    let claude = machine.process(104, "claude", "/usr/bin/node", &["claude"]);
+    claude.says(
+        "abc",
+        &[prompt("run it"), tool("Bash", json!({"command": "make"}))],
+    );
+    machine.write("proc/104/task/104/children", "205 ");
+    machine.process(
+        205,
+        "bash",
+        "/bin/bash",
+        &[
+            "/bin/bash",
+            "-c",
+            "source /x/shell-snapshots/s && eval 'make'",
+        ],
+    );
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().state, State::Working);
+    machine.write("proc/104/task/104/children", "");
+    let due = watched.scout.due().expect("looked for again");
+    vmux::clock::sleep(due.saturating_duration_since(vmux::clock::steady()));
+    let observations = watched.scout.retry(Utc::now());
+    watched.apply(observations);
+    assert_eq!(watched.only().state, State::NeedsInput);
+}
+
+#[test]
+fn two_processes_of_one_directory_without_files_stay_ambiguous() {
+    let machine = Machine::new();
+    let claude = machine.process(104, "claude", "/usr/bin/node", &["claude"]);
+    machine.process(105, "claude", "/usr/bin/node", &["claude"]);
+    claude.says("abc", &[prompt("whose?")]);
+    let watched = Watched::new(&machine);
+    let verdicts: Vec<_> = watched
+        .sessions()
+        .iter()
+        .map(|s| (s.state, s.reason.clone().map(|r| r.as_str().to_owned())))
+        .collect();
+    let ambiguous = (State::Unknown, Some("ambiguous".to_owned()));
+    assert_eq!(verdicts, [ambiguous.clone(), ambiguous]);
+}

@@ -1,0 +1,64 @@
+//! A scout and the registry it feeds, on a machine made of files.
+
+use chrono::Utc;
+use vmux::model::{Observation, Session};
+use vmux::registry::{Marks, Registry};
+use vmux::source::scout::Scout;
+
+use crate::machine::Machine;
+
+/// A scout and the registry it feeds.
+pub(crate) struct Watched {
+    pub(crate) scout: Scout,
+    registry: Registry,
+}
+
+impl Watched {
+    pub(crate) fn new(machine: &Machine) -> Self {
+        let mut watched = Self {
+            scout: machine.scout(),
+            registry: Registry::new(Marks::default()),
+        };
+        watched.scan();
+        watched
+    }
+
+    pub(crate) fn scan(&mut self) -> usize {
+        let observations = self.scout.scan(Utc::now()).unwrap();
+        self.apply(observations)
+    }
+
+    pub(crate) fn events(&mut self) -> usize {
+        let observations = self.scout.take_events(Utc::now());
+        self.apply(observations)
+    }
+
+    pub(crate) fn apply(&mut self, observations: Vec<Observation>) -> usize {
+        let count = observations.len();
+        for observation in observations {
+            self.registry.apply(observation, Utc::now());
+        }
+        count
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<Session> {
+        self.registry
+            .snapshot()
+            .sessions
+            .iter()
+            .map(|session| (**session).clone())
+            .collect()
+    }
+
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.sessions()
+            .iter()
+            .map(|session| session.pid.0)
+            .collect()
+    }
+
+    pub(crate) fn only(&self) -> Session {
+        assert_eq!(self.pids().len(), 1, "{:?}", self.sessions());
+        self.sessions().remove(0)
+    }
+}
