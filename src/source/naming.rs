@@ -11,8 +11,9 @@ use crate::agent::claude::clears::{self, Beginning, Cleared};
 use crate::agent::claude::find::{self, Transcript};
 use crate::model::{ConversationId, Pid};
 
-/// A transcript made this long after a process's start is its own (2.0.x makes an empty one).
-const BORN_WITH: Duration = Duration::from_secs(5);
+/// A transcript made this long after a process's start is its own: 2.0.x makes an empty one, after
+/// 2 s, and after 6 s on a loaded machine.
+const BORN_WITH: Duration = Duration::from_secs(15);
 /// The start of a process is known to a clock tick, 10 ms, and the time of day may be adjusted.
 const SLACK: Duration = Duration::from_millis(100);
 /// An ending process writes its last lines within this time.
@@ -103,7 +104,12 @@ impl Naming {
             _ => clears::left(config),
         };
         let mut named = Vec::new();
-        for (member, found) in members.iter().zip(by_birth(members, &transcripts)) {
+        let cleared = |t: &Transcript| {
+            let beginning = self.beginnings.get(&t.path);
+            matches!(beginning, Some(Beginning::Cleared(_)))
+        };
+        let found = by_birth(members, &transcripts, &cleared);
+        for (member, found) in members.iter().zip(found) {
             let started = DateTime::<Utc>::from(member.start) - SLACK;
             let own = begun.iter().filter(|(_, at)| *at >= started);
             let own: Vec<Cleared> = own.cloned().collect();
@@ -173,8 +179,14 @@ impl Naming {
     }
 }
 
-/// The conversation that each process was in when it was seen last, or began with.
-fn by_birth(members: &[Member], transcripts: &[Transcript]) -> Vec<Found> {
+/// The conversation that each process was in when it was seen last, or began with. What was
+/// `cleared` was born with none.
+fn by_birth(
+    members: &[Member],
+    transcripts: &[Transcript],
+    cleared: &dyn Fn(&Transcript) -> bool,
+) -> Vec<Found> {
+    let born = |t: &Transcript, start| !cleared(t) && is_born_with(t, start);
     let of_file = |member: &Member| member.current().filter(|_| member.first.is_some()).cloned();
     let mut found: Vec<Option<ConversationId>> = members.iter().map(of_file).collect();
     let open: Vec<usize> = (0..members.len()).filter(|i| found[*i].is_none()).collect();
@@ -193,10 +205,10 @@ fn by_birth(members: &[Member], transcripts: &[Transcript]) -> Vec<Found> {
         // What was found while a neighbour was not known yet may be the neighbour's.
         let others = || open.iter().filter(|j| *j != i).map(|j| members[*j].start);
         let there = transcripts.iter().find(|t| t.conversation == *known);
-        let own = there.filter(|t| !is_given(t, &found) && !others().any(|at| is_born_with(t, at)));
+        let own = there.filter(|t| !is_given(t, &found) && !others().any(|at| born(t, at)));
         found[*i] = own.map(|t| t.conversation.clone());
     }
-    while let Some((i, conversation)) = only_choice(members, transcripts, &found) {
+    while let Some((i, conversation)) = only_choice(members, transcripts, &found, &born) {
         found[i] = Some(conversation);
     }
     let all_given = transcripts.iter().all(|t| is_given(t, &found));
@@ -219,6 +231,7 @@ fn only_choice(
     members: &[Member],
     transcripts: &[Transcript],
     found: &[Option<ConversationId>],
+    born: &dyn Fn(&Transcript, SystemTime) -> bool,
 ) -> Option<(usize, ConversationId)> {
     let choices: Vec<Vec<&Transcript>> = members
         .iter()
@@ -226,7 +239,7 @@ fn only_choice(
         .map(|(member, own)| {
             let open = transcripts.iter().filter(|_| own.is_none());
             let free = open.filter(|t| !is_given(t, found));
-            free.filter(|t| is_born_with(t, member.start)).collect()
+            free.filter(|t| born(t, member.start)).collect()
         })
         .collect();
     choices.iter().enumerate().find_map(|(i, own)| {
@@ -280,7 +293,8 @@ mod tests {
             Ok(None) => "-".into(),
             Err(()) => "?".into(),
         };
-        by_birth(members, transcripts)
+        let cleared = |t: &Transcript| t.conversation.as_str().starts_with("cleared");
+        by_birth(members, transcripts, &cleared)
             .into_iter()
             .map(word)
             .collect()
@@ -327,6 +341,17 @@ mod tests {
         members[0].known = Some(id("b"));
         let transcripts = [transcript("a", 102, 950), transcript("b", 901, 901)];
         assert_eq!(names(&members, &transcripts), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_a_command_began_was_born_with_none() {
+        let members = [member(1, 100, Some("cleared")), member(2, 103, None)];
+        let transcripts = [
+            transcript("a", 101, 101),
+            transcript("b", 104, 104),
+            transcript("cleared", 106, 200),
+        ];
+        assert_eq!(names(&members, &transcripts), ["cleared", "b"]);
     }
 
     #[test]
