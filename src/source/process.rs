@@ -8,9 +8,21 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::agent::claude::process::{Candidate, config_dir, installed_version};
+use crate::clock;
 use crate::model::{ProcessFact, RawPath, SessionKey};
 use crate::proc::Proc;
 use crate::text::CleanText;
+
+/// When the machine started; one that is made of files says so in one of them.
+pub(super) fn booted_at(proc: &Proc, real: bool) -> DateTime<Utc> {
+    if real {
+        return clock::booted_at();
+    }
+    let recorded = proc.boot_seconds();
+    recorded
+        .and_then(|boot| DateTime::from_timestamp(boot, 0))
+        .unwrap_or_default()
+}
 
 /// Reads the operating system's view of a session, and its configuration directory. `boot` is
 /// when the machine started.
@@ -27,9 +39,7 @@ pub(super) fn read_fact(
     let environ = proc.environ(pid).unwrap_or_default();
     let config = config_dir(&environ, &cwd).unwrap_or_else(|| default_config.to_path_buf());
     let exe = candidate.exe.as_deref().unwrap_or(Path::new(""));
-    let ticks = rustix::param::clock_ticks_per_second().max(1);
-    let since_boot = i64::try_from(key.start_ticks.saturating_mul(1000) / ticks).unwrap_or(0);
-    let started_at = boot.checked_add_signed(TimeDelta::milliseconds(since_boot));
+    let started_at = started_at(boot, key.start_ticks);
     let fact = ProcessFact {
         exe: CleanText::line(&exe.to_string_lossy()),
         comm: CleanText::line(&candidate.comm),
@@ -46,6 +56,12 @@ pub(super) fn read_fact(
         read_at: now,
     };
     (config, fact)
+}
+
+fn started_at(boot: DateTime<Utc>, start_ticks: u64) -> Option<DateTime<Utc>> {
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    let since_boot = i64::try_from(start_ticks.saturating_mul(1000) / ticks).unwrap_or(0);
+    boot.checked_add_signed(TimeDelta::milliseconds(since_boot))
 }
 
 /// A descriptor for this very process: opened by pid, then checked by start time.

@@ -83,15 +83,6 @@ impl Scout {
     pub fn new(roots: Roots) -> io::Result<Self> {
         let proc = Proc::open(&roots.proc)?;
         let real_proc = roots.proc == Path::new("/proc");
-        let recorded = || {
-            proc.boot_seconds()
-                .and_then(|boot| DateTime::from_timestamp(boot, 0))
-        };
-        let boot = if real_proc {
-            clock::booted_at()
-        } else {
-            recorded().unwrap_or_default()
-        };
         let mut configs = BTreeMap::new();
         configs.insert(
             roots.config.clone(),
@@ -102,7 +93,7 @@ impl Scout {
         );
         Ok(Self {
             real_proc,
-            boot,
+            boot: process::booted_at(&proc, real_proc),
             proc,
             roots,
             watcher: Watcher::new()?,
@@ -162,6 +153,8 @@ impl Scout {
     /// Those of reading `/proc`.
     pub fn scan(&mut self, now: DateTime<Utc>) -> io::Result<Vec<Observation>> {
         let mut out = Vec::new();
+        // The time of day may have been set since.
+        self.boot = process::booted_at(&self.proc, self.real_proc);
         let young = std::mem::take(&mut self.young);
         self.find_new(now, &mut out)?;
         for pid in young {
