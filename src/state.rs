@@ -338,6 +338,7 @@ mod tests {
             name: CleanText::line(name),
             summary: CleanText::line("cargo test"),
             nature,
+            at: None,
         }
     }
 

@@ -29,8 +29,8 @@ pub struct Evidence {
     pub transcript_ambiguous: bool,
     /// Whether this version writes a status file once its session has started.
     pub expects_file: bool,
-    /// Whether a shell that runs a tool was among its children, for versions whose files do not
-    /// tell a running tool from a permission dialog.
+    /// Whether a shell runs, or has run, what is pending, for versions whose files do not tell a
+    /// running tool from a permission dialog.
     pub tool_shell: Option<bool>,
     /// The repository it works in.
     pub git: Option<GitFact>,
@@ -170,6 +170,8 @@ pub struct ToolCall {
     pub summary: CleanText,
     /// What a pending call of it means.
     pub nature: CallNature,
+    /// When it was made.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// What it means that a call of a tool is pending.

@@ -7,11 +7,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use crate::agent::claude::process::{Candidate, config_dir, installed_version};
+use crate::agent::claude::process::{Candidate, config_dir, installed_version, is_tool_shell};
 use crate::clock;
-use crate::model::{ProcessFact, RawPath, SessionKey};
+use crate::model::{Pid, ProcessFact, RawPath, SessionKey};
 use crate::proc::Proc;
 use crate::text::CleanText;
+
+/// The start of a process is known to a clock tick, 10 ms, and the time of day is adjusted now and
+/// then.
+const SLACK: TimeDelta = TimeDelta::milliseconds(300);
 
 /// When the machine started; one that is made of files says so in one of them.
 pub(super) fn booted_at(proc: &Proc, real: bool) -> DateTime<Utc> {
@@ -62,6 +66,25 @@ fn started_at(boot: DateTime<Utc>, start_ticks: u64) -> Option<DateTime<Utc>> {
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     let since_boot = i64::try_from(start_ticks.saturating_mul(1000) / ticks).unwrap_or(0);
     boot.checked_add_signed(TimeDelta::milliseconds(since_boot))
+}
+
+/// Whether a shell of a tool is among the children of a session; with `since`, one that started
+/// after it (a background shell goes on for hours).
+pub(super) fn runs_tool(
+    proc: &Proc,
+    boot: DateTime<Utc>,
+    pid: Pid,
+    since: Option<DateTime<Utc>>,
+) -> bool {
+    let since = since.map(|since| since - SLACK);
+    let started = |child| {
+        proc.stat(child)
+            .and_then(|stat| started_at(boot, stat.start_ticks))
+    };
+    let children = proc.children(pid).into_iter();
+    let mut recent =
+        children.filter(|child| since.is_none_or(|since| started(*child) >= Some(since)));
+    recent.any(|child| is_tool_shell(&proc.cmdline(child)))
 }
 
 /// A descriptor for this very process: opened by pid, then checked by start time.

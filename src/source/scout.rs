@@ -16,9 +16,7 @@ use super::naming::{Member, Naming};
 use super::process;
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Watcher};
-use crate::agent::claude::process::{
-    Candidate, Role, is_claude_exe, is_tool_shell, plausible_comm, recognise,
-};
+use crate::agent::claude::process::{Candidate, Role, is_claude_exe, plausible_comm, recognise};
 use crate::agent::claude::status_file;
 use crate::clock;
 use crate::model::{ConversationId, Kind, Observation, Pid, SessionKey};
@@ -469,12 +467,14 @@ impl Scout {
             return;
         }
         let watch = tracked.shell_watch();
-        tracked.tool_shell = (watch != ShellWatch::None).then(|| {
-            let children = self.proc.children(pid);
-            children
-                .iter()
-                .any(|child| is_tool_shell(&self.proc.cmdline(*child)))
-        });
+        let open = match watch {
+            ShellWatch::Poll => tracked.open_calls(now),
+            ShellWatch::None | ShellWatch::Once => Vec::new(),
+        };
+        let since = open.iter().filter_map(|call| call.at).min();
+        let runs = (watch != ShellWatch::None)
+            .then(|| process::runs_tool(&self.proc, self.boot, pid, since));
+        tracked.take_shell(runs, &open);
         if watch == ShellWatch::Poll {
             self.shell_due = Some(clock::steady() + SHELL_PACE);
         }

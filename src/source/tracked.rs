@@ -19,7 +19,7 @@ use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
 use crate::files::read_bounded;
 use crate::model::{
     CallNature, ConversationId, Evidence, FileFact, FileStatus, Kind, LastLine, ProcessFact,
-    Reason, SessionKey, TranscriptFact, has_call,
+    Reason, SessionKey, ToolCall, TranscriptFact, has_call,
 };
 use crate::text::CleanText;
 
@@ -42,7 +42,9 @@ pub(super) struct Tracked {
     /// What was found where its file does not name its conversation (any more).
     found: Option<(PathBuf, ConversationId)>,
     ambiguous: bool,
-    pub(super) tool_shell: Option<bool>,
+    tool_shell: Option<bool>,
+    /// The pending calls for which a shell was seen: they were permitted.
+    permitted: Vec<String>,
     /// Becomes readable when the process ends.
     pub(super) pidfd: Option<OwnedFd>,
     /// Its parent died or it has no terminal; kept for `explain`.
@@ -111,6 +113,7 @@ impl Tracked {
             found: None,
             ambiguous: false,
             tool_shell: None,
+            permitted: Vec::new(),
             pidfd: None,
             problem: None,
             follower: None,
@@ -430,6 +433,29 @@ impl Tracked {
             }
             _ => ShellWatch::None,
         }
+    }
+
+    /// The calls of which a shell tells that they were permitted: its own, or its subagent's.
+    pub(super) fn open_calls(&self, now: DateTime<Utc>) -> Vec<ToolCall> {
+        let conversation = self.follower.as_ref().map(Follower::conversation);
+        let own = conversation.map_or(&[][..], |conversation| &conversation.pending);
+        if !has_call(own, &CallNature::ASKING)
+            && let Some(subagent) = self.asking_subagent(now)
+        {
+            return subagent.pending;
+        }
+        own.to_vec()
+    }
+
+    /// Takes over whether a shell runs these calls. Between its end and the line of its result
+    /// there is none, which is no dialog.
+    pub(super) fn take_shell(&mut self, runs: Option<bool>, open: &[ToolCall]) {
+        let ids = || open.iter().map(|call| call.id.clone());
+        if runs == Some(true) {
+            self.permitted = ids().collect();
+        }
+        let permitted = !open.is_empty() && ids().eq(self.permitted.iter().cloned());
+        self.tool_shell = runs.map(|runs| runs || permitted);
     }
 
     /// Whether its file does not tell a running tool from a dialog.

@@ -28,6 +28,12 @@ impl Machine {
         Self { dir }
     }
 
+    /// A time in clock ticks since this machine's start.
+    pub(crate) fn ticks(&self, at: chrono::DateTime<chrono::Utc>) -> u64 {
+        let since_boot = at.timestamp_millis() - 1_795_160_000_000;
+        u64::try_from(since_boot / 10).unwrap()
+    }
+
     pub(crate) fn path(&self, relative: &str) -> PathBuf {
         self.dir.path().join(relative)
     }

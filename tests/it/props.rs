@@ -97,6 +97,7 @@ fn evidence(
         name: CleanText::line("Bash"),
         summary: CleanText::line(said),
         nature: CallNature::AsksFirst,
+        at: None,
     };
     Evidence {
         agent: "claude",

@@ -1,6 +1,6 @@
 //! Sessions whose own file does not tell what they do, or which conversation they are in.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use vmux::model::State;
 
@@ -100,13 +100,8 @@ fn a_subagent_that_asks_is_found_where_its_session_says_nothing() {
     watched.events();
     assert_eq!(watched.only().ask.unwrap().as_str(), "Bash(make)");
     assert_eq!(watched.only().state, State::NeedsInput);
-    machine.write("proc/101/task/101/children", "205 ");
-    let shell = "source /x/shell-snapshots/s && eval 'make'";
-    machine.process(205, "bash", "/bin/bash", &["/bin/bash", "-c", shell]);
-    let due = watched.scout.due().expect("its shell is looked for");
-    vmux::clock::sleep(due.saturating_duration_since(vmux::clock::steady()));
-    let observations = watched.scout.retry(Utc::now());
-    watched.apply(observations);
+    start_shell(&machine, 101, 205, "08:48:55");
+    watched.retry();
     assert_eq!(watched.only().state, State::Working);
 }
 
@@ -143,6 +138,22 @@ fn what_a_background_subagent_asks_is_told() {
     assert_eq!(watched.only().ask, None, "that call is long over");
 }
 
+/// A shell of a tool among the children of a process, that started at this time of the recorded
+/// lines' day.
+fn start_shell(machine: &Machine, parent: u32, pid: u32, time: &str) {
+    let command = "source /x/shell-snapshots/s && eval 'make'";
+    let mut shell = machine.process(pid, "bash", "/bin/bash", &["/bin/bash", "-c", command]);
+    let at = format!("2026-11-20T{time}Z")
+        .parse::<DateTime<Utc>>()
+        .unwrap();
+    shell.start = machine.ticks(at);
+    shell.state('S');
+    machine.write(
+        &format!("proc/{parent}/task/{parent}/children"),
+        &format!("{pid} "),
+    );
+}
+
 #[test]
 fn a_running_shell_is_what_tells_a_tool_from_a_dialog_there() {
     let machine = Machine::new();
@@ -151,25 +162,19 @@ fn a_running_shell_is_what_tells_a_tool_from_a_dialog_there() {
         "abc",
         &[prompt("run it"), tool("Bash", json!({"command": "make"}))],
     );
-    machine.write("proc/104/task/104/children", "205 ");
-    machine.process(
-        205,
-        "bash",
-        "/bin/bash",
-        &[
-            "/bin/bash",
-            "-c",
-            "source /x/shell-snapshots/s && eval 'make'",
-        ],
-    );
+    // A shell in the background, from before the call of 08:48:49.298.
+    start_shell(&machine, 104, 205, "08:40:00");
     let mut watched = Watched::new(&machine);
-    assert_eq!(watched.only().state, State::Working);
-    machine.write("proc/104/task/104/children", "");
-    let due = watched.scout.due().expect("looked for again");
-    vmux::clock::sleep(due.saturating_duration_since(vmux::clock::steady()));
-    let observations = watched.scout.retry(Utc::now());
-    watched.apply(observations);
     assert_eq!(watched.only().state, State::NeedsInput);
+    start_shell(&machine, 104, 206, "08:48:55");
+    watched.retry();
+    assert_eq!(watched.only().state, State::Working, "permitted");
+    machine.write("proc/104/task/104/children", "");
+    watched.retry();
+    assert_eq!(watched.only().state, State::Working, "its result is due");
+    claude.says("abc", &[tool("Bash", json!({"command": "make"}))]);
+    watched.events();
+    assert_eq!(watched.only().state, State::NeedsInput, "another call");
 }
 
 #[test]

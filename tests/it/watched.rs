@@ -33,6 +33,14 @@ impl Watched {
         self.apply(observations)
     }
 
+    /// Waits until something that was put off is due, and does it.
+    pub(crate) fn retry(&mut self) {
+        let due = self.scout.due().expect("something is put off");
+        vmux::clock::sleep(due.saturating_duration_since(vmux::clock::steady()));
+        let observations = self.scout.retry(Utc::now());
+        self.apply(observations);
+    }
+
     pub(crate) fn apply(&mut self, observations: Vec<Observation>) -> usize {
         let count = observations.len();
         for observation in observations {

@@ -329,7 +329,7 @@ impl Conversation {
         let counts = if line.kind == "user" {
             self.fold_user(line, &message, late, &mut said)
         } else {
-            self.fold_assistant(line, &message, &mut said);
+            self.fold_assistant(line, &message, at, &mut said);
             true
         };
         if counts {
@@ -412,7 +412,13 @@ impl Conversation {
         counts
     }
 
-    fn fold_assistant(&mut self, line: &Line<'_>, message: &RawMessage<'_>, said: &mut Said) {
+    fn fold_assistant(
+        &mut self,
+        line: &Line<'_>,
+        message: &RawMessage<'_>,
+        at: Option<DateTime<Utc>>,
+        said: &mut Said,
+    ) {
         if let Some(model) = message.model.as_deref().filter(|m| !m.starts_with('<')) {
             self.model = CleanText::line(model).some();
         }
@@ -436,6 +442,7 @@ impl Conversation {
                             .map(|i| summarise_input(i.get()))
                             .unwrap_or_default(),
                         nature: nature(&block.name),
+                        at,
                     };
                     said.push((Role::Tool, call.ask()));
                     // Bounded: a model calls a handful of tools at once.
@@ -485,6 +492,7 @@ impl Conversation {
                     name: CleanText::line(field("\"name\":\"")),
                     summary: CleanText::line(field("\"file_path\":\"")),
                     nature: nature(field("\"name\":\"")),
+                    at: self.at,
                 };
                 self.pending.push(call);
                 self.last = LastLine::ToolCall;
