@@ -10,6 +10,7 @@
 
 mod bar;
 mod cli;
+mod contract;
 mod desktop;
 mod events;
 mod layers;

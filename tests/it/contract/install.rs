@@ -1,0 +1,72 @@
+//! Installs versions of the real CLI and keeps them beside the build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use vmux::exec;
+
+/// A download of 100 MB and its installation, on a slow line.
+const INSTALL: Duration = Duration::from_secs(180);
+/// `claude --version` reads a binary of 370 MB that may be in no cache.
+const VERSION: Duration = Duration::from_secs(60);
+
+/// The executable of this version, installed now or by an earlier run.
+pub(super) fn cli(version: &str) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contract");
+    let dir = cache.join(version);
+    let cli = dir.join("node_modules/.bin/claude");
+    if cli.exists() {
+        return cli;
+    }
+    // Made aside and renamed: what has the right name is complete.
+    let aside = cache.join(format!("{version}.{}", std::process::id()));
+    drop(fs::remove_dir_all(&aside));
+    fs::create_dir_all(&aside).unwrap();
+    let said = run(
+        Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
+            .arg("--prefix")
+            .arg(&aside)
+            .arg(format!("@anthropic-ai/claude-code@{version}")),
+        INSTALL,
+    );
+    let package = aside.join("node_modules/@anthropic-ai/claude-code");
+    let installed = aside.join("node_modules/.bin/claude");
+    if !says_version(&installed, version) && package.join("install.cjs").exists() {
+        // npm may refuse to run install scripts; this one puts the native binary in its place.
+        run(
+            Command::new("node")
+                .arg("install.cjs")
+                .current_dir(&package),
+            INSTALL,
+        );
+    }
+    assert!(
+        says_version(&installed, version),
+        "could not install Claude Code {version}, or it does not run here: {said}"
+    );
+    drop(fs::remove_dir_all(&dir));
+    fs::rename(&aside, &dir).unwrap();
+    cli
+}
+
+fn says_version(cli: &Path, version: &str) -> bool {
+    let run = exec::run(Command::new(cli).arg("--version"), VERSION);
+    run.is_ok_and(|done| String::from_utf8_lossy(&done.stdout).starts_with(version))
+}
+
+fn run(command: &mut Command, patience: Duration) -> String {
+    let done = exec::run(command, patience).unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr)
+    );
+    assert!(done.status.success(), "{command:?}: {said}");
+    said
+}

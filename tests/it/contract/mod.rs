@@ -1,0 +1,124 @@
+//! The contract with the real program: Claude Code from npm, driven by a scripted model.
+//!
+//! What vmux says is held against what the screen shows, never against the files that vmux
+//! itself reads. Versions are pinned; each stands for a way of telling its state:
+//!
+//! | version | what it tells |
+//! |---|---|
+//! | 2.0.77 | nothing: a transcript that no file names |
+//! | 2.1.100 | a file without status, which names the conversation of its start |
+//! | 2.1.140 | a status with `approve <Tool>`; `busy` while a background shell runs |
+//! | 2.1.142 | a status that says `busy` while a dialog is open |
+//! | 2.1.328 | everything |
+//!
+//! Run by `cargo test --test it -- --ignored contract`; needs npm, node, python3, tmux and bash.
+
+mod install;
+mod lab;
+mod screen;
+mod session;
+mod stories;
+
+use lab::Lab;
+use session::Want;
+
+/// A module of tests for one version: each story that applies to it.
+macro_rules! contract {
+    ($module:ident $version:literal { $($story:ident($($argument:expr)?);)* }) => {
+        mod $module {
+            use super::*;
+
+            $(
+                #[test]
+                #[ignore = "installs Claude Code from npm"]
+                fn $story() {
+                    stories::$story(&Lab::of($version) $(, &$argument)?);
+                }
+            )*
+        }
+    };
+}
+
+contract! { v2_0_77 "2.0.77" {
+    turns();
+    second_thoughts(Want::idle_because("interrupted"));
+    permissions();
+    tools();
+    questions();
+    clearing();
+    // No resuming: which conversation was resumed shows with its first prompt only.
+    background_shell(Want::idle());
+    agent_asks();
+    neighbours();
+    ends();
+    suspending();
+    // No scripts: without a file, `claude -p` in a terminal looks like any session.
+}}
+
+contract! { v2_1_100 "2.1.100" {
+    turns();
+    // No second thoughts: a prompt that was taken back leaves no trace in its files.
+    permissions();
+    tools();
+    questions();
+    clearing();
+    resuming();
+    background_shell(Want::idle());
+    agent_asks();
+    neighbours();
+    ends();
+    suspending();
+    scripts();
+    start_dialog();
+}}
+
+contract! { v2_1_140 "2.1.140" {
+    turns();
+    second_thoughts(Want::idle());
+    permissions();
+    questions();
+    menus();
+    clearing();
+    resuming();
+    going_back();
+    background_shell(Want::idle_because("background shell"));
+    agent_asks();
+    neighbours();
+    start_dialog();
+}}
+
+contract! { v2_1_142 "2.1.142" {
+    turns();
+    second_thoughts(Want::idle());
+    permissions();
+    tools();
+    questions();
+    clearing();
+    resuming();
+    going_back();
+    background_shell(Want::idle_because("background shell"));
+    agent_asks();
+    neighbours();
+}}
+
+contract! { v2_1_328 "2.1.328" {
+    turns();
+    second_thoughts(Want::idle());
+    permissions();
+    tools();
+    questions();
+    plans();
+    menus();
+    clearing();
+    resuming();
+    going_back();
+    own_configuration();
+    background_shell(Want::idle_because("background shell"));
+    background_agent();
+    neighbours();
+    ends();
+    leftovers();
+    suspending();
+    scripts();
+    start_dialog();
+}}

@@ -1,0 +1,278 @@
+//! One real session: typed into, looked at, and held against what vmux says of it.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use vmux::clock;
+
+use super::lab::{Lab, Row, poll, wait};
+use super::screen::{self, Shown};
+
+/// Until a screen shows what was asked for: starts of the CLI on a busy machine are the longest.
+const SHOWS: Duration = Duration::from_secs(60);
+/// Until vmux says what the screen shows.
+const AGREES: Duration = Duration::from_secs(3);
+/// The same where only the scan of all processes can tell: every 5 seconds.
+const SCANNED: Duration = Duration::from_secs(9);
+/// Until a session that was told to end has ended and its row is gone.
+const GOES: Duration = Duration::from_secs(10);
+/// Without a status file after this long, a start is told from a dialog before it.
+const NOT_STARTED: Duration = Duration::from_secs(13);
+/// Enter right after text may be taken for a part of a paste: pressed again then.
+const ENTER_AGAIN: Duration = Duration::from_secs(8);
+/// A dialog that has just opened ignores keys: pressed again then.
+const ANSWER_AGAIN: Duration = Duration::from_millis(1500);
+
+/// What vmux should say of a session.
+#[derive(Clone, Debug)]
+pub(super) struct Want {
+    state: &'static str,
+    reason: Option<&'static str>,
+    ask: Option<String>,
+    preview: Option<String>,
+    within: Duration,
+}
+
+impl Want {
+    fn state(state: &'static str, reason: Option<&'static str>) -> Self {
+        Self {
+            state,
+            reason,
+            ask: None,
+            preview: None,
+            within: AGREES,
+        }
+    }
+
+    pub(super) fn idle() -> Self {
+        Self::state("idle", None)
+    }
+
+    pub(super) fn idle_because(reason: &'static str) -> Self {
+        Self::state("idle", Some(reason))
+    }
+
+    pub(super) fn working() -> Self {
+        Self::state("working", None)
+    }
+
+    /// It waits: why, and what it asks.
+    pub(super) fn asking(reason: &'static str, ask: &str) -> Self {
+        Self {
+            ask: Some(ask.to_owned()),
+            ..Self::state("needs_input", Some(reason))
+        }
+    }
+
+    /// It waits, and what it asks is not known.
+    pub(super) fn waiting(reason: &'static str) -> Self {
+        Self::state("needs_input", Some(reason))
+    }
+
+    pub(super) fn preview(self, text: &str) -> Self {
+        Self {
+            preview: Some(text.to_owned()),
+            ..self
+        }
+    }
+
+    /// No event tells it: the scan of all processes does.
+    pub(super) fn by_scan(self) -> Self {
+        Self {
+            within: SCANNED,
+            ..self
+        }
+    }
+
+    /// It shows by what does not come.
+    pub(super) fn by_absence(self) -> Self {
+        Self {
+            within: NOT_STARTED,
+            ..self
+        }
+    }
+
+    fn fits(&self, row: &Row) -> bool {
+        self.state == row.state
+            && self.reason == row.reason.as_deref()
+            && self.ask == row.ask
+            && (self.preview.is_none() || self.preview == row.preview)
+    }
+}
+
+impl fmt::Display for Want {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            state,
+            reason,
+            ask,
+            preview,
+            ..
+        } = self;
+        write!(
+            f,
+            "{state}, reason {reason:?}, ask {ask:?}, preview {preview:?}"
+        )
+    }
+}
+
+/// A CLI in a terminal.
+pub(super) struct Session<'l> {
+    lab: &'l Lab,
+    pane: String,
+    pub(super) pid: u32,
+    /// The state that was expected last; between it and the next only work may show.
+    state: &'static str,
+    /// When the screen first showed what was expected last.
+    pub(super) shown_at: DateTime<Utc>,
+}
+
+impl<'l> Session<'l> {
+    pub(super) fn new(lab: &'l Lab, pane: String, pid: u32) -> Self {
+        Self {
+            lab,
+            pane,
+            pid,
+            state: "",
+            shown_at: clock::now(),
+        }
+    }
+
+    pub(super) fn screen(&self) -> String {
+        self.lab.tmux(&["capture-pane", "-p", "-t", &self.pane])
+    }
+
+    fn shown(&self) -> Shown {
+        match self.tell("#{pane_current_command}").as_str() {
+            "bash" => Shown::Shell,
+            _ => screen::read(&self.screen()),
+        }
+    }
+
+    /// What vmux says of it, if it lists it.
+    pub(super) fn row(&self) -> Option<Row> {
+        self.row_with(&[])
+    }
+
+    fn row_with(&self, words: &[&str]) -> Option<Row> {
+        let rows = self.lab.rows(words);
+        rows.into_iter().find(|row| row.pid == self.pid)
+    }
+
+    /// Waits until `vmux list --all` lists it as this kind.
+    pub(super) fn comes_as(&self, kind: &str) {
+        wait(&format!("a {kind} row"), SCANNED, || {
+            let row = self.row_with(&["--all"])?;
+            (row.kind == kind).then_some(())
+        });
+    }
+
+    /// Types a line at whatever reads it.
+    pub(super) fn enter(&self, line: &str) {
+        self.lab.tmux(&["send-keys", "-t", &self.pane, "-l", line]);
+        self.press("Enter");
+    }
+
+    /// Types a line at the CLI's prompt and sees that it is taken.
+    pub(super) fn say(&self, line: &str) {
+        self.lab.tmux(&["send-keys", "-t", &self.pane, "-l", line]);
+        let typed = || screen::input(&self.screen()).map(str::to_owned);
+        wait("the typed line to show", SHOWS, || {
+            typed().filter(|typed| typed.starts_with(line))
+        });
+        self.press_until("Enter", ENTER_AGAIN, "the typed line to be taken", || {
+            let taken = typed().is_none_or(|typed| !typed.starts_with(line));
+            taken || self.has_ended()
+        });
+    }
+
+    /// Presses a key, and again after each pause, until it had its effect.
+    fn press_until(&self, key: &str, pause: Duration, what: &str, done: impl Fn() -> bool) {
+        let mut pressed = None;
+        wait(what, SHOWS, || {
+            if pressed.is_none_or(|at| clock::steady() - at > pause) {
+                self.press(key);
+                pressed = Some(clock::steady());
+            }
+            done().then_some(())
+        });
+    }
+
+    /// Whether its program has ended. What it showed last is still there.
+    fn has_ended(&self) -> bool {
+        self.tell("#{pane_dead}") == "1"
+    }
+
+    /// What tmux tells of its terminal.
+    fn tell(&self, format: &str) -> String {
+        let said = self
+            .lab
+            .tmux(&["display-message", "-p", "-t", &self.pane, format]);
+        said.trim().to_owned()
+    }
+
+    /// Presses a key by tmux's name of it.
+    pub(super) fn press(&self, key: &str) {
+        self.lab.tmux(&["send-keys", "-t", &self.pane, key]);
+    }
+
+    /// Answers what is shown with a key.
+    pub(super) fn answer(&self, shown: Shown, key: &str) {
+        let what = format!("{shown:?} to be answered");
+        self.press_until(key, ANSWER_AGAIN, &what, || self.shown() != shown);
+    }
+
+    /// Waits until the screen has this text.
+    pub(super) fn sees(&self, text: &str) {
+        wait(&format!("{text:?} on the screen"), SHOWS, || {
+            self.screen().contains(text).then_some(())
+        });
+    }
+
+    /// Waits until the screen shows this, and then until vmux says the same of it, while the
+    /// screen still does. In between vmux may show the state before, and work; nothing else.
+    pub(super) fn expect(&mut self, shown: Shown, want: &Want) -> Row {
+        let before = std::mem::replace(&mut self.state, want.state);
+        let allowed = [before, "working", want.state];
+        let mut last = None;
+        let mut look = || {
+            let row = self.row();
+            if let Some(state) = row.as_ref().map(|row| row.state.as_str()) {
+                assert!(
+                    before.is_empty() || allowed.contains(&state),
+                    "vmux said {state} between {before} and {}: {row:?}",
+                    want.state
+                );
+            }
+            last = row.clone();
+            row
+        };
+        let shown_at = wait(&format!("the screen to show {shown:?}"), SHOWS, || {
+            look();
+            (self.shown() == shown).then(clock::now)
+        });
+        let row = poll(want.within, || look().filter(|row| want.fits(row)));
+        let row = row.unwrap_or_else(|| {
+            panic!("the screen shows {shown:?}; vmux should say {want}, but says {last:?}")
+        });
+        self.shown_at = shown_at;
+        let now = self.shown();
+        assert_eq!(
+            now, shown,
+            "it went on while vmux was asked; a story should hold it"
+        );
+        row
+    }
+
+    /// Whether a time is near the moment when the screen first showed what was expected last.
+    pub(super) fn is_near(&self, time: Option<DateTime<Utc>>) -> bool {
+        let near = TimeDelta::from_std(AGREES).unwrap();
+        time.is_some_and(|time| (time - self.shown_at).abs() < near)
+    }
+
+    /// Waits until vmux no longer lists it.
+    pub(super) fn expect_gone(&self) {
+        wait("its row to go", GOES, || self.row().is_none().then_some(()));
+    }
+}

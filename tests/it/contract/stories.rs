@@ -1,0 +1,343 @@
+//! What sessions go through. Each story is held against the screen at every step.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::lab::Lab;
+use super::screen::Shown;
+use super::session::Want;
+
+/// Asks before each tool, whatever a version's default is.
+const ASKING: [&str; 2] = ["--permission-mode", "default"];
+
+/// A command that is asked for, and runs until the file `go` is there.
+const LONG: &str = "touch made.txt; while [ ! -e go ]; do sleep 0.1; done";
+
+/// Text streams, ends, is interrupted, fails.
+pub(super) fn turns(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    // Answered at once: what a version writes first is then in no order.
+    claude.say("say:all is well");
+    claude.sees("● all is well");
+    claude.expect(Shown::Idle, &Want::idle().preview("all is well"));
+    claude.say("hold:first");
+    let row = claude.expect(Shown::Working, &Want::working());
+    assert!(claude.is_near(row.state_since), "{row:?}");
+    lab.go("first");
+    claude.sees("finished");
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("hold:second");
+    lab.until_said("second");
+    claude.expect(Shown::Working, &Want::working());
+    claude.answer(Shown::Working, "Escape");
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+    claude.say("error:400");
+    claude.sees("API Error: 400");
+    claude.expect(Shown::Idle, &Want::idle_because("error"));
+    claude.say("question");
+    let asked = "I found two ways. Which one do you prefer?";
+    claude.sees(asked);
+    claude.expect(Shown::Idle, &Want::idle().preview(asked));
+}
+
+/// Interrupted before the first word: the CLI takes the prompt back as if it was never said.
+pub(super) fn second_thoughts(lab: &Lab, want: &Want) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("say:hello");
+    claude.sees("● hello");
+    claude.expect(Shown::Idle, &Want::idle().preview("hello"));
+    claude.say("stall:first");
+    claude.expect(Shown::Working, &Want::working());
+    claude.answer(Shown::Working, "Escape");
+    claude.expect(Shown::Idle, want);
+}
+
+/// A tool asks, runs, is refused.
+pub(super) fn permissions(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say(&format!("bash:{LONG}"));
+    let ask = format!("Bash({LONG})");
+    let row = claude.expect(Shown::Permission, &Want::asking("permission prompt", &ask));
+    assert!(claude.is_near(row.waiting_since), "{row:?}");
+    claude.sees("touch made.txt");
+    claude.answer(Shown::Permission, "Enter");
+    let row = claude.expect(Shown::Working, &Want::working());
+    assert!(claude.is_near(row.state_since), "{row:?}");
+    fs::write(lab.path("work/go"), "").unwrap();
+    claude.sees("● done");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+    claude.say("bash:touch refused.txt");
+    let ask = Want::asking("permission prompt", "Bash(touch refused.txt)");
+    claude.expect(Shown::Permission, &ask);
+    claude.answer(Shown::Permission, "Escape");
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+    let file = lab.path("work/file.txt").to_string_lossy().into_owned();
+    claude.say(&format!("write:{file}"));
+    let ask = format!("Write({file})");
+    claude.expect(Shown::Permission, &Want::asking("permission prompt", &ask));
+    claude.answer(Shown::Permission, "Enter");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+}
+
+/// A tool that needs no permission runs: nobody is ever asked.
+pub(super) fn tools(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("bash:sleep 4");
+    claude.expect(Shown::Working, &Want::working());
+    claude.sees("● done");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+}
+
+/// A question with options, answered and dismissed.
+pub(super) fn questions(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    let asked = Want::asking("question", "Which colour do you want?");
+    claude.say("ask");
+    let row = claude.expect(Shown::Question, &asked);
+    assert!(claude.is_near(row.waiting_since), "{row:?}");
+    claude.answer(Shown::Question, "Enter");
+    claude.sees("● done");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+    claude.say("ask");
+    claude.expect(Shown::Question, &asked);
+    claude.answer(Shown::Question, "Escape");
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+}
+
+/// A plan waits for its yes.
+pub(super) fn plans(lab: &Lab) {
+    let mut claude = lab.claude(&["--permission-mode", "plan"]);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("plan");
+    claude.expect(Shown::Plan, &Want::asking("plan", "Paint it"));
+    claude.answer(Shown::Plan, "Escape");
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+}
+
+/// A menu that its user opened is no question.
+pub(super) fn menus(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("/model");
+    claude.expect(Shown::Menu, &Want::waiting("dialog"));
+    claude.answer(Shown::Menu, "Escape");
+    claude.expect(Shown::Idle, &Want::idle());
+}
+
+/// `/clear` makes another conversation of the same session; the label goes along.
+pub(super) fn clearing(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("say:before");
+    claude.sees("● before");
+    let before = claude.expect(Shown::Idle, &Want::idle().preview("before"));
+    lab.vmux(&["label", &before.id, "paint shop"]).unwrap();
+    claude.say("/clear");
+    claude.say("say:after");
+    claude.sees("● after");
+    let after = claude.expect(Shown::Idle, &Want::idle().preview("after"));
+    assert_eq!(after.id, before.id);
+    assert_ne!(after.session_id, before.session_id);
+    assert_eq!(after.label.as_deref(), Some("paint shop"));
+    claude.say("hold:cleared");
+    claude.expect(Shown::Working, &Want::working());
+    lab.go("cleared");
+    claude.expect(Shown::Idle, &Want::idle());
+}
+
+/// Another process takes a conversation up; the label is the conversation's.
+pub(super) fn resuming(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("say:to be continued");
+    claude.sees("● to be continued");
+    let before = claude.expect(Shown::Idle, &Want::idle().preview("to be continued"));
+    lab.vmux(&["label", &before.id, "serial"]).unwrap();
+    claude.say("/exit");
+    claude.expect_gone();
+    let mut claude = lab.claude(&[&ASKING[..], &["--continue"]].concat());
+    let after = claude.expect(Shown::Idle, &Want::idle().preview("to be continued"));
+    assert_ne!(after.id, before.id);
+    assert_eq!(after.session_id, before.session_id);
+    assert_eq!(after.label.as_deref(), Some("serial"));
+}
+
+/// `/resume` goes back to a conversation in the same process.
+pub(super) fn going_back(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("say:before");
+    claude.sees("● before");
+    let before = claude.expect(Shown::Idle, &Want::idle().preview("before"));
+    claude.say("/clear");
+    claude.say("say:after");
+    claude.sees("● after");
+    claude.expect(Shown::Idle, &Want::idle().preview("after"));
+    claude.say("/resume");
+    claude.expect(Shown::Menu, &Want::waiting("dialog"));
+    claude.press("Down");
+    claude.answer(Shown::Menu, "Enter");
+    let back = claude.expect(Shown::Idle, &Want::idle().preview("before"));
+    assert_eq!((back.id, back.session_id), (before.id, before.session_id));
+}
+
+/// A session with a configuration directory of its own.
+pub(super) fn own_configuration(lab: &Lab) {
+    let config = lab.seed("config");
+    let variable = format!("CLAUDE_CONFIG_DIR={}", config.display());
+    let mut claude = lab.claude_with(&[&variable], &ASKING);
+    // Nobody watches there before its first session is found.
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("say:from elsewhere");
+    claude.sees("● from elsewhere");
+    claude.expect(Shown::Idle, &Want::idle().preview("from elsewhere"));
+    claude.say("bash:touch elsewhere.txt");
+    let ask = Want::asking("permission prompt", "Bash(touch elsewhere.txt)");
+    claude.expect(Shown::Permission, &ask);
+}
+
+/// A shell that goes on in the background is no work, in the words of `want`.
+pub(super) fn background_shell(lab: &Lab, want: &Want) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("bg:sleep 60");
+    claude.sees("● done");
+    claude.expect(Shown::Idle, want);
+    claude.say("hold:meanwhile");
+    claude.expect(Shown::Working, &Want::working());
+    lab.go("meanwhile");
+    claude.sees("finished");
+    claude.expect(Shown::Idle, want);
+}
+
+/// A subagent goes on after the turn is over, then asks.
+pub(super) fn background_agent(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("bgtask:hold:agent");
+    claude.sees("● done");
+    claude.expect(Shown::Working, &Want::working().preview("done"));
+    lab.go("agent");
+    claude.sees("finished");
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("bgtask:bash:touch agent.txt");
+    let ask = Want::asking("permission prompt", "Bash(touch agent.txt)");
+    claude.expect(Shown::Permission, &ask);
+    claude.answer(Shown::Permission, "Enter");
+    claude.expect(Shown::Idle, &Want::idle());
+}
+
+/// A subagent that the turn waits for asks.
+pub(super) fn agent_asks(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say(&format!("task:bash:{LONG}"));
+    let ask = format!("Bash({LONG})");
+    let row = claude.expect(Shown::Permission, &Want::asking("permission prompt", &ask));
+    assert!(claude.is_near(row.waiting_since), "{row:?}");
+    claude.answer(Shown::Permission, "Enter");
+    claude.expect(Shown::Working, &Want::working());
+    fs::write(lab.path("work/go"), "").unwrap();
+    claude.sees("● done");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+}
+
+/// Two sessions of one directory are never taken for each other.
+pub(super) fn neighbours(lab: &Lab) {
+    let mut left = lab.claude(&ASKING);
+    left.expect(Shown::Idle, &Want::idle().by_scan());
+    let mut right = lab.claude(&ASKING);
+    right.expect(Shown::Idle, &Want::idle().by_scan());
+    left.say("say:from the left");
+    left.sees("● from the left");
+    right.say("say:from the right");
+    right.sees("● from the right");
+    right.expect(Shown::Idle, &Want::idle().preview("from the right"));
+    left.expect(Shown::Idle, &Want::idle().preview("from the left"));
+    left.say("hold:left");
+    left.expect(Shown::Working, &Want::working());
+    right.expect(Shown::Idle, &Want::idle().preview("from the right"));
+    lab.go("left");
+    left.expect(Shown::Idle, &Want::idle());
+    left.say("/clear");
+    left.say("say:left again");
+    left.sees("● left again");
+    left.expect(Shown::Idle, &Want::idle().preview("left again"));
+    right.expect(Shown::Idle, &Want::idle().preview("from the right"));
+    right.say("/exit");
+    right.expect_gone();
+    left.expect(Shown::Idle, &Want::idle().preview("left again"));
+}
+
+/// Ends: politely, and killed with its file left behind.
+pub(super) fn ends(lab: &Lab) {
+    let mut polite = lab.claude(&ASKING);
+    let mut killed = lab.claude_in("other", &ASKING);
+    polite.expect(Shown::Idle, &Want::idle().by_scan());
+    killed.expect(Shown::Idle, &Want::idle().by_scan());
+    killed.say("hold:killed");
+    killed.expect(Shown::Working, &Want::working());
+    let pid = Pid::from_raw(killed.pid.cast_signed()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    killed.expect_gone();
+    polite.expect(Shown::Idle, &Want::idle());
+    polite.say("/exit");
+    polite.expect_gone();
+}
+
+/// The file of a killed session stays; it must not bring the session back.
+pub(super) fn leftovers(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle());
+    let file = lab.path(&format!("home/.claude/sessions/{}.json", claude.pid));
+    let pid = Pid::from_raw(claude.pid.cast_signed()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+    claude.expect_gone();
+    assert!(file.exists());
+    let scanned = lab.vmux(&["--no-daemon", "list", "--json"]).unwrap();
+    assert!(!scanned.contains(&format!("\"pid\":{}", claude.pid)));
+}
+
+/// Ctrl+Z and `fg` in a shell.
+pub(super) fn suspending(lab: &Lab) {
+    let mut claude = lab.claude_from_shell("work", &ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("hold:away");
+    claude.expect(Shown::Working, &Want::working());
+    claude.answer(Shown::Working, "C-z");
+    claude.expect(Shown::Shell, &Want::idle_because("suspended").by_scan());
+    claude.enter("fg");
+    claude.expect(Shown::Working, &Want::working().by_scan());
+    lab.go("away");
+    claude.expect(Shown::Idle, &Want::idle());
+}
+
+/// What a script runs is listed with `--all` only.
+pub(super) fn scripts(lab: &Lab) {
+    let claude = lab.claude(&["-p", "hold:script"]);
+    claude.comes_as("headless");
+    assert!(claude.row().is_none(), "only with --all");
+    lab.go("script");
+    claude.expect_gone();
+}
+
+/// A directory that is not trusted: a dialog before there is any session.
+pub(super) fn start_dialog(lab: &Lab) {
+    let mut claude = lab.claude_from_shell("unknown", &ASKING);
+    claude.expect(
+        Shown::StartDialog,
+        &Want::waiting("start dialog").by_absence(),
+    );
+    // The newest versions have "No" chosen at first.
+    if claude.screen().contains("❯ No") {
+        claude.press("Down");
+    }
+    claude.answer(Shown::StartDialog, "Enter");
+    claude.expect(Shown::Idle, &Want::idle());
+}
