@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use vmux::exec;
@@ -13,10 +13,16 @@ const INSTALL: Duration = Duration::from_secs(180);
 /// `claude --version` reads a binary of 370 MB that may be in no cache.
 const VERSION: Duration = Duration::from_secs(60);
 
+/// What npm calls the newest version.
+pub(super) const LATEST: &str = "latest";
+const PACKAGE: &str = "@anthropic-ai/claude-code";
+
 /// The executable of this version, installed now or by an earlier run.
 pub(super) fn cli(version: &str) -> PathBuf {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let newest = (version == LATEST).then(newest);
+    let version = newest.as_deref().unwrap_or(version);
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contract");
     let dir = cache.join(version);
     let cli = dir.join("node_modules/.bin/claude");
@@ -32,10 +38,10 @@ pub(super) fn cli(version: &str) -> PathBuf {
             .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
             .arg("--prefix")
             .arg(&aside)
-            .arg(format!("@anthropic-ai/claude-code@{version}")),
+            .arg(format!("{PACKAGE}@{version}")),
         INSTALL,
     );
-    let package = aside.join("node_modules/@anthropic-ai/claude-code");
+    let package = aside.join("node_modules").join(PACKAGE);
     let installed = aside.join("node_modules/.bin/claude");
     if !says_version(&installed, version) && package.join("install.cjs").exists() {
         // npm may refuse to run install scripts; this one puts the native binary in its place.
@@ -53,6 +59,18 @@ pub(super) fn cli(version: &str) -> PathBuf {
     drop(fs::remove_dir_all(&dir));
     fs::rename(&aside, &dir).unwrap();
     cli
+}
+
+/// The number of the newest version; asked for once.
+fn newest() -> String {
+    static NEWEST: OnceLock<String> = OnceLock::new();
+    let ask = || {
+        run(
+            Command::new("npm").args(["view", PACKAGE, "version"]),
+            INSTALL,
+        )
+    };
+    NEWEST.get_or_init(|| ask().trim().to_owned()).clone()
 }
 
 fn says_version(cli: &Path, version: &str) -> bool {

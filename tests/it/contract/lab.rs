@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Deserialize;
 use serde_json::json;
 use vmux::clock::Deadline;
 use vmux::exec;
+use vmux::proc::Proc;
 
 use super::install;
 use super::session::Session;
@@ -64,6 +66,7 @@ impl Lab {
         let dir = dir.unwrap().keep();
         let mut model = model();
         let port = read_port(&mut model);
+        fs::create_dir(dir.join("tmp")).unwrap();
         seed(&dir, &dir.join("home"));
         let mut lab = Self {
             cli,
@@ -75,15 +78,13 @@ impl Lab {
         };
         lab.wait_for_daemon();
         let (columns, rows) = (SIZE.0.to_string(), SIZE.1.to_string());
-        let start = [
-            "new-session",
-            "-d",
-            "-x",
-            &columns,
-            "-y",
-            &rows,
-            "exec sleep 3600",
-        ];
+        // Ends with this test, however that ends: nothing of it is left running.
+        let guard = format!(
+            "tail --pid={} -f /dev/null; exec tmux -S {} kill-server",
+            std::process::id(),
+            lab.path("t").display()
+        );
+        let start = ["new-session", "-d", "-x", &columns, "-y", &rows, &guard];
         // What a session leaves on its screen is there after its end.
         let keep = [";", "set-option", "-g", "remain-on-exit", "on"];
         lab.tmux(&[&start[..], &keep].concat());
@@ -256,9 +257,38 @@ impl Drop for Lab {
             drop(child.kill());
             drop(child.wait());
         }
+        end_all_of(&self.dir);
         if !failed {
             drop(fs::remove_dir_all(&self.dir));
         }
+    }
+}
+
+/// Ends what still runs in this world: sessions that write their last lines, their shells. They
+/// are told by their environment; a descriptor keeps the pid from becoming another's.
+fn end_all_of(dir: &Path) {
+    let mut proc = Proc::open(Path::new("/proc")).unwrap();
+    let home = dir.join("vmux");
+    let ended = poll(COMMAND, || {
+        let mut pids = Vec::new();
+        proc.pids(&mut pids).unwrap();
+        let mut left = 0;
+        for pid in pids {
+            let raw = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+            let Ok(process) = pidfd_open(raw, PidfdFlags::empty()) else {
+                continue;
+            };
+            let environ = proc.environ(vmux::model::Pid(pid)).unwrap_or_default();
+            if environ.get("VMUX_DIR") == Some(home.as_os_str()) {
+                left += 1;
+                // It may have ended meanwhile.
+                pidfd_send_signal(&process, Signal::KILL).ok();
+            }
+        }
+        (left == 0).then_some(())
+    });
+    if ended.is_none() {
+        eprintln!("something of {} still runs", dir.display());
     }
 }
 
@@ -296,6 +326,8 @@ fn prepare(command: &mut Command, dir: &Path) {
         .env("PATH", std::env::var_os("PATH").unwrap())
         .env("HOME", dir.join("home"))
         .env("VMUX_DIR", dir.join("vmux"))
+        .env("TMPDIR", dir.join("tmp"))
+        .env("CLAUDE_CODE_TMPDIR", dir.join("tmp"))
         .env("LANG", "C.UTF-8")
         .current_dir(dir);
 }

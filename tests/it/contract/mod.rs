@@ -1,7 +1,7 @@
 //! The contract with the real program: Claude Code from npm, driven by a scripted model.
 //!
 //! What vmux says is held against what the screen shows, never against the files that vmux
-//! itself reads. Versions are pinned; each stands for a way of telling its state:
+//! itself reads. Versions were pinned on 2026-11-20; each stands for a way of telling its state:
 //!
 //! | version | what it tells |
 //! |---|---|
@@ -9,9 +9,10 @@
 //! | 2.1.100 | a file without status, which names the conversation of its start |
 //! | 2.1.140 | a status with `approve <Tool>`; `busy` while a background shell runs |
 //! | 2.1.142 | a status that says `busy` while a dialog is open |
-//! | 2.1.328 | everything |
+//! | 2.1.328, the newest | everything |
 //!
 //! Run by `cargo test --test it -- --ignored contract`; needs npm, node, python3, tmux and bash.
+//! With `VMUX_CONTRACT=latest` the stories of the newest are run with what is the newest now.
 
 mod install;
 mod lab;
@@ -22,9 +23,18 @@ mod stories;
 use lab::Lab;
 use session::Want;
 
+/// The newest version: pinned, unless the environment asks for what is the newest now.
+fn newest() -> Lab {
+    match std::env::var("VMUX_CONTRACT").as_deref() {
+        Ok(install::LATEST) => Lab::of(install::LATEST),
+        Ok(word) => panic!("VMUX_CONTRACT={word}: only \"latest\" is known"),
+        Err(_) => Lab::of("2.1.328"),
+    }
+}
+
 /// A module of tests for one version: each story that applies to it.
 macro_rules! contract {
-    ($module:ident $version:literal { $($story:ident($($argument:expr)?);)* }) => {
+    ($module:ident $lab:expr => { $($story:ident($($argument:expr)?);)* }) => {
         mod $module {
             use super::*;
 
@@ -32,14 +42,14 @@ macro_rules! contract {
                 #[test]
                 #[ignore = "installs Claude Code from npm"]
                 fn $story() {
-                    stories::$story(&Lab::of($version) $(, &$argument)?);
+                    stories::$story(&$lab $(, &$argument)?);
                 }
             )*
         }
     };
 }
 
-contract! { v2_0_77 "2.0.77" {
+contract! { v2_0_77 Lab::of("2.0.77") => {
     turns();
     second_thoughts(Want::idle_because("interrupted"));
     permissions();
@@ -55,7 +65,7 @@ contract! { v2_0_77 "2.0.77" {
     // No scripts: without a file, `claude -p` in a terminal looks like any session.
 }}
 
-contract! { v2_1_100 "2.1.100" {
+contract! { v2_1_100 Lab::of("2.1.100") => {
     turns();
     // No second thoughts: a prompt that was taken back leaves no trace in its files.
     permissions();
@@ -72,7 +82,7 @@ contract! { v2_1_100 "2.1.100" {
     start_dialog();
 }}
 
-contract! { v2_1_140 "2.1.140" {
+contract! { v2_1_140 Lab::of("2.1.140") => {
     turns();
     second_thoughts(Want::idle());
     permissions();
@@ -87,7 +97,7 @@ contract! { v2_1_140 "2.1.140" {
     start_dialog();
 }}
 
-contract! { v2_1_142 "2.1.142" {
+contract! { v2_1_142 Lab::of("2.1.142") => {
     turns();
     second_thoughts(Want::idle());
     permissions();
@@ -101,7 +111,7 @@ contract! { v2_1_142 "2.1.142" {
     neighbours();
 }}
 
-contract! { v2_1_328 "2.1.328" {
+contract! { newest newest() => {
     turns();
     second_thoughts(Want::idle());
     permissions();

@@ -79,6 +79,16 @@ pub(super) fn input(screen: &str) -> Option<&str> {
     prompt.strip_prefix('❯').map(str::trim)
 }
 
+/// The key of an option, by the word that it starts with: ` ❯ 3. No, and tell Claude…`.
+pub(super) fn option(screen: &str, word: &str) -> Option<String> {
+    screen.lines().rev().find_map(|line| {
+        let line = line.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let (key, text) = line.split_once(". ")?;
+        let starts = text.split(|c: char| !c.is_alphabetic()).next() == Some(word);
+        (starts && key.len() == 1).then(|| key.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +147,13 @@ mod tests {
         ] {
             assert_eq!(read(&ruled(&[screen])), shown, "{screen}");
         }
+    }
+
+    #[test]
+    fn options_have_keys() {
+        let screen = "Do you want to proceed?\n ❯ 1. Yes\n   2. Yes, always\n   3. No, and tell\n";
+        assert_eq!(option(screen, "No").as_deref(), Some("3"));
+        assert_eq!(option(screen, "Maybe"), None);
     }
 
     #[test]

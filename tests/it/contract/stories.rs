@@ -5,14 +5,14 @@ use std::fs;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::lab::Lab;
-use super::screen::Shown;
+use super::screen::{self, Shown};
 use super::session::Want;
 
 /// Asks before each tool, whatever a version's default is.
 const ASKING: [&str; 2] = ["--permission-mode", "default"];
 
-/// A command that is asked for, and runs until the file `go` is there.
-const LONG: &str = "touch made.txt; while [ ! -e go ]; do sleep 0.1; done";
+/// A command that is asked for, and runs until the file `go` is there (for two minutes at most).
+const LONG: &str = "touch made.txt; for i in {1..1200}; do [ -e go ] || sleep 0.1; done";
 
 /// Text streams, ends, is interrupted, fails.
 pub(super) fn turns(lab: &Lab) {
@@ -78,7 +78,14 @@ pub(super) fn permissions(lab: &Lab) {
     let file = lab.path("work/file.txt").to_string_lossy().into_owned();
     claude.say(&format!("write:{file}"));
     let ask = format!("Write({file})");
-    claude.expect(Shown::Permission, &Want::asking("permission prompt", &ask));
+    let ask = Want::asking("permission prompt", &ask);
+    claude.expect(Shown::Permission, &ask);
+    // 2.0.77 has no such option, only Esc.
+    let no = screen::option(&claude.screen(), "No");
+    claude.answer(Shown::Permission, no.as_deref().unwrap_or("Escape"));
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+    claude.say(&format!("write:{file}"));
+    claude.expect(Shown::Permission, &ask);
     claude.answer(Shown::Permission, "Enter");
     claude.expect(Shown::Idle, &Want::idle().preview("done"));
 }
