@@ -40,6 +40,7 @@ pub(super) struct Row {
     pub(super) reason: Option<String>,
     pub(super) ask: Option<String>,
     pub(super) preview: Option<String>,
+    pub(super) unseen: bool,
     pub(super) label: Option<String>,
     pub(super) kind: String,
     pub(super) version: Option<String>,

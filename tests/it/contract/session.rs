@@ -31,6 +31,8 @@ pub(super) struct Want {
     reason: Option<&'static str>,
     ask: Option<String>,
     preview: Option<String>,
+    /// Where it matters: whether the end of its turn is new to its user.
+    unseen: Option<bool>,
     within: Duration,
 }
 
@@ -41,6 +43,7 @@ impl Want {
             reason,
             ask: None,
             preview: None,
+            unseen: (state != "idle").then_some(false),
             within: AGREES,
         }
     }
@@ -77,6 +80,22 @@ impl Want {
         }
     }
 
+    /// Its turn has ended where nobody looks: no terminal is attached to the tmux server.
+    pub(super) fn unseen(self) -> Self {
+        Self {
+            unseen: Some(true),
+            ..self
+        }
+    }
+
+    /// It rests, and there is nothing new to see.
+    pub(super) fn seen(self) -> Self {
+        Self {
+            unseen: Some(false),
+            ..self
+        }
+    }
+
     /// No event tells it: the scan of all processes does.
     pub(super) fn by_scan(self) -> Self {
         Self {
@@ -98,6 +117,7 @@ impl Want {
             && self.reason == row.reason.as_deref()
             && self.ask == row.ask
             && (self.preview.is_none() || self.preview == row.preview)
+            && self.unseen.is_none_or(|unseen| unseen == row.unseen)
     }
 }
 
@@ -108,11 +128,12 @@ impl fmt::Display for Want {
             reason,
             ask,
             preview,
+            unseen,
             ..
         } = self;
         write!(
             f,
-            "{state}, reason {reason:?}, ask {ask:?}, preview {preview:?}"
+            "{state}, reason {reason:?}, ask {ask:?}, preview {preview:?}, unseen {unseen:?}"
         )
     }
 }

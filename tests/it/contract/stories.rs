@@ -17,7 +17,7 @@ const LONG: &str = "touch made.txt; for i in {1..1200}; do [ -e go ] || sleep 0.
 /// Text streams, ends, is interrupted, fails.
 pub(super) fn turns(lab: &Lab) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle().seen().by_scan());
     // Answered at once: what a version writes first is then in no order.
     claude.say("say:all is well");
     claude.sees("● all is well");
@@ -27,12 +27,12 @@ pub(super) fn turns(lab: &Lab) {
     assert!(claude.is_near(row.state_since), "{row:?}");
     lab.go("first");
     claude.sees("finished");
-    claude.expect(Shown::Idle, &Want::idle());
+    claude.expect(Shown::Idle, &Want::idle().unseen());
     claude.say("hold:second");
     lab.until_said("second");
     claude.expect(Shown::Working, &Want::working());
     claude.answer(Shown::Working, "Escape");
-    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted").seen());
     claude.say("error:400");
     claude.sees("API Error: 400");
     claude.expect(Shown::Idle, &Want::idle_because("error"));
@@ -69,12 +69,12 @@ pub(super) fn permissions(lab: &Lab) {
     assert!(claude.is_near(row.state_since), "{row:?}");
     fs::write(lab.path("work/go"), "").unwrap();
     claude.sees("● done");
-    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+    claude.expect(Shown::Idle, &Want::idle().unseen().preview("done"));
     claude.say("bash:touch refused.txt");
     let ask = Want::asking("permission prompt", "Bash(touch refused.txt)");
     claude.expect(Shown::Permission, &ask);
     claude.answer(Shown::Permission, "Escape");
-    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted").seen());
     let file = lab.path("work/file.txt").to_string_lossy().into_owned();
     claude.say(&format!("write:{file}"));
     let ask = format!("Write({file})");
@@ -83,7 +83,7 @@ pub(super) fn permissions(lab: &Lab) {
     // 2.0.77 has no such option, only Esc.
     let no = screen::option(&claude.screen(), "No");
     claude.answer(Shown::Permission, no.as_deref().unwrap_or("Escape"));
-    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted").seen());
     claude.say(&format!("write:{file}"));
     claude.expect(Shown::Permission, &ask);
     claude.answer(Shown::Permission, "Enter");
@@ -114,7 +114,7 @@ pub(super) fn questions(lab: &Lab) {
     claude.say("ask");
     claude.expect(Shown::Question, &asked);
     claude.answer(Shown::Question, "Escape");
-    claude.expect(Shown::Idle, &Want::idle_because("interrupted"));
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted").seen());
 }
 
 /// A plan waits for its yes.
@@ -232,7 +232,7 @@ pub(super) fn background_agent(lab: &Lab) {
     claude.expect(Shown::Working, &Want::working().preview("done"));
     lab.go("agent");
     claude.sees("finished");
-    claude.expect(Shown::Idle, &Want::idle());
+    claude.expect(Shown::Idle, &Want::idle().unseen());
     claude.say("bgtask:bash:touch agent.txt");
     let ask = Want::asking("permission prompt", "Bash(touch agent.txt)");
     claude.expect(Shown::Permission, &ask);
