@@ -87,6 +87,7 @@ class Reply:
     def __init__(self, handler, body):
         self.handler = handler
         self.stream = bool(body.get("stream"))
+        self.unsent = b""
         usage = {"input_tokens": 12, "output_tokens": 1, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
         self.message = {
             "id": "msg_" + uuid.uuid4().hex[:24], "type": "message", "role": "assistant",
@@ -102,8 +103,13 @@ class Reply:
     def event(self, kind, **fields):
         if self.stream:
             data = json.dumps(dict(fields, type=kind))
-            self.handler.wfile.write(f"event: {kind}\ndata: {data}\n\n".encode())
-            self.handler.wfile.flush()
+            self.unsent += f"event: {kind}\ndata: {data}\n\n".encode()
+            # The end of a call comes in one piece with the end of its message: a CLI that gets the
+            # first alone opens its dialog, and writes the call into no file before it is answered.
+            if kind not in ("content_block_stop", "message_delta"):
+                self.handler.wfile.write(self.unsent)
+                self.handler.wfile.flush()
+                self.unsent = b""
 
     def block(self, start, deltas, whole):
         index = len(self.message["content"])

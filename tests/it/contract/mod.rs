@@ -11,6 +11,10 @@
 //! | 2.1.142 | a status that says `busy` while a dialog is open |
 //! | 2.1.328, the newest | everything |
 //!
+//! What no file tells: a dialog that opens before the end of the model's message has come. The CLI
+//! reads no further then, and writes the call down once it is answered. 2.1.100 and 2.1.142 look as
+//! if they worked; where a status tells of the dialog, only what is asked is missing.
+//!
 //! Run by `cargo test --test it -- --ignored contract`; needs npm, node, python3, tmux and bash.
 //! With `VMUX_CONTRACT=latest` the stories of the newest are run with what is the newest now.
 
