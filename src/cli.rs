@@ -80,6 +80,8 @@ pub enum Verb {
     Demo(Demo),
     /// Print completions for a shell
     Completions(Completions),
+    /// Print the manual page, or write all of them
+    Man(Man),
 }
 
 /// Of `list`.
@@ -330,6 +332,16 @@ pub struct Demo {
     /// Run this command instead of `vmux pick`, with the played sessions as its world
     #[arg(last = true)]
     pub command: Vec<std::ffi::OsString>,
+}
+
+/// Of `man`.
+#[derive(Args, Debug)]
+pub struct Man {
+    /// The page of this verb
+    pub verb: Option<String>,
+    /// Write all pages into this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    pub dir: Option<PathBuf>,
 }
 
 /// Of `completions`.

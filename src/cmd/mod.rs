@@ -11,6 +11,7 @@ mod end;
 mod events;
 mod explain;
 mod list;
+mod man;
 mod mark;
 mod menu;
 mod moves;
@@ -56,5 +57,6 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Doctor(args) => doctor::run(&context, args.json),
         Verb::Demo(args) => demo::run(&args),
         Verb::Completions(args) => completions::run(&args),
+        Verb::Man(args) => man::run(&args),
     }
 }

@@ -413,6 +413,59 @@ fn help_is_the_same_as_it_was() {
     assert_snapshot!("help", text);
 }
 
+/// The verbs, as `--help` lists them.
+fn verbs(machine: &Machine) -> Vec<String> {
+    let help = run(machine, &["--help"]);
+    let list = help.split("Commands:\n").nth(1).unwrap();
+    let lines = list.lines().take_while(|line| !line.is_empty());
+    lines
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_verb_has_a_manual_page() {
+    let machine = Machine::new();
+    let dir = machine.path("man");
+    run(&machine, &["man", "--dir", dir.to_str().unwrap()]);
+    for verb in verbs(&machine) {
+        let page = std::fs::read_to_string(dir.join(format!("vmux-{verb}.1"))).unwrap();
+        assert_eq!(page, run(&machine, &["man", &verb]));
+        assert!(page.contains(&format!("vmux\\-{verb} \\- ")), "{page}");
+    }
+    let page = std::fs::read_to_string(dir.join("vmux.1")).unwrap();
+    for heading in ["STATES", "FILES", "ENVIRONMENT", "EXAMPLES", "EXIT STATUS"] {
+        assert!(
+            page.contains(&format!(".SH \"{heading}\""))
+                || page.contains(&format!(".SH {heading}\n")),
+            "{heading}"
+        );
+    }
+    let done = vmux(&machine, &["man", "nonsense"]);
+    assert_eq!(done.status.code(), Some(2));
+}
+
+#[test]
+#[ignore = "needs groff"]
+fn groff_takes_every_manual_page_without_a_word() {
+    let machine = Machine::new();
+    let dir = machine.path("man");
+    run(&machine, &["man", "--dir", dir.to_str().unwrap()]);
+    for entry in std::fs::read_dir(dir).unwrap().flatten() {
+        let done = std::process::Command::new("groff")
+            .args(["-man", "-Tutf8", "-ww", "-z"])
+            .arg(entry.path())
+            .output()
+            .expect("groff is installed (scripts/test does)");
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(
+            done.status.success() && said.is_empty(),
+            "{:?}: {said}",
+            entry.path()
+        );
+    }
+}
+
 #[test]
 fn completions_are_made_for_each_shell() {
     let machine = Machine::new();
