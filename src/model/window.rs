@@ -159,20 +159,12 @@ pub struct Place {
     pub workspace: Option<CleanText>,
     /// What proves that it is this window, in words.
     pub proof: CleanText,
+    /// How it was found: each step from the process on, in words.
+    pub way: Vec<CleanText>,
+    /// What would have led elsewhere, and why it does not count, in words.
+    pub rejected: Vec<CleanText>,
     /// Why there is no window.
     pub trouble: Option<Trouble>,
-}
-
-impl Place {
-    /// A place that nothing shows.
-    #[must_use]
-    pub fn nowhere(trouble: Trouble, host: Option<Host>) -> Self {
-        Self {
-            host,
-            trouble: Some(trouble),
-            ..Self::default()
-        }
-    }
 }
 
 /// Why a session cannot be shown or a window not be focused.

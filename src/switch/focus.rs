@@ -173,7 +173,7 @@ impl Focuser {
         self.places.begin();
         self.places
             .find(session, environ)
-            .map_err(|(trouble, _)| trouble)
+            .map_err(|nowhere| nowhere.0)
     }
 
     /// Finds the window and focuses it, unless it has the focus.

@@ -5,6 +5,7 @@ pub mod kept;
 pub mod perform;
 pub mod place;
 pub mod trail;
+mod way;
 
 use crate::model::{Action, Place, Trouble};
 
@@ -19,14 +20,14 @@ pub struct Found {
     pub uncertain: bool,
 }
 
-/// Either, or why not; with what is known of its host in both cases.
-pub type Finding = Result<Found, (Trouble, Option<crate::model::Host>)>;
+/// Either, or why not; with what is known of its place in both cases.
+pub type Finding = Result<Found, Box<(Trouble, Place)>>;
 
 /// The place that is shown of a session, found or not.
 #[must_use]
 pub fn shown(finding: Finding) -> Place {
     match finding {
         Ok(found) => found.place,
-        Err((trouble, host)) => Place::nowhere(trouble, host),
+        Err(nowhere) => nowhere.1,
     }
 }

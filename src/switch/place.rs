@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::way::Search;
 use super::{Finding, Found};
 use crate::host::{screen, tmux};
-use crate::locate::{self, Choice, Hints, Landing, Mux};
+use crate::locate::{self, Hints, Landing, Mux};
 use crate::model::{
-    Action, Focus, Host, Pid, Place, ProcChain, RawPath, Session, SessionKey, Trouble, TroubleCode,
+    Action, Focus, Host, Pid, Place, ProcChain, Session, SessionKey, Trouble, TroubleCode,
     WindowRef, WmTree, Xid,
 };
 use crate::proc::{Environ, Proc};
@@ -43,17 +44,6 @@ pub struct Places {
     /// Who holds the other end of a session's terminal, for sessions whose parents are gone.
     holders: HashMap<SessionKey, Option<SessionKey>>,
     own_environ: Environ,
-}
-
-/// What a round of the search has found out so far.
-#[derive(Default)]
-struct Search {
-    actions: Vec<Action>,
-    host: Option<Host>,
-    /// A multiplexer on the way shows something else right now.
-    hidden: bool,
-    /// One of them cannot be asked.
-    uncertain: bool,
 }
 
 impl Places {
@@ -170,7 +160,7 @@ impl Places {
                 actions: search.actions,
                 uncertain: search.uncertain,
             }),
-            Err(trouble) => Err((trouble, search.host)),
+            Err(trouble) => Err(Box::new(search.nowhere(trouble))),
         }
     }
 
@@ -194,6 +184,8 @@ impl Places {
                 .as_ref()
                 .ok()
                 .and_then(|index| self.desktops[*index].tree.as_ref());
+            let manager = desktop.as_ref().map(|i| self.desktops[*i].i3.socket());
+            search.walked(&chain, &manager);
             pid = match locate::land(&chain, tree) {
                 Landing::Mux {
                     mux: Mux::Tmux,
@@ -218,16 +210,8 @@ impl Places {
                         .get_or_insert_with(|| host("terminal", &program, None));
                     let choice =
                         locate::choose(&program, pid, &windows, &hints(session, &environ))?;
-                    let socket = desktop
-                        .ok()
-                        .map(|index| self.desktops[index].i3.socket().to_path_buf());
-                    let place = shown_in(&choice, search, socket.as_deref());
-                    search.actions.extend(socket.map(|socket| Action::Focus {
-                        socket,
-                        con_id: choice.window.con_id,
-                        xid: choice.window.xid,
-                    }));
-                    return Ok(place);
+                    search.arrived(&choice, &windows, &environ);
+                    return Ok(search.place(&choice, manager.ok()));
                 }
                 Landing::Adrift => match self.holder(session.id, pid) {
                     Some(holder) => holder,
@@ -276,6 +260,7 @@ impl Places {
         search
             .host
             .get_or_insert_with(|| host("tmux", "tmux", Some(&spot.pane.target)));
+        search.through_tmux(pid, &server, &spot, environ);
         let Some(client) = spot.client else {
             let name = CleanText::line(&spot.pane.session);
             let message = format!("tmux session {name} is detached");
@@ -483,24 +468,6 @@ fn hints(session: &Session, environ: &Environ) -> Hints {
     Hints {
         window_id,
         titles: session.name.iter().cloned().collect(),
-    }
-}
-
-fn shown_in(choice: &Choice<'_>, search: &Search, socket: Option<&Path>) -> Place {
-    let window = choice.window;
-    Place {
-        host: search.host.clone(),
-        window: Some(WindowRef {
-            con_id: window.con_id,
-            xid: window.xid,
-            socket: socket.map(|path| RawPath(path.to_string_lossy().into_owned())),
-            title: window.title.clone(),
-            output: window.output.clone().some(),
-            focused: window.focused && !search.hidden,
-        }),
-        workspace: window.workspace.clone().some(),
-        proof: CleanText::line(&choice.proof),
-        trouble: None,
     }
 }
 

@@ -142,7 +142,10 @@ fn windows_of_one_process_are_told_apart_by_their_id() {
             .stdout(Stdio::null())
             .stderr(Stdio::null()),
     );
-    wait_for("urxvtd", || socket.exists().then_some(()));
+    wait_for("urxvtd", || {
+        let call = std::os::unix::net::UnixStream::connect(&socket);
+        call.is_ok().then_some(())
+    });
     let shown = ["left", "right"].map(|name| {
         let mut client = desktop.command("urxvtc");
         client

@@ -192,24 +192,27 @@ fn a_leaked_tmux_variable_does_not_mislead() {
     tmux.session("work", "pane");
     let tmux_terminal = tmux.attach("work");
     let value = format!(
-        "{},{},0",
+        "TMUX={},{},0",
         tmux.socket.display(),
         tmux.ok(&["display-message", "-p", "#{pid}"])
     );
+    // Set in the terminal: xterm takes the variable away.
     let mut xterm = desktop.command("xterm");
-    xterm.args(["-e", "sh", "-c", &desktop.script("own-window")]);
-    desktop.spawn(
-        xterm
-            .env("TMUX", value)
-            .env("TMUX_PANE", "%0")
-            .stderr(Stdio::null()),
-    );
+    let script = desktop.script("own-window");
+    xterm.args(["-e", "env", &value, "TMUX_PANE=%0", "sh", "-c", &script]);
+    desktop.spawn(xterm.stderr(Stdio::null()));
     let own = desktop.register("own-window");
     let window = desktop.window_of(&own);
     assert_ne!(window, tmux_terminal);
     desktop.i3("workspace 2");
     desktop.switch(&own);
     assert_eq!(desktop.focused(), Some(window));
+    let why = desktop.vmux(&["explain", &own.name]).stdout;
+    let why = String::from_utf8_lossy(&why).into_owned();
+    assert!(
+        why.contains("TMUX: no tmux server is among its parents"),
+        "{why}"
+    );
 }
 
 /// i3 tells nothing of it: the terminal has the focus all the time.

@@ -1,0 +1,148 @@
+//! What a search has found out so far, and the words for it: how a window was found, and what was
+//! rejected on the way. Pure.
+
+use std::path::Path;
+
+use crate::host::tmux;
+use crate::locate::Choice;
+use crate::model::{Action, Host, Pid, Place, ProcChain, RawPath, Trouble, Window, WindowRef, Xid};
+use crate::proc::Environ;
+use crate::text::CleanText;
+
+/// What a round of the search has found out so far.
+#[derive(Default)]
+pub(super) struct Search {
+    pub(super) actions: Vec<Action>,
+    pub(super) host: Option<Host>,
+    /// A multiplexer on the way shows something else right now.
+    pub(super) hidden: bool,
+    /// One of them cannot be asked.
+    pub(super) uncertain: bool,
+    way: Vec<CleanText>,
+    rejected: Vec<CleanText>,
+}
+
+impl Search {
+    fn step(&mut self, words: &str) {
+        self.way.push(CleanText::line(words));
+    }
+
+    fn reject(&mut self, words: &str) {
+        self.rejected.push(CleanText::line(words));
+    }
+
+    /// From a process up through its parents, to this window manager.
+    pub(super) fn walked(&mut self, chain: &ProcChain, manager: &Result<&Path, &Trouble>) {
+        let links = chain.0.iter();
+        let links: Vec<String> = links.map(|l| format!("{} ({})", l.comm, l.pid.0)).collect();
+        self.step(&format!("processes: {}", links.join(" < ")));
+        match manager {
+            Ok(socket) => self.step(&format!("window manager: {}", socket.display())),
+            Err(trouble) => self.step(&format!("window manager: {}", trouble.message)),
+        }
+    }
+
+    /// Through a tmux server.
+    pub(super) fn through_tmux(
+        &mut self,
+        pid: Pid,
+        server: &tmux::Server,
+        spot: &tmux::Spot,
+        environ: &Environ,
+    ) {
+        let named = environ.text("TMUX").and_then(server_of);
+        if let Some(other) = named.filter(|other| *other != pid.0) {
+            self.reject(&format!(
+                "TMUX: it names server {other}, the process runs under server {}",
+                pid.0
+            ));
+        }
+        let socket = server.socket.display();
+        self.step(&format!("tmux server {} at {socket}", pid.0));
+        let pane = &spot.pane;
+        self.step(&format!("its pane {} is {}", pane.pane_id, pane.target));
+        match &spot.client {
+            Some(client) => {
+                let how = if spot.visible {
+                    "which shows it"
+                } else {
+                    "which shows another pane now"
+                };
+                let (tty, pid) = (&client.tty, client.pid.0);
+                self.step(&format!("its client {tty} ({pid}), {how}"));
+            }
+            None => self.step("no client shows its session"),
+        }
+    }
+
+    /// At the window, one of those of its owner.
+    pub(super) fn arrived(&mut self, choice: &Choice<'_>, windows: &[&Window], environ: &Environ) {
+        if environ.get("TMUX").is_some() && self.host.as_ref().is_none_or(|h| &*h.kind != "tmux") {
+            self.reject("TMUX: no tmux server is among its parents, a terminal handed it on");
+        }
+        let id = environ.text("WINDOWID").and_then(|id| id.parse().ok());
+        if let Some(id) = id.map(Xid)
+            && !windows.iter().any(|window| window.xid == Some(id))
+        {
+            self.reject(&format!(
+                "WINDOWID {}: no window of this owner, a parent terminal's perhaps",
+                id.0
+            ));
+        }
+        for window in windows {
+            if window.con_id != choice.window.con_id {
+                let (title, workspace) = (&window.title, &window.workspace);
+                self.reject(&format!(
+                    "window {} \u{201c}{title}\u{201d} on workspace {workspace}: not the one that fits",
+                    window.con_id.0
+                ));
+            }
+        }
+    }
+
+    /// The place of the window; focusing it is the last action.
+    pub(super) fn place(&mut self, choice: &Choice<'_>, socket: Option<&Path>) -> Place {
+        let window = choice.window;
+        self.actions.extend(socket.map(|socket| Action::Focus {
+            socket: socket.to_path_buf(),
+            con_id: window.con_id,
+            xid: window.xid,
+        }));
+        Place {
+            window: Some(WindowRef {
+                con_id: window.con_id,
+                xid: window.xid,
+                socket: socket.map(|path| RawPath(path.to_string_lossy().into_owned())),
+                title: window.title.clone(),
+                output: window.output.clone().some(),
+                focused: window.focused && !self.hidden,
+            }),
+            workspace: window.workspace.clone().some(),
+            proof: CleanText::line(&choice.proof),
+            ..self.known()
+        }
+    }
+
+    /// What is known of a place that nothing shows.
+    pub(super) fn nowhere(&mut self, trouble: Trouble) -> (Trouble, Place) {
+        let place = Place {
+            trouble: Some(trouble.clone()),
+            ..self.known()
+        };
+        (trouble, place)
+    }
+
+    fn known(&mut self) -> Place {
+        Place {
+            host: self.host.take(),
+            way: std::mem::take(&mut self.way),
+            rejected: std::mem::take(&mut self.rejected),
+            ..Place::default()
+        }
+    }
+}
+
+/// The server's pid in the value of `TMUX`: `socket,pid,session` (tmux(1)).
+fn server_of(value: &str) -> Option<u32> {
+    value.rsplit(',').nth(1)?.parse().ok()
+}
