@@ -8,6 +8,7 @@ pub mod clears;
 pub mod conversation;
 pub mod find;
 pub mod process;
+pub mod settings;
 pub mod status_file;
 pub mod tail;
 
