@@ -111,6 +111,7 @@ impl Local {
                 with(&args.target, &sessions, |session| self.explain(&session))
             }
             Request::Ping
+            | Request::Hook(_)
             | Request::Rofi(_)
             | Request::Status
             | Request::Subscribe

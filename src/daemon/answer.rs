@@ -44,6 +44,11 @@ impl Server {
             ),
             Request::List(args) => Some(self.list(&args)),
             Request::Rofi(args) => self.rofi(ticket, &args),
+            Request::Hook(report) => Some(if self.published.report_hook(*report) {
+                Reply::done().render()
+            } else {
+                Reply::error("busy", "too many hooks report at once").render()
+            }),
             Request::Switch(args) => {
                 self.with_target(ticket, &args.target.clone(), |_, session| {
                     Next::Work(switch_job(ticket, session, &args))

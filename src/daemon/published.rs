@@ -6,13 +6,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::clock;
-use crate::model::{Event, Trouble};
+use crate::model::{Event, HookReport, Trouble};
 use crate::protocol::{EventLine, PreviewMessage, Reply, SourceStatus};
 use crate::registry::Snapshot;
 use crate::switch::focus::Here;
+
+/// Reports of hooks that wait at most: some hundred sessions at once send fewer.
+const HOOKS: usize = 256;
 
 /// Which request of which connection an answer belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +86,10 @@ pub(super) struct Published {
     here: Mutex<Option<Here>>,
     /// Wakes the server.
     pub(super) wake: Wake,
+    /// Reports of hooks on their way to the source of sessions, and when they arrived.
+    hooks: Mutex<Vec<(HookReport, DateTime<Utc>)>>,
+    /// Wakes the source of sessions.
+    pub(super) sessions: Wake,
     /// Wakes the source of windows.
     pub(super) desktop: Wake,
     /// Wakes the thread of notifications.
@@ -100,6 +108,8 @@ impl Published {
             subscribers: AtomicUsize::new(0),
             here: Mutex::default(),
             wake: Wake::new()?,
+            hooks: Mutex::default(),
+            sessions: Wake::new()?,
             desktop: Wake::new()?,
             alerts: Wake::new()?,
             pass: AtomicBool::new(false),
@@ -151,6 +161,23 @@ impl Published {
 
     pub(super) fn take_completions(&self) -> Vec<(Ticket, Completion)> {
         std::mem::take(&mut *locked(&self.completions))
+    }
+
+    /// Hands a hook's report to the source of sessions; not if that has too many to do already.
+    pub(super) fn report_hook(&self, report: HookReport) -> bool {
+        let mut hooks = locked(&self.hooks);
+        if hooks.len() >= HOOKS {
+            return false;
+        }
+        hooks.push((report, clock::now()));
+        drop(hooks);
+        self.sessions.wake();
+        true
+    }
+
+    pub(super) fn take_hooks(&self) -> Vec<(HookReport, DateTime<Utc>)> {
+        self.sessions.clear();
+        std::mem::take(&mut *locked(&self.hooks))
     }
 
     /// Says how a source is.

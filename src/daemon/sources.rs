@@ -103,8 +103,11 @@ fn watch(
             format!("{sessions} sessions, {directories} directories watched"),
         );
         let due = scout.due().map_or(next_scan, |due| due.min(next_scan));
-        wait(scout, due)?;
+        wait(scout, published, due)?;
         let mut observations = scout.take_events(clock::now());
+        for (report, at) in published.take_hooks() {
+            observations.extend(scout.take_hook(report, at));
+        }
         observations.extend(scout.retry(clock::now()));
         if clock::steady() >= next_scan {
             next_scan = clock::steady() + SCAN;
@@ -116,9 +119,10 @@ fn watch(
     }
 }
 
-fn wait(scout: &Scout, until: Instant) -> std::io::Result<()> {
+fn wait(scout: &Scout, published: &Published, until: Instant) -> std::io::Result<()> {
     let mut fds: Vec<PollFd<'_>> = scout
         .descriptors()
+        .chain(std::iter::once(published.sessions.as_fd()))
         .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
         .collect();
     let timeout = clock::timespec(until.saturating_duration_since(clock::steady()));

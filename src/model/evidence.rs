@@ -32,6 +32,8 @@ pub struct Evidence {
     /// Whether a shell runs, or has run, what is pending, for versions whose files do not tell a
     /// running tool from a permission dialog.
     pub tool_shell: Option<bool>,
+    /// What its hooks reported, where vmux's hooks are installed.
+    pub hook: Option<HookFact>,
     /// The repository it works in.
     pub git: Option<GitFact>,
     /// What could not be read, in words for `explain`.
@@ -159,8 +161,102 @@ pub fn has_call(calls: &[ToolCall], natures: &[CallNature]) -> bool {
     calls.iter().any(|call| natures.contains(&call.nature))
 }
 
+/// What the hooks of a session reported. Esc, "no" and the end of a process fire no hook, so that
+/// nothing of this counts once anything newer is known: see `state`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct HookFact {
+    /// The newest report that says something of the state.
+    pub event: HookEvent,
+    /// When that arrived.
+    pub at: DateTime<Utc>,
+    /// The conversation the process is in.
+    pub conversation: Option<ConversationId>,
+    /// The dialog that was opened last.
+    pub ask: Option<HookAsk>,
+    /// The last message of the turn that ended last.
+    pub said: Option<CleanText>,
+}
+
+/// A dialog that a hook told of.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct HookAsk {
+    /// What it asks for; nothing where the version only says that it asks.
+    pub call: Option<ToolCall>,
+    /// When it was reported.
+    pub at: DateTime<Utc>,
+    /// When it was reported again as still open, which happens once, after six seconds.
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// The subagent that asks, if it is not the session itself.
+    pub agent: Option<ConversationId>,
+    /// When that subagent went on: its own transcript was written after the report.
+    pub agent_went_on_at: Option<DateTime<Utc>>,
+    /// A shell of a tool ran before it was reported: one that runs says nothing of an answer.
+    pub beside_shell: bool,
+}
+
+impl HookFact {
+    /// The dialog that was opened last, unless a line of the transcript is newer: an answer, a
+    /// "no" and Esc each write one.
+    #[must_use]
+    pub fn open_ask(&self, last_line: Option<DateTime<Utc>>) -> Option<&HookAsk> {
+        let answered = |ask: &HookAsk| last_line.is_some_and(|at| at > ask.told_at());
+        self.ask.as_ref().filter(|ask| !answered(ask))
+    }
+}
+
+impl HookAsk {
+    /// When it was reported last.
+    #[must_use]
+    pub fn told_at(&self) -> DateTime<Utc> {
+        self.confirmed_at.unwrap_or(self.at)
+    }
+}
+
+/// What a hook reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookEvent {
+    /// A session started, was cleared or was resumed.
+    Started,
+    /// A dialog opened.
+    Asked,
+    /// A dialog is still open.
+    StillAsks,
+    /// A minute has passed since the end of a turn.
+    StillIdle,
+    /// A turn ended.
+    Ended,
+    /// Anything else: it tells only that the session is there.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+/// A hook's report on its way to the session.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HookReport {
+    /// What it reports.
+    pub event: HookEvent,
+    /// The ancestors of the hook's process, nearest first: one of them is the session.
+    pub processes: Vec<SessionKey>,
+    /// The conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<ConversationId>,
+    /// The tool that a dialog asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<ToolCall>,
+    /// The subagent that asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<ConversationId>,
+    /// The last message of a turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<CleanText>,
+}
+
 /// A tool call of the model.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ToolCall {
     /// The model's id of the call.
     pub id: String,

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{Event, Landed, Session, SessionKey};
+use crate::model::{Event, HookReport, Landed, Session, SessionKey};
 use crate::text::CleanText;
 
 /// Longest request that is read, in bytes. Real ones have less than 2 KiB.
@@ -243,6 +243,8 @@ pub enum Request {
     Explain(ExplainArgs),
     /// rofi's script mode.
     Rofi(RofiArgs),
+    /// What a hook of a session reports. The asker need not wait for the reply.
+    Hook(Box<HookReport>),
     /// How the daemon is.
     Status,
     /// All sessions, and every change of them from then on: a line each, see [`EventLine`].
@@ -279,6 +281,7 @@ impl Request {
             "preview" => Self::Preview(read(action, args)?),
             "explain" => Self::Explain(read(action, args)?),
             "rofi" => Self::Rofi(read(action, args)?),
+            "hook" => Self::Hook(Box::new(read(action, args)?)),
             "status" => Self::Status,
             "subscribe" => Self::Subscribe,
             "stop" => Self::Stop,
@@ -308,6 +311,7 @@ impl Request {
             Self::Preview(args) => write("preview", args),
             Self::Explain(args) => write("explain", args),
             Self::Rofi(args) => write("rofi", args),
+            Self::Hook(report) => write("hook", report),
             Self::Status => write("status", &nothing),
             Self::Subscribe => write("subscribe", &nothing),
             Self::Stop => write("stop", &nothing),

@@ -302,6 +302,7 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>) -> Session {
         process,
         file,
         transcript,
+        hook,
         git,
         ..
     } = &entry.evidence;
@@ -310,7 +311,8 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>) -> Session {
     let git = git.as_ref();
     let verdict = &entry.settled.shown;
     let waits = verdict.state == State::NeedsInput;
-    let said = transcript.and_then(|t| t.said.clone());
+    let reported = || hook.as_ref().and_then(|hook| hook.said.clone());
+    let said = transcript.and_then(|t| t.said.clone()).or_else(reported);
     let from_file = |pick: fn(&crate::model::FileFact) -> Option<CleanText>| file.and_then(pick);
     Session {
         id: key,

@@ -19,8 +19,10 @@ use super::watch::{Change, Watcher};
 use crate::agent::claude::process::{Candidate, Role, is_claude_exe, plausible_comm, recognise};
 use crate::agent::claude::status_file;
 use crate::clock;
-use crate::model::{ConversationId, Kind, Observation, Pid, SessionKey};
+use crate::model::{Kind, Observation, Pid, SessionKey};
 use crate::proc::Proc;
+
+mod told;
 
 /// A torn status file is whole again within half a millisecond, an empty one once after 90 ms.
 const READ_AGAIN: Duration = Duration::from_millis(25);
@@ -476,6 +478,7 @@ impl Scout {
             .then(|| process::runs_tool(&self.proc, self.boot, pid, since));
         tracked.take_shell(runs, &open);
         if watch == ShellWatch::Poll {
+            tracked.follow_asker();
             self.shell_due = Some(clock::steady() + SHELL_PACE);
         }
         if let Some(evidence) = tracked.news(now) {
@@ -544,27 +547,6 @@ impl Scout {
             self.read_file(pid, READ_TRIES, now, out);
         } else if stopped != stat.stopped() {
             self.tell(pid, now, out);
-        }
-    }
-
-    /// Finds the conversations of processes whose files do not name them (any more).
-    fn name_conversations(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let mut groups: BTreeMap<(PathBuf, String), Vec<Member>> = BTreeMap::new();
-        for tracked in self.tracked.values().filter(|t| t.is_unnamed()) {
-            let place = (tracked.config.clone(), tracked.cwd().to_owned());
-            groups.entry(place).or_default().push(tracked.member());
-        }
-        for ((config, cwd), members) in groups {
-            let named = self.tracked.values().filter(|t| !t.is_unnamed());
-            let taken: Vec<&ConversationId> = named.filter_map(Tracked::conversation).collect();
-            let taken = |id: &ConversationId| taken.contains(&id);
-            let names = self.naming.name((&config, &cwd), &members, &taken, now);
-            for (pid, named) in names {
-                if let Some(tracked) = self.tracked.get_mut(&pid) {
-                    tracked.take_name(named);
-                }
-                self.refresh(pid, now, out);
-            }
         }
     }
 }

@@ -18,13 +18,16 @@ use crate::agent::claude::tail::Follower;
 use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
 use crate::files::read_bounded;
 use crate::model::{
-    CallNature, ConversationId, Evidence, FileFact, FileStatus, Kind, LastLine, ProcessFact,
-    Reason, SessionKey, ToolCall, TranscriptFact, has_call,
+    CallNature, ConversationId, Evidence, FileFact, FileStatus, HookFact, Kind, LastLine,
+    ProcessFact, Reason, SessionKey, ToolCall, TranscriptFact, has_call,
 };
 use crate::text::CleanText;
 
 /// A call is written at most this long before its dialog opens: a classifier may look at it first.
 const BEFORE_DIALOG: TimeDelta = TimeDelta::seconds(60);
+
+/// The lines before a dialog are written in batches, up to this long after the hook's report.
+const ASKER_SLACK: TimeDelta = TimeDelta::seconds(1);
 
 /// A session that is watched.
 pub(super) struct Tracked {
@@ -45,6 +48,8 @@ pub(super) struct Tracked {
     tool_shell: Option<bool>,
     /// The pending calls for which a shell was seen: they were permitted.
     permitted: Vec<String>,
+    /// What its hooks reported.
+    pub(super) hook: Option<HookFact>,
     /// Becomes readable when the process ends.
     pub(super) pidfd: Option<OwnedFd>,
     /// Its parent died or it has no terminal; kept for `explain`.
@@ -114,6 +119,7 @@ impl Tracked {
             ambiguous: false,
             tool_shell: None,
             permitted: Vec::new(),
+            hook: None,
             pidfd: None,
             problem: None,
             follower: None,
@@ -239,8 +245,19 @@ impl Tracked {
     }
 
     pub(super) fn conversation(&self) -> Option<&ConversationId> {
-        let found = self.found.as_ref().map(|(_, id)| id);
-        found.filter(|_| self.is_unnamed()).or(self.named())
+        let found = || self.found.as_ref().map(|(_, id)| id);
+        let told = || self.hooked().or_else(found);
+        let told = if self.may_be_elsewhere() {
+            told()
+        } else {
+            None
+        };
+        told.or(self.named())
+    }
+
+    /// The conversation by its hooks: as good as a file's word, where that says nothing of it.
+    pub(super) fn hooked(&self) -> Option<&ConversationId> {
+        self.hook.as_ref()?.conversation.as_ref()
     }
 
     /// The conversation that its file names.
@@ -248,9 +265,13 @@ impl Tracked {
         self.fact().and_then(|fact| fact.conversation.as_ref())
     }
 
-    /// Whether its conversation has to be found out: it has no file, or one that goes on to name
-    /// the conversation of its start.
+    /// Whether its conversation has to be found out: no hook told of it either.
     pub(super) fn is_unnamed(&self) -> bool {
+        self.may_be_elsewhere() && self.hooked().is_none()
+    }
+
+    /// Whether it has no file, or one that goes on to name the conversation of its start.
+    fn may_be_elsewhere(&self) -> bool {
         match &self.file {
             Some(file) => !file.follows_clear,
             None => !self.file_gone,
@@ -416,6 +437,10 @@ impl Tracked {
 
     /// Whether a shell among its children tells something that its files do not.
     pub(super) fn shell_watch(&self) -> ShellWatch {
+        let asks = |hook: &HookFact| hook.open_ask(self.last_line()).is_some();
+        if self.is_untold() && self.hook.as_ref().is_some_and(asks) {
+            return ShellWatch::Poll;
+        }
         let Some(follower) = &self.follower else {
             return ShellWatch::None;
         };
@@ -433,6 +458,33 @@ impl Tracked {
             }
             _ => ShellWatch::None,
         }
+    }
+
+    fn last_line(&self) -> Option<DateTime<Utc>> {
+        self.follower.as_ref()?.conversation().at
+    }
+
+    /// What its hooks reported, without a dialog that was answered since.
+    pub(super) fn take_hook(&mut self) -> Option<HookFact> {
+        let mut hook = self.hook.take()?;
+        if hook.open_ask(self.last_line()).is_none() {
+            hook.ask = None;
+        }
+        Some(hook)
+    }
+
+    /// Notes whether the subagent that asked has gone on: its own transcript alone tells.
+    pub(super) fn follow_asker(&mut self) {
+        let Some(follower) = &self.follower else {
+            return;
+        };
+        let ask = self.hook.as_mut().and_then(|hook| hook.ask.as_mut());
+        let Some(ask) = ask.filter(|ask| ask.agent_went_on_at.is_none()) else {
+            return;
+        };
+        let Some(agent) = &ask.agent else { return };
+        let written = find::agent_written(follower.path(), agent).map(DateTime::<Utc>::from);
+        ask.agent_went_on_at = written.filter(|at| *at > ask.told_at() + ASKER_SLACK);
     }
 
     /// The calls of which a shell tells that they were permitted: its own, or its subagent's.
@@ -534,11 +586,12 @@ impl Tracked {
             file: self.file.as_ref().map(|file| file.fact.clone()),
             transcript: transcript.map(|fact| first_read(fact, before)),
             subagent: subagent.map(|f| first_read(f, sent.and_then(|s| s.subagent.as_ref()))),
-            transcript_ambiguous: self.ambiguous,
+            transcript_ambiguous: self.ambiguous && self.hooked().is_none(),
             expects_file: !self.file_gone
                 && self.kind == Kind::Interactive
                 && version.is_some_and(|version| version >= FIRST_WITH_FILE),
             tool_shell: self.tool_shell,
+            hook: self.hook.clone(),
             git: self.git.clone(),
             problems: self.problem.iter().cloned().collect(),
         }

@@ -228,6 +228,17 @@ pub fn summarise_input(input: &str) -> CleanText {
     .unwrap_or_default()
 }
 
+/// A call of a tool.
+pub(super) fn tool_call(id: &str, name: &str, input: Option<&RawValue>) -> ToolCall {
+    ToolCall {
+        id: id.to_owned(),
+        name: CleanText::line(name),
+        summary: input.map(|i| summarise_input(i.get())).unwrap_or_default(),
+        nature: nature(name),
+        at: None,
+    }
+}
+
 /// What a pending call of this tool means.
 fn nature(tool: &str) -> CallNature {
     match tool {
@@ -435,14 +446,8 @@ impl Conversation {
                 }
                 "tool_use" => {
                     let call = ToolCall {
-                        id: block.id.clone().into_owned(),
-                        name: CleanText::line(&block.name),
-                        summary: block
-                            .input
-                            .map(|i| summarise_input(i.get()))
-                            .unwrap_or_default(),
-                        nature: nature(&block.name),
                         at,
+                        ..tool_call(&block.id, &block.name, block.input)
                     };
                     said.push((Role::Tool, call.ask()));
                     // Bounded: a model calls a handful of tools at once.

@@ -76,6 +76,13 @@ pub fn subagents(transcript: &Path) -> PathBuf {
     transcript.with_extension("").join("subagents")
 }
 
+/// When a subagent of the conversation at `transcript` last wrote its own transcript (2.1.x).
+#[must_use]
+pub fn agent_written(transcript: &Path, agent: &ConversationId) -> Option<SystemTime> {
+    let file = subagents(transcript).join(format!("agent-{agent}.jsonl"));
+    std::fs::metadata(file).ok()?.modified().ok()
+}
+
 /// The subagents' transcripts in a directory that were written since then, the last first.
 #[must_use]
 pub fn subagents_in(dir: &Path, since: SystemTime) -> Vec<PathBuf> {

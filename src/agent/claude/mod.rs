@@ -7,6 +7,7 @@
 pub mod clears;
 pub mod conversation;
 pub mod find;
+pub mod hook;
 pub mod process;
 pub mod settings;
 pub mod status_file;

@@ -3,6 +3,8 @@
 //! The rules are those measured on the real CLI, first match wins. What they weigh is kept
 //! beside the verdict, so that `explain` shows the same evidence and not a second opinion.
 
+mod hook;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
@@ -76,7 +78,7 @@ impl Verdict {
         self
     }
 
-    fn asking(mut self, evidence: &Evidence) -> Self {
+    fn asking(self, evidence: &Evidence) -> Self {
         let first = |t: &'_ Option<TranscriptFact>| t.as_ref()?.pending.first().cloned();
         let own = first(&evidence.transcript);
         // What a subagent would do says more than that there is one.
@@ -84,12 +86,16 @@ impl Verdict {
             Some(call) if call.nature != CallNature::Subagent => own,
             _ => first(&evidence.subagent).or(own),
         };
-        match call.as_ref().map(|call| call.nature) {
+        self.asking_for(call.as_ref())
+    }
+
+    fn asking_for(mut self, call: Option<&ToolCall>) -> Self {
+        match call.map(|call| call.nature) {
             Some(CallNature::Question) => self.reason = Some(Reason::Question),
             Some(CallNature::Plan) => self.reason = Some(Reason::Plan),
             _ => {}
         }
-        self.ask = call.as_ref().map(ToolCall::ask);
+        self.ask = call.map(ToolCall::ask);
         self
     }
 }
@@ -106,6 +112,9 @@ pub fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
         && let Some(status) = &file.status
     {
         return by_file(file, status, evidence, now);
+    }
+    if let Some(verdict) = hook::judge(evidence, now) {
+        return verdict;
     }
     if evidence.transcript_ambiguous {
         return Verdict::new(State::Unknown, "several transcripts fit this process")
@@ -129,6 +138,9 @@ fn by_file(
     let verdict = match status {
         FileStatus::Waiting => return waiting(file, evidence),
         FileStatus::Busy if file.busy_lies => {
+            if let Some(verdict) = hook::asks(evidence, now) {
+                return verdict;
+            }
             let by_transcript = transcript.map(|t| by_transcript(t, evidence, now));
             match by_transcript {
                 Some(verdict)
@@ -175,7 +187,13 @@ fn waiting(file: &FileFact, evidence: &Evidence) -> Verdict {
     let verdict = Verdict::new(State::NeedsInput, "its file says waiting").since(file.status_at);
     match file.waiting_reason.clone().unwrap_or(Reason::Permission) {
         Reason::Dialog => verdict.because(Reason::Dialog),
-        reason => verdict.because(reason).asking(evidence),
+        reason => {
+            let verdict = verdict.because(reason);
+            match hook::asked_for(file, evidence) {
+                Some(call) => verdict.asking_for(Some(call)),
+                None => verdict.asking(evidence),
+            }
+        }
     }
 }
 

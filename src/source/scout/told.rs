@@ -1,0 +1,87 @@
+//! Which session a hook speaks of, and which transcript is whose: what no status file tells.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use super::{Scout, Tracked};
+use crate::agent::claude::hook;
+use crate::model::{ConversationId, HookReport, Observation, Pid};
+use crate::source::naming::Member;
+use crate::source::process;
+
+/// Ancestors of a hook's process that are looked at: it is the second, a wrapper adds one or two.
+const ANCESTORS: usize = 8;
+
+impl Scout {
+    /// Takes over what a hook reported, at the time it arrived. A session that was not seen yet
+    /// is found by it at once; a report that fits none is dropped.
+    pub fn take_hook(&mut self, report: HookReport, at: DateTime<Utc>) -> Vec<Observation> {
+        let mut out = Vec::new();
+        let Some(pid) = self.session_of(&report, at, &mut out) else {
+            return out;
+        };
+        let Some(tracked) = self.tracked.get_mut(&pid) else {
+            return out;
+        };
+        // Looked at now, not when it was last told: a shell from before is no answer.
+        let since = tracked.open_calls(at).iter().filter_map(|c| c.at).min();
+        let beside_shell = process::runs_tool(&self.proc, self.boot, pid, since);
+        let renamed = tracked.hooked() != report.session_id.as_ref();
+        let before = tracked.take_hook();
+        tracked.hook = Some(hook::fold(before, report, at, beside_shell));
+        self.refresh(pid, at, &mut out);
+        if renamed {
+            // One that is known leaves fewer to choose from for the others.
+            self.name_conversations(at, &mut out);
+        }
+        out
+    }
+
+    /// The process that a report comes from; else the only one in its conversation (a hook may
+    /// run where other process ids count).
+    fn session_of(
+        &mut self,
+        report: &HookReport,
+        at: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) -> Option<Pid> {
+        for key in report.processes.iter().take(ANCESTORS) {
+            if !self.tracked.contains_key(&key.pid) {
+                self.adopt(key.pid, None, at, out);
+            }
+            if self.tracked.get(&key.pid).is_some_and(|t| t.key == *key) {
+                return Some(key.pid);
+            }
+        }
+        let id = report.session_id.as_ref()?;
+        let mut inside = self
+            .tracked
+            .values()
+            .filter(|t| t.conversation() == Some(id));
+        let pid = inside.next()?.key.pid;
+        inside.next().is_none().then_some(pid)
+    }
+
+    /// Finds the conversations of processes whose files do not name them (any more).
+    pub(super) fn name_conversations(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let mut groups: BTreeMap<(PathBuf, String), Vec<Member>> = BTreeMap::new();
+        for tracked in self.tracked.values().filter(|t| t.is_unnamed()) {
+            let place = (tracked.config.clone(), tracked.cwd().to_owned());
+            groups.entry(place).or_default().push(tracked.member());
+        }
+        for ((config, cwd), members) in groups {
+            let named = self.tracked.values().filter(|t| !t.is_unnamed());
+            let taken: Vec<&ConversationId> = named.filter_map(Tracked::conversation).collect();
+            let taken = |id: &ConversationId| taken.contains(&id);
+            let names = self.naming.name((&config, &cwd), &members, &taken, now);
+            for (pid, named) in names {
+                if let Some(tracked) = self.tracked.get_mut(&pid) {
+                    tracked.take_name(named);
+                }
+                self.refresh(pid, now, out);
+            }
+        }
+    }
+}
