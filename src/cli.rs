@@ -72,6 +72,11 @@ pub enum Verb {
     ///
     /// A click goes to the next session, the right button opens the menu, the middle one goes back.
     Bar(Bar),
+    /// Have Claude Code report dialogs and ends of turns at once (optional)
+    Hooks(Hooks),
+    /// Be the hook that Claude Code calls
+    #[command(hide = true)]
+    Hook(HookCall),
     /// Run, start or stop the daemon (it starts by itself when it is needed)
     Daemon(Daemon),
     /// Check what vmux needs, and say what is missing
@@ -292,6 +297,51 @@ pub enum BarFormat {
     Polybar,
     /// Text, numbers and the sessions that call, for scripts
     Json,
+}
+
+/// Of `hooks`.
+#[derive(Args, Debug)]
+pub struct Hooks {
+    /// What to do
+    #[command(subcommand)]
+    pub verb: HooksVerb,
+}
+
+/// Verbs of `hooks`.
+#[derive(Subcommand, Debug)]
+pub enum HooksVerb {
+    /// Put vmux's hooks into Claude Code's settings, and change nothing else there
+    Install(HooksChange),
+    /// Take vmux's hooks out again
+    Uninstall(HooksChange),
+    /// Say where vmux's hooks are installed
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+        /// Look into this configuration directory only; may be repeated
+        #[arg(long, value_name = "DIR")]
+        config_dir: Vec<PathBuf>,
+    },
+}
+
+/// Of `hooks install` and `hooks uninstall`.
+#[derive(Args, Debug)]
+pub struct HooksChange {
+    /// Only show what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Change this configuration directory, instead of the default one and those of running
+    /// sessions; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub config_dir: Vec<PathBuf>,
+}
+
+/// Of `hook`.
+#[derive(Args, Debug)]
+pub struct HookCall {
+    /// Claude Code's name of the event
+    pub event: String,
 }
 
 /// Of `daemon`.

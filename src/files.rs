@@ -53,6 +53,46 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Replaces somebody else's file at `path`, which holds `old`, by `new`: atomically, with the
+/// permissions it had (`mode`). Does nothing if it holds something else meanwhile.
+///
+/// # Errors
+/// Those of the file system, and `ResourceBusy` if it has changed; it then still stands.
+pub fn replace(path: &Path, old: Option<&[u8]>, new: &[u8], mode: u32) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = dir.join(name);
+    let replaced = write_synced(&temporary, new)
+        .and_then(|()| fs::set_permissions(&temporary, fs::Permissions::from_mode(mode)))
+        .and_then(|()| unchanged(path, old))
+        .and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = replaced {
+        // Best effort: the first error is the one to report.
+        drop(fs::remove_file(&temporary));
+        return Err(error);
+    }
+    File::open(dir)?.sync_all()
+}
+
+/// Checks that a file holds what it held; `None`: that it is not there.
+///
+/// # Errors
+/// `ResourceBusy` if it does not, and those of reading it.
+pub fn unchanged(path: &Path, old: Option<&[u8]>) -> io::Result<()> {
+    let now = match read_bounded(path, old.map_or(0, <[u8]>::len)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Some(b"longer".into()),
+        Err(error) => return Err(error),
+    };
+    if now.as_deref() == old {
+        return Ok(());
+    }
+    let message = "it was changed by somebody else meanwhile";
+    Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
+}
+
 fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)

@@ -3,7 +3,8 @@
 //! # Data flow
 //!
 //! ```text
-//!  /proc, status files, transcripts, git        windows: i3 or sway, X11, tmux
+//!  /proc, status files, transcripts, git,       windows: i3 or sway, X11, tmux
+//!  reports of hooks (optional)                               |
 //!                  |                                          |
 //!           source::scout                               switch::place       sources: own threads, may block,
 //!                  |                                          |             never touch the registry
@@ -44,7 +45,7 @@
 //! | [`model`], [`text`] | the words as types; the only way to displayable text |
 //! | [`state`], [`registry`] | evidence to verdict; the reducer |
 //! | [`locate`], [`query`], [`order`], [`counts`], [`row`], [`answer`], [`alert`] | window, session, order, numbers, line, reply, news: all pure |
-//! | [`agent`] | Claude Code: its processes, status files, transcripts |
+//! | [`agent`] | Claude Code: its processes, status files, transcripts, hooks and settings |
 //! | [`wm`], [`host`], [`switch`] | i3 and X11; tmux and screen; from a session to its focused window |
 //! | [`source`], [`proc`] | what finds sessions and keeps their evidence fresh |
 //! | [`protocol`], [`daemon`], [`local`] | the wire; the daemon; the same answers without one |

@@ -12,6 +12,11 @@ fn main() -> ExitCode {
         .skip(1)
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
+    // A tool waits for its hooks: nothing is printed, and nothing fails.
+    if let Some(event) = cmd::hook_event(&words) {
+        cmd::hook(event);
+        return ExitCode::SUCCESS;
+    }
     if words.first().is_some_and(|word| word == "rofi")
         && !words.iter().any(|word| word == "--help")
     {

@@ -63,6 +63,7 @@ impl Check {
 
 pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let mut checks = vec![check_config(context), check_claude(context)];
+    checks.push(check_hooks(context));
     checks.extend(check_daemon(context));
     checks.push(check_runtime(context));
     checks.push(check_labels(context));
@@ -135,6 +136,15 @@ fn check_claude(context: &Context) -> Check {
             &format!("{} does not exist", dir.display()),
         )
         .remedy("start claude once; CLAUDE_CONFIG_DIR of each session is followed as well")
+    }
+}
+
+fn check_hooks(context: &Context) -> Check {
+    match super::hooks::summary(context) {
+        Ok((words, true)) => check("hooks", Grade::Good, &words),
+        Ok((words, false)) => check("hooks", Grade::Note, &words)
+            .remedy("`vmux hooks install` puts them right; `vmux hooks uninstall` takes them out"),
+        Err(error) => check("hooks", Grade::Note, &error),
     }
 }
 

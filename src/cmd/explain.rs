@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use chrono::DateTime;
 use serde_json::Value;
 
 use super::ask::{Context, target};
@@ -11,7 +12,7 @@ use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::protocol::{ExplainArgs, Request};
 use crate::row;
-use crate::text::CleanText;
+use crate::text::{self, CleanText};
 
 pub(super) fn run(context: &Context, args: &Query) -> anyhow::Result<Exit> {
     let request = Request::Explain(ExplainArgs {
@@ -28,20 +29,20 @@ pub(super) fn run(context: &Context, args: &Query) -> anyhow::Result<Exit> {
     let session = reply.sessions.first().ok_or_else(missing)?;
     let explanation: Value = serde_json::from_str(raw.get())?;
     let colored = out::colored(&context.environ);
-    let mut text = String::new();
+    let mut page = String::new();
     let state = row::state_words(session, clock::now());
-    writeln!(text, "{}  {state}", paint(&session.title(), "1", colored))?;
+    writeln!(page, "{}  {state}", paint(&session.title(), "1", colored))?;
     let reason = session
         .reason
         .as_ref()
         .map(|reason| format!(" ({})", reason.as_str()))
         .unwrap_or_default();
-    writeln!(text, "  state    {}{reason}", session.state.as_str())?;
-    push_field(&mut text, "  because  ", &explanation["rule"]);
-    push_field(&mut text, "  held     ", &explanation["held"]);
-    push_field(&mut text, "  window   ", &explanation["place"]["proof"]);
+    writeln!(page, "  state    {}{reason}", session.state.as_str())?;
+    push_field(&mut page, "  because  ", &explanation["rule"]);
+    push_field(&mut page, "  held     ", &explanation["held"]);
+    push_field(&mut page, "  window   ", &explanation["place"]["proof"]);
     push_field(
-        &mut text,
+        &mut page,
         "  trouble  ",
         &explanation["place"]["trouble"]["message"],
     );
@@ -50,18 +51,26 @@ pub(super) fn run(context: &Context, args: &Query) -> anyhow::Result<Exit> {
         ("status file", &explanation["evidence"]["file"]),
         ("transcript", &explanation["evidence"]["transcript"]),
         ("subagent", &explanation["evidence"]["subagent"]),
+        ("hooks", &explanation["evidence"]["hook"]),
         ("git", &explanation["evidence"]["git"]),
         ("window", &explanation["place"]),
         ("problems", &explanation["evidence"]["problems"]),
     ] {
         let mut lines = String::new();
         push_value(&mut lines, section, 1);
+        if title == "hooks"
+            && let Some(at) = section["at"].as_str()
+            && let Ok(at) = DateTime::parse_from_rfc3339(at)
+        {
+            let seconds = (clock::now() - at.to_utc()).num_seconds();
+            writeln!(lines, "  age: {}", text::age(seconds))?;
+        }
         if !lines.is_empty() {
-            writeln!(text, "\n{}", paint(title, "1", colored))?;
-            text.push_str(&lines);
+            writeln!(page, "\n{}", paint(title, "1", colored))?;
+            page.push_str(&lines);
         }
     }
-    out::write(text.as_bytes())?;
+    out::write(page.as_bytes())?;
     Ok(Exit::Done)
 }
 

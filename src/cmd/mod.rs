@@ -10,6 +10,8 @@ mod doctor;
 mod end;
 mod events;
 mod explain;
+mod hook;
+mod hooks;
 mod list;
 mod man;
 mod mark;
@@ -23,11 +25,21 @@ mod status;
 
 pub use ask::{Context, failure, no_sessions};
 pub use demo::play;
+pub use hook::report as hook;
 pub use list::run_hot as list_hot;
 pub use moves::run_hot as move_hot;
 
 use crate::cli::{Cli, Verb};
 use crate::exit::Exit;
+
+/// Whether this is the call of a hook, which has to be done before anything else, and cannot fail.
+#[must_use]
+pub fn hook_event(words: &[String]) -> Option<&str> {
+    match words {
+        [verb, event] if verb == "hook" && !event.starts_with('-') => Some(event),
+        _ => None,
+    }
+}
 
 /// Runs a parsed command line.
 ///
@@ -53,6 +65,11 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Events(args) => events::run(&context, args.json),
         Verb::Status(args) => status::run(&context, args.json),
         Verb::Bar(args) => bar::run(&context, &args),
+        Verb::Hooks(args) => hooks::run(&context, &args.verb),
+        Verb::Hook(args) => {
+            hook(&args.event);
+            Ok(Exit::Done)
+        }
         Verb::Daemon(args) => daemon::run(&context, &args),
         Verb::Doctor(args) => doctor::run(&context, args.json),
         Verb::Demo(args) => demo::run(&args),

@@ -400,6 +400,9 @@ fn help_is_the_same_as_it_was() {
     for verb in ["run", "start", "stop", "status"] {
         pages.push(vec!["daemon".into(), verb.into()]);
     }
+    for verb in ["install", "uninstall", "status"] {
+        pages.push(vec!["hooks".into(), verb.into()]);
+    }
     for page in pages {
         let mut words: Vec<&str> = page.iter().map(String::as_str).collect();
         words.push("--help");

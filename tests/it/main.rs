@@ -13,6 +13,7 @@ mod cli;
 mod contract;
 mod desktop;
 mod events;
+mod hooks;
 mod layers;
 mod look;
 mod machine;

@@ -149,7 +149,7 @@ fn judge_arguments(words: &[&str], candidate: &Candidate) -> Role {
 
 /// First version that is a native binary. What runs in node is older.
 /// **Source:** 2.1.110 is JavaScript, 2.1.116 is not.
-const FIRST_NATIVE: [u32; 3] = [2, 1, 111];
+pub const FIRST_NATIVE: [u32; 3] = [2, 1, 111];
 
 /// The version that an executable's place tells: its own name under `versions/`, or the
 /// `package.json` of the npm package around it. A JS build erases its arguments, but a shell

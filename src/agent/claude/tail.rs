@@ -154,6 +154,19 @@ pub fn read_messages(path: &Path, most: usize) -> io::Result<Vec<Message>> {
     Ok(messages)
 }
 
+/// The version that wrote the transcript at `path`, by its last lines that name one.
+#[must_use]
+pub fn read_version(path: &Path) -> Option<[u32; 3]> {
+    let file = open_regular(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let mut end = vec![0; BLOCK];
+    let filled = read_up_to(&file, size.saturating_sub(BLOCK as u64), &mut end).ok()?;
+    let mark = b"\"version\":\"";
+    let at = memchr::memmem::rfind(&end[..filled], mark)? + mark.len();
+    let text = std::str::from_utf8(&end[at..filled.min(at + 24)]).ok()?;
+    super::parse_version(text.split('"').next()?)
+}
+
 fn open_regular(path: &Path) -> io::Result<File> {
     let file = File::options()
         .read(true)

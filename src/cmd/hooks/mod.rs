@@ -1,0 +1,316 @@
+//! `vmux hooks`: puts vmux's hooks into Claude Code's settings, and takes them out.
+
+mod diff;
+mod file;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use self::file::{Change, Settings};
+use super::ask::{Context, vmux_program};
+use super::out;
+use crate::agent::claude::parse_version;
+use crate::agent::claude::process::{FIRST_NATIVE, installed_version};
+use crate::agent::claude::settings::HOOKS;
+use crate::agent::claude::tail::read_version;
+use crate::cli::{HooksChange, HooksVerb};
+use crate::clock;
+use crate::exec;
+use crate::exit::{Exit, Failure};
+use crate::model::{Evidence, Observation, SessionKey};
+use crate::source::scout::{Roots, Scout};
+use crate::text::CleanText;
+
+pub(super) fn run(context: &Context, verb: &HooksVerb) -> anyhow::Result<Exit> {
+    match verb {
+        HooksVerb::Install(args) => change(context, args, true),
+        HooksVerb::Uninstall(args) => change(context, args, false),
+        HooksVerb::Status { json, config_dir } => status(context, config_dir, *json),
+    }
+}
+
+/// A configuration directory, and the versions of Claude Code that are known to read it.
+struct Config {
+    dir: PathBuf,
+    versions: Vec<[u32; 3]>,
+}
+
+impl Config {
+    /// The events to ask for: an unknown one would cost an old version all of its settings.
+    fn events(&self) -> Vec<&'static str> {
+        let known = |since: [u32; 3]| self.versions.iter().all(|version| *version >= since);
+        let hooks = HOOKS.iter().filter(|hook| hook.since.is_none_or(known));
+        hooks.map(|hook| hook.event).collect()
+    }
+
+    /// What is left out, and why.
+    fn left_out(&self) -> Option<String> {
+        let events = self.events();
+        let hook = HOOKS.iter().find(|hook| !events.contains(&hook.event))?;
+        let version = match self.versions.iter().min()? {
+            [0, 0, 0] => "of a version that is not known yet".to_owned(),
+            [major, minor, patch] => format!("{major}.{minor}.{patch}"),
+        };
+        Some(format!(
+            "without {}: Claude Code {version}, which is in use, might ignore the whole file for it",
+            hook.event
+        ))
+    }
+}
+
+/// The directories that are named; else the default one and those of running sessions.
+fn configs(context: &Context, named: &[PathBuf]) -> Result<Vec<Config>, Failure> {
+    let mut found: BTreeMap<PathBuf, Vec<[u32; 3]>> = BTreeMap::new();
+    let own = installed(context);
+    let mut add = |dir: &Path, version: Option<[u32; 3]>| {
+        found
+            .entry(dir.to_path_buf())
+            .or_default()
+            .extend(version.into_iter().chain(own));
+    };
+    add(&context.paths.claude, None);
+    for (dir, version) in running(context, own) {
+        add(&dir, Some(version));
+    }
+    let known = |dir: &Path| {
+        found
+            .get(dir)
+            .cloned()
+            .unwrap_or_else(|| own.into_iter().collect())
+    };
+    let dirs: Vec<PathBuf> = if named.is_empty() {
+        found.keys().filter(|dir| dir.is_dir()).cloned().collect()
+    } else {
+        let absolute = named.iter().map(std::path::absolute);
+        absolute
+            .collect::<Result<_, _>>()
+            .map_err(|error| Failure::new(format!("could not find a directory: {error}")))?
+    };
+    if let Some(missing) = dirs.iter().find(|dir| !dir.is_dir()) {
+        let shown = missing.display();
+        return Err(Failure::new(format!(
+            "could not find {shown}: it is no directory"
+        )));
+    }
+    if dirs.is_empty() {
+        let shown = context.paths.claude.display();
+        return Err(
+            Failure::new(format!("could not find {shown}: it is no directory"))
+                .hint("start claude once, or name a configuration directory with --config-dir"),
+        );
+    }
+    let config = |dir: PathBuf| Config {
+        versions: known(&dir),
+        dir,
+    };
+    Ok(dirs.into_iter().map(config).collect())
+}
+
+/// The version of the `claude` that a shell would start.
+fn installed(context: &Context) -> Option<[u32; 3]> {
+    let path = context.environ.get("PATH").unwrap_or_default();
+    let claude = exec::find_program("claude", path)?;
+    parse_version(&installed_version(
+        &claude.canonicalize().ok()?,
+        &context.environ,
+    )?)
+}
+
+/// The configuration directories of running sessions, and their versions. A version on node says
+/// its own only in its transcript; one that has not even that may be any, so it counts as oldest.
+fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3])> {
+    let roots = Roots {
+        proc: context.paths.proc.clone(),
+        config: context.paths.claude.clone(),
+        uid: rustix::process::getuid().as_raw(),
+        only_config: context.paths.only_claude,
+    };
+    let seen = Scout::new(roots).and_then(|mut scout| scout.scan(clock::now()));
+    let seen = seen.unwrap_or_default().into_iter();
+    // The last word on each: its transcript may be found after it.
+    let sessions: BTreeMap<SessionKey, Evidence> = seen
+        .filter_map(|observation| match observation {
+            Observation::Seen(key, evidence) => Some((key, *evidence)),
+            _ => None,
+        })
+        .collect();
+    let config = |evidence: Evidence| {
+        let read = |version: Option<CleanText>| version.and_then(|words| parse_version(&words));
+        let transcript = evidence.transcript.map(|transcript| transcript.path);
+        let version = read(evidence.file.and_then(|file| file.version))
+            .or_else(|| read_version(Path::new(&transcript?.0)))
+            // An update may have replaced what it was started from.
+            .or_else(|| read(evidence.process.installed_version))
+            .or(own.filter(|own| *own < FIRST_NATIVE))
+            .unwrap_or_default();
+        let dir = PathBuf::from(evidence.process.config_dir.as_str());
+        (dir, version)
+    };
+    sessions.into_values().map(config).collect()
+}
+
+fn change(context: &Context, args: &HooksChange, install: bool) -> anyhow::Result<Exit> {
+    let program = vmux_program().map_err(Failure::new)?;
+    let program = program.to_str().ok_or_else(|| {
+        Failure::new("could not name this program in the settings: its path is no UTF-8")
+    })?;
+    let mut failed = None;
+    for config in configs(context, &args.config_dir)? {
+        let done = change_one(&config, program, install, args.dry_run);
+        match done {
+            Ok(text) => out::write(text.as_bytes())?,
+            // The other directories are not kept waiting for this one.
+            Err(failure) => failed = failed.or(Some(failure)),
+        }
+    }
+    failed.map_or(Ok(Exit::Done), |failure| Err(failure.into()))
+}
+
+fn change_one(
+    config: &Config,
+    program: &str,
+    install: bool,
+    dry_run: bool,
+) -> Result<String, Failure> {
+    let settings = Settings::read(&config.dir)?;
+    let change = if install {
+        settings.install(program, &config.events())?
+    } else {
+        settings.uninstall()?
+    };
+    let path = CleanText::line(&settings.path.display().to_string());
+    let old = settings.text.as_deref().unwrap_or_default();
+    let mut text = match &change {
+        Change::Nothing if install => format!("already installed in {path}\n"),
+        Change::Nothing => format!("not installed in {path}\n"),
+        Change::Write(new) if dry_run => diff::render(&path, old, new),
+        Change::Remove if dry_run => diff::render(&path, old, ""),
+        _ => {
+            let kept = settings.perform(&change)?;
+            let kept = kept.map_or_else(String::new, |kept| {
+                format!(" (what was there before: {})", kept.display())
+            });
+            match change {
+                Change::Remove => format!("removed {path}: it held nothing else\n"),
+                _ if install => format!("installed in {path}{kept}\n"),
+                _ => format!("uninstalled from {path}\n"),
+            }
+        }
+    };
+    if let Some(words) = config.left_out().filter(|_| install) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{words}");
+    }
+    Ok(text)
+}
+
+/// How the hooks of a configuration directory are.
+#[derive(Serialize)]
+struct Found {
+    config_dir: PathBuf,
+    /// `installed`, `missing`, `outdated` (another program, other events) or `unreadable`.
+    state: &'static str,
+    events: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    programs: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+fn look(config: &Config, program: &str) -> Found {
+    let own = Settings::read(&config.dir).and_then(|settings| settings.hooks());
+    let (own, error) = match own {
+        Ok(own) => (own, None),
+        Err(failure) => (Vec::new(), Some(failure.error)),
+    };
+    let mut events: Vec<String> = own.iter().map(|own| own.event.clone()).collect();
+    let mut wanted = config.events();
+    wanted.sort_unstable();
+    let mut programs: Vec<String> = own.into_iter().map(|own| own.program).collect();
+    programs.sort();
+    programs.dedup();
+    let right = events == wanted && programs == [program];
+    events.dedup();
+    Found {
+        config_dir: config.dir.clone(),
+        state: match () {
+            () if error.is_some() => "unreadable",
+            () if events.is_empty() => "missing",
+            () if right => "installed",
+            () => "outdated",
+        },
+        events,
+        programs,
+        error,
+    }
+}
+
+fn look_all(context: &Context, named: &[PathBuf]) -> Result<Vec<Found>, Failure> {
+    let program = vmux_program().map_err(Failure::new)?;
+    let program = program.to_string_lossy();
+    let configs = configs(context, named)?;
+    Ok(configs
+        .iter()
+        .map(|config| look(config, &program))
+        .collect())
+}
+
+fn status(context: &Context, named: &[PathBuf], json: bool) -> anyhow::Result<Exit> {
+    let found = look_all(context, named)?;
+    let mut text = String::new();
+    if json {
+        writeln!(text, "{}", serde_json::json!({ "configs": found }))?;
+    } else {
+        for found in found {
+            let more = match found.state {
+                "unreadable" => found.error.unwrap_or_default(),
+                "outdated" => format!(
+                    "{} of {}",
+                    found.events.join(", "),
+                    found.programs.join(", ")
+                ),
+                _ => found.events.join(", "),
+            };
+            let dir = CleanText::line(&found.config_dir.to_string_lossy());
+            let line = format!("{:<10}  {dir}  {}", found.state, CleanText::line(&more));
+            writeln!(text, "{}", line.trim_end())?;
+        }
+    }
+    out::write(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// One line for `doctor`, and whether all is as it should be.
+pub(super) fn summary(context: &Context) -> Result<(String, bool), String> {
+    let found = look_all(context, &[]).map_err(|failure| failure.error)?;
+    let in_state = |state: &str| -> Vec<String> {
+        let dirs = found.iter().filter(|found| found.state == state);
+        dirs.map(|found| found.config_dir.display().to_string())
+            .collect()
+    };
+    let (outdated, unreadable) = (in_state("outdated"), in_state("unreadable"));
+    Ok(if !unreadable.is_empty() {
+        (
+            format!("the settings of {} cannot be read", unreadable.join(", ")),
+            false,
+        )
+    } else if !outdated.is_empty() {
+        (
+            format!(
+                "those of another vmux, or not all, in {}",
+                outdated.join(", ")
+            ),
+            false,
+        )
+    } else {
+        let dirs = in_state("installed");
+        let words = match &dirs[..] {
+            [] => "not installed (optional: `vmux hooks install`)".to_owned(),
+            dirs => format!("installed in {}", dirs.join(", ")),
+        };
+        (words, true)
+    })
+}
