@@ -46,9 +46,28 @@ fn spawn(mut command: Command) {
     std::hint::black_box(done.stdout.len());
 }
 
+/// A hook as Claude Code runs it, with an event as it sends one.
+fn hook(dir: &Path) {
+    let event = br#"{"session_id":"s-1","transcript_path":"/p/s-1.jsonl","cwd":"/w","hook_event_name":"PermissionRequest","tool_name":"Bash","tool_input":{"command":"cargo test"}}"#;
+    let mut child = command(dir, &built("vmux"))
+        .args(["hook", "PermissionRequest"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Without a daemon it ends before it reads.
+    drop(std::io::Write::write_all(
+        &mut child.stdin.take().unwrap(),
+        event,
+    ));
+    assert!(child.wait().unwrap().success());
+}
+
 fn main() -> std::process::ExitCode {
     let worlds = [10, 100, 1000].map(|count| (count, world(count)));
     let dir = worlds[1].1.dir.path().to_path_buf();
+    let elsewhere = tempfile::tempdir().unwrap();
     let mut set = Set::default();
     set.case("E", || spawn(command(&dir, &built("empty"))));
     set.case("E musl", || spawn(command(&dir, &built("empty-musl"))));
@@ -73,6 +92,9 @@ fn main() -> std::process::ExitCode {
     set.case("vmux list --json", with(&["list", "--json"]));
     set.case("vmux status", with(&["status"]));
     set.case("vmux --version", with(&["--version"]));
+    for (name, dir) in [("down", elsewhere.path()), ("up", dir.as_path())] {
+        set.case(format!("vmux hook, daemon {name}"), move || hook(dir));
+    }
     set.case("pgrep -x claude", || {
         spawn({
             let mut command = Command::new("pgrep");
@@ -92,6 +114,8 @@ fn main() -> std::process::ExitCode {
         ("vmux-rofi musl 100", 0.5),
         ("vmux list", 1.3),
         ("vmux --version", 1.3),
+        ("vmux hook, daemon down", 1.3),
+        ("vmux hook, daemon up", 1.5),
     ] {
         report.limit(name, results.median(name) / floor, "E", limit, false);
     }
