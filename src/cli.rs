@@ -62,6 +62,8 @@ pub enum Verb {
     Pin(Pin),
     /// End a session, after asking
     End(End),
+    /// Show what a session asks, or answer it without going there
+    Answer(Answer),
     /// Show why vmux says of a session what it says
     Explain(Query),
     /// Print every change as it happens, the whole state first
@@ -255,6 +257,25 @@ pub struct End {
     pub yes: bool,
 }
 
+/// Of `answer`.
+#[derive(Args, Debug)]
+pub struct Answer {
+    /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
+    pub query: String,
+    /// `allow` or `deny`; or, for each question, the number of an option, or several (1,3);
+    /// without any, what it asks is printed
+    pub decision: Vec<String>,
+    /// A word for the model, with `deny`
+    #[arg(long, short)]
+    pub message: Option<String>,
+    /// Answer only the request of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub request: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Of `explain`.
 #[derive(Args, Debug)]
 pub struct Query {
@@ -311,7 +332,7 @@ pub struct Hooks {
 #[derive(Subcommand, Debug)]
 pub enum HooksVerb {
     /// Put vmux's hooks into Claude Code's settings, and change nothing else there
-    Install(HooksChange),
+    Install(HooksInstall),
     /// Take vmux's hooks out again
     Uninstall(HooksChange),
     /// Say where vmux's hooks are installed
@@ -323,6 +344,17 @@ pub enum HooksVerb {
         #[arg(long, value_name = "DIR")]
         config_dir: Vec<PathBuf>,
     },
+}
+
+/// Of `hooks install`.
+#[derive(Args, Debug)]
+pub struct HooksInstall {
+    /// Also let permission requests and questions be answered from vmux, until `uninstall`
+    #[arg(long)]
+    pub answers: bool,
+    /// Where, and whether really
+    #[command(flatten)]
+    pub change: HooksChange,
 }
 
 /// Of `hooks install` and `hooks uninstall`.

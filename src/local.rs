@@ -111,6 +111,9 @@ impl Local {
                 with(&args.target, &sessions, |session| self.explain(&session))
             }
             Request::Ping
+            | Request::Ask(_)
+            | Request::Asked(_)
+            | Request::Answer(_)
             | Request::Hook(_)
             | Request::Rofi(_)
             | Request::Status

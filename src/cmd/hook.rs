@@ -1,7 +1,11 @@
 //! `vmux hook EVENT`: what Claude Code calls when something happens in a session. It passes the
 //! event on to a daemon that runs, in one line; it prints nothing, never fails and starts nothing.
+//!
+//! `vmux hook Answer` also waits for what the user decides in vmux, and prints that alone. The
+//! dialog is on the screen meanwhile: see [`request`].
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -9,11 +13,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::agent::claude::hook::parse;
 use crate::agent::claude::process::plausible_comm;
+use crate::agent::claude::request;
+use crate::agent::claude::settings::ANSWER;
 use crate::clock::Deadline;
 use crate::model::{Pid, SessionKey};
 use crate::paths::{self, Paths};
 use crate::proc::Proc;
-use crate::protocol::{Request, socket};
+use crate::protocol::{AskArgs, Reply, Request, socket};
 
 /// Longest wait for a daemon that is there.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -22,6 +28,8 @@ const INPUT: Duration = Duration::from_millis(500);
 /// Bytes of an event that are read: a file that is written is part of it. Of a larger one only
 /// that it happened is passed on.
 const INPUT_CAP: usize = 8 << 20;
+/// Longest wait for an answer. Claude Code ends the hook a little later by itself.
+const ANSWER_WITHIN: Duration = Duration::from_secs(595);
 /// Ancestors that are named. The session is the second: `vmux <- sh <- claude`.
 const ANCESTORS: usize = 6;
 
@@ -37,11 +45,38 @@ fn send(event: &str) -> Option<()> {
     let paths = Paths::of(&environ, None).ok()?;
     // Without a daemon nothing else is done.
     let mut stream = socket::connect(&paths.socket, PATIENCE).ok()?;
-    let mut report = parse(event, &read_input());
+    let payload = read_input();
+    let answers = event == ANSWER;
+    let event = if answers { "PermissionRequest" } else { event };
+    let mut report = parse(event, &payload);
     report.processes = ancestors(&Proc::open(&paths.proc).ok()?);
+    let (processes, session_id) = (report.processes.clone(), report.session_id.clone());
     let line = Request::Hook(Box::new(report)).render();
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
-    stream.write_all(&line).ok()
+    stream.write_all(&line).ok()?;
+    if !answers {
+        return Some(());
+    }
+    let asked = request::read(&payload)?;
+    let ask = AskArgs {
+        processes,
+        session_id,
+        asked,
+    };
+    stream
+        .write_all(&Request::Ask(Box::new(ask)).render())
+        .ok()?;
+    let decision = answered(&stream)?.decision?;
+    let said = request::answer(&payload, &decision)?;
+    std::io::stdout().write_all(said.as_bytes()).ok()
+}
+
+/// The second reply: the first is that of the report.
+fn answered(stream: &UnixStream) -> Option<Reply> {
+    stream.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
+    let mut lines = BufReader::new(stream).lines();
+    lines.next()?.ok()?;
+    serde_json::from_str(&lines.next()?.ok()?).ok()
 }
 
 fn read_input() -> Vec<u8> {

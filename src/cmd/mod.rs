@@ -1,5 +1,6 @@
 //! The verbs: one file each. Parse, call the library, print.
 
+mod answer;
 mod ask;
 mod bar;
 mod completions;
@@ -61,6 +62,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Snooze(args) => mark::snooze(&context, &args),
         Verb::Pin(args) => mark::pin(&context, &args),
         Verb::End(args) => end::run(&context, &args),
+        Verb::Answer(args) => answer::run(&context, &args),
         Verb::Explain(args) => explain::run(&context, &args),
         Verb::Events(args) => events::run(&context, args.json),
         Verb::Status(args) => status::run(&context, args.json),

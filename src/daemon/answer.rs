@@ -44,6 +44,9 @@ impl Server {
             ),
             Request::List(args) => Some(self.list(&args)),
             Request::Rofi(args) => self.rofi(ticket, &args),
+            Request::Ask(args) => self.ask(ticket, *args),
+            Request::Asked(args) => Some(self.asked(&args).render()),
+            Request::Answer(args) => Some(self.decide(args).render()),
             Request::Hook(report) => Some(if self.published.report_hook(*report) {
                 Reply::done().render()
             } else {

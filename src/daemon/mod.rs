@@ -12,6 +12,8 @@
 
 mod alerts;
 mod answer;
+mod asking;
+mod asks;
 mod connection;
 pub mod detach;
 mod engine;

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::consts::signal::{SIGINT, SIGTERM};
 
+use super::asks::Asks;
 use super::connection::{Connection, Heard};
 use super::published::{Completion, Published, Ticket};
 use super::worker::Workers;
@@ -61,6 +62,8 @@ pub(super) struct Server {
     pub(super) requests: u64,
     /// All sessions as JSON, of this generation.
     pub(super) json: Option<(u64, bool, Vec<u8>)>,
+    /// Hooks that wait for an answer.
+    pub(super) asks: Asks,
     /// Where a user is who presses `next` again and again.
     pub(super) walk: Walk,
     /// Rows of sessions that have not changed since they were made.
@@ -93,6 +96,7 @@ impl Server {
             started_at: clock::now(),
             requests: 0,
             json: None,
+            asks: Asks::default(),
             walk: Walk::default(),
             rows: row::Cache::default(),
             poked_desktop: None,
@@ -119,6 +123,7 @@ impl Server {
             if ready.woken {
                 self.published.wake.clear();
                 self.notify_subscribers();
+                self.review_asks();
                 for (ticket, completion) in self.published.take_completions() {
                     self.complete(ticket, completion);
                 }
@@ -130,6 +135,9 @@ impl Server {
                 self.accept();
             }
             self.drop_expired();
+            if self.asks.deadline().is_some_and(|at| at <= clock::steady()) {
+                self.review_asks();
+            }
         }
         Ok(())
     }
@@ -153,7 +161,8 @@ impl Server {
         };
         fds.push(PollFd::from_borrowed_fd(self.listener.as_fd(), listening));
         let mut slots = Vec::with_capacity(self.clients.len());
-        let mut deadline = self.accept_after.filter(|at| *at > now);
+        let after = self.accept_after.filter(|at| *at > now);
+        let mut deadline = after.into_iter().chain(self.asks.deadline()).min();
         for (slot, client) in self.clients.iter().enumerate() {
             if let Some(client) = client {
                 fds.push(PollFd::from_borrowed_fd(client.as_fd(), client.interest()));
@@ -233,6 +242,7 @@ impl Server {
     /// Lets a client go.
     fn drop_client(&mut self, slot: usize) {
         let client = self.clients.get_mut(slot).and_then(Option::take);
+        self.forget_asker(slot);
         if client.is_some_and(|client| client.subscribed.is_some()) {
             self.published.count_subscriber(false);
         }
@@ -379,7 +389,7 @@ impl Server {
     }
 
     /// Passes an answer on to its client, if that still waits for it.
-    fn complete(&mut self, ticket: Ticket, completion: Completion) {
+    pub(super) fn complete(&mut self, ticket: Ticket, completion: Completion) {
         let bytes = match completion {
             Completion::Reply(reply) => reply.render(),
             other => match self.finish_rofi(ticket, other) {

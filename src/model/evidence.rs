@@ -354,4 +354,6 @@ pub enum Observation {
     Census(Vec<SessionKey>),
     /// Where it can be seen.
     Placed(SessionKey, Box<Place>),
+    /// A hook of it waits for an answer: to the request of this serial, or no longer.
+    Answerable(SessionKey, Option<u64>),
 }

@@ -3,12 +3,14 @@
 //! [`Session`] is at once what the registry publishes and what travels: every field has a
 //! default, every enum an unknown, so that old and new binaries understand each other.
 
+mod asked;
 mod event;
 mod evidence;
 mod key;
 mod session;
 mod window;
 
+pub use asked::*;
 pub use event::*;
 pub use evidence::*;
 pub use key::*;

@@ -286,6 +286,9 @@ pub struct Session {
     /// Why no window is known, as a code: `no_window`, `mux_detached`, `remote`, `ambiguous`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_window: Option<CleanText>,
+    /// Serial of what it asks, if that can be answered from vmux: its hook waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answerable: Option<u64>,
 }
 
 impl Session {

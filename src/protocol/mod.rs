@@ -16,7 +16,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{Event, HookReport, Landed, Session, SessionKey};
+use crate::model::{
+    Asked, ConversationId, Decision, Event, HookReport, Landed, Session, SessionKey,
+};
 use crate::text::CleanText;
 
 /// Longest request that is read, in bytes. Real ones have less than 2 KiB.
@@ -190,6 +192,42 @@ pub struct PreviewArgs {
     pub messages: usize,
 }
 
+/// Arguments of `ask`: a hook waits for the answer to a dialog. The reply comes when there is one,
+/// or none is to be had any more.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AskArgs {
+    /// The ancestors of the hook's process, nearest first: one of them is the session.
+    pub processes: Vec<SessionKey>,
+    /// The conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<ConversationId>,
+    /// What is asked.
+    pub asked: Asked,
+}
+
+/// Arguments of `asked`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AskedArgs {
+    /// Which session.
+    #[serde(flatten)]
+    pub target: Target,
+}
+
+/// Arguments of `answer`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AnswerArgs {
+    /// Which session.
+    #[serde(flatten)]
+    pub target: Target,
+    /// Serial of the request that was read: another one is not answered by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<u64>,
+    /// `"allow"`, `{"deny": "a word for the model"}` or `{"choose": [[0]]}`.
+    pub decision: Decision,
+}
+
 /// Arguments of `explain`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -243,6 +281,12 @@ pub enum Request {
     Explain(ExplainArgs),
     /// rofi's script mode.
     Rofi(RofiArgs),
+    /// A hook waits for the answer to a dialog.
+    Ask(Box<AskArgs>),
+    /// What a session asks, whole.
+    Asked(AskedArgs),
+    /// What a user decided.
+    Answer(AnswerArgs),
     /// What a hook of a session reports. The asker need not wait for the reply.
     Hook(Box<HookReport>),
     /// How the daemon is.
@@ -281,6 +325,9 @@ impl Request {
             "preview" => Self::Preview(read(action, args)?),
             "explain" => Self::Explain(read(action, args)?),
             "rofi" => Self::Rofi(read(action, args)?),
+            "ask" => Self::Ask(Box::new(read(action, args)?)),
+            "asked" => Self::Asked(read(action, args)?),
+            "answer" => Self::Answer(read(action, args)?),
             "hook" => Self::Hook(Box::new(read(action, args)?)),
             "status" => Self::Status,
             "subscribe" => Self::Subscribe,
@@ -311,6 +358,9 @@ impl Request {
             Self::Preview(args) => write("preview", args),
             Self::Explain(args) => write("explain", args),
             Self::Rofi(args) => write("rofi", args),
+            Self::Ask(args) => write("ask", args),
+            Self::Asked(args) => write("asked", args),
+            Self::Answer(args) => write("answer", args),
             Self::Hook(report) => write("hook", report),
             Self::Status => write("status", &nothing),
             Self::Subscribe => write("subscribe", &nothing),
@@ -394,6 +444,12 @@ pub struct Reply {
     /// Of `status` and `ping`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// Of `asked`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// Of `ask`: what was decided, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
     /// Of `back`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub landed: Option<Landed>,

@@ -45,6 +45,8 @@ struct Entry {
     settled: Settled,
     conversation: Option<ConversationId>,
     gaze: Gaze,
+    /// What it asks and a hook waits for, by its serial.
+    answerable: Option<u64>,
     view: Arc<Session>,
 }
 
@@ -133,6 +135,13 @@ impl Registry {
                     .collect();
                 ended.into_iter().flat_map(|key| self.remove(key)).collect()
             }
+            Observation::Answerable(key, serial) => {
+                let Some(entry) = self.entries.get_mut(&key) else {
+                    return Vec::new();
+                };
+                entry.answerable = serial;
+                self.publish(key, now)
+            }
             Observation::Placed(key, place) => {
                 let Some(entry) = self.entries.get_mut(&key) else {
                     return Vec::new();
@@ -153,6 +162,7 @@ impl Registry {
             settled: Settled::default(),
             conversation: None,
             gaze: Gaze::default(),
+            answerable: None,
             view: Arc::default(),
         });
         entry.evidence = evidence;
@@ -346,6 +356,7 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>) -> Session {
         config_dir: (!process.default_config).then(|| process.config_dir.clone()),
         host: entry.place.host.clone(),
         window: entry.place.window.clone(),
+        answerable: entry.answerable.filter(|_| waits),
         no_window: entry
             .place
             .trouble

@@ -487,11 +487,11 @@ fn json_text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_json_comes_back_byte_by_byte(text in json_text()) {
-        let events = ["SessionStart", "Stop"];
-        if let Ok(merged) = install(&text, "/opt/vmux", &events) {
+    fn any_json_comes_back_byte_by_byte(text in json_text(), answers in any::<bool>()) {
+        let events = ["PermissionRequest", "Stop"];
+        if let Ok(merged) = install(&text, "/opt/vmux", &events, answers) {
             prop_assert_eq!(installed(&merged).unwrap().len(), 2);
-            prop_assert_eq!(&install(&merged, "/opt/vmux", &events).unwrap(), &merged);
+            prop_assert_eq!(&install(&merged, "/opt/vmux", &events, answers).unwrap(), &merged);
             let rest = uninstall(&merged).unwrap();
             prop_assert!(installed(&rest).unwrap().is_empty());
             // Containers that were empty before go as well; the copy from before brings them back.
@@ -503,10 +503,10 @@ proptest! {
 
     #[test]
     fn no_settings_end_it(text in "\\PC{0,60}", cut in 0usize..400) {
-        drop(install(&text, "/opt/vmux", &["Stop"]));
-        let merged = install(&busy(), "/opt/vmux", &["Stop"]).unwrap();
+        drop(install(&text, "/opt/vmux", &["Stop"], false));
+        let merged = install(&busy(), "/opt/vmux", &["Stop"], false).unwrap();
         let cut = (cut.min(merged.len())..).find(|at| merged.is_char_boundary(*at)).unwrap();
-        drop(install(&merged[..cut], "/v/vmux", &["Stop"]));
+        drop(install(&merged[..cut], "/v/vmux", &["Stop"], false));
         drop(uninstall(&merged[..cut]));
     }
 }

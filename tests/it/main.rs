@@ -8,6 +8,7 @@
     reason = "tests set up their own world"
 )]
 
+mod asks;
 mod bar;
 mod cli;
 mod contract;

@@ -9,6 +9,7 @@ pub mod conversation;
 pub mod find;
 pub mod hook;
 pub mod process;
+pub mod request;
 pub mod settings;
 pub mod status_file;
 pub mod tail;

@@ -75,10 +75,17 @@ impl Settings {
         settings::installed(text).map_err(|refusal| self.refused(&refusal))
     }
 
-    pub(super) fn install(&self, program: &str, events: &[&str]) -> Result<Change, Failure> {
+    /// With `answers`, or if it was so before, permission requests can be answered from vmux.
+    pub(super) fn install(
+        &self,
+        program: &str,
+        events: &[&str],
+        answers: bool,
+    ) -> Result<Change, Failure> {
         let text = self.text.as_deref().unwrap_or_default();
-        let new =
-            settings::install(text, program, events).map_err(|refusal| self.refused(&refusal))?;
+        let answers = answers || self.hooks()?.iter().any(|own| own.answers);
+        let new = settings::install(text, program, events, answers)
+            .map_err(|refusal| self.refused(&refusal))?;
         Ok(if self.text.as_ref() == Some(&new) {
             Change::Nothing
         } else {
@@ -94,9 +101,11 @@ impl Settings {
             return Ok(Change::Nothing);
         };
         let before = self.before();
+        let answers = own.iter().any(|own| own.answers);
         if let Some(before) = &before
             && settings::installed(before).is_ok_and(|own| own.is_empty())
-            && settings::install(before, &first.program, &in_order(&own)).as_ref() == Ok(text)
+            && settings::install(before, &first.program, &in_order(&own), answers).as_ref()
+                == Ok(text)
         {
             return Ok(Change::Write(before.clone()));
         }

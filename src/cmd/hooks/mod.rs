@@ -26,8 +26,8 @@ use crate::text::CleanText;
 
 pub(super) fn run(context: &Context, verb: &HooksVerb) -> anyhow::Result<Exit> {
     match verb {
-        HooksVerb::Install(args) => change(context, args, true),
-        HooksVerb::Uninstall(args) => change(context, args, false),
+        HooksVerb::Install(args) => change(context, &args.change, Some(args.answers)),
+        HooksVerb::Uninstall(args) => change(context, args, None),
         HooksVerb::Status { json, config_dir } => status(context, config_dir, *json),
     }
 }
@@ -152,7 +152,8 @@ fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3])>
     sessions.into_values().map(config).collect()
 }
 
-fn change(context: &Context, args: &HooksChange, install: bool) -> anyhow::Result<Exit> {
+/// Installs, with answers or not; `None` uninstalls.
+fn change(context: &Context, args: &HooksChange, install: Option<bool>) -> anyhow::Result<Exit> {
     let program = vmux_program().map_err(Failure::new)?;
     let program = program.to_str().ok_or_else(|| {
         Failure::new("could not name this program in the settings: its path is no UTF-8")
@@ -172,15 +173,15 @@ fn change(context: &Context, args: &HooksChange, install: bool) -> anyhow::Resul
 fn change_one(
     config: &Config,
     program: &str,
-    install: bool,
+    install: Option<bool>,
     dry_run: bool,
 ) -> Result<String, Failure> {
     let settings = Settings::read(&config.dir)?;
-    let change = if install {
-        settings.install(program, &config.events())?
-    } else {
-        settings.uninstall()?
+    let change = match install {
+        Some(answers) => settings.install(program, &config.events(), answers)?,
+        None => settings.uninstall()?,
     };
+    let install = install.is_some();
     let path = CleanText::line(&settings.path.display().to_string());
     let old = settings.text.as_deref().unwrap_or_default();
     let mut text = match &change {
@@ -214,6 +215,8 @@ struct Found {
     /// `installed`, `missing`, `outdated` (another program, other events) or `unreadable`.
     state: &'static str,
     events: Vec<String>,
+    /// Whether permission requests can be answered from vmux.
+    answers: bool,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     programs: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -226,6 +229,7 @@ fn look(config: &Config, program: &str) -> Found {
         Ok(own) => (own, None),
         Err(failure) => (Vec::new(), Some(failure.error)),
     };
+    let answers = own.iter().any(|own| own.answers);
     let mut events: Vec<String> = own.iter().map(|own| own.event.clone()).collect();
     let mut wanted = config.events();
     wanted.sort_unstable();
@@ -243,6 +247,7 @@ fn look(config: &Config, program: &str) -> Found {
             () => "outdated",
         },
         events,
+        answers,
         programs,
         error,
     }
@@ -272,6 +277,7 @@ fn status(context: &Context, named: &[PathBuf], json: bool) -> anyhow::Result<Ex
                     found.events.join(", "),
                     found.programs.join(", ")
                 ),
+                _ if found.answers => format!("{}; answers", found.events.join(", ")),
                 _ => found.events.join(", "),
             };
             let dir = CleanText::line(&found.config_dir.to_string_lossy());

@@ -21,6 +21,11 @@ pub struct Hook {
     pub since: Option<[u32; 3]>,
 }
 
+/// The word of the hook that also answers, in place of `PermissionRequest`'s own.
+pub const ANSWER: &str = "Answer";
+/// How long Claude Code lets that hook wait, in seconds: a little longer than it does by itself.
+const ANSWER_TIMEOUT: u32 = 600;
+
 /// The hooks that vmux installs: what no file tells, or tells late, and nothing else.
 ///
 /// | event | what it is for |
@@ -61,14 +66,17 @@ pub const HOOKS: [Hook; 4] = [
 pub struct Own {
     /// The event.
     pub event: String,
+    /// Whether it answers as well.
+    pub answers: bool,
     /// The program that is called.
     pub program: String,
 }
 
 /// The command of a hook.
 #[must_use]
-pub fn command(program: &str, event: &str) -> String {
-    format!("{} hook {event}", quoted(program))
+pub fn command(own: &Own) -> String {
+    let word = if own.answers { ANSWER } else { &own.event };
+    format!("{} hook {word}", quoted(&own.program))
 }
 
 /// A word as the shell takes it.
@@ -81,7 +89,7 @@ fn quoted(word: &str) -> String {
 }
 
 /// The program of a command, if that is one of vmux's hooks.
-fn own_program(command: &str) -> Option<String> {
+fn own_program(command: &str) -> Option<(String, bool)> {
     let (call, event) = command.trim().rsplit_once(' ')?;
     if !event.chars().all(|c| c.is_ascii_alphanumeric()) {
         return None;
@@ -90,7 +98,7 @@ fn own_program(command: &str) -> Option<String> {
     let bare = word.strip_prefix('\'').and_then(|w| w.strip_suffix('\''));
     let program = bare.map_or_else(|| word.to_owned(), |w| w.replace(r"'\''", "'"));
     let name = Path::new(&program).file_name()?;
-    (name == "vmux").then_some(program)
+    (name == "vmux").then_some((program, event == ANSWER))
 }
 
 /// The byte order mark that some editors put first, and the rest.
@@ -113,8 +121,9 @@ pub fn installed(text: &str) -> Result<Vec<Own>, Refusal> {
         for member in hooks.value.members().unwrap_or_default() {
             for group in member.value.elements().unwrap_or_default() {
                 let programs = entries(group).iter().filter_map(|e| own(e, body));
-                found.extend(programs.map(|program| Own {
+                found.extend(programs.map(|(program, answers)| Own {
                     event: member.key.clone(),
+                    answers,
                     program,
                 }));
             }
@@ -137,23 +146,30 @@ fn entries(group: &Node) -> &[Node] {
 }
 
 /// The program that a command of a group calls, if it is one of vmux's hooks.
-fn own(entry: &Node, text: &str) -> Option<String> {
+fn own(entry: &Node, text: &str) -> Option<(String, bool)> {
     own_program(&entry.member("command")?.value.string(text)?)
 }
 
 /// Puts the hooks of `events` in, and nothing else; those that are there for another program or
-/// another event go.
+/// another event go. `answers`: permission requests can be answered from vmux.
 ///
 /// # Errors
 /// Where the text is no JSON, or not what settings look like.
-pub fn install(text: &str, program: &str, events: &[&str]) -> Result<String, Refusal> {
+pub fn install(
+    text: &str,
+    program: &str,
+    events: &[&str],
+    answers: bool,
+) -> Result<String, Refusal> {
     let mut wanted: Vec<Own> = events
         .iter()
         .map(|event| Own {
             event: (*event).to_owned(),
+            answers: answers && *event == "PermissionRequest",
             program: program.to_owned(),
         })
         .collect();
+    let in_order = wanted.clone();
     wanted.sort();
     let there = installed(text)?;
     if there == wanted {
@@ -169,8 +185,8 @@ pub fn install(text: &str, program: &str, events: &[&str]) -> Result<String, Ref
     if body.trim().is_empty() {
         body = "{}\n".to_owned();
     }
-    for event in events {
-        body = with_hook(&body, event, &command(program, event))?;
+    for own in &in_order {
+        body = with_hook(&body, own)?;
     }
     Ok(format!("{mark}{body}"))
 }
@@ -271,7 +287,8 @@ pub fn is_empty(text: &str) -> bool {
 }
 
 /// Adds one hook at the end of its event.
-fn with_hook(text: &str, event: &str, command: &str) -> Result<String, Refusal> {
+fn with_hook(text: &str, own: &Own) -> Result<String, Refusal> {
+    let event = own.event.as_str();
     let root = parse(text)?;
     let style = Style::of(text, &root);
     let wrong = |node: &Node, what: &str| Refusal {
@@ -279,7 +296,7 @@ fn with_hook(text: &str, event: &str, command: &str) -> Result<String, Refusal> 
         what: what.to_owned(),
         remedy: "mend the file, then try again",
     };
-    let group = Value::group(command);
+    let group = Value::group(own);
     if root.members().is_none() {
         return Err(wrong(&root, "the settings are no object"));
     }
@@ -318,16 +335,21 @@ enum Value {
     Array(Vec<Self>),
     String(String),
     True,
+    Number(u32),
 }
 
 impl Value {
-    fn group(command: &str) -> Self {
-        let entry = vec![
+    fn group(own: &Own) -> Self {
+        let mut entry = vec![
             ("type".to_owned(), Self::String("command".to_owned())),
-            ("command".to_owned(), Self::String(command.to_owned())),
-            // Versions that know it do not wait for the hook; older ones ignore the key.
-            ("async".to_owned(), Self::True),
+            ("command".to_owned(), Self::String(command(own))),
         ];
+        entry.push(if own.answers {
+            ("timeout".to_owned(), Self::Number(ANSWER_TIMEOUT))
+        } else {
+            // Versions that know it do not wait for the hook; older ones ignore the key.
+            ("async".to_owned(), Self::True)
+        });
         let entries = Self::Array(vec![Self::Object(entry)]);
         Self::Object(vec![("hooks".to_owned(), entries)])
     }
@@ -421,6 +443,7 @@ impl Style {
         let items: Vec<(Option<&str>, &Value)> = match value {
             Value::String(text) => return push_string(out, text),
             Value::True => return out.push_str("true"),
+            Value::Number(number) => return out.push_str(&number.to_string()),
             Value::Object(members) => members.iter().map(|(k, v)| (Some(&**k), v)).collect(),
             Value::Array(elements) => elements.iter().map(|v| (None, v)).collect(),
         };

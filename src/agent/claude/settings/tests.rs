@@ -3,7 +3,7 @@ use super::*;
 const EVENTS: [&str; 2] = ["Stop", "Notification"];
 
 fn with(text: &str) -> String {
-    install(text, "/opt/vmux", &EVENTS).unwrap()
+    install(text, "/opt/vmux", &EVENTS, false).unwrap()
 }
 
 /// Taking the hooks out gives back the text, and putting them in twice is putting them in once.
@@ -114,12 +114,43 @@ fn hooks_of_others_stay_wherever_ours_were_put() {
 }
 
 #[test]
+fn a_hook_that_answers_may_take_its_time() {
+    let events = ["PermissionRequest", "Stop"];
+    let merged = install("{}", "vmux", &events, true).unwrap();
+    let read: serde_json::Value = serde_json::from_str(&merged).unwrap();
+    let entry = |event: &str| read["hooks"][event][0]["hooks"][0].clone();
+    assert_eq!(
+        entry("PermissionRequest"),
+        serde_json::json!({"type": "command", "command": "vmux hook Answer", "timeout": 600})
+    );
+    assert_eq!(entry("Stop")["async"], true);
+    let silent = install(&merged, "vmux", &events, false).unwrap();
+    assert!(!silent.contains("Answer"), "{silent}");
+    assert_eq!(uninstall(&merged).unwrap(), "{}");
+}
+
+#[test]
 fn a_command_of_ours_is_known_by_itself() {
+    let own = |program: &str, answers| Own {
+        event: "PermissionRequest".to_owned(),
+        answers,
+        program: program.to_owned(),
+    };
     for program in ["/opt/vmux", "/home/a b/it's/vmux", "vmux"] {
-        let command = command(program, "Stop");
-        assert_eq!(own_program(&command).as_deref(), Some(program), "{command}");
+        for answers in [false, true] {
+            let command = command(&own(program, answers));
+            assert_eq!(
+                own_program(&command),
+                Some((program.into(), answers)),
+                "{command}"
+            );
+        }
     }
-    assert_eq!(command("/a b/vmux", "Stop"), "'/a b/vmux' hook Stop");
+    assert_eq!(
+        command(&own("/a b/vmux", false)),
+        "'/a b/vmux' hook PermissionRequest"
+    );
+    assert_eq!(command(&own("vmux", true)), "vmux hook Answer");
     for other in [
         "vmux",
         "vmux hook",
@@ -147,7 +178,7 @@ fn what_cannot_be_edited_is_refused_with_its_line() {
         ("{\n\"hooks\":\n []}", 3, "\"hooks\" is no object"),
         ("{\"hooks\":\n{\"Stop\": {}}}", 2, "\"Stop\" is no array"),
     ] {
-        let refusal = install(text, "/opt/vmux", &EVENTS).unwrap_err();
+        let refusal = install(text, "/opt/vmux", &EVENTS, false).unwrap_err();
         assert_eq!(refusal.line, line, "{text}: {refusal}");
         assert!(refusal.what.contains(word), "{text}: {refusal}");
     }

@@ -1,0 +1,224 @@
+//! Dialogs of sessions whose hooks wait for an answer from here. Pure.
+
+use std::time::{Duration, Instant};
+
+use super::published::Ticket;
+use crate::model::{Asked, Decision, Session, SessionKey, State};
+use crate::registry::Snapshot;
+
+/// Longest time that a hook is kept waiting. The dialog is on the screen all the time, so that it
+/// costs nobody anything; Claude Code itself ends hooks after ten minutes.
+pub(super) const LONGEST: Duration = Duration::from_secs(590);
+/// A session that does not wait for so long has been answered already.
+const APPEARS: Duration = Duration::from_secs(10);
+
+/// A dialog that is open.
+struct Open {
+    ticket: Ticket,
+    session: SessionKey,
+    asked: Asked,
+    since: Instant,
+    /// The session was seen waiting.
+    waited: bool,
+}
+
+/// All of them: one a session at most, as there is one dialog at a time.
+#[derive(Default)]
+pub(super) struct Asks {
+    open: Vec<Open>,
+    serial: u64,
+}
+
+/// A hook that is let go without an answer, and the session that it belongs to.
+pub(super) type LetGo = (Ticket, SessionKey);
+
+impl Asks {
+    /// A hook begins to wait. Returns the request's serial, and who waited for the same session:
+    /// its dialog has been answered.
+    pub(super) fn begin(
+        &mut self,
+        ticket: Ticket,
+        session: SessionKey,
+        asked: Asked,
+        now: Instant,
+    ) -> (u64, Option<Ticket>) {
+        self.serial += 1;
+        let before = self.open.iter().position(|open| open.session == session);
+        let before = before.map(|at| self.open.swap_remove(at).ticket);
+        self.open.push(Open {
+            ticket,
+            session,
+            asked: Asked {
+                id: self.serial,
+                ..asked
+            },
+            since: now,
+            waited: false,
+        });
+        (self.serial, before)
+    }
+
+    /// What a session asks.
+    pub(super) fn of(&self, session: SessionKey) -> Option<&Asked> {
+        let open = self.open.iter().find(|open| open.session == session);
+        open.map(|open| &open.asked)
+    }
+
+    /// Decides the request of this serial; returns who waits for it.
+    ///
+    /// # Errors
+    /// Why it cannot be decided so, in words.
+    pub(super) fn decide(
+        &mut self,
+        session: SessionKey,
+        id: Option<u64>,
+        decision: &Decision,
+    ) -> Result<Ticket, String> {
+        let at = self.open.iter().position(|open| open.session == session);
+        let at = at.ok_or("it asks nothing that can be answered from here")?;
+        let asked = &self.open[at].asked;
+        if id.is_some_and(|id| id != asked.id) {
+            return Err("it asks something else by now".into());
+        }
+        asked.takes(decision)?;
+        Ok(self.open.swap_remove(at).ticket)
+    }
+
+    /// Lets go whoever waits for nothing any more: its session was answered, has ended, or time is
+    /// up.
+    pub(super) fn review(&mut self, snapshot: &Snapshot, now: Instant) -> Vec<LetGo> {
+        let mut gone = Vec::new();
+        self.open.retain_mut(|open| {
+            let session = snapshot.by_key(open.session);
+            let waits = session.is_some_and(|session| session.state == State::NeedsInput);
+            open.waited |= waits;
+            let age = now.saturating_duration_since(open.since);
+            let stays =
+                session.is_some() && (waits || (!open.waited && age < APPEARS)) && age < LONGEST;
+            if !stays {
+                gone.push((open.ticket, open.session));
+            }
+            stays
+        });
+        gone
+    }
+
+    /// A client hung up; the session that its hook belonged to.
+    pub(super) fn drop_client(&mut self, slot: usize) -> Option<SessionKey> {
+        let at = self.open.iter().position(|open| open.ticket.slot == slot)?;
+        Some(self.open.swap_remove(at).session)
+    }
+
+    /// When [`Asks::review`] is due, if nothing changes.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let due = self.open.iter().map(|open| {
+            let patience = if open.waited { LONGEST } else { APPEARS };
+            open.since + patience
+        });
+        due.min()
+    }
+}
+
+/// The session that a hook's process belongs to: one of its ancestors, else the only one in its
+/// conversation.
+pub(super) fn session_of(
+    processes: &[SessionKey],
+    conversation: Option<&crate::model::ConversationId>,
+    snapshot: &Snapshot,
+) -> Option<SessionKey> {
+    let ancestor = processes
+        .iter()
+        .find(|key| snapshot.by_key(**key).is_some());
+    if ancestor.is_some() {
+        return ancestor.copied();
+    }
+    let fits = |session: &&std::sync::Arc<Session>| {
+        conversation.is_some() && session.session_id.as_ref() == conversation
+    };
+    let mut fitting = snapshot.sessions.iter().filter(fits);
+    let first = fitting.next()?.id;
+    fitting.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::model::Pid;
+    use std::sync::Arc;
+
+    const KEY: SessionKey = SessionKey {
+        pid: Pid(1),
+        start_ticks: 7,
+    };
+
+    fn ticket(slot: usize) -> Ticket {
+        Ticket { slot, serial: 1 }
+    }
+
+    fn world(state: State) -> Snapshot {
+        let session = Session {
+            id: KEY,
+            state,
+            ..Session::default()
+        };
+        Snapshot {
+            sessions: vec![Arc::new(session)],
+            ..Snapshot::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_goes_to_the_request_that_was_read() {
+        let (mut asks, now) = (Asks::default(), clock::steady());
+        let (first, _) = asks.begin(ticket(1), KEY, Asked::default(), now);
+        let (second, before) = asks.begin(ticket(2), KEY, Asked::default(), now);
+        assert_eq!(before, Some(ticket(1)), "one dialog at a time");
+        assert!(asks.decide(KEY, Some(first), &Decision::Allow).is_err());
+        assert!(
+            asks.decide(KEY, Some(second), &Decision::Choose(vec![]))
+                .is_err()
+        );
+        assert_eq!(asks.of(KEY).unwrap().id, second);
+        assert_eq!(
+            asks.decide(KEY, Some(second), &Decision::Allow),
+            Ok(ticket(2))
+        );
+        assert!(asks.decide(KEY, None, &Decision::Allow).is_err());
+    }
+
+    #[test]
+    fn a_hook_is_let_go_when_its_dialog_was_answered_elsewhere() {
+        let (mut asks, now) = (Asks::default(), clock::steady());
+        asks.begin(ticket(1), KEY, Asked::default(), now);
+        // Its file may say so a moment later.
+        assert_eq!(asks.review(&world(State::Working), now), []);
+        assert_eq!(asks.review(&world(State::NeedsInput), now), []);
+        assert_eq!(asks.deadline(), Some(now + LONGEST));
+        assert_eq!(asks.review(&world(State::Working), now), [(ticket(1), KEY)]);
+        assert_eq!(asks.deadline(), None);
+    }
+
+    #[test]
+    fn nobody_waits_for_ever() {
+        let (mut asks, now) = (Asks::default(), clock::steady());
+        asks.begin(ticket(1), KEY, Asked::default(), now);
+        assert_eq!(asks.deadline(), Some(now + APPEARS));
+        assert_eq!(asks.review(&world(State::Working), now + APPEARS).len(), 1);
+        asks.begin(ticket(2), KEY, Asked::default(), now);
+        assert_eq!(asks.review(&world(State::NeedsInput), now), []);
+        assert_eq!(
+            asks.review(&world(State::NeedsInput), now + LONGEST).len(),
+            1
+        );
+        asks.begin(ticket(3), KEY, Asked::default(), now);
+        assert_eq!(
+            asks.review(&Snapshot::default(), now).len(),
+            1,
+            "it has ended"
+        );
+        asks.begin(ticket(4), KEY, Asked::default(), now);
+        assert_eq!(asks.drop_client(4), Some(KEY));
+        assert_eq!(asks.drop_client(4), None);
+    }
+}
