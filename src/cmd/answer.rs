@@ -80,6 +80,9 @@ fn rendered(title: &str, asked: &Asked, query: &str) -> String {
     for line in asked.text.lines() {
         let _ = writeln!(text, "  {line}");
     }
+    if asked.cut {
+        text.push_str("  (cut: go there to read and allow it)\n");
+    }
     for question in &asked.questions {
         let several = if question.several { " (several)" } else { "" };
         let _ = writeln!(text, "\n{}{several}", question.text);

@@ -14,11 +14,11 @@ use crate::answer::{self, find, listed};
 use crate::clock;
 use crate::counts::Counts;
 use crate::frontend::rofi::{Call, Dialogues, Effect, Scene};
-use crate::model::Session;
+use crate::model::{Decision, Session, SessionKey};
 use crate::proc::Environ;
 use crate::protocol::{
-    Format, ListArgs, MoveArgs, PreviewArgs, Reply, Request, RofiArgs, Status, SwitchArgs, Target,
-    render_payload,
+    AnswerArgs, Format, ListArgs, MoveArgs, PreviewArgs, Reply, Request, RofiArgs, Status,
+    SwitchArgs, Target, render_payload,
 };
 use crate::registry::MarkChange;
 use crate::switch::focus::Manner;
@@ -28,6 +28,9 @@ use crate::text::CleanText;
 const TMUX_STALE: Duration = Duration::from_secs(2);
 /// Messages of a preview, if the client does not say.
 const MESSAGES: usize = 20;
+/// What rofi says where there is nothing to answer.
+const NOT_ASKED: &str =
+    "It asks nothing that can be answered from here: see vmux hooks install --answers.";
 /// Messages of a preview at most.
 const MESSAGES_CAP: usize = 500;
 
@@ -251,6 +254,10 @@ impl Server {
                 });
                 self.put_off(ticket, rofi, job)
             }
+            Effect::Request(key) => Some(self.rofi_request(rofi, key)),
+            Effect::Answer(key, serial, decision) => {
+                Some(self.rofi_answer(rofi, key, serial, decision))
+            }
             Effect::End(key) => {
                 let job = session(self, key).map(|session| Job::End {
                     ticket,
@@ -260,6 +267,34 @@ impl Server {
                 self.put_off(ticket, rofi, job)
             }
         }
+    }
+
+    fn rofi_request(&mut self, rofi: u32, key: SessionKey) -> Vec<u8> {
+        let Some(asked) = self.asks.of(key).cloned() else {
+            return self.page_again(rofi, NOT_ASKED);
+        };
+        render_payload(
+            &self.with_scene(|dialogues, scene| dialogues.request(rofi, key, &asked, scene)),
+        )
+    }
+
+    fn rofi_answer(
+        &mut self,
+        rofi: u32,
+        key: SessionKey,
+        serial: u64,
+        decision: Decision,
+    ) -> Vec<u8> {
+        let reply = self.decide(AnswerArgs {
+            target: Target {
+                id: Some(key),
+                ..Target::default()
+            },
+            request: Some(serial),
+            decision,
+        });
+        let word = reply.error.unwrap_or_else(|| "It was answered.".into());
+        self.page_again(rofi, &word)
     }
 
     /// Gives a job whose result rofi does not wait for: it gets nothing, and closes.

@@ -4,10 +4,48 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Session, State};
+use crate::model::{Asked, Session, State};
 use crate::protocol::PreviewMessage;
 use crate::row;
 use crate::text::{self, width};
+
+/// What a session asks, line by line: what is taken away and added in colour, options numbered.
+#[must_use]
+pub fn asked(asked: &Asked) -> Vec<Line> {
+    let mut lines = vec![Line::plain(Tone::Plain, "")];
+    lines.push(Line::plain(Tone::Strong, &*asked.tool));
+    for line in asked.text.lines() {
+        let tone = match line.get(..2) {
+            Some("- ") => Tone::Urgent,
+            Some("+ ") => Tone::Active,
+            _ => Tone::Plain,
+        };
+        lines.push(Line {
+            hang: 2,
+            ..Line::plain(tone, line)
+        });
+    }
+    if asked.cut {
+        lines.push(Line::plain(
+            Tone::Urgent,
+            "cut: go there to read and allow it",
+        ));
+    }
+    for question in &asked.questions {
+        lines.push(Line::plain(Tone::Plain, ""));
+        lines.push(Line::plain(Tone::Strong, &*question.text));
+        for (n, option) in question.options.iter().enumerate() {
+            let number = (Tone::Active, format!("{}  ", n + 1));
+            let label = (Tone::Plain, option.label.to_string());
+            let meaning = (Tone::Faint, format!("  {}", option.description));
+            lines.push(Line {
+                spans: vec![number, label, meaning],
+                hang: 3,
+            });
+        }
+    }
+    lines
+}
 
 /// How a piece of a line wants to be seen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

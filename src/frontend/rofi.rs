@@ -12,9 +12,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+mod request;
+
 use super::filter::Filter;
 use crate::counts::Counts;
-use crate::model::{Session, SessionKey};
+use crate::model::{Asked, Decision, Session, SessionKey};
 use crate::protocol::PreviewMessage;
 use crate::row::{self, Row, Urgency};
 use crate::text::{CleanText, push_pango, truncate};
@@ -49,6 +51,8 @@ enum View {
     List,
     Preview(SessionKey),
     Confirm(SessionKey),
+    /// The request of this serial.
+    Request(SessionKey, u64),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +75,10 @@ pub enum Effect {
     Preview(SessionKey),
     /// End the session, then call [`Dialogues::list_again`].
     End(SessionKey),
+    /// Call [`Dialogues::request`] with what the session asks.
+    Request(SessionKey),
+    /// Answer the request of this serial, then call [`Dialogues::list_again`].
+    Answer(SessionKey, u64, Decision),
 }
 
 /// What there is to show.
@@ -131,6 +139,23 @@ impl Dialogues {
         }
     }
 
+    /// Shows what a session asks, and what can be answered.
+    pub fn request(
+        &mut self,
+        rofi: u32,
+        key: SessionKey,
+        asked: &Asked,
+        scene: &Scene<'_>,
+    ) -> Vec<u8> {
+        let Some(session) = scene.sessions.iter().find(|session| session.id == key) else {
+            return self.list_again(rofi, Some("The session has ended."), scene);
+        };
+        if let Some(dialogue) = self.0.get_mut(&rofi) {
+            dialogue.view = View::Request(key, asked.id);
+        }
+        request::page(session, asked)
+    }
+
     /// Shows the list again, with a word on what happened.
     pub fn list_again(&mut self, rofi: u32, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
         let dialogue = self.0.entry(rofi).or_insert(Dialogue {
@@ -147,7 +172,7 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
     let chosen = call.info.and_then(|info| info.parse::<SessionKey>().ok());
     let alive = |key: &SessionKey| scene.sessions.iter().any(|session| session.id == *key);
     let subject = match dialogue.view {
-        View::Preview(key) | View::Confirm(key) => Some(key),
+        View::Preview(key) | View::Confirm(key) | View::Request(key, _) => Some(key),
         View::List => chosen,
     };
     if let Some(key) = subject
@@ -165,6 +190,13 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
             dialogue.view = View::List;
             return Effect::End(key);
         }
+        (1, Some(answer), Some(key))
+            if let View::Request(_, serial) = dialogue.view
+                && let Some(decision) = request::decision(answer) =>
+        {
+            dialogue.view = View::List;
+            return Effect::Answer(key, serial, decision);
+        }
         (1, Some("focus"), Some(key)) => return Effect::Focus(key),
         (1, Some("all"), _) => dialogue.filter = Filter::All,
         (1, _, Some(key)) if dialogue.view == View::List => return Effect::Focus(key),
@@ -177,6 +209,7 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
             dialogue.view = View::Confirm(key);
             return Effect::Show(show_confirm(key, scene));
         }
+        (14, _, Some(key)) if dialogue.view == View::List => return Effect::Request(key),
         (13, _, _) if dialogue.view == View::List => {
             dialogue.filter = dialogue.filter.next(scene.workspace);
         }
@@ -298,6 +331,10 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
             "<b>Alt+1</b> label   <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show ",
         );
         out.push_str(filter.next(scene.workspace).word());
+        // Only where there is something to answer: most users never ask for it.
+        if scene.sessions.iter().any(|s| s.answerable.is_some()) {
+            out.push_str("   <b>Alt+5</b> answer");
+        }
         out.push_str("</span>");
     }
     out

@@ -14,6 +14,9 @@ pub struct Asked {
     pub tool: CleanText,
     /// The whole command, the change of a file line by line, or the plan; may hold line breaks.
     pub text: CleanText,
+    /// The text ends before the request does. What cannot be read is not allowed from afar.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
     /// Questions with their options; then there is nothing to allow or deny.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub questions: Vec<Question>,
@@ -61,6 +64,9 @@ impl Asked {
     pub fn takes(&self, decision: &Decision) -> Result<(), String> {
         let choices = match decision {
             Decision::Deny(_) => return Ok(()),
+            Decision::Allow if self.cut => {
+                return Err("it is too long to be read here: go there to allow it".into());
+            }
             Decision::Allow if self.questions.is_empty() => return Ok(()),
             Decision::Allow => {
                 return Err("it asks a question: choose an option by its number".into());
@@ -114,6 +120,12 @@ mod tests {
             Decision::Choose(choices.iter().map(|chosen| chosen.to_vec()).collect())
         };
         assert_eq!(permission.takes(&Decision::Allow), Ok(()));
+        let cut = Asked {
+            cut: true,
+            ..Asked::default()
+        };
+        assert!(cut.takes(&Decision::Allow).is_err());
+        assert_eq!(cut.takes(&Decision::Deny(String::new())), Ok(()));
         assert!(permission.takes(&choose(&[&[0]])).is_err());
         let one = asks(vec![question(false)]);
         assert_eq!(one.takes(&Decision::Deny(String::new())), Ok(()));

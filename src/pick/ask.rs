@@ -3,7 +3,7 @@
 //! The query waits meanwhile. skim edits the answer; only keys that edit get through to it.
 
 use skim::tui::event::Action;
-use vmux::model::{Session, SessionKey};
+use vmux::model::{Asked, Decision, Session, SessionKey};
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,12 +12,18 @@ pub(crate) enum Question {
     Label,
     /// Whether to end it.
     End,
+    /// Whether it may do what it asks for.
+    Allow,
+    /// Which options it shall take.
+    Choose,
 }
 
 /// A question that is open.
 pub(crate) struct Asking {
     pub(crate) question: Question,
     pub(crate) id: SessionKey,
+    /// What the session asks.
+    pub(crate) asked: Option<Asked>,
     /// What the line above the list says.
     pub(crate) about: String,
     /// The query, and where its cursor was.
@@ -31,6 +37,10 @@ pub(crate) enum Answer {
     Label(String),
     /// End it.
     End,
+    /// Answer what it asks.
+    Decide(Decision),
+    /// Neither yes nor no.
+    Unclear,
     /// Leave it as it is.
     Nothing,
 }
@@ -41,6 +51,8 @@ impl Question {
         match self {
             Self::Label => "label> ",
             Self::End => "end it? [y/N] ",
+            Self::Allow => "allow it? [y/n] ",
+            Self::Choose => "option> ",
         }
     }
 
@@ -48,7 +60,7 @@ impl Question {
     pub(crate) fn default(self, session: &Session) -> String {
         match self {
             Self::Label => session.label.as_deref().unwrap_or_default().to_owned(),
-            Self::End => String::new(),
+            Self::End | Self::Allow | Self::Choose => String::new(),
         }
     }
 
@@ -58,6 +70,7 @@ impl Question {
         match self {
             Self::Label => format!("A name for {title}; an empty one takes it away"),
             Self::End => format!("End {title} ({state}, {})?", session.cwd.clean()),
+            Self::Allow | Self::Choose => format!("{title} asks what the pane shows"),
         }
     }
 
@@ -66,6 +79,18 @@ impl Question {
         match self {
             Self::Label => &[("enter", "save"), ("esc", "back")],
             Self::End => &[("y enter", "end it"), ("enter", "no"), ("esc", "back")],
+            Self::Allow => &[
+                ("y enter", "allow"),
+                ("n enter", "deny"),
+                ("n words enter", "deny and say so"),
+                ("esc", "back"),
+            ],
+            Self::Choose => &[
+                ("2 enter", "the second option"),
+                ("1,3", "several"),
+                ("n enter", "deny"),
+                ("esc", "back"),
+            ],
         }
     }
 
@@ -75,6 +100,28 @@ impl Question {
             Self::Label => Answer::Label(answer.trim().to_owned()),
             Self::End if matches!(answer.trim(), "y" | "Y" | "yes") => Answer::End,
             Self::End => Answer::Nothing,
+            Self::Allow | Self::Choose => self.decision(answer.trim()),
+        }
+    }
+}
+
+impl Question {
+    fn decision(self, answer: &str) -> Answer {
+        let (first, rest) = answer.split_once(' ').unwrap_or((answer, ""));
+        match (self, first) {
+            (_, "") => Answer::Nothing,
+            (_, "n" | "N" | "no") => Answer::Decide(Decision::Deny(rest.trim().to_owned())),
+            (Self::Allow, "y" | "Y" | "yes") if rest.is_empty() => Answer::Decide(Decision::Allow),
+            (Self::Choose, _) => {
+                let number = |word: &str| word.parse::<usize>().ok()?.checked_sub(1);
+                let numbers = |word: &str| word.split(',').map(number).collect();
+                let chosen: Option<Vec<Vec<usize>>> =
+                    answer.split_whitespace().map(numbers).collect();
+                chosen.map_or(Answer::Unclear, |chosen| {
+                    Answer::Decide(Decision::Choose(chosen))
+                })
+            }
+            _ => Answer::Unclear,
         }
     }
 }
@@ -117,6 +164,39 @@ mod tests {
             ("yes please", Answer::Nothing),
         ] {
             assert_eq!(Question::End.read(text), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_clear_word_answers_a_request() {
+        let decide = Answer::Decide;
+        let deny = |words: &str| decide(Decision::Deny(words.into()));
+        for (text, want) in [
+            ("y", decide(Decision::Allow)),
+            (" yes ", decide(Decision::Allow)),
+            ("n", deny("")),
+            ("n use  make", deny("use  make")),
+            ("", Answer::Nothing),
+            ("yy", Answer::Unclear),
+            ("y please", Answer::Unclear),
+            ("1", Answer::Unclear),
+        ] {
+            assert_eq!(Question::Allow.read(text), want, "{text:?}");
+        }
+        let choose = |choices: &[&[usize]]| {
+            decide(Decision::Choose(
+                choices.iter().map(|c| c.to_vec()).collect(),
+            ))
+        };
+        for (text, want) in [
+            ("2", choose(&[&[1]])),
+            ("1,3 2", choose(&[&[0, 2], &[1]])),
+            ("no", deny("")),
+            ("0", Answer::Unclear),
+            ("y", Answer::Unclear),
+            ("", Answer::Nothing),
+        ] {
+            assert_eq!(Question::Choose.read(text), want, "{text:?}");
         }
     }
 

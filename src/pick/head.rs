@@ -18,6 +18,8 @@ pub(crate) enum Scene<'a> {
         notice: Option<&'a str>,
         filter: Filter,
         next: Filter,
+        /// Some request can be answered from here.
+        answerable: bool,
     },
     /// A question: what it is about, and what the keys mean.
     Question {
@@ -35,12 +37,13 @@ pub(crate) fn render(scene: &Scene<'_>, columns: usize, colored: bool) -> String
             notice,
             filter,
             next,
+            answerable,
         } => {
             let first = match notice {
                 Some(notice) => vec![(Tone::Urgent, (*notice).to_owned())],
                 None => summary(counts, *fitting, *filter),
             };
-            [cut(first, columns), hints(*next, columns)]
+            [cut(first, columns), hints(*next, *answerable, columns)]
         }
         Scene::Question { about, keys } => [
             cut(vec![(Tone::Strong, (*about).to_owned())], columns),
@@ -78,17 +81,18 @@ fn summary(counts: &str, fitting: Option<(usize, usize)>, filter: Filter) -> Vec
 }
 
 /// The keys, as many as there is room for.
-fn hints(next: Filter, columns: usize) -> Line {
+fn hints(next: Filter, answerable: bool, columns: usize) -> Line {
     let mut keys = vec![("enter", "focus".to_owned())];
     let mut named: Vec<Command> = Vec::new();
     for (key, command) in KEYS {
-        if named.contains(&command) {
+        if named.contains(&command) || (command == Command::Answer && !answerable) {
             continue;
         }
         named.push(command);
         let word = match command {
             Command::Label => "label".to_owned(),
             Command::End => "end".to_owned(),
+            Command::Answer => "answer".to_owned(),
             Command::Filter => format!("show {}", next.word()),
             Command::Preview => "preview".to_owned(),
         };
@@ -140,6 +144,7 @@ mod tests {
             notice,
             filter,
             next: Filter::Waiting,
+            answerable: false,
         }
     }
 
@@ -160,6 +165,13 @@ mod tests {
                 .next(),
             Some("2 waiting \u{b7} 1 working \u{b7} 3 idle \u{b7} showing this w\u{2026}")
         );
+    }
+
+    #[test]
+    fn the_key_that_answers_is_named_where_there_is_something_to_answer() {
+        let line = hints(Filter::All, true, 40);
+        let words: Vec<&str> = line.spans.iter().map(|(_, word)| word.as_str()).collect();
+        assert_eq!(words[..4], ["enter", " focus", "  alt-a", " answer"]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub(crate) enum Command {
     Label,
     /// Ask whether to end the session.
     End,
+    /// Show what it asks, and answer it.
+    Answer,
     /// Show the next part of the sessions.
     Filter,
     /// Show or hide the conversation.
@@ -22,6 +24,7 @@ impl Command {
         match self {
             Self::Label => "label",
             Self::End => "end",
+            Self::Answer => "answer",
             Self::Filter => "filter",
             Self::Preview => "preview",
         }
@@ -29,13 +32,20 @@ impl Command {
 
     /// The command that skim's `accept` came with.
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        let all = [Self::Label, Self::End, Self::Filter, Self::Preview];
+        let all = [
+            Self::Label,
+            Self::End,
+            Self::Answer,
+            Self::Filter,
+            Self::Preview,
+        ];
         all.into_iter().find(|command| command.word() == word)
     }
 }
 
 /// Keys and what they do. Of two keys for one thing the first is hinted at.
-pub(crate) const KEYS: [(&str, Command); 6] = [
+pub(crate) const KEYS: [(&str, Command); 7] = [
+    ("alt-a", Command::Answer),
     ("alt-r", Command::Label),
     ("alt-k", Command::End),
     ("alt-s", Command::Filter),

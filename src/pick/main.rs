@@ -29,9 +29,11 @@ use skim::tui::Size;
 use vmux::clock;
 use vmux::cmd::{Context, failure, no_sessions};
 use vmux::exit::{self, Exit, Failure};
-use vmux::model::SessionKey;
+use vmux::model::{Asked, Decision, SessionKey};
 use vmux::proc::Proc;
-use vmux::protocol::{EndArgs, LabelArgs, ListArgs, Request, SwitchArgs, Target};
+use vmux::protocol::{
+    AnswerArgs, AskedArgs, EndArgs, LabelArgs, ListArgs, Request, SwitchArgs, Target,
+};
 use vmux::wm::discover;
 
 use crate::board::Board;
@@ -230,6 +232,31 @@ impl Outside for Desk {
     fn end(&mut self, id: SessionKey) -> Result<(), String> {
         let target = target(id);
         self.act(&Request::End(EndArgs { target }))
+    }
+
+    fn asked(&mut self, id: SessionKey) -> Result<Asked, String> {
+        let target = target(id);
+        let asked = self
+            .context
+            .ask_anything(&Request::Asked(AskedArgs { target }));
+        let (reply, _) = asked.map_err(|error| format!("{error:#}"))?;
+        let why = || match failure(&reply) {
+            Failure {
+                error,
+                hint: Some(hint),
+                ..
+            } => format!("{error} ({hint})"),
+            failure => failure.error,
+        };
+        reply.asked.clone().ok_or_else(why)
+    }
+
+    fn decide(&mut self, id: SessionKey, request: u64, decision: Decision) -> Result<(), String> {
+        self.act(&Request::Answer(AnswerArgs {
+            target: target(id),
+            request: Some(request),
+            decision,
+        }))
     }
 
     fn workspace(&mut self) -> Option<String> {

@@ -20,15 +20,17 @@ use vmux::counts::Counts;
 use vmux::exit::Failure;
 use vmux::frontend::filter::Filter;
 use vmux::frontend::preview::{self, Line, Tone};
-use vmux::model::SessionKey;
+use vmux::model::{Asked, Decision, SessionKey};
 use vmux::text::CleanText;
 
-use crate::ask::{Answer, Asking, Question, edits};
+use crate::ask::{Asking, Question, edits};
 use crate::board::{Board, Item};
 use crate::head::{self, Scene};
 use crate::keys::Command;
 use crate::pane;
 use crate::row::Entry;
+
+mod questions;
 
 /// How often skim looks at its search while one may be running.
 const BEAT: Duration = Duration::from_millis(10);
@@ -63,6 +65,10 @@ pub(crate) trait Outside {
     fn label(&mut self, id: SessionKey, label: &str) -> Result<(), String>;
     /// Tells a session to end.
     fn end(&mut self, id: SessionKey) -> Result<(), String>;
+    /// What a session asks, whole.
+    fn asked(&mut self, id: SessionKey) -> Result<Asked, String>;
+    /// Answers this request of a session.
+    fn decide(&mut self, id: SessionKey, request: u64, decision: Decision) -> Result<(), String>;
     /// The workspace that has the focus.
     fn workspace(&mut self) -> Option<String>;
     /// This session's conversation is wanted.
@@ -278,6 +284,7 @@ where
         match command {
             Command::Label => self.ask(Question::Label),
             Command::End => self.ask(Question::End),
+            Command::Answer => self.ask_for_answer(),
             Command::Filter => {
                 self.workspace = self.outside.workspace();
                 self.filter = self.filter.next(self.workspace.as_deref());
@@ -383,6 +390,7 @@ where
     fn refresh_head(&mut self) {
         let sessions = self.board.sessions();
         let counts = Counts::of(&sessions).to_string();
+        let answerable = sessions.iter().any(|session| session.answerable.is_some());
         let trouble = self.board.trouble();
         let trouble = trouble.map(|trouble| format!("{trouble}; this may be old"));
         let (listed, filter) = (self.listed.len(), self.filter);
@@ -404,13 +412,14 @@ where
                 notice: notice.as_deref(),
                 filter,
                 next,
+                answerable,
             },
         };
         app.header.header = head::render(&scene, columns, colored);
     }
 }
 
-// The pane and the questions.
+// The pane.
 impl<B, O> Ui<B, O>
 where
     B: Backend + 'static,
@@ -442,10 +451,17 @@ where
             return false;
         };
         let room = pane::room(app.preview.direction, area.width, area.height);
-        let (head, body) = entry.map_or_else(
+        let (head, mut body) = entry.map_or_else(
             || (vec![faint("no session fits")], Vec::new()),
             |entry| conversation(&self.board, &entry),
         );
+        if let Some(asked) = self
+            .asking
+            .as_ref()
+            .and_then(|asking| asking.asked.as_ref())
+        {
+            body = preview::asked(asked);
+        }
         let text = pane::compose(&head, &body, room, &mut self.back, self.colored);
         if text == self.pane {
             return false;
@@ -454,54 +470,6 @@ where
         let shown = app.preview.content(text.as_bytes()).is_ok();
         self.pane = text;
         shown
-    }
-
-    fn ask(&mut self, question: Question) {
-        self.finish_search(CHOICE);
-        let Some(entry) = selected(self.parts().0, Item::entry) else {
-            return;
-        };
-        if entry.ended {
-            self.notice = Some(format!("{} has ended", entry.session.title()));
-            return;
-        }
-        let (app, _) = self.parts();
-        let query = (app.input.value.clone(), app.input.cursor_pos);
-        app.input.value = question.default(&entry.session);
-        app.input.move_to_end();
-        question.prompt().clone_into(&mut app.input.prompt);
-        // What is typed now is no query.
-        app.options.disabled = true;
-        self.asking = Some(Asking {
-            about: question.about(&entry.session, &entry.row.state),
-            question,
-            id: entry.session.id,
-            query,
-        });
-    }
-
-    /// Puts the query back.
-    fn close_question(&mut self) -> Option<Asking> {
-        let asking = self.asking.take()?;
-        let (app, _) = self.parts();
-        app.options.disabled = false;
-        (app.input.value, app.input.cursor_pos) = asking.query.clone();
-        app.input.prompt.clone_from(&app.options.prompt);
-        Some(asking)
-    }
-
-    fn answer(&mut self) -> Result<(), Failure> {
-        let text = self.parts().0.input.value.clone();
-        let Some(asking) = self.close_question() else {
-            return Ok(());
-        };
-        let done = match asking.question.read(&text) {
-            Answer::Label(label) => self.outside.label(asking.id, &label),
-            Answer::End => self.outside.end(asking.id),
-            Answer::Nothing => Ok(()),
-        };
-        self.notice = done.err();
-        self.draw()
     }
 }
 

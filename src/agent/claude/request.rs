@@ -27,10 +27,12 @@ struct Payload {
 pub fn read(payload: &[u8]) -> Option<Asked> {
     let payload: Payload = serde_json::from_slice(payload).ok()?;
     let input = &payload.tool_input;
+    let text = text(&payload.tool_name, input);
     Some(Asked {
         id: 0,
+        cut: text.chars().nth(TEXT).is_some(),
         tool: CleanText::line(&payload.tool_name),
-        text: CleanText::block(&text(&payload.tool_name, input), TEXT),
+        text: CleanText::block(&text, TEXT),
         questions: questions(input),
     })
 }
@@ -177,6 +179,8 @@ mod tests {
         assert_eq!(text_of("Bash", &hostile), "red");
         let long = json!({"command": "x".repeat(100_000)});
         assert!(text_of("Bash", &long).chars().count() <= TEXT + 1);
+        assert!(read(&payload("Bash", &long)).unwrap().cut);
+        assert!(!read(&payload("Bash", &hostile)).unwrap().cut);
         for nonsense in [
             "",
             "{",

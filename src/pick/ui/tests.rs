@@ -7,7 +7,7 @@ use ratatui::backend::TestBackend;
 use ratatui::style::Modifier;
 use skim::binds::parse_key;
 use skim::tui::Size;
-use vmux::model::{Session, State};
+use vmux::model::{Choice, Question as AskedQuestion, Session, State};
 use vmux::protocol::PreviewMessage;
 use vmux::text::CleanText;
 
@@ -21,6 +21,7 @@ struct Fake {
     asked: Vec<String>,
     refuses: Option<String>,
     workspace: Option<String>,
+    request: Option<Asked>,
 }
 
 impl Outside for Fake {
@@ -30,6 +31,17 @@ impl Outside for Fake {
     }
     fn end(&mut self, id: SessionKey) -> Result<(), String> {
         self.asked.push(format!("end {id}"));
+        self.refuses.take().map_or(Ok(()), Err)
+    }
+    fn asked(&mut self, id: SessionKey) -> Result<Asked, String> {
+        self.asked.push(format!("asked {id}"));
+        self.request
+            .clone()
+            .ok_or_else(|| "it asks nothing".to_owned())
+    }
+    fn decide(&mut self, id: SessionKey, request: u64, decision: Decision) -> Result<(), String> {
+        self.asked
+            .push(format!("decide {id} {request} {decision:?}"));
         self.refuses.take().map_or(Ok(()), Err)
     }
     fn workspace(&mut self) -> Option<String> {
@@ -331,6 +343,67 @@ fn ending_is_asked_and_no_is_the_default() {
         assert_eq!(screen.line(0), "vmux>");
         assert!(screen.outcome.is_none());
     }
+}
+
+#[test]
+fn a_request_is_shown_from_its_top_and_answered_by_a_word() {
+    let command = (1..=40).map(|n| format!("line {n}")).collect::<Vec<_>>();
+    let request = Asked {
+        id: 7,
+        tool: CleanText::line("Bash"),
+        text: CleanText::block(&command.join("\n"), 9999),
+        ..Asked::default()
+    };
+    for (answer, want) in [
+        ("y", &["asked 1-1", "decide 1-1 7 Allow"][..]),
+        (
+            "n use make",
+            &["asked 1-1", "decide 1-1 7 Deny(\"use make\")"],
+        ),
+        ("", &["asked 1-1"]),
+        ("sure", &["asked 1-1"]),
+    ] {
+        let mut screen = Screen::new(140, 30, &three());
+        screen.ui.outside.request = Some(request.clone());
+        screen.press(&["alt-a"]);
+        assert_eq!(screen.line(0).split("  ").next(), Some("allow it? [y/n]"));
+        let shown = screen.lines().join("\n");
+        assert!(
+            shown.contains("line 1") && shown.contains("more"),
+            "{shown}"
+        );
+        assert!(!shown.contains("line 40"), "{shown}");
+        screen.kind(answer).press(&["enter"]);
+        assert_eq!(screen.asked(), want, "{answer:?}");
+        assert!(screen.line(0).starts_with("vmux>"));
+        assert!(screen.outcome.is_none());
+    }
+    let mut screen = small(&three());
+    screen.press(&["alt-a"]);
+    assert_eq!(screen.line(1), "  it asks nothing");
+}
+
+#[test]
+fn a_question_is_answered_by_the_number_of_an_option() {
+    let option = |label: &str| Choice {
+        label: CleanText::line(label),
+        description: CleanText::line("a colour"),
+    };
+    let mut screen = Screen::new(140, 30, &three());
+    screen.ui.outside.request = Some(Asked {
+        id: 8,
+        questions: vec![AskedQuestion {
+            text: CleanText::line("Which colour?"),
+            options: vec![option("Red"), option("Blue")],
+            several: false,
+        }],
+        ..Asked::default()
+    });
+    screen.press(&["alt-a"]);
+    let shown = screen.lines().join("\n");
+    assert!(shown.contains("2  Blue  a colour"), "{shown}");
+    screen.press(&["2", "enter"]);
+    assert_eq!(screen.asked()[1], "decide 1-1 8 Choose([[1]])");
 }
 
 #[test]

@@ -221,6 +221,46 @@ fn ending_a_session_is_asked_and_no_is_the_default() {
     wait_closed(&desktop);
 }
 
+/// The hook of a session that asks, as Claude Code runs it.
+fn asking(desktop: &Desktop, shown: &Shown, command: &str) -> std::process::Child {
+    shown.waits("2026-01-01T08:00:01Z");
+    let payload = json!({"session_id": format!("s-{}", shown.pid), "tool_name": "Bash",
+        "tool_input": {"command": command, "description": "Clean up"}});
+    let mut hook = desktop.command(env!("CARGO_BIN_EXE_vmux"));
+    hook.args(["hook", "Answer"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut hook = hook.spawn().unwrap();
+    let mut input = hook.stdin.take().unwrap();
+    std::io::Write::write_all(&mut input, payload.to_string().as_bytes()).unwrap();
+    wait_for("the request", || {
+        desktop.session(shown)?["answerable"].as_u64()
+    });
+    hook
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn a_request_is_answered_in_rofi_and_not_by_the_first_row() {
+    let desktop = Desktop::new();
+    let [(alpha, _), (_, beta_window)] = two(&desktop);
+    let mut hook = asking(&desktop, &alpha, "rm -r build && make install");
+    for keys in [&["Return"][..], &["Down", "Return"]] {
+        open(&desktop);
+        narrow(&desktop, &alpha);
+        desktop.xdotool(&["key", "alt+5"]);
+        assert!(hook.try_wait().unwrap().is_none(), "nothing was answered");
+        keys.iter().for_each(|key| desktop.xdotool(&["key", key]));
+        desktop.xdotool(&["key", "Escape"]);
+        wait_closed(&desktop);
+    }
+    wait_for("the hook's end", || hook.try_wait().unwrap());
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut hook.stdout.take().unwrap(), &mut said).unwrap();
+    assert!(said.contains(r#""behavior":"allow""#), "{said}");
+    assert_eq!(desktop.focused(), Some(beta_window), "without moving");
+}
+
 /// The plain invocation of the README, without `vmux menu` around it.
 #[test]
 #[ignore = "needs a desktop"]
