@@ -1,5 +1,6 @@
 //! `vmux doctor`: what vmux needs, what is there, and what to do about the rest.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -17,7 +18,7 @@ use crate::frontend::menu::LAUNCHERS;
 use crate::model::Xid;
 use crate::proc::Proc;
 use crate::protocol::client::Client;
-use crate::protocol::{Request, Status};
+use crate::protocol::{ListArgs, Request, Status};
 use crate::text::CleanText;
 use crate::wm::discover;
 
@@ -65,6 +66,7 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let mut checks = vec![check_config(context), check_claude(context)];
     checks.push(check_hooks(context));
     checks.extend(check_daemon(context));
+    checks.push(check_versions(context));
     checks.push(check_runtime(context));
     checks.push(check_labels(context));
     checks.push(check_window_manager(context));
@@ -185,6 +187,31 @@ fn check_daemon(context: &Context) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// What a bug report needs to know first.
+fn check_versions(context: &Context) -> Check {
+    let mut words = vec![format!("vmux {}", env!("CARGO_PKG_VERSION"))];
+    let listed = Client::connect(&context.paths.socket, VERSION)
+        .and_then(|mut client| client.ask(&Request::List(ListArgs::default()), VERSION));
+    let sessions = listed.map(|(reply, _)| reply.sessions).unwrap_or_default();
+    let agents: BTreeSet<String> = sessions
+        .iter()
+        .map(|session| {
+            session
+                .version
+                .as_ref()
+                .map_or("?".into(), ToString::to_string)
+        })
+        .collect();
+    if !agents.is_empty() {
+        let agents: Vec<String> = agents.into_iter().collect();
+        words.push(format!("Claude Code {}", agents.join(" and ")));
+    }
+    if let Ok(done) = exec::run(Command::new("tmux").arg("-V"), VERSION) {
+        words.push(CleanText::line(&String::from_utf8_lossy(&done.stdout)).to_string());
+    }
+    check("versions", Grade::Good, &words.join(", "))
 }
 
 fn check_runtime(context: &Context) -> Check {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::ask::{Context, target};
@@ -10,6 +10,7 @@ use super::out::{self, paint};
 use crate::cli::Query;
 use crate::clock;
 use crate::exit::{Exit, Failure};
+use crate::model::Session;
 use crate::protocol::{ExplainArgs, Request};
 use crate::row;
 use crate::text::{self, CleanText};
@@ -29,96 +30,173 @@ pub(super) fn run(context: &Context, args: &Query) -> anyhow::Result<Exit> {
     let session = reply.sessions.first().ok_or_else(missing)?;
     let explanation: Value = serde_json::from_str(raw.get())?;
     let colored = out::colored(&context.environ);
+    out::write(render(session, &explanation, clock::now(), colored).as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// The verdict and its reason first, then every source with its values and their ages.
+fn render(session: &Session, explanation: &Value, now: DateTime<Utc>, colored: bool) -> String {
     let mut page = String::new();
-    let state = row::state_words(session, clock::now());
-    writeln!(page, "{}  {state}", paint(&session.title(), "1", colored))?;
+    let state = row::state_words(session, now);
+    let title = paint(&session.title(), "1", colored);
     let reason = session
         .reason
         .as_ref()
         .map(|reason| format!(" ({})", reason.as_str()))
         .unwrap_or_default();
-    writeln!(page, "  state    {}{reason}", session.state.as_str())?;
-    push_field(&mut page, "  because  ", &explanation["rule"]);
-    push_field(&mut page, "  held     ", &explanation["held"]);
-    push_field(&mut page, "  window   ", &explanation["place"]["proof"]);
-    push_field(
-        &mut page,
-        "  trouble  ",
-        &explanation["place"]["trouble"]["message"],
-    );
+    // Writing to a String cannot fail.
+    let _ = writeln!(page, "{title}  {state}");
+    let _ = writeln!(page, "  state    {}{reason}", session.state.as_str());
+    let printer = Printer { now };
+    let place = &explanation["place"];
+    printer.push_field(&mut page, "  because  ", &explanation["rule"]);
+    printer.push_field(&mut page, "  held     ", &explanation["held"]);
+    printer.push_field(&mut page, "  window   ", &place["proof"]);
+    printer.push_field(&mut page, "  trouble  ", &place["trouble"]["message"]);
+    let evidence = &explanation["evidence"];
     for (title, section) in [
-        ("process", &explanation["evidence"]["process"]),
-        ("status file", &explanation["evidence"]["file"]),
-        ("transcript", &explanation["evidence"]["transcript"]),
-        ("subagent", &explanation["evidence"]["subagent"]),
-        ("hooks", &explanation["evidence"]["hook"]),
-        ("git", &explanation["evidence"]["git"]),
-        ("window", &explanation["place"]),
-        ("problems", &explanation["evidence"]["problems"]),
+        ("attention", &attention(&explanation["session"])),
+        ("process", &evidence["process"]),
+        ("status file", &evidence["file"]),
+        ("transcript", &evidence["transcript"]),
+        ("subagent", &evidence["subagent"]),
+        ("hooks", &evidence["hook"]),
+        ("git", &evidence["git"]),
+        ("window", place),
+        ("problems", &evidence["problems"]),
     ] {
         let mut lines = String::new();
-        push_value(&mut lines, section, 1);
-        if title == "hooks"
-            && let Some(at) = section["at"].as_str()
-            && let Ok(at) = DateTime::parse_from_rfc3339(at)
-        {
-            let seconds = (clock::now() - at.to_utc()).num_seconds();
-            writeln!(lines, "  age: {}", text::age(seconds))?;
-        }
+        printer.push_value(&mut lines, section, 1);
         if !lines.is_empty() {
-            writeln!(page, "\n{}", paint(title, "1", colored))?;
+            let _ = writeln!(page, "\n{}", paint(title, "1", colored));
             page.push_str(&lines);
         }
     }
-    out::write(page.as_bytes())?;
-    Ok(Exit::Done)
+    page
 }
 
-fn push_field(text: &mut String, name: &str, value: &Value) {
-    if let Some(words) = scalar(value) {
-        text.push_str(name);
-        text.push_str(&words);
-        text.push('\n');
-    }
+/// What decides where a session stands, and whether it calls.
+fn attention(session: &Value) -> Value {
+    let names = [
+        "state_since",
+        "waiting_since",
+        "unseen",
+        "snoozed_until",
+        "pinned",
+        "answerable",
+    ];
+    let fields = names.map(|name| (name.to_owned(), session[name].clone()));
+    Value::Object(fields.into_iter().collect())
 }
 
-/// A value that fits a line; nothing for what is not there.
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::Null | Value::Object(_) => None,
-        Value::String(text) => CleanText::line(text).some().map(|text| text.to_string()),
-        Value::Array(values) => {
-            let words: Vec<String> = values.iter().filter_map(scalar).collect();
-            (!words.is_empty() && words.len() == values.len()).then(|| words.join(", "))
+/// Prints values, and how old times are.
+struct Printer {
+    now: DateTime<Utc>,
+}
+
+/// A list longer than this is printed line by line, in characters.
+const INLINE: usize = 60;
+
+impl Printer {
+    fn push_field(&self, text: &mut String, name: &str, value: &Value) {
+        if let Some(words) = self.scalar(value) {
+            text.push_str(name);
+            text.push_str(&words);
+            text.push('\n');
         }
-        other => Some(other.to_string()),
     }
-}
 
-fn push_value(text: &mut String, value: &Value, depth: usize) {
-    let indent = "  ".repeat(depth);
-    match value {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                let shown = name.replace('_', " ");
-                if let Some(words) = scalar(value) {
-                    text.push_str(&format!("{indent}{shown}: {words}\n"));
-                } else {
-                    let mut inner = String::new();
-                    push_value(&mut inner, value, depth + 1);
-                    if !inner.is_empty() {
-                        text.push_str(&format!("{indent}{shown}:\n{inner}"));
+    /// A value that fits a line; nothing for what is not there.
+    fn scalar(&self, value: &Value) -> Option<String> {
+        match value {
+            Value::Null | Value::Object(_) => None,
+            Value::String(text) => {
+                let clean = CleanText::line(text).some()?;
+                Some(format!("{clean}{}", self.age(text)))
+            }
+            Value::Array(values) => {
+                let words: Vec<String> = values.iter().filter_map(|v| self.scalar(v)).collect();
+                let short =
+                    words.len() < 2 || words.iter().map(String::len).sum::<usize>() < INLINE;
+                (!words.is_empty() && words.len() == values.len() && short)
+                    .then(|| words.join(", "))
+            }
+            other => Some(other.to_string()),
+        }
+    }
+
+    /// ` (3m ago)` of a time, and nothing of any other text.
+    fn age(&self, text: &str) -> String {
+        let Ok(at) = DateTime::parse_from_rfc3339(text) else {
+            return String::new();
+        };
+        match (self.now - at.to_utc()).num_seconds() {
+            ago @ 0.. => format!(" ({} ago)", text::age(ago)),
+            ahead => format!(" (in {})", text::age(-ahead)),
+        }
+    }
+
+    fn push_value(&self, text: &mut String, value: &Value, depth: usize) {
+        let indent = "  ".repeat(depth);
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    let shown = name.replace('_', " ");
+                    if let Some(words) = self.scalar(value) {
+                        text.push_str(&format!("{indent}{shown}: {words}\n"));
+                    } else {
+                        let mut inner = String::new();
+                        self.push_value(&mut inner, value, depth + 1);
+                        if !inner.is_empty() {
+                            text.push_str(&format!("{indent}{shown}:\n{inner}"));
+                        }
                     }
                 }
             }
-        }
-        Value::Array(values) => values
-            .iter()
-            .for_each(|value| push_value(text, value, depth)),
-        other => {
-            if let Some(words) = scalar(other) {
-                text.push_str(&format!("{indent}{words}\n"));
+            Value::Array(values) => values
+                .iter()
+                .for_each(|value| self.push_value(text, value, depth)),
+            other => {
+                if let Some(words) = self.scalar(other) {
+                    text.push_str(&format!("{indent}{words}\n"));
+                }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::State;
+    use serde_json::json;
+
+    #[test]
+    fn every_value_has_its_source_and_its_age() {
+        let now: DateTime<Utc> = "2026-11-20T10:00:00Z".parse().unwrap();
+        let session = Session {
+            state: State::Idle,
+            ..Session::default()
+        };
+        let long = "a long step that says how the window was found";
+        let explanation = json!({
+            "rule": "its file says idle",
+            "session": {"unseen": true, "snoozed_until": "2026-11-20T10:05:00Z", "pinned": null},
+            "evidence": {
+                "file": {"status": "idle\u{1b}[31m", "status_at": "2026-11-20T09:57:00Z"},
+                "problems": ["one"],
+            },
+            "place": {"way": [long, long], "rejected": ["TMUX: another server"], "window": null},
+        });
+        let page = render(&session, &explanation, now, false);
+        let (_, rest) = page.split_once("because").unwrap();
+        assert_eq!(
+            rest,
+            format!(
+                "  its file says idle\n\nattention\n  snoozed until: 2026-11-20T10:05:00Z (in 5m)\n  \
+                 unseen: true\n\nstatus file\n  status: idle\n  status at: 2026-11-20T09:57:00Z (3m ago)\n\n\
+                 window\n  rejected: TMUX: another server\n  way:\n    {long}\n    {long}\n\nproblems\n  one\n"
+            )
+        );
     }
 }
