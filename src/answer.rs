@@ -119,6 +119,21 @@ pub fn back_reply(landed: Result<Landed, Trouble>) -> Reply {
     }
 }
 
+/// The reply to an `end`.
+#[must_use]
+pub fn end_reply(session: &Arc<Session>, ended: Result<(), Trouble>) -> Reply {
+    match ended {
+        Ok(()) => Reply {
+            sessions: vec![Arc::clone(session)],
+            ..Reply::done()
+        },
+        Err(trouble) => {
+            let error = format!("could not end {}: {}", session.title(), trouble.message);
+            Reply::error(trouble.code.as_str(), error)
+        }
+    }
+}
+
 /// The reply to a switch.
 #[must_use]
 pub fn switch_reply(session: &Arc<Session>, trouble: Option<Trouble>) -> Reply {

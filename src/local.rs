@@ -103,7 +103,9 @@ impl Local {
             Request::Pin(args) => with(&args.target, &sessions, |session| {
                 self.mark(&session, MarkChange::Pin(!args.off))
             }),
-            Request::End(args) => with(&args.target, &sessions, end),
+            Request::End(args) => with(&args.target, &sessions, |session| {
+                answer::end_reply(&session, act::end(&session))
+            }),
             Request::Preview(args) => with(&args.target, &sessions, |session| {
                 preview(session, args.messages.max(1))
             }),
@@ -193,19 +195,6 @@ fn list(sessions: &[Arc<Session>], args: &ListArgs) -> (Reply, Vec<u8>) {
         ..Reply::done()
     };
     (reply, Vec::new())
-}
-
-fn end(session: Arc<Session>) -> Reply {
-    match act::end(&session) {
-        Ok(()) => Reply {
-            sessions: vec![session],
-            ..Reply::done()
-        },
-        Err(trouble) => {
-            let error = format!("could not end {}: {}", session.title(), trouble.message);
-            Reply::error(trouble.code.as_str(), error)
-        }
-    }
 }
 
 fn preview(session: Arc<Session>, messages: usize) -> Reply {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::Settings;
 use super::published::{Completion, Published, Ticket};
 use crate::act;
-use crate::answer::{back_reply, switch_reply};
+use crate::answer::{back_reply, end_reply, switch_reply};
 use crate::exec;
 use crate::frontend::prompt;
 use crate::labels;
@@ -220,7 +220,7 @@ fn read_job(published: &mut Arc<Published>, job: Job) {
             rofi,
         } => {
             let ended = act::end(&session);
-            published.complete(ticket, end_completion(session, ended, rofi));
+            published.complete(ticket, end_completion(&session, ended, rofi));
         }
         Job::Switch { .. } | Job::Back { .. } | Job::FocusAfter { .. } | Job::AskLabel { .. } => {}
     }
@@ -252,20 +252,11 @@ fn preview_completion(
     }
 }
 
-fn end_completion(session: Arc<Session>, ended: Result<(), Trouble>, rofi: bool) -> Completion {
+fn end_completion(session: &Arc<Session>, ended: Result<(), Trouble>, rofi: bool) -> Completion {
     if rofi {
         return Completion::RofiEnded(ended);
     }
-    Completion::Reply(Box::new(match ended {
-        Ok(()) => Reply {
-            sessions: vec![session],
-            ..Reply::done()
-        },
-        Err(trouble) => {
-            let error = format!("could not end {}: {}", session.title(), trouble.message);
-            Reply::error(trouble.code.as_str(), error)
-        }
-    }))
+    Completion::Reply(Box::new(end_reply(session, ended)))
 }
 
 /// Opens a second rofi, prefilled, once the first has ended; its answer is sent like any other
