@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::model::{Asked, Choice, Decision, Question};
 use crate::text::CleanText;
 
-/// Characters of a request that are shown. A file that is written may be larger.
+/// Bytes of a request that are shown. A file that is written may be larger.
 const TEXT: usize = 12_000;
 
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ pub fn read(payload: &[u8]) -> Option<Asked> {
     let text = text(&payload.tool_name, input);
     Some(Asked {
         id: 0,
-        cut: text.chars().nth(TEXT).is_some(),
+        cut: CleanText::block(&text, usize::MAX).len() + 4 > TEXT,
         tool: CleanText::line(&payload.tool_name),
         text: CleanText::block(&text, TEXT),
         questions: questions(input),
@@ -41,31 +41,47 @@ fn field<'a>(input: &'a Map<String, Value>, name: &str) -> &'a str {
     input.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
+/// The request as it is read. Fields that a tool is not known to have are shown as they are: one
+/// of them may switch a sandbox off.
 fn text(tool: &str, input: &Map<String, Value>) -> String {
     let field = |name| field(input, name);
-    match tool {
+    let (text, known) = match tool {
         "Bash" | "PowerShell" => match field("description") {
-            "" => field("command").to_owned(),
-            why => format!("{}\n\n# {why}", field("command")),
+            "" => (field("command").to_owned(), &["command"][..]),
+            why => {
+                let text = format!("{}\n\n# {why}", field("command"));
+                (text, &["command", "description"][..])
+            }
         },
-        "Write" => format!("{}\n{}", field("file_path"), marked(field("content"), '+')),
-        "Edit" => format!("{}\n{}", field("file_path"), change(input)),
+        "Write" => {
+            let text = format!("{}\n{}", field("file_path"), marked(field("content"), '+'));
+            (text, &["file_path", "content"][..])
+        }
+        "Edit" => {
+            let text = format!("{}\n{}", field("file_path"), change(input));
+            (text, &["file_path", "old_string", "new_string"][..])
+        }
         "MultiEdit" => {
             let edits = input.get("edits").and_then(Value::as_array);
             let edits = edits.into_iter().flatten().filter_map(Value::as_object);
             let edits: Vec<String> = edits.map(change).collect();
-            format!("{}\n{}", field("file_path"), edits.join("\n"))
+            let text = format!("{}\n{}", field("file_path"), edits.join("\n"));
+            (text, &["file_path", "edits"][..])
         }
-        "ExitPlanMode" => field("plan").to_owned(),
-        "AskUserQuestion" => String::new(),
-        // Unknown tools show all they are called with.
-        _ => {
-            let lines = input.iter().map(|(name, value)| match value {
-                Value::String(text) => format!("{name}: {text}"),
-                other => format!("{name}: {other}"),
-            });
-            lines.collect::<Vec<_>>().join("\n")
-        }
+        "ExitPlanMode" => (field("plan").to_owned(), &["plan"][..]),
+        "AskUserQuestion" => (String::new(), &["questions"][..]),
+        _ => (String::new(), &[][..]),
+    };
+    let others = input.iter().filter(|(name, _)| !known.contains(&&***name));
+    let lines = others.map(|(name, value)| match value {
+        Value::String(text) => format!("{name}: {text}\n"),
+        other => format!("{name}: {other}\n"),
+    });
+    let others: String = lines.collect();
+    match (text.is_empty(), others.is_empty()) {
+        (_, true) => text,
+        (true, false) => others,
+        (false, false) => format!("{}\n\n{others}", text.trim_end()),
     }
 }
 
@@ -169,6 +185,9 @@ mod tests {
         assert_eq!(text_of("Write", &write), "/w/a.rs\n+ fn a() {}");
         let edits = json!({"file_path": "/w", "edits": [{"old_string": "a", "new_string": "b"}, {"new_string": "c"}]});
         assert_eq!(text_of("MultiEdit", &edits), "/w\n- a\n+ b\n\n+ c");
+        let flags = json!({"command": "make", "dangerouslyDisableSandbox": true, "timeout": 5});
+        let shown = "make\n\ndangerouslyDisableSandbox: true\ntimeout: 5";
+        assert_eq!(text_of("Bash", &flags), shown);
         let other = json!({"url": "http://x", "depth": 3});
         assert_eq!(text_of("mcp__web__get", &other), "depth: 3\nurl: http://x");
     }
@@ -181,6 +200,10 @@ mod tests {
         assert!(text_of("Bash", &long).chars().count() <= TEXT + 1);
         assert!(read(&payload("Bash", &long)).unwrap().cut);
         assert!(!read(&payload("Bash", &hostile)).unwrap().cut);
+        for letter in ["é", "\t|"] {
+            let wide = json!({"command": letter.repeat(TEXT / 2 - 1)});
+            assert!(read(&payload("Bash", &wide)).unwrap().cut, "{letter:?}");
+        }
         for nonsense in [
             "",
             "{",
