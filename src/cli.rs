@@ -268,7 +268,7 @@ pub struct Answer {
     /// A word for the model, with `deny`
     #[arg(long, short)]
     pub message: Option<String>,
-    /// Answer only the request of this number
+    /// The number of the request, as it is printed; only `deny` needs none
     #[arg(long, value_name = "NUMBER")]
     pub request: Option<u64>,
     /// Print JSON

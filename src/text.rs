@@ -120,6 +120,33 @@ impl<'de> Deserialize<'de> for CleanText {
     }
 }
 
+/// Reads a text that keeps its line breaks and its length, for `deserialize_with`: one line of it
+/// may be as long as the whole.
+///
+/// # Errors
+/// If it is no text.
+pub fn deserialize_block<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<CleanText, D::Error> {
+    let raw = Cow::<'de, str>::deserialize(deserializer)?;
+    Ok(CleanText::block(&raw, 64 * 1024))
+}
+
+/// `raw` with all that [`CleanText`] would take away written out, so that a reader sees what
+/// another program would get: `\u{1b}` for an escape, and so on. Line breaks and tabs stay.
+#[must_use]
+pub fn spelled_out(raw: &str) -> String {
+    let mut out = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || is_invisible(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
 /// The characters of `raw` that may be shown, white space included.
 fn visible(raw: &str) -> impl Iterator<Item = char> + '_ {
     let mut rest = raw.chars();

@@ -239,6 +239,11 @@ pub struct Urgencies {
 impl Urgencies {
     /// The windows that become urgent now (`true`), and those that no longer are.
     pub fn step(&mut self, sessions: &[Arc<Session>]) -> Vec<(WindowRef, bool)> {
+        // Focusing a window takes its hint away.
+        let seen = sessions.iter().filter_map(|session| container(session));
+        for (container, _) in seen.filter(|(_, window)| window.focused) {
+            self.urgent.remove(&container);
+        }
         let mut told = BTreeSet::new();
         let mut wanted = BTreeMap::new();
         let mut changes = Vec::new();

@@ -242,6 +242,24 @@ fn a_window_is_urgent_while_one_of_its_sessions_waits() {
 }
 
 #[test]
+fn the_next_session_in_a_window_that_was_looked_at_calls_again() {
+    let mut urgencies = Urgencies::default();
+    let pair = |looked, second| {
+        let other = Session {
+            id: key(2),
+            ..second
+        };
+        let first = focused(waits(1), looked);
+        vec![Arc::new(first), Arc::new(focused(other, false))]
+    };
+    let works = || session(State::Working, 0);
+    assert_eq!(urgencies.step(&pair(false, works())).len(), 1);
+    assert_eq!(urgencies.step(&pair(true, works())).len(), 0);
+    assert_eq!(urgencies.step(&pair(false, works())).len(), 0);
+    assert_eq!(urgencies.step(&pair(false, waits(9))).len(), 1);
+}
+
+#[test]
 fn who_looked_and_left_is_not_called_again_for_the_same_wait() {
     let mut urgencies = Urgencies::default();
     let here = |yes, since| vec![Arc::new(focused(waits(since), yes))];

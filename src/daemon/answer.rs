@@ -49,7 +49,7 @@ impl Server {
             Request::Rofi(args) => self.rofi(ticket, &args),
             Request::Ask(args) => self.ask(ticket, *args),
             Request::Asked(args) => Some(self.asked(&args).render()),
-            Request::Answer(args) => Some(self.decide(args).render()),
+            Request::Answer(args) => Some(self.decide(ticket.slot, args).render()),
             Request::Hook(report) => Some(if self.published.report_hook(*report) {
                 Reply::done().render()
             } else {
@@ -256,7 +256,7 @@ impl Server {
             }
             Effect::Request(key) => Some(self.rofi_request(rofi, key)),
             Effect::Answer(key, serial, decision) => {
-                Some(self.rofi_answer(rofi, key, serial, decision))
+                Some(self.rofi_answer((ticket.slot, rofi), key, serial, decision))
             }
             Effect::End(key) => {
                 let job = session(self, key).map(|session| Job::End {
@@ -280,19 +280,22 @@ impl Server {
 
     fn rofi_answer(
         &mut self,
-        rofi: u32,
+        (slot, rofi): (usize, u32),
         key: SessionKey,
         serial: u64,
         decision: Decision,
     ) -> Vec<u8> {
-        let reply = self.decide(AnswerArgs {
-            target: Target {
-                id: Some(key),
-                ..Target::default()
+        let reply = self.decide(
+            slot,
+            AnswerArgs {
+                target: Target {
+                    id: Some(key),
+                    ..Target::default()
+                },
+                request: Some(serial),
+                decision,
             },
-            request: Some(serial),
-            decision,
-        });
+        );
         let word = reply.error.unwrap_or_else(|| "It was answered.".into());
         self.page_again(rofi, &word)
     }

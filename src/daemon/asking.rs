@@ -1,12 +1,15 @@
 //! The server's part in answering dialogs: hooks that wait, and users who decide.
 
+use std::sync::mpsc::TrySendError;
+
 use super::Input;
 use super::asks::{LetGo, session_of};
 use super::published::{Completion, Ticket};
 use super::server::Server;
 use crate::answer::find;
 use crate::clock;
-use crate::model::{Kind, Observation, SessionKey};
+use crate::model::{Kind, Observation, Pid, SessionKey};
+use crate::proc::Proc;
 use crate::protocol::{AnswerArgs, AskArgs, AskedArgs, Reply};
 
 impl Server {
@@ -54,8 +57,17 @@ impl Server {
         }
     }
 
-    /// A user decided: the hook says so to the session.
-    pub(super) fn decide(&mut self, args: AnswerArgs) -> Reply {
+    /// The user of the client in this slot decided: the hook says so to the session.
+    pub(super) fn decide(&mut self, slot: usize, args: AnswerArgs) -> Reply {
+        if self.asked_by_a_session(slot) {
+            return Reply {
+                hint: Some("its user answers, in a terminal or a picker of his own".into()),
+                ..Reply::error(
+                    "not_answered",
+                    "could not answer: a session must not answer for its user",
+                )
+            };
+        }
         let session = match find(&args.target, &self.published.snapshot().sessions) {
             Ok(session) => session,
             Err(reply) => return *reply,
@@ -83,8 +95,22 @@ impl Server {
         }
     }
 
+    /// Whether a client was started by a session: a command that was allowed must not allow the
+    /// next ones. It is a fence and no wall, since a process can leave its parents.
+    fn asked_by_a_session(&self, slot: usize) -> bool {
+        let proc = Proc::open(&self.settings.paths.proc);
+        let (Some(peer), Ok(proc)) = (self.peer(slot), proc) else {
+            return false;
+        };
+        let snapshot = self.published.snapshot();
+        let chain = proc.chain(Pid(peer));
+        let mut sessions = snapshot.sessions.iter();
+        sessions.any(|session| chain.holds(session.pid))
+    }
+
     /// Lets hooks go that wait for nothing any more.
     pub(super) fn review_asks(&mut self) {
+        self.tell_untold();
         let snapshot = self.published.snapshot();
         let gone: Vec<LetGo> = self.asks.review(&snapshot, clock::steady());
         for (ticket, session) in gone {
@@ -100,10 +126,21 @@ impl Server {
         }
     }
 
-    fn tell_answerable(&self, session: SessionKey, id: Option<u64>) {
-        let observed = Input::Observed(vec![Observation::Answerable(session, id)]);
-        if self.engine.try_send(observed).is_err() {
-            log::warn!("could not tell that {session} can be answered: the engine is busy");
+    /// Tells the engine; what it is too busy for is told again, or it would stand for ever.
+    fn tell_answerable(&mut self, session: SessionKey, id: Option<u64>) {
+        self.untold.push(Observation::Answerable(session, id));
+        self.tell_untold();
+    }
+
+    fn tell_untold(&mut self) {
+        let untold = std::mem::take(&mut self.untold);
+        if untold.is_empty() {
+            return;
+        }
+        if let Err(TrySendError::Full(Input::Observed(untold))) =
+            self.engine.try_send(Input::Observed(untold))
+        {
+            self.untold = untold;
         }
     }
 

@@ -9,6 +9,9 @@ use crate::registry::Snapshot;
 /// Longest time that a hook is kept waiting. The dialog is on the screen all the time, so that it
 /// costs nobody anything; Claude Code itself ends hooks after ten minutes.
 pub(super) const LONGEST: Duration = Duration::from_secs(590);
+/// Nobody is let go before: the file of a session may still speak of the dialog before it, and
+/// then of the work between the two.
+const SETTLES: Duration = Duration::from_secs(2);
 /// A session that does not wait for so long has been answered already.
 const APPEARS: Duration = Duration::from_secs(10);
 
@@ -20,6 +23,7 @@ struct Open {
     since: Instant,
     /// The session was seen waiting.
     waited: bool,
+    reviewed: Instant,
 }
 
 /// All of them: one a session at most, as there is one dialog at a time.
@@ -54,6 +58,7 @@ impl Asks {
             },
             since: now,
             waited: false,
+            reviewed: now,
         });
         (self.serial, before)
     }
@@ -77,8 +82,15 @@ impl Asks {
         let at = self.open.iter().position(|open| open.session == session);
         let at = at.ok_or("it asks nothing that can be answered from here")?;
         let asked = &self.open[at].asked;
-        if id.is_some_and(|id| id != asked.id) {
-            return Err("it asks something else by now".into());
+        match id {
+            Some(id) if id != asked.id => {
+                return Err("it asks something else by now".into());
+            }
+            // What was not read is not allowed.
+            None if !matches!(decision, Decision::Deny(_)) => {
+                return Err(format!("say which request is meant: it is {}", asked.id));
+            }
+            _ => {}
         }
         asked.takes(decision)?;
         Ok(self.open.swap_remove(at).ticket)
@@ -92,9 +104,10 @@ impl Asks {
             let session = snapshot.by_key(open.session);
             let waits = session.is_some_and(|session| session.state == State::NeedsInput);
             open.waited |= waits;
+            open.reviewed = now;
             let age = now.saturating_duration_since(open.since);
-            let stays =
-                session.is_some() && (waits || (!open.waited && age < APPEARS)) && age < LONGEST;
+            let may_wait = age < SETTLES || (!open.waited && age < APPEARS);
+            let stays = session.is_some() && (waits || may_wait) && age < LONGEST;
             if !stays {
                 gone.push((open.ticket, open.session));
             }
@@ -112,8 +125,9 @@ impl Asks {
     /// When [`Asks::review`] is due, if nothing changes.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = self.open.iter().map(|open| {
-            let patience = if open.waited { LONGEST } else { APPEARS };
-            open.since + patience
+            let ages = [SETTLES, APPEARS, LONGEST].map(|age| open.since + age);
+            let next = ages.into_iter().find(|at| *at > open.reviewed);
+            next.unwrap_or(open.since + LONGEST)
         });
         due.min()
     }
@@ -168,13 +182,22 @@ mod tests {
         }
     }
 
+    /// One hook that waits since `now`.
+    fn one(slot: usize, now: Instant) -> Asks {
+        let mut asks = Asks::default();
+        asks.begin(ticket(slot), KEY, Asked::default(), now);
+        asks
+    }
+
     #[test]
     fn an_answer_goes_to_the_request_that_was_read() {
-        let (mut asks, now) = (Asks::default(), clock::steady());
-        let (first, _) = asks.begin(ticket(1), KEY, Asked::default(), now);
+        let now = clock::steady();
+        let mut asks = one(1, now);
+        let first = asks.of(KEY).unwrap().id;
         let (second, before) = asks.begin(ticket(2), KEY, Asked::default(), now);
         assert_eq!(before, Some(ticket(1)), "one dialog at a time");
         assert!(asks.decide(KEY, Some(first), &Decision::Allow).is_err());
+        assert!(asks.decide(KEY, None, &Decision::Allow).is_err(), "unread");
         assert!(
             asks.decide(KEY, Some(second), &Decision::Choose(vec![]))
                 .is_err()
@@ -184,40 +207,54 @@ mod tests {
             asks.decide(KEY, Some(second), &Decision::Allow),
             Ok(ticket(2))
         );
-        assert!(asks.decide(KEY, None, &Decision::Allow).is_err());
+        assert!(asks.decide(KEY, Some(second), &Decision::Allow).is_err());
+        let deny = Decision::Deny(String::new());
+        assert_eq!(one(3, now).decide(KEY, None, &deny), Ok(ticket(3)));
     }
 
     #[test]
     fn a_hook_is_let_go_when_its_dialog_was_answered_elsewhere() {
-        let (mut asks, now) = (Asks::default(), clock::steady());
-        asks.begin(ticket(1), KEY, Asked::default(), now);
-        // Its file may say so a moment later.
-        assert_eq!(asks.review(&world(State::Working), now), []);
+        let now = clock::steady();
+        let mut asks = one(1, now);
         assert_eq!(asks.review(&world(State::NeedsInput), now), []);
-        assert_eq!(asks.deadline(), Some(now + LONGEST));
-        assert_eq!(asks.review(&world(State::Working), now), [(ticket(1), KEY)]);
+        assert_eq!(asks.deadline(), Some(now + SETTLES));
+        assert_eq!(
+            asks.review(&world(State::Working), now + SETTLES),
+            [(ticket(1), KEY)]
+        );
         assert_eq!(asks.deadline(), None);
     }
 
     #[test]
+    fn what_the_file_still_says_of_the_dialog_before_lets_nobody_go() {
+        let now = clock::steady();
+        let mut asks = one(1, now);
+        for state in [State::NeedsInput, State::Working, State::NeedsInput] {
+            assert_eq!(asks.review(&world(state), now), [], "{state:?}");
+        }
+        assert_eq!(asks.review(&world(State::NeedsInput), now + APPEARS), []);
+        assert_eq!(asks.deadline(), Some(now + LONGEST));
+    }
+
+    #[test]
     fn nobody_waits_for_ever() {
-        let (mut asks, now) = (Asks::default(), clock::steady());
-        asks.begin(ticket(1), KEY, Asked::default(), now);
+        let now = clock::steady();
+        let mut asks = one(1, now);
+        assert_eq!(asks.review(&world(State::Working), now + SETTLES), []);
         assert_eq!(asks.deadline(), Some(now + APPEARS));
         assert_eq!(asks.review(&world(State::Working), now + APPEARS).len(), 1);
-        asks.begin(ticket(2), KEY, Asked::default(), now);
-        assert_eq!(asks.review(&world(State::NeedsInput), now), []);
+        let mut asks = one(2, now);
         assert_eq!(
             asks.review(&world(State::NeedsInput), now + LONGEST).len(),
             1
         );
-        asks.begin(ticket(3), KEY, Asked::default(), now);
+        let mut asks = one(3, now);
         assert_eq!(
             asks.review(&Snapshot::default(), now).len(),
             1,
             "it has ended"
         );
-        asks.begin(ticket(4), KEY, Asked::default(), now);
+        let mut asks = one(4, now);
         assert_eq!(asks.drop_client(4), Some(KEY));
         assert_eq!(asks.drop_client(4), None);
     }

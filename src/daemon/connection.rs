@@ -12,7 +12,7 @@ use rustix::event::PollFlags;
 
 use crate::clock;
 use crate::model::Event;
-use crate::protocol::{EventLine, REQUEST_CAP};
+use crate::protocol::{EventLine, REQUEST_CAP, socket};
 use crate::text::CleanText;
 
 /// A client that does not take its reply is given up after this long.
@@ -68,6 +68,11 @@ impl Connection {
         })
     }
 
+    /// Its process.
+    pub(super) fn peer(&self) -> Option<u32> {
+        socket::peer_pid(&self.stream)
+    }
+
     /// What to wait for. While a request is worked on, no further one is read: the kernel's
     /// buffer holds the client back.
     pub(super) fn interest(&self) -> PollFlags {
@@ -85,6 +90,8 @@ impl Connection {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let patience = match self.subscribed {
             Some(_) if !self.closing => return None,
+            // Who worked out the answer takes care of that; poll must not be told of it.
+            None if self.waiting.is_some() => return None,
             None if !self.output.is_empty() => SLOW,
             _ => SILENT,
         };
@@ -196,5 +203,23 @@ impl Connection {
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_an_answer_has_no_deadline_and_who_is_silent_has() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut client = Connection::new(ours).unwrap();
+        assert_eq!(client.deadline(), Some(client.active_at + SILENT));
+        client.waiting = Some(1);
+        assert_eq!(
+            client.deadline(),
+            None,
+            "poll would spin once it has passed"
+        );
     }
 }

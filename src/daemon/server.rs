@@ -18,7 +18,7 @@ use super::worker::Workers;
 use super::{Input, Settings};
 use crate::clock;
 use crate::frontend::rofi::Dialogues;
-use crate::model::Event;
+use crate::model::{Event, Observation};
 use crate::order::Walk;
 use crate::protocol::{EventLine, Reply, Request, socket};
 use crate::row;
@@ -64,6 +64,8 @@ pub(super) struct Server {
     pub(super) json: Option<(u64, bool, Vec<u8>)>,
     /// Hooks that wait for an answer.
     pub(super) asks: Asks,
+    /// What the engine was too busy to hear.
+    pub(super) untold: Vec<Observation>,
     /// Where a user is who presses `next` again and again.
     pub(super) walk: Walk,
     /// Rows of sessions that have not changed since they were made.
@@ -97,6 +99,7 @@ impl Server {
             requests: 0,
             json: None,
             asks: Asks::default(),
+            untold: Vec::new(),
             walk: Walk::default(),
             rows: row::Cache::default(),
             poked_desktop: None,
@@ -237,6 +240,11 @@ impl Server {
         if let Some(slot) = quietest {
             self.drop_client(slot);
         }
+    }
+
+    /// The process of the client in a slot.
+    pub(super) fn peer(&self, slot: usize) -> Option<u32> {
+        self.clients.get(slot)?.as_ref()?.peer()
     }
 
     /// Lets a client go.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::CleanText;
+use crate::text::{CleanText, deserialize_block};
 
 /// A dialog of a session that can be answered from elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -13,6 +13,7 @@ pub struct Asked {
     /// The tool that it wants to use.
     pub tool: CleanText,
     /// The whole command, the change of a file line by line, or the plan; may hold line breaks.
+    #[serde(deserialize_with = "deserialize_block")]
     pub text: CleanText,
     /// The text ends before the request does. What cannot be read is not allowed from afar.
     #[serde(skip_serializing_if = "std::ops::Not::not")]

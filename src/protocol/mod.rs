@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use crate::model::{
     Asked, ConversationId, Decision, Event, HookReport, Landed, Session, SessionKey,
 };
-use crate::text::CleanText;
+use crate::text::{CleanText, deserialize_block};
 
 /// Longest request that is read, in bytes. Real ones have less than 2 KiB.
 pub const REQUEST_CAP: usize = 64 * 1024;
@@ -376,6 +376,7 @@ pub struct PreviewMessage {
     /// `user`, `assistant` or `tool`.
     pub role: CleanText,
     /// What was said; may hold line breaks.
+    #[serde(deserialize_with = "deserialize_block")]
     pub text: CleanText,
     /// When.
     #[serde(skip_serializing_if = "Option::is_none")]

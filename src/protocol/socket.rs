@@ -60,3 +60,10 @@ pub fn connect_foreign(path: &Path, patience: Duration) -> io::Result<UnixStream
 pub fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     Ok(rustix::net::sockopt::socket_peercred(stream)?.uid.as_raw())
 }
+
+/// The process at the other end, as it was when it connected.
+#[must_use]
+pub fn peer_pid(stream: &UnixStream) -> Option<u32> {
+    let credentials = rustix::net::sockopt::socket_peercred(stream).ok()?;
+    u32::try_from(credentials.pid.as_raw_pid()).ok()
+}

@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::service::{Daemon, command, vmux, wait_for};
 
 const CALL: &str = r#"{"session_id":"s-101","hook_event_name":"PermissionRequest","tool_name":"Bash",
-    "tool_input":{"command":"cargo test\u001b[31m","description":"Run the tests"}}"#;
+    "tool_input":{"command":"cargo test","description":"Run the tests"}}"#;
 const QUESTION: &str = r#"{"session_id":"s-101","tool_name":"AskUserQuestion","tool_input":{"questions":[
     {"question":"Which colour?","multiSelect":false,"options":[{"label":"Red"},{"label":"Blue"}]}]}}"#;
 
@@ -96,8 +96,28 @@ fn a_request_is_read_whole_and_answered_once() {
     );
     assert_eq!(decision(&said(waits)), json!({"behavior": "allow"}));
     asks_nothing(&daemon);
-    let again = vmux(&machine, &["answer", "shop", "allow"]);
+    let again = vmux(&machine, &["answer", "shop", "deny"]);
     assert_eq!(again.status.code(), Some(1));
+}
+
+#[test]
+fn what_travels_is_neither_cut_nor_hidden() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    let padding = "a".repeat(600);
+    let command = format!("echo {padding} ; \u{1b}X rm -r / \u{1b}\\ end");
+    let payload =
+        json!({"session_id": "s-101", "tool_name": "Bash", "tool_input": {"command": command}});
+    let mut waits = hook(&machine, &payload.to_string());
+    asks(&daemon);
+    let shown = run(&machine, &["answer", "shop"]);
+    assert!(
+        shown.contains(&padding) && shown.contains("rm -r /") && shown.contains(" end\n"),
+        "{shown}"
+    );
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    waits.kill().unwrap();
+    waits.wait().unwrap();
 }
 
 #[test]
@@ -111,11 +131,14 @@ fn a_no_takes_a_word_along_and_a_question_an_option() {
     assert_eq!(decision(&said(waits)), no);
     asks_nothing(&daemon);
     let waits = hook(&machine, QUESTION);
-    asks(&daemon);
-    let wrong = vmux(&machine, &["answer", "shop", "allow"]);
+    let id = asks(&daemon).to_string();
+    let unread = vmux(&machine, &["answer", "shop", "2"]);
+    let error = String::from_utf8_lossy(&unread.stderr).into_owned();
+    assert!(error.contains("say which request is meant"), "{error}");
+    let wrong = vmux(&machine, &["answer", "shop", "allow", "--request", &id]);
     let error = String::from_utf8_lossy(&wrong.stderr).into_owned();
     assert!(error.contains("choose an option by its number"), "{error}");
-    run(&machine, &["answer", "shop", "2"]);
+    run(&machine, &["answer", "shop", "2", "--request", &id]);
     let answers = &decision(&said(waits))["updatedInput"]["answers"];
     assert_eq!(*answers, json!({"Which colour?": "Blue"}));
 }
@@ -139,7 +162,8 @@ fn the_next_dialog_takes_the_place_of_the_one_before() {
     let second = hook(&machine, QUESTION);
     assert_eq!(said(first), "");
     daemon.wait_for_session("the second", |s| s["answerable"].as_u64() > Some(id));
-    run(&machine, &["answer", "shop", "1"]);
+    let id = (id + 1).to_string();
+    run(&machine, &["answer", "shop", "1", "--request", &id]);
     assert!(said(second).contains("Red"));
 }
 

@@ -10,10 +10,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::model::{Asked, Choice, Decision, Question};
-use crate::text::CleanText;
+use crate::text::{CleanText, spelled_out};
 
 /// Bytes of a request that are shown. A file that is written may be larger.
 const TEXT: usize = 12_000;
+
+/// The one tool whose answers are options. Any other may have a field of that name.
+const QUESTIONS: &str = "AskUserQuestion";
 
 #[derive(Deserialize)]
 struct Payload {
@@ -27,13 +30,18 @@ struct Payload {
 pub fn read(payload: &[u8]) -> Option<Asked> {
     let payload: Payload = serde_json::from_slice(payload).ok()?;
     let input = &payload.tool_input;
-    let text = text(&payload.tool_name, input);
+    // Cleaning would hide what a shell still runs: here it is written out.
+    let text = spelled_out(&text(&payload.tool_name, input));
     Some(Asked {
         id: 0,
         cut: CleanText::block(&text, usize::MAX).len() + 4 > TEXT,
         tool: CleanText::line(&payload.tool_name),
         text: CleanText::block(&text, TEXT),
-        questions: questions(input),
+        questions: if payload.tool_name == QUESTIONS {
+            questions(input)
+        } else {
+            Vec::new()
+        },
     })
 }
 
@@ -69,7 +77,7 @@ fn text(tool: &str, input: &Map<String, Value>) -> String {
             (text, &["file_path", "edits"][..])
         }
         "ExitPlanMode" => (field("plan").to_owned(), &["plan"][..]),
-        "AskUserQuestion" => (String::new(), &["questions"][..]),
+        QUESTIONS => (String::new(), &["questions"][..]),
         _ => (String::new(), &[][..]),
     };
     let others = input.iter().filter(|(name, _)| !known.contains(&&***name));
@@ -147,6 +155,9 @@ pub fn answer(payload: &[u8], decision: &Decision) -> Option<String> {
 /// The input of the question tool with the answers in it, in the very words of the model.
 fn with_answers(payload: &[u8], choices: &[Vec<usize>]) -> Option<Map<String, Value>> {
     let payload: Payload = serde_json::from_slice(payload).ok()?;
+    if payload.tool_name != QUESTIONS {
+        return None;
+    }
     let mut input = payload.tool_input;
     let questions = input.get("questions")?.as_array()?;
     let mut answers = Map::new();
@@ -195,7 +206,13 @@ mod tests {
     #[test]
     fn what_a_session_wrote_is_cleaned_and_bounded() {
         let hostile = json!({"command": "\u{1b}[31mred\u{7}\u{0}"});
-        assert_eq!(text_of("Bash", &hostile), "red");
+        assert_eq!(
+            text_of("Bash", &hostile),
+            "\\u{1b}[31mred\\u{7}\\u{0}",
+            "what a shell runs is seen"
+        );
+        let hidden = json!({"command": "echo \u{1b}X; rm -rf / ;\u{1b}\\ \u{202e}"});
+        assert!(text_of("Bash", &hidden).contains("rm -rf /"));
         let long = json!({"command": "x".repeat(100_000)});
         assert!(text_of("Bash", &long).chars().count() <= TEXT + 1);
         assert!(read(&payload("Bash", &long)).unwrap().cut);
@@ -235,6 +252,15 @@ mod tests {
         assert_eq!(decision["updatedInput"]["questions"], input["questions"]);
         let beyond = Decision::Choose(vec![vec![9], vec![0]]);
         assert_eq!(answer(&payload, &beyond), None);
+    }
+
+    #[test]
+    fn a_field_called_questions_makes_no_question() {
+        let input = json!({"command": "x", "questions": [{"question": "Which?", "options": [{"label": "Red"}]}]});
+        let payload = payload("mcp__shell__run", &input);
+        let asked = read(&payload).unwrap();
+        assert!(asked.questions.is_empty() && asked.text.contains("Which?"));
+        assert_eq!(answer(&payload, &Decision::Choose(vec![vec![0]])), None);
     }
 
     #[test]

@@ -261,6 +261,48 @@ fn a_request_is_answered_in_rofi_and_not_by_the_first_row() {
     assert_eq!(desktop.focused(), Some(beta_window), "without moving");
 }
 
+/// A command that was allowed must not allow the next one.
+#[test]
+#[ignore = "needs a desktop"]
+fn what_a_session_started_does_not_answer_for_its_user() {
+    let desktop = Desktop::new();
+    // A session that runs commands: a shell under its name, which reads them from a pipe.
+    let claude = desktop.path("bin/claude");
+    std::fs::remove_file(&claude).unwrap();
+    std::os::unix::fs::symlink("/bin/bash", &claude).unwrap();
+    let cwd = desktop.path(&format!("work/{}", desktop.unique("alpha")));
+    std::fs::create_dir_all(&cwd).unwrap();
+    let run = "mkfifo pipe; while read -r line < pipe; do eval \"$line\" 2> said.part; mv said.part said; done";
+    let script = format!(
+        "cd '{}' && echo $$ > pid && exec '{}' -c '{run}'",
+        cwd.display(),
+        claude.display()
+    );
+    let mut xterm = desktop.command("xterm");
+    desktop.spawn(
+        xterm
+            .args(["-e", "sh", "-c", &script])
+            .stderr(Stdio::null()),
+    );
+    let alpha = desktop.register("alpha");
+    let mut hook = asking(&desktop, &alpha, "make");
+    let id = desktop.session(&alpha).unwrap()["answerable"].to_string();
+    let command = format!("vmux answer {} allow --request {id}\n", alpha.name);
+    std::fs::write(cwd.join("pipe"), &command).unwrap();
+    let said = wait_for("what it was told", || {
+        std::fs::read_to_string(cwd.join("said")).ok()
+    });
+    assert!(
+        said.contains("a session must not answer for its user"),
+        "{said}"
+    );
+    assert!(hook.try_wait().unwrap().is_none());
+    // Its user may.
+    let words: Vec<&str> = command.split_whitespace().skip(1).collect();
+    assert!(desktop.vmux(&words).status.success());
+    wait_for("the hook's end", || hook.try_wait().unwrap());
+}
+
 /// The plain invocation of the README, without `vmux menu` around it.
 #[test]
 #[ignore = "needs a desktop"]
