@@ -12,6 +12,9 @@ use crate::text::CleanText;
 
 /// A wait that is answered, or a window that is gone to, within this time is no news.
 const GRACE: TimeDelta = TimeDelta::milliseconds(700);
+/// Pause before a notification that could not be shown is tried again: who takes them may be
+/// starting.
+const AGAIN: TimeDelta = TimeDelta::seconds(5);
 /// Characters of a question or a command at most: a notification is read at a glance.
 const SAID: usize = 240;
 
@@ -177,6 +180,13 @@ impl Alerts {
         }
     }
 
+    /// The notification of a session could not be shown: it is tried once more, a little later.
+    pub fn retry(&mut self, key: SessionKey, now: DateTime<Utc>) {
+        if let Some((_, phase)) = self.told.as_mut().and_then(|told| told.get_mut(&key)) {
+            *phase = Phase::Pending(now + AGAIN);
+        }
+    }
+
     fn begin(&self, first: bool, (news, _): Cause, now: DateTime<Utc>) -> Phase {
         let wanted = match self.wanted {
             Wanted::All => true,
@@ -207,7 +217,7 @@ fn advance(
     let in_view = session.window.as_ref().is_some_and(|w| w.focused);
     match phase {
         // A clock that jumped back makes nobody wait.
-        Phase::Pending(due) if *due > now => Phase::Pending((*due).min(now + GRACE)),
+        Phase::Pending(due) if *due > now => Phase::Pending((*due).min(now + AGAIN)),
         Phase::Pending(_) if in_view => Phase::Quiet,
         Phase::Shown(_) if in_view => {
             steps.push(Step::Close(session.id));

@@ -184,6 +184,24 @@ fn what_was_so_before_is_no_news_and_what_was_dismissed_stays_away() {
 }
 
 #[test]
+fn what_could_not_be_shown_is_tried_again_a_little_later() {
+    let mut alerts = Alerts::default();
+    alerts.step(&[], at(0));
+    let waiting = [Arc::new(waits(0))];
+    alerts.step(&waiting, at(0));
+    assert_eq!(alerts.step(&waiting, at(700)).0.len(), 1);
+    alerts.retry(key(1), at(700));
+    assert_eq!(alerts.step(&waiting, at(800)), (vec![], Some(at(5700))));
+    assert_eq!(alerts.step(&waiting, at(5700)).0.len(), 1);
+    alerts.retry(key(1), at(6000));
+    assert_eq!(
+        alerts.step(&[], at(6100)),
+        (vec![], None),
+        "nothing to close"
+    );
+}
+
+#[test]
 fn a_question_that_becomes_known_later_replaces_the_words() {
     let mut alerts = Alerts::default();
     alerts.step(&[], at(0));

@@ -1,6 +1,7 @@
 //! The thread that tells the person: notifications about sessions, and what is done with them.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::os::fd::AsFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ use crate::registry::MarkChange;
 
 /// What the button says.
 const SNOOZE: TimeDelta = TimeDelta::minutes(10);
+/// So many notifications in a row are tried again. Who has no notification daemon is left alone.
+const ATTEMPTS: u32 = 3;
 /// Longest sleep: a clock that jumps must not put a notification off for hours.
 const NAP: Duration = Duration::from_secs(10);
 /// Pause after a panic.
@@ -41,6 +44,8 @@ struct Teller {
     published: Arc<Published>,
     engine: SyncSender<Input>,
     focus: SyncSender<Job>,
+    /// Notifications in a row that could not be shown.
+    failures: u32,
 }
 
 /// Starts the thread, if the user wants notifications.
@@ -52,7 +57,7 @@ pub(super) fn start(
     published: &Arc<Published>,
     engine: SyncSender<Input>,
     focus: SyncSender<Job>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let wanted = settings.config.notifications;
     if wanted == Wanted::Off {
         return Ok(());
@@ -66,6 +71,7 @@ pub(super) fn start(
         published: Arc::clone(published),
         engine,
         focus,
+        failures: 0,
     };
     let run = move || {
         while catch_unwind(AssertUnwindSafe(|| teller.run())).is_err() {
@@ -112,11 +118,16 @@ impl Teller {
         };
         match self.with_notices(|notices| notices.show(&notice)) {
             Ok(id) => {
+                self.failures = 0;
                 self.shown.insert(key, id);
                 self.published
                     .report("notifications", true, "they are shown".into());
             }
             Err(error) => {
+                self.failures += 1;
+                if self.failures <= ATTEMPTS {
+                    self.alerts.retry(key, clock::now());
+                }
                 log::info!("could not notify of {key}: {error}");
                 self.published
                     .report("notifications", false, error.to_string());
@@ -147,7 +158,15 @@ impl Teller {
         };
         let notices = self.notices.insert(notices);
         let done = ask(notices);
-        if matches!(done, Err(BusError::Io(_) | BusError::Garbled)) {
+        // Late is not lost: the connection steps over answers that come too late, and what is on
+        // the screen can only be taken away by who put it there.
+        let late = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+        let lost = match &done {
+            Err(BusError::Io(error)) => !late(error),
+            Err(BusError::Garbled) => true,
+            _ => false,
+        };
+        if lost {
             self.notices = None;
         }
         done

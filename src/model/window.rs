@@ -20,6 +20,8 @@ pub struct Window {
     pub class: CleanText,
     /// Name of its workspace; `scratchpad` if it is hidden there.
     pub workspace: CleanText,
+    /// The same as the manager has it, for its commands: a name may have two spaces in a row.
+    pub workspace_raw: String,
     /// Name of the output that workspace is on.
     pub output: CleanText,
     /// Whether it has the focus.
@@ -27,6 +29,9 @@ pub struct Window {
     /// Whether it asks for attention.
     pub urgent: bool,
 }
+
+/// The workspace of hidden windows, as i3 and sway call it (i3 user guide, "Scratchpad").
+pub const HIDDEN_WORKSPACE: &str = "__i3_scratch";
 
 /// All windows of one window manager.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,6 +52,8 @@ pub struct Focus {
     pub xid: Option<Xid>,
     /// Name of its workspace.
     pub workspace: CleanText,
+    /// See [`Window::workspace_raw`].
+    pub workspace_raw: String,
     /// Name of the output that workspace is on.
     pub output: CleanText,
 }

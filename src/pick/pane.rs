@@ -45,14 +45,15 @@ pub(crate) fn room(direction: Direction, columns: u16, rows: u16) -> (usize, usi
 }
 
 /// The pane's text for `columns` and `rows`: the head, and the last lines of the body that fit.
-/// `back` is by how many lines the user went back; it is cut to what there is.
+/// `back` is by how many lines the user went back; it is cut to what there is. Says besides
+/// whether the last line is among them.
 pub(crate) fn compose(
     head: &[Line],
     body: &[Line],
     (columns, rows): (usize, usize),
     back: &mut usize,
     colored: bool,
-) -> String {
+) -> (String, bool) {
     let wrap = |lines: &[Line]| -> Vec<Line> {
         let lines = lines.iter().flat_map(|line| line.wrap(columns.max(1)));
         lines.collect()
@@ -78,7 +79,8 @@ pub(crate) fn compose(
     }
     lines.extend(shown);
     let text = preview::render(&lines, colored);
-    text.lines().map(|line| format!(" {line}\n")).collect()
+    let text = text.lines().map(|line| format!(" {line}\n")).collect();
+    (text, *back == 0 && room > 0)
 }
 
 #[cfg(test)]
@@ -98,13 +100,15 @@ mod tests {
         let head = lines(&["head"]);
         let body = lines(&["", "one", "two"]);
         let text = compose(&head, &body, (6, 3), &mut 0, false);
-        assert_eq!(text, " head\n \n two\n");
+        assert_eq!(text, (" head\n \n two\n".to_owned(), true));
+        let cramped = compose(&head, &body, (6, 1), &mut 0, false);
+        assert!(!cramped.1, "nothing of the body is seen");
     }
 
     fn shown(rows: usize, back: &mut usize) -> Vec<String> {
         let head = lines(&["head"]);
         let body = lines(&["one", "two", "three", "four five"]);
-        let text = compose(&head, &body, (6, rows), back, false);
+        let (text, _) = compose(&head, &body, (6, rows), back, false);
         text.lines().map(str::to_owned).collect()
     }
 

@@ -108,6 +108,8 @@ where
     shown: Option<SessionKey>,
     back: usize,
     pane: String,
+    /// The end of the request that is asked about was on the screen.
+    read: bool,
     /// Whether the user wants the pane; he has not said so at first.
     wanted: Option<bool>,
     lively: Instant,
@@ -136,6 +138,7 @@ where
             shown: None,
             back: 0,
             pane: String::new(),
+            read: false,
             wanted: None,
             lively: clock::steady() + LIVELY,
         };
@@ -451,7 +454,7 @@ where
             return false;
         };
         let room = pane::room(app.preview.direction, area.width, area.height);
-        let (head, mut body) = entry.map_or_else(
+        let (mut head, mut body) = entry.map_or_else(
             || (vec![faint("no session fits")], Vec::new()),
             |entry| conversation(&self.board, &entry),
         );
@@ -461,8 +464,11 @@ where
             .and_then(|asking| asking.asked.as_ref())
         {
             body = preview::asked(asked);
+            // Room for the request: the pane may be a few lines high.
+            head.truncate(1);
         }
-        let text = pane::compose(&head, &body, room, &mut self.back, self.colored);
+        let (text, at_end) = pane::compose(&head, &body, room, &mut self.back, self.colored);
+        self.read |= at_end && self.asking.is_some();
         if text == self.pane {
             return false;
         }

@@ -8,7 +8,9 @@ use super::place::Places;
 use super::trail::{Summoned, Trail};
 use crate::clock;
 use crate::host::{screen, tmux};
-use crate::model::{Action, ConId, Focus, Landed, Trouble, TroubleCode, WmTree, Xid};
+use crate::model::{
+    Action, ConId, Focus, HIDDEN_WORKSPACE, Landed, Trouble, TroubleCode, WmTree, Xid,
+};
 use crate::text::CleanText;
 use crate::wm::WmError;
 use crate::wm::i3::I3;
@@ -70,11 +72,11 @@ pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Tr
     let Some(window) = tree.by_con(*con_id) else {
         return Err(refused("its window has closed meanwhile"));
     };
-    if window.workspace == tree.focus.workspace {
+    if window.workspace_raw == tree.focus.workspace_raw {
         return Ok(None);
     }
     // Focusing shows a hidden window on this workspace.
-    if &*window.workspace != SCRATCHPAD {
+    if window.workspace_raw != HIDDEN_WORKSPACE {
         let to_here = "move container to workspace current";
         command(
             places,
@@ -85,7 +87,7 @@ pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Tr
     Ok(Some(Summoned {
         con_id: *con_id,
         xid: *xid,
-        workspace: window.workspace.clone(),
+        workspace: window.workspace_raw.clone(),
         output: window.output.clone().some(),
     }))
 }
@@ -136,17 +138,14 @@ pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Tr
     if landed.window.is_some() {
         focus(places, socket, trail.origin.con_id, trail.origin.xid)?;
     } else {
-        go_to_workspace(places, socket, &landed.workspace)?;
+        go_to_workspace(places, socket, &trail.origin.workspace_raw)?;
     }
     Ok((before.focus, landed))
 }
 
-/// Name of the workspace of hidden windows in a [`WmTree`].
-const SCRATCHPAD: &str = "scratchpad";
-
 fn send_home(summoned: &Summoned, places: &mut Places, socket: &Path) -> Result<(), Trouble> {
     let criteria = criteria(summoned.con_id, summoned.xid);
-    if &*summoned.workspace == SCRATCHPAD {
+    if summoned.workspace == HIDDEN_WORKSPACE {
         return command(places, socket, &format!("{criteria} move scratchpad"));
     }
     let workspace = quoted(&summoned.workspace);
@@ -169,16 +168,17 @@ fn send_home(summoned: &Summoned, places: &mut Places, socket: &Path) -> Result<
     }
 }
 
-fn go_to_workspace(places: &mut Places, socket: &Path, name: &CleanText) -> Result<(), Trouble> {
-    if read_tree(places, socket)?.focus.workspace == *name {
+fn go_to_workspace(places: &mut Places, socket: &Path, name: &str) -> Result<(), Trouble> {
+    if read_tree(places, socket)?.focus.workspace_raw == name {
         return Ok(());
     }
     let go = format!("workspace --no-auto-back-and-forth {}", quoted(name));
     command(places, socket, &go)?;
-    let there = read_tree(places, socket)?.focus.workspace;
-    if there == *name {
+    let there = read_tree(places, socket)?.focus;
+    if there.workspace_raw == name {
         return Ok(());
     }
+    let there = there.workspace;
     let message = format!("workspace \u{201c}{there}\u{201d} has the focus instead");
     Err(Trouble::new(TroubleCode::FocusLost, &message))
 }

@@ -28,8 +28,8 @@ pub struct Summoned {
     pub con_id: ConId,
     /// The X11 window that it holds.
     pub xid: Option<Xid>,
-    /// Its workspace before; `scratchpad` if it was hidden there.
-    pub workspace: CleanText,
+    /// Its workspace before, as the manager calls it.
+    pub workspace: String,
     /// The output that workspace was on.
     pub output: Option<CleanText>,
 }

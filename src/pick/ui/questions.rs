@@ -2,7 +2,7 @@
 
 use ratatui::backend::Backend;
 use vmux::exit::Failure;
-use vmux::model::Asked;
+use vmux::model::{Asked, Decision};
 
 use super::{CHOICE, Outside, Ui, selected};
 use crate::ask::{Answer, Asking, Question};
@@ -43,6 +43,7 @@ where
                 self.wanted = Some(true);
                 self.place_pane();
                 self.back = usize::MAX;
+                self.read = false;
                 let question = if asked.questions.is_empty() {
                     Question::Allow
                 } else {
@@ -90,6 +91,10 @@ where
         let done = match asking.question.read(&text) {
             Answer::Label(label) => self.outside.label(asking.id, &label),
             Answer::End => self.outside.end(asking.id),
+            // Nobody allows what he could not read.
+            Answer::Decide(Decision::Allow) if !self.read => {
+                Err("nothing was sent: read it to its end first (shift-down)".to_owned())
+            }
             Answer::Decide(decision) => {
                 let request = asking.asked.map_or(0, |asked| asked.id);
                 self.outside.decide(asking.id, request, decision)

@@ -354,14 +354,16 @@ fn a_request_is_shown_from_its_top_and_answered_by_a_word() {
         text: CleanText::block(&command.join("\n"), 9999),
         ..Asked::default()
     };
-    for (answer, want) in [
-        ("y", &["asked 1-1", "decide 1-1 7 Allow"][..]),
+    for (read, answer, want) in [
+        (true, "y", &["asked 1-1", "decide 1-1 7 Allow"][..]),
+        (false, "y", &["asked 1-1"]),
         (
+            false,
             "n use make",
             &["asked 1-1", "decide 1-1 7 Deny(\"use make\")"],
         ),
-        ("", &["asked 1-1"]),
-        ("sure", &["asked 1-1"]),
+        (true, "", &["asked 1-1"]),
+        (true, "sure", &["asked 1-1"]),
     ] {
         let mut screen = Screen::new(140, 30, &three());
         screen.ui.outside.request = Some(request.clone());
@@ -373,6 +375,10 @@ fn a_request_is_shown_from_its_top_and_answered_by_a_word() {
             "{shown}"
         );
         assert!(!shown.contains("line 40"), "{shown}");
+        if read {
+            screen.press(&["shift-down"; 20]);
+            assert!(screen.lines().join("\n").contains("line 40"));
+        }
         screen.kind(answer).press(&["enter"]);
         assert_eq!(screen.asked(), want, "{answer:?}");
         assert!(screen.line(0).starts_with("vmux>"));

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::model::{ConId, Focus, Pid, Window, WmTree, Xid};
+use crate::model::{ConId, Focus, HIDDEN_WORKSPACE, Pid, Window, WmTree, Xid};
 use crate::text::CleanText;
 use crate::wm::WmError;
 
@@ -89,6 +89,7 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
             con_id: ConId(node.id),
             xid: node.window.map(Xid),
             workspace: workspace_name(context.workspace),
+            workspace_raw: context.workspace.to_owned(),
             output: CleanText::line(context.output),
         };
     }
@@ -107,6 +108,7 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
             title: CleanText::line(name),
             class: CleanText::line(class.map_or("", |text| &*text.0)),
             workspace: workspace_name(context.workspace),
+            workspace_raw: context.workspace.to_owned(),
             output: CleanText::line(context.output),
             focused: node.focused,
             urgent: node.urgent,
@@ -118,7 +120,7 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
 }
 
 fn workspace_name(raw: &str) -> CleanText {
-    CleanText::line(if raw == "__i3_scratch" {
+    CleanText::line(if raw == HIDDEN_WORKSPACE {
         "scratchpad"
     } else {
         raw

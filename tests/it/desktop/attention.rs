@@ -171,8 +171,11 @@ fn a_summoned_window_comes_here_and_goes_home_across_outputs() {
     let far = desktop.xterm("far");
     let window = desktop.window_of(&far);
     desktop.i3("focus output fake-1");
-    desktop.i3("workspace 8");
-    desktop.i3(&format!("[id={window}] move container to workspace 8"));
+    // A name that a tidy reader would change.
+    desktop.i3("workspace \"8:  far\"");
+    desktop.i3(&format!(
+        "[id={window}] move container to workspace \"8:  far\""
+    ));
     desktop.i3("focus output fake-0");
     desktop.i3("workspace 1");
     let home = plain_window(&desktop);
@@ -181,15 +184,17 @@ fn a_summoned_window_comes_here_and_goes_home_across_outputs() {
             s["workspace"] == workspace && s["window"]["output"] == output
         });
     };
-    at("8", "fake-1");
+    at("8: far", "fake-1");
     ok(&desktop, &["switch", "--summon", &far.name]);
     assert_eq!(desktop.focused(), Some(window));
     at("1", "fake-0");
     // Its workspace was emptied and is gone; it comes back where it was.
-    desktop.i3("[workspace=8] nop");
     ok(&desktop, &["back"]);
     assert_eq!(desktop.focused(), Some(home));
-    at("8", "fake-1");
+    at("8: far", "fake-1");
+    let reply = desktop.i3_msg(&["-t", "get_workspaces"]).stdout;
+    let names = String::from_utf8_lossy(&reply).into_owned();
+    assert!(names.contains("\"8:  far\""), "{names}");
 }
 
 #[test]
