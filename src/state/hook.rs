@@ -34,12 +34,17 @@ pub(super) fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> 
 /// A dialog that a hook told of.
 pub(super) fn asks(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> {
     let (ask, until) = open_ask(evidence)?;
-    if now >= until {
+    // One from the future was told before the clock was set back, and nothing newer can be known.
+    if now >= until || ask.told_at() > now + FILE_SLACK {
         return None;
     }
+    // Late words are of a dialog that opened with the transcript's last line, and was seen since.
+    let late = ask.confirmed_at == Some(ask.at);
+    let line = evidence.transcript.as_ref().and_then(|t| t.at);
+    let since = line.filter(|at| late && *at < ask.at).unwrap_or(ask.at);
     let verdict = Verdict::new(State::NeedsInput, "a hook told of a dialog")
         .because(Reason::Permission)
-        .since(Some(ask.at))
+        .since(Some(since))
         .recheck(until);
     let told = ask.call.as_ref().filter(|call| !call.summary.is_empty());
     // A late word only says that it asks, or names the tool for people: the transcript knows more.
@@ -163,6 +168,23 @@ mod tests {
 
     fn state(evidence: &Evidence, ms: i64) -> State {
         state::judge(evidence, at(ms)).state
+    }
+
+    #[test]
+    fn a_late_word_dates_the_wait_from_its_line_and_one_from_the_future_counts_for_nothing() {
+        let mut evidence = asked();
+        evidence.transcript.as_mut().unwrap().at = Some(at(50));
+        let since =
+            |evidence: &Evidence| judge(evidence, at(7000)).and_then(|verdict| verdict.since);
+        assert_eq!(since(&evidence), Some(at(100)), "told at once");
+        let ask = evidence.hook.as_mut().unwrap().ask.as_mut().unwrap();
+        (ask.at, ask.confirmed_at) = (at(6100), Some(at(6100)));
+        assert_eq!(since(&evidence), Some(at(50)), "told late");
+        assert_eq!(
+            judge(&evidence, at(-60_000)),
+            None,
+            "the clock was set back"
+        );
     }
 
     #[test]
