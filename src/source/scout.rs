@@ -64,7 +64,7 @@ pub struct Scout {
     watcher: Watcher,
     pids: Vec<u32>,
     fresh: Vec<u32>,
-    /// Seen for the first time by the scan before: between fork and exec a process looks like
+    /// Seen for the first time since the scan before: between fork and exec a process looks like
     /// its parent, so these are looked at once more.
     young: Vec<u32>,
     tracked: BTreeMap<Pid, Tracked>,
@@ -378,6 +378,9 @@ impl Scout {
         let Some((key, candidate, role)) = self.look_at(pid, config.is_some()) else {
             return;
         };
+        if config.is_none() && self.may_be_fork(pid) {
+            return;
+        }
         let (found, fact) = process::read_fact(
             &self.proc,
             &self.roots.config,
@@ -419,6 +422,13 @@ impl Scout {
             self.watch_config(&config, now, out);
         }
         self.tell(pid, now, out);
+    }
+
+    /// Whether it is seen for the first time and a child of a session, which may not be a session
+    /// but about to run a hook, or the shell of a tool: those may go on for minutes.
+    fn may_be_fork(&self, pid: Pid) -> bool {
+        let parent = || self.proc.stat(pid).map(|stat| stat.ppid);
+        self.young.contains(&pid.0) && parent().is_some_and(|pid| self.tracked.contains_key(&pid))
     }
 
     /// Reads what a process looks like; nothing if it is not Claude Code of this user. One that a

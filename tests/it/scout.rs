@@ -150,6 +150,30 @@ fn a_process_seen_between_fork_and_exec_is_looked_at_again() {
     assert_eq!(watched.pids(), [101]);
 }
 
+/// The shell of a hook or of a tool may then run for minutes.
+#[test]
+fn a_child_of_a_session_between_fork_and_exec_is_no_session() {
+    let machine = Machine::new();
+    machine.claude(101);
+    let mut watched = Watched::new(&machine);
+    let fork = |pid: u32| {
+        machine.claude(pid);
+        let stat = format!("proc/{pid}/stat");
+        let text = fs::read_to_string(machine.path(&stat)).unwrap();
+        machine.write(&stat, &text.replace(" S 1 ", " S 101 "));
+    };
+    fork(102);
+    watched.scan();
+    assert_eq!(watched.pids(), [101]);
+    machine.process(102, "sh", "/bin/dash", &["sh", "-c", "vmux hook Answer"]);
+    watched.scan();
+    assert_eq!(watched.pids(), [101]);
+    fork(103);
+    watched.scan();
+    watched.scan();
+    assert_eq!(watched.pids(), [101, 103], "it stays what it looks like");
+}
+
 #[test]
 fn each_process_is_read_in_its_own_configuration() {
     let machine = Machine::new();
