@@ -4,7 +4,8 @@
 //! **Source:** the real CLI, 2.0.45, 2.0.77, 2.1.50, 2.1.142 and 2.1.328: the dialog is on the screen
 //! while the hook runs, so that waiting delays nobody. Who answers first counts; Esc ends the hook
 //! with SIGTERM, any other answer leaves it running and ignores what it says. 2.1.328 takes
-//! `updatedInput` with `answers` (question: label) as the answer to AskUserQuestion.
+//! `updatedInput` with `answers` (question: label) as the answer to AskUserQuestion, and a yes to a
+//! plan only with `updatedInput`. After that 2.0.77 says that it left plan mode, and stays in it.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -131,7 +132,7 @@ fn questions(input: &Map<String, Value>) -> Vec<Question> {
 #[must_use]
 pub fn answer(payload: &[u8], decision: &Decision) -> Option<String> {
     let decision = match decision {
-        Decision::Allow => json!({"behavior": "allow"}),
+        Decision::Allow => allowed(payload),
         Decision::Deny(message) => {
             let message = if message.is_empty() {
                 "The user denied it."
@@ -150,6 +151,15 @@ pub fn answer(payload: &[u8], decision: &Decision) -> Option<String> {
         "decision": decision,
     }});
     Some(output.to_string())
+}
+
+/// A yes. To that of a plan belongs its input: 2.1.328 goes on waiting for its user otherwise.
+fn allowed(payload: &[u8]) -> Value {
+    let payload: Option<Payload> = serde_json::from_slice(payload).ok();
+    match payload.filter(|payload| payload.tool_name == "ExitPlanMode") {
+        Some(plan) => json!({"behavior": "allow", "updatedInput": plan.tool_input}),
+        None => json!({"behavior": "allow"}),
+    }
 }
 
 /// The input of the question tool with the answers in it, in the very words of the model.
@@ -274,6 +284,19 @@ mod tests {
         assert!(
             no.contains(r#""behavior":"deny","message":"use make""#),
             "{no}"
+        );
+    }
+
+    #[test]
+    fn a_plan_is_allowed_with_its_input() {
+        let input = json!({"plan": "# Paint it\n", "planFilePath": "/c/plans/a.md", "more": [1]});
+        let payload = payload("ExitPlanMode", &input);
+        let said: Value =
+            serde_json::from_str(&answer(&payload, &Decision::Allow).unwrap()).unwrap();
+        let decision = &said["hookSpecificOutput"]["decision"];
+        assert_eq!(
+            *decision,
+            json!({"behavior": "allow", "updatedInput": input})
         );
     }
 }
