@@ -11,8 +11,9 @@ The newest user text of a request that is one of these decides the reply:
     bash:CMD          a call of Bash, and "done" after its result
     bg:CMD            the same with run_in_background
     write:PATH        a call of Write
+    fill:PATH         the same with more than a pipe holds
     ask               a call of AskUserQuestion
-    plan              a call of ExitPlanMode
+    plan              a call of ExitPlanMode; before it one of Write, if plan mode names a file
     task:PROMPT       a call of the subagent tool; the subagent is given PROMPT
     bgtask:PROMPT     the same with run_in_background
     error:CODE        HTTP CODE
@@ -34,7 +35,11 @@ HOLD_CAP = 120
 # Pause between two words of a stream, in seconds.
 PACE = 0.2
 
-SCRIPT = re.compile(r"\s*(?:(say|hold|stall|bash|bg|write|task|bgtask|error):(.*)|(ask|plan|question))\s*", re.S)
+SCRIPT = re.compile(r"\s*(?:(say|hold|stall|bash|bg|write|fill|task|bgtask|error):(.*)|(ask|plan|question))\s*", re.S)
+PLAN = "# Paint it\n\n1. Open the tin\n"
+# Where a version keeps the plan, by its own words.
+PLAN_FILE = re.compile(r"/[^\s\"]*/plans/[\w-]+\.md")
+LARGE = "".join(f"line {n} of a file that is large\n" for n in range(5000))
 LOCK = threading.Lock()
 EVENTS = {}
 
@@ -74,8 +79,10 @@ def call(word, argument, tools):
         "bash": ("Bash", bash),
         "bg": ("Bash", dict(bash, run_in_background=True)),
         "write": ("Write", {"file_path": argument, "content": "lab\n"}),
+        "fill": ("Write", {"file_path": argument, "content": LARGE}),
+        "writeplan": ("Write", {"file_path": argument, "content": PLAN}),
         "ask": ("AskUserQuestion", {"questions": [question]}),
-        "plan": ("ExitPlanMode", {"plan": "# Paint it\n\n1. Open the tin\n"}),
+        "plan": ("ExitPlanMode", {"plan": PLAN}),
         "task": (subagent, agent),
         "bgtask": (subagent, dict(agent, run_in_background=True)),
     }.get(word)
@@ -171,6 +178,9 @@ def answer(handler, body):
     if word == "error":
         error = {"type": "api_error", "message": f"fake {argument}"}
         return handler.json(int(argument), {"type": "error", "error": error})
+    plan_file = PLAN_FILE.search(json.dumps([body.get("messages"), body.get("system")]))
+    if word == "plan" and plan_file:
+        word, argument, results = ("writeplan", plan_file[0], 0) if results == 0 else (word, "", results - 1)
     reply = Reply(handler, body)
     wanted = call(word, argument, tools) if results == 0 else None
     if wanted:
