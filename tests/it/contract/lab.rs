@@ -1,9 +1,11 @@
 //! A small world for the real CLI: a home, a scripted model, a terminal, a vmux daemon.
 
 use std::cell::RefCell;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -41,6 +43,7 @@ pub(super) struct Row {
     pub(super) ask: Option<String>,
     pub(super) preview: Option<String>,
     pub(super) unseen: bool,
+    pub(super) answerable: Option<u64>,
     pub(super) label: Option<String>,
     pub(super) kind: String,
     pub(super) version: Option<String>,
@@ -216,6 +219,25 @@ impl Lab {
         command
     }
 
+    /// Stops the daemon. `vmux list` would start another one.
+    pub(super) fn stop_daemon(&self) {
+        let said = self.vmux(&["daemon", "stop"]);
+        assert_eq!(said.as_deref(), Ok("stopped\n"));
+    }
+
+    /// The hooks of vmux that wait for an answer, with the shells that they are run by.
+    pub(super) fn waiting_hooks(&self) -> Vec<String> {
+        let mut proc = Proc::open(Path::new("/proc")).unwrap();
+        let all = processes_of(&self.dir, &mut proc);
+        let commands = all.iter().map(|(_, pid)| {
+            let words = proc.cmdline(*pid);
+            words.join(OsStr::new(" ")).to_string_lossy().into_owned()
+        });
+        commands
+            .filter(|line| line.ends_with("hook Answer"))
+            .collect()
+    }
+
     fn wait_for_daemon(&mut self) {
         let daemon = &mut self.daemon;
         let socket = self.dir.join("vmux/vmux.sock");
@@ -265,32 +287,36 @@ impl Drop for Lab {
     }
 }
 
-/// Ends what still runs in this world: sessions that write their last lines, their shells. They
-/// are told by their environment; a descriptor keeps the pid from becoming another's.
+/// Ends what still runs in this world: sessions that write their last lines, their shells.
 fn end_all_of(dir: &Path) {
     let mut proc = Proc::open(Path::new("/proc")).unwrap();
-    let home = dir.join("vmux");
     let ended = poll(COMMAND, || {
-        let mut pids = Vec::new();
-        proc.pids(&mut pids).unwrap();
-        let mut left = 0;
-        for pid in pids {
-            let raw = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
-            let Ok(process) = pidfd_open(raw, PidfdFlags::empty()) else {
-                continue;
-            };
-            let environ = proc.environ(vmux::model::Pid(pid)).unwrap_or_default();
-            if environ.get("VMUX_DIR") == Some(home.as_os_str()) {
-                left += 1;
-                // It may have ended meanwhile.
-                pidfd_send_signal(&process, Signal::KILL).ok();
-            }
+        let left = processes_of(dir, &mut proc);
+        for (process, _) in &left {
+            // It may have ended meanwhile.
+            pidfd_send_signal(process, Signal::KILL).ok();
         }
-        (left == 0).then_some(())
+        left.is_empty().then_some(())
     });
     if ended.is_none() {
         eprintln!("something of {} still runs", dir.display());
     }
+}
+
+/// What runs in this world, told by its environment; a descriptor keeps the pid from becoming
+/// another's.
+fn processes_of(dir: &Path, proc: &mut Proc) -> Vec<(OwnedFd, vmux::model::Pid)> {
+    let home = dir.join("vmux");
+    let mut pids = Vec::new();
+    proc.pids(&mut pids).unwrap();
+    let of_this = |pid: u32| {
+        let raw = rustix::process::Pid::from_raw(pid.cast_signed())?;
+        let process = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+        let environ = proc.environ(vmux::model::Pid(pid)).ok()?;
+        let ours = environ.get("VMUX_DIR") == Some(home.as_os_str());
+        ours.then_some((process, vmux::model::Pid(pid)))
+    };
+    pids.into_iter().filter_map(of_this).collect()
 }
 
 /// Looks again and again until there is something; `None` after `patience`.

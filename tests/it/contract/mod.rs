@@ -67,6 +67,11 @@ contract! { v2_0_77 Lab::of("2.0.77") => {
     ends();
     suspending();
     // No scripts: without a file, `claude -p` in a terminal looks like any session.
+    answers();
+    answers_there();
+    answers_nothing();
+    // After a yes from vmux it says that it left plan mode, and stays in it.
+    answers_plan(true);
 }}
 
 contract! { v2_1_100 Lab::of("2.1.100") => {
@@ -84,6 +89,9 @@ contract! { v2_1_100 Lab::of("2.1.100") => {
     suspending();
     scripts();
     start_dialog();
+    answers();
+    answers_there();
+    answers_plan(false);
 }}
 
 contract! { v2_1_140 Lab::of("2.1.140") => {
@@ -113,6 +121,9 @@ contract! { v2_1_142 Lab::of("2.1.142") => {
     background_shell(Want::idle_because("background shell"));
     agent_asks();
     neighbours();
+    answers();
+    answers_there();
+    answers_plan(false);
 }}
 
 contract! { newest newest() => {
@@ -135,4 +146,8 @@ contract! { newest newest() => {
     suspending();
     scripts();
     start_dialog();
+    answers();
+    answers_there();
+    answers_nothing();
+    answers_plan(false);
 }}

@@ -1,6 +1,7 @@
 //! One real session: typed into, looked at, and held against what vmux says of it.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -249,6 +250,58 @@ impl<'l> Session<'l> {
         wait(&format!("{text:?} on the screen"), SHOWS, || {
             self.screen().contains(text).then_some(())
         });
+    }
+
+    /// Waits until the screen shows this, whatever vmux says.
+    pub(super) fn shows(&self, shown: Shown) {
+        wait(&format!("the screen to show {shown:?}"), SHOWS, || {
+            (self.shown() == shown).then_some(())
+        });
+    }
+
+    /// Waits until it has made a file.
+    pub(super) fn makes(&self, file: &Path) {
+        wait(&file.to_string_lossy(), SHOWS, || {
+            file.exists().then_some(())
+        });
+    }
+
+    /// Nothing on the screen tells of a hook that failed.
+    pub(super) fn shows_no_trouble(&self) {
+        let screen = self.screen();
+        for word in ["hook", "EPIPE", "rror"] {
+            assert!(!screen.contains(word), "{word:?} is in\n{screen}");
+        }
+    }
+
+    /// What it asks, whole, as vmux prints it, once it can be answered from there.
+    pub(super) fn asked(&self) -> String {
+        wait("a request that can be answered", AGREES, || {
+            self.row()?.answerable
+        });
+        self.lab.vmux(&["answer", &self.pid.to_string()]).unwrap()
+    }
+
+    /// Answers in vmux what was `asked`.
+    pub(super) fn answer_from_vmux(&self, asked: &str, words: &[&str]) {
+        let number = asked.split_once("(request ").unwrap().1;
+        let number = number.split_once(')').unwrap().0;
+        let fixed = ["answer", &self.pid.to_string(), "--request", number];
+        let said = self.lab.vmux(&[&fixed, words].concat());
+        let said = said.unwrap_or_else(|said| panic!("vmux answer {words:?}: {said}"));
+        assert!(said.ends_with(" was answered\n"), "{said}");
+    }
+
+    /// Waits until nothing of it can be answered, and no hook of it waits any more.
+    pub(super) fn expect_unasked(&self) {
+        let mut left = None;
+        let gone = poll(AGREES, || {
+            let now = (self.row()?.answerable, self.lab.waiting_hooks());
+            let done = now == (None, Vec::new());
+            left = Some(now);
+            done.then_some(())
+        });
+        assert!(gone.is_some(), "it still waits for an answer: {left:?}");
     }
 
     /// Waits until the screen shows this, and then until vmux says the same of it, while the

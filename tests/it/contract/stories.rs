@@ -348,3 +348,145 @@ pub(super) fn start_dialog(lab: &Lab) {
     claude.answer(Shown::StartDialog, "Enter");
     claude.expect(Shown::Idle, &Want::idle());
 }
+
+/// Settings of the user's own.
+const SETTINGS: &str = "{\n    \"cleanupPeriodDays\": 99\n}\n";
+
+/// Changes the hooks of this world. Without a name, those of all that runs here would be changed.
+fn hooks(lab: &Lab, words: &[&str]) -> String {
+    let config = lab.path("home/.claude");
+    let named = ["--config-dir", config.to_str().unwrap()];
+    lab.vmux(&[&["hooks"], words, &named].concat()).unwrap();
+    fs::read_to_string(config.join("settings.json")).unwrap()
+}
+
+/// Installs the hooks that answer. Returns the settings with them.
+fn install_answers(lab: &Lab) -> String {
+    fs::create_dir_all(lab.path("home/.claude")).unwrap();
+    fs::write(lab.path("home/.claude/settings.json"), SETTINGS).unwrap();
+    hooks(lab, &["install", "--answers"])
+}
+
+/// What is asked is read and answered in vmux; afterwards the settings are as they were.
+pub(super) fn answers(lab: &Lab) {
+    let installed = install_answers(lab);
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("bash:touch made.txt");
+    let ask = Want::asking("permission prompt", "Bash(touch made.txt)");
+    claude.expect(Shown::Permission, &ask);
+    let asked = claude.asked();
+    assert!(asked.contains(": Bash\n  touch made.txt\n"), "{asked}");
+    claude.answer_from_vmux(&asked, &["allow"]);
+    claude.sees("● done");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+    claude.expect_unasked();
+    assert!(lab.path("work/made.txt").exists());
+
+    let file = lab.path("work/file.txt").to_string_lossy().into_owned();
+    claude.say(&format!("write:{file}"));
+    let ask = Want::asking("permission prompt", &format!("Write({file})"));
+    claude.expect(Shown::Permission, &ask);
+    let asked = claude.asked();
+    assert!(
+        asked.contains(&format!(": Write\n  {file}\n  + lab\n")),
+        "{asked}"
+    );
+    claude.answer_from_vmux(&asked, &["deny", "--message", "use a brush"]);
+    claude.sees("use a brush");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+    claude.expect_unasked();
+    assert!(!lab.path("work/file.txt").exists());
+
+    claude.say("ask");
+    let ask = Want::asking("question", "Which colour do you want?");
+    claude.expect(Shown::Question, &ask);
+    let asked = claude.asked();
+    assert!(asked.contains("\n  2  Blue  a cold one\n"), "{asked}");
+    claude.answer_from_vmux(&asked, &["2"]);
+    claude.sees("Which colour do you want? → Blue");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+    claude.expect_unasked();
+
+    let settings = lab.path("home/.claude/settings.json");
+    assert_eq!(fs::read_to_string(&settings).unwrap(), installed);
+    assert_eq!(hooks(lab, &["uninstall"]), SETTINGS);
+}
+
+/// Who answers in the terminal leaves nobody waiting in vmux.
+pub(super) fn answers_there(lab: &Lab) {
+    install_answers(lab);
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say(&format!("bash:{LONG}"));
+    let ask = Want::asking("permission prompt", &format!("Bash({LONG})"));
+    claude.expect(Shown::Permission, &ask);
+    claude.asked();
+    assert!(!lab.waiting_hooks().is_empty());
+    claude.answer(Shown::Permission, "Enter");
+    claude.expect(Shown::Working, &Want::working());
+    claude.expect_unasked();
+    fs::write(lab.path("work/go"), "").unwrap();
+    claude.sees("● done");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+
+    claude.say("bash:touch refused.txt");
+    let ask = Want::asking("permission prompt", "Bash(touch refused.txt)");
+    claude.expect(Shown::Permission, &ask);
+    claude.asked();
+    claude.answer(Shown::Permission, "Escape");
+    claude.expect(Shown::Idle, &Want::idle_because("interrupted").seen());
+    claude.expect_unasked();
+    assert!(!lab.path("work/refused.txt").exists());
+}
+
+/// Without a daemon it is as if vmux was not there.
+pub(super) fn answers_nothing(lab: &Lab) {
+    install_answers(lab);
+    let claude = lab.claude(&ASKING);
+    claude.shows(Shown::Idle);
+    lab.stop_daemon();
+    let (made, large) = (lab.path("work/made.txt"), lab.path("work/large.txt"));
+    // The second is more than a pipe holds, and its hook ends without having read it.
+    for (request, file) in [
+        ("bash:touch made.txt", &made),
+        (&format!("fill:{}", large.display()), &large),
+    ] {
+        claude.say(request);
+        claude.shows(Shown::Permission);
+        claude.shows_no_trouble();
+        claude.answer(Shown::Permission, "Enter");
+        claude.makes(file);
+        claude.shows(Shown::Idle);
+        claude.shows_no_trouble();
+    }
+    assert_eq!(lab.waiting_hooks(), Vec::<String>::new());
+    let status = lab.vmux(&["daemon", "status"]).unwrap_err();
+    assert!(status.contains("not running"), "{status}");
+}
+
+/// A plan is read and answered in vmux; the session leaves plan mode then, or `stays` in it.
+pub(super) fn answers_plan(lab: &Lab, stays: &bool) {
+    install_answers(lab);
+    let mut claude = lab.claude(&["--permission-mode", "plan"]);
+    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.say("plan");
+    claude.expect(Shown::Plan, &Want::asking("plan", "Paint it"));
+    let asked = claude.asked();
+    let plan = ": ExitPlanMode\n  # Paint it\n  \n  1. Open the tin\n";
+    assert!(asked.contains(plan), "{asked}");
+    claude.answer_from_vmux(&asked, &["deny", "--message", "buy a brush"]);
+    // 2.0.77 shows no more of it.
+    claude.sees("Denied by PermissionRequest hook");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+    claude.expect_unasked();
+    assert!(claude.screen().contains("plan mode on"));
+    claude.say("plan");
+    claude.expect(Shown::Plan, &Want::asking("plan", "Paint it"));
+    let asked = claude.asked();
+    claude.answer_from_vmux(&asked, &["allow"]);
+    claude.sees("Allowed by PermissionRequest hook");
+    claude.expect(Shown::Idle, &Want::idle().preview("done"));
+    claude.expect_unasked();
+    assert_eq!(claude.screen().contains("plan mode on"), *stays);
+}
