@@ -262,13 +262,15 @@ impl Scout {
             .filter(|(_, config)| config.parent.as_deref() == Some(dir))
             .map(|(path, _)| path.clone())
             .collect();
-        for config in configs {
-            self.watch_config(&config, now, out);
+        for config in &configs {
+            self.watch_config(config, now, out);
         }
+        // Before the very first start in a configuration there is nothing that it could watch.
+        let waits = |t: &Tracked| t.is_unnamed() && configs.contains(&t.config);
         let concerned: Vec<Pid> = self
             .tracked
             .values()
-            .filter(|t| t.concerns(dir, name))
+            .filter(|t| t.concerns(dir, name) || waits(t))
             .map(|t| t.key.pid)
             .collect();
         let mut unnamed = false;

@@ -150,6 +150,20 @@ fn a_process_seen_between_fork_and_exec_is_looked_at_again() {
     assert_eq!(watched.pids(), [101]);
 }
 
+#[test]
+fn the_first_conversation_of_a_new_configuration_is_found_at_once() {
+    let machine = Machine::new();
+    let old = machine.process(101, "claude", "/usr/bin/node", &["claude"]);
+    assert!(!machine.config().exists());
+    let mut watched = Watched::new(&machine);
+    assert_eq!(watched.only().session_id, None);
+    fs::create_dir_all(machine.config()).unwrap();
+    watched.events();
+    old.says("s-1", &[prompt("go")]);
+    watched.events();
+    assert_eq!(watched.only().session_id.unwrap().as_str(), "s-1");
+}
+
 /// The shell of a hook or of a tool may then run for minutes.
 #[test]
 fn a_child_of_a_session_between_fork_and_exec_is_no_session() {
