@@ -14,9 +14,15 @@ use vmux::agent::claude::settings::{HOOKS, install, installed, uninstall};
 use crate::machine::{Machine, prompt, tool};
 use crate::service::{Daemon, command, shown, vmux, wait_for};
 
+/// The program as it finds itself: the directory it was built in may be a link.
+fn program() -> String {
+    let path = fs::canonicalize(env!("CARGO_BIN_EXE_vmux")).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
 fn run(machine: &Machine, words: &[&str]) -> String {
     shown(machine, &vmux(machine, words))
-        .replace(env!("CARGO_BIN_EXE_vmux"), "/opt/vmux")
+        .replace(&program(), "/opt/vmux")
         .replace(env!("CARGO_MANIFEST_DIR"), "/src")
 }
 
@@ -86,7 +92,7 @@ fn the_merged_file_is_as_it_was_and_more() {
     assert_eq!((&*after, beside()), (text, 0), "no copy is left");
     assert_eq!(tell(&["hooks", "uninstall"]), text);
     assert_snapshot!("hooks", story);
-    let merged = merged.replace(env!("CARGO_BIN_EXE_vmux"), "/opt/vmux");
+    let merged = merged.replace(&program(), "/opt/vmux");
     assert_snapshot!("hooks_merged", merged);
 }
 
