@@ -43,6 +43,11 @@ pub fn listed(sessions: &[Arc<Session>], all: bool) -> Vec<Arc<Session>> {
 /// # Errors
 /// The reply that says why there is none.
 pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, Box<Reply>> {
+    let resolve = if target.named {
+        query::resolve_named
+    } else {
+        query::resolve
+    };
     if let Some(id) = target.id {
         let found = sessions.iter().find(|session| session.id == id);
         return found
@@ -57,13 +62,15 @@ pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, 
     };
     let all = listed(sessions, true);
     let shown = CleanText::line(query);
-    let error = match query::resolve(query, &all) {
+    let error = match resolve(query, &all) {
         Ok(session) => return Ok(session),
         Err(QueryError::Ambiguous(fitting)) => match fitting.first() {
             Some(first) if target.first => return Ok(Arc::clone(first)),
             _ => Reply {
                 sessions: fitting,
-                hint: Some("--first takes the first of them".into()),
+                hint: Some(
+                    "name one by its id; `vmux switch --first` takes the first of them".into(),
+                ),
                 ..Reply::error(
                     "ambiguous",
                     format!("several sessions match {shown:?} equally well"),

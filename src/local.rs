@@ -92,18 +92,18 @@ impl Local {
                 let manner = Manner::plain(args.dry_run, args.settle);
                 answer::back_reply(self.with_focuser(|focuser| focuser.back(manner)))
             }
-            Request::Label(args) => with(&args.target, &sessions, |session| {
+            Request::Label(args) => with(&args.target.named(), &sessions, |session| {
                 let label = CleanText::line(&args.label).some();
                 self.mark(&session, MarkChange::Label(label))
             }),
-            Request::Snooze(args) => with(&args.target, &sessions, |session| {
+            Request::Snooze(args) => with(&args.target.named(), &sessions, |session| {
                 let until = answer::snoozed_until(args.seconds, clock::now());
                 self.mark(&session, MarkChange::Snooze(until))
             }),
-            Request::Pin(args) => with(&args.target, &sessions, |session| {
+            Request::Pin(args) => with(&args.target.named(), &sessions, |session| {
                 self.mark(&session, MarkChange::Pin(!args.off))
             }),
-            Request::End(args) => with(&args.target, &sessions, |session| {
+            Request::End(args) => with(&args.target.named(), &sessions, |session| {
                 answer::end_reply(&session, act::end(&session))
             }),
             Request::Preview(args) => with(&args.target, &sessions, |session| {

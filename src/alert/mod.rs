@@ -8,13 +8,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
 use crate::model::{ConId, Kind, RawPath, Reason, Session, SessionKey, WindowRef};
-use crate::text::CleanText;
+use crate::text::{CleanText, truncate};
 
 /// A wait that is answered, or a window that is gone to, within this time is no news.
 const GRACE: TimeDelta = TimeDelta::milliseconds(700);
 /// Pause before a notification that could not be shown is tried again: who takes them may be
 /// starting.
 const AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// Columns of a name at most.
+const TITLE: usize = 60;
 /// Characters of a question or a command at most: a notification is read at a glance.
 const SAID: usize = 240;
 
@@ -72,6 +74,7 @@ pub struct Words {
 #[must_use]
 pub fn words(session: &Session, news: News) -> Words {
     let title = session.title();
+    let title = truncate(&title, TITLE);
     let summary = match (news, &session.reason) {
         (News::Done, Some(Reason::Error)) => format!("{title} stopped with an error"),
         (News::Done, _) => format!("{title} is done"),

@@ -13,7 +13,7 @@ use crate::row;
 pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
     // Which session is meant is settled before anything is asked; then only its id counts.
     let find = Request::Preview(PreviewArgs {
-        target: target(&args.query),
+        target: target(&args.query).named(),
         messages: 1,
     });
     let (reply, _) = context.ask(&find)?;

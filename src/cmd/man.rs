@@ -145,17 +145,33 @@ fn main_page() -> anyhow::Result<Vec<u8>> {
     Ok(page)
 }
 
+/// The page of a verb, or of a verb's own (`hooks-install`).
 fn verb_page(verb: &str) -> anyhow::Result<Vec<u8>> {
-    let command = command();
-    let found = command.get_subcommands().find(|c| c.get_name() == verb);
-    let found = found.filter(|found| !found.is_hide_set()).ok_or_else(|| {
+    let pages = pages(&command());
+    let name = format!("vmux-{verb}");
+    let found = pages.into_iter().find(|(page, _)| *page == name);
+    let (_, command) = found.ok_or_else(|| {
         Failure::new(format!(
             "could not print the manual of {verb:?}: there is no such verb"
         ))
         .hint("`vmux --help` lists them")
         .exit(Exit::Usage)
     })?;
-    rendered(found.clone())
+    rendered(command)
+}
+
+/// Every verb that is shown, and the verbs that it has, by the names of their pages.
+fn pages(command: &clap::Command) -> Vec<(String, clap::Command)> {
+    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let shown = verbs.filter(|verb| verb.get_name() != "help");
+    let with_own = shown.flat_map(|verb| {
+        let name = verb
+            .get_display_name()
+            .unwrap_or(verb.get_name())
+            .to_owned();
+        std::iter::once((name, verb.clone())).chain(pages(verb))
+    });
+    with_own.collect()
 }
 
 fn rendered(command: clap::Command) -> anyhow::Result<Vec<u8>> {
@@ -178,11 +194,8 @@ fn write_all(dir: &Path) -> anyhow::Result<()> {
         fs::write(&path, page).with_context(|| format!("could not write {}", path.display()))
     };
     put("vmux.1".into(), main_page()?)?;
-    let command = command();
-    let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-    for verb in verbs {
-        let name = verb.get_name();
-        put(format!("vmux-{name}.1"), verb_page(name)?)?;
+    for (name, command) in pages(&command()) {
+        put(format!("{name}.1"), rendered(command)?)?;
     }
     Ok(())
 }

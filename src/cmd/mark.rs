@@ -1,15 +1,14 @@
 //! `vmux label`, `vmux snooze`, `vmux pin`: what a user says of a session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ask::{Context, target};
 use super::out;
 use crate::cli::{Label, Pin, Snooze};
-use crate::clock;
 use crate::exit::Exit;
 use crate::model::Session;
 use crate::protocol::{LabelArgs, PinArgs, Request, SnoozeArgs};
-use crate::row;
 
 pub(super) fn label(context: &Context, args: &Label) -> anyhow::Result<Exit> {
     let request = Request::Label(LabelArgs {
@@ -28,11 +27,11 @@ pub(super) fn snooze(context: &Context, args: &Snooze) -> anyhow::Result<Exit> {
         seconds: args.duration,
     });
     say(context, &request, |session| match session.snoozed_until {
-        Some(_) => format!(
-            "{} {}",
-            session.title(),
-            row::state_words(session, clock::now())
-        ),
+        Some(_) => {
+            let length = Duration::from_secs(args.duration.into());
+            let length = humantime::format_duration(length);
+            format!("{} snoozed for {length}", session.title())
+        }
         None => format!("{} is awake", session.title()),
     })
 }

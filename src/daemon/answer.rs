@@ -61,7 +61,7 @@ impl Server {
                 })
             }
             Request::Preview(args) => self.preview(ticket, &args),
-            Request::End(args) => self.with_target(ticket, &args.target, |_, session| {
+            Request::End(args) => self.with_target(ticket, &args.target.named(), |_, session| {
                 Next::Work(Job::End {
                     ticket,
                     session,
@@ -91,7 +91,7 @@ impl Server {
     }
 
     fn mark(&mut self, ticket: Ticket, target: &Target, change: MarkChange) -> Option<Vec<u8>> {
-        self.with_target(ticket, target, |_, session| {
+        self.with_target(ticket, &target.named(), |_, session| {
             Next::Engine(Command::Mark(session.id, change))
         })
     }

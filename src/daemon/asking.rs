@@ -34,7 +34,7 @@ impl Server {
 
     /// What a session asks, whole.
     pub(super) fn asked(&self, args: &AskedArgs) -> Reply {
-        let session = match find(&args.target, &self.published.snapshot().sessions) {
+        let session = match find(&args.target.named(), &self.published.snapshot().sessions) {
             Ok(session) => session,
             Err(reply) => return *reply,
         };
@@ -68,7 +68,7 @@ impl Server {
                 )
             };
         }
-        let session = match find(&args.target, &self.published.snapshot().sessions) {
+        let session = match find(&args.target.named(), &self.published.snapshot().sessions) {
             Ok(session) => session,
             Err(reply) => return *reply,
         };

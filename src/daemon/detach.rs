@@ -95,21 +95,29 @@ pub fn leave(log: &Path) -> io::Result<()> {
     // Fails only for a group leader, which a freshly spawned child is not.
     let _session = rustix::process::setsid();
     std::env::set_current_dir("/")?;
+    // A daemon without a log is better than none: the home may be read-only.
+    let file = match open_log(log) {
+        Ok(file) => file,
+        Err(_) => File::options().write(true).open("/dev/null")?,
+    };
+    rustix::stdio::dup2_stderr(&file)?;
+    drop(file);
+    close_inherited();
+    Ok(())
+}
+
+fn open_log(log: &Path) -> io::Result<File> {
     if let Some(dir) = log.parent() {
         crate::files::create_private_dir(dir)?;
     }
     let large = std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LOG_CAP);
     let mut options = File::options();
     options.create(true).mode(0o600);
-    let file = if large {
-        options.write(true).truncate(true).open(log)?
+    if large {
+        options.write(true).truncate(true).open(log)
     } else {
-        options.append(true).open(log)?
-    };
-    rustix::stdio::dup2_stderr(&file)?;
-    drop(file);
-    close_inherited();
-    Ok(())
+        options.append(true).open(log)
+    }
 }
 
 /// Closes all descriptors but the standard three: a launcher that waits for the end of a pipe

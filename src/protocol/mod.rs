@@ -99,9 +99,23 @@ pub struct Target {
     /// The agent's id of the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<String>,
+    /// Only what it is called counts, no likeness: for what changes or ends a session.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub named: bool,
     /// Take the best of several that fit.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub first: bool,
+}
+
+impl Target {
+    /// The same without any guess.
+    #[must_use]
+    pub fn named(&self) -> Self {
+        Self {
+            named: true,
+            ..self.clone()
+        }
+    }
 }
 
 /// Arguments of `switch`.

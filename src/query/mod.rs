@@ -36,10 +36,55 @@ pub enum QueryError {
 /// # Errors
 /// See [`QueryError`].
 pub fn resolve(query: &str, sessions: &[Arc<Session>]) -> Result<Arc<Session>, QueryError> {
+    if let Some(exact) = exactly(query, sessions) {
+        return exact;
+    }
+    let ranked = rank(query.trim(), sessions);
+    let Some(((best, _, _), session)) = ranked.first() else {
+        return Err(QueryError::NoMatch);
+    };
+    let equal = ranked
+        .iter()
+        .take_while(|((score, _, _), _)| score == best)
+        .count();
+    if equal == 1 {
+        return Ok(Arc::clone(session));
+    }
+    let ties = ranked[..equal]
+        .iter()
+        .map(|(_, session)| Arc::clone(session));
+    Err(QueryError::Ambiguous(ties.collect()))
+}
+
+/// The same for what changes a session or ends it: its id, pid, label or name, or a part of its
+/// label or name as it stands. A guess would hit another one once it has ended.
+///
+/// # Errors
+/// See [`QueryError`].
+pub fn resolve_named(query: &str, sessions: &[Arc<Session>]) -> Result<Arc<Session>, QueryError> {
+    if let Some(exact) = exactly(query, sessions) {
+        return exact;
+    }
+    let part = query.trim().to_lowercase();
+    let has = |name: &str| !part.is_empty() && name.to_lowercase().contains(&part);
+    let named = |session: &&Arc<Session>| {
+        let name = session.name.as_deref().is_some_and(has);
+        name || has(&session.title())
+    };
+    let mut fitting: Vec<_> = sessions.iter().filter(named).cloned().collect();
+    match fitting.len() {
+        0 => Err(QueryError::NoMatch),
+        1 => Ok(fitting.remove(0)),
+        _ => Err(QueryError::Ambiguous(fitting)),
+    }
+}
+
+/// The session that is meant beyond doubt, or several of them; `None` if there is none.
+fn exactly(query: &str, sessions: &[Arc<Session>]) -> Option<Result<Arc<Session>, QueryError>> {
     let query = query.trim();
     if query == WAITING {
         let first = sessions.iter().find(|session| session.wants_attention());
-        return first.cloned().ok_or(QueryError::NothingWaits);
+        return Some(first.cloned().ok_or(QueryError::NothingWaits));
     }
     let tests: [fn(&Session, &str) -> bool; 6] = [
         |session, query| query.parse() == Ok(session.id),
@@ -68,33 +113,18 @@ pub fn resolve(query: &str, sessions: &[Arc<Session>]) -> Result<Arc<Session>, Q
             query.len() >= PREFIX && id.is_some_and(|id| id.starts_with(query))
         },
     ];
-    for test in tests {
-        let fitting: Vec<_> = sessions
+    tests.iter().find_map(|test| {
+        let mut fitting: Vec<_> = sessions
             .iter()
             .filter(|s| test(s, query))
             .cloned()
             .collect();
         match fitting.len() {
-            0 => {}
-            1 => return Ok(Arc::clone(&fitting[0])),
-            _ => return Err(QueryError::Ambiguous(fitting)),
+            0 => None,
+            1 => Some(Ok(fitting.remove(0))),
+            _ => Some(Err(QueryError::Ambiguous(fitting))),
         }
-    }
-    let ranked = rank(query, sessions);
-    let Some(((best, _, _), session)) = ranked.first() else {
-        return Err(QueryError::NoMatch);
-    };
-    let equal = ranked
-        .iter()
-        .take_while(|((score, _, _), _)| score == best)
-        .count();
-    if equal == 1 {
-        return Ok(Arc::clone(session));
-    }
-    let ties = ranked[..equal]
-        .iter()
-        .map(|(_, session)| Arc::clone(session));
-    Err(QueryError::Ambiguous(ties.collect()))
+    })
 }
 
 fn same(a: &str, b: &str) -> bool {
@@ -197,6 +227,23 @@ mod tests {
             Err(QueryError::Ambiguous(ties)) => Err(ties.iter().map(|s| s.pid.0).collect()),
             Err(_) => Err(vec![]),
         }
+    }
+
+    #[test]
+    fn what_changes_a_session_is_not_guessed() {
+        let sessions = [
+            session(1, "docs", "aaaa-1"),
+            session(2, "shop-web", "bbbb-1"),
+        ];
+        let sessions: Vec<_> = sessions.into_iter().map(Arc::new).collect();
+        let named = |query: &str| resolve_named(query, &sessions).map(|session| session.pid.0);
+        assert_eq!(named("docs"), Ok(1));
+        assert_eq!(named("Shop"), Ok(2));
+        assert_eq!(named("2"), Ok(2));
+        for guess in ["", "dcs", "work", "spweb"] {
+            assert_eq!(named(guess), Err(QueryError::NoMatch), "{guess:?}");
+        }
+        assert!(matches!(named("o"), Err(QueryError::Ambiguous(both)) if both.len() == 2));
     }
 
     #[test]

@@ -55,6 +55,7 @@ mod tests {
             landed: ConId(8),
             panes: Vec::new(),
             summoned: Vec::new(),
+            returned_to: None,
         };
         save(&path, &trail).unwrap();
         assert_eq!(load(&path), Some(trail));

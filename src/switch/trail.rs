@@ -47,6 +47,9 @@ pub struct Trail {
     pub panes: Vec<PaneBefore>,
     /// What was brought along, the last one last.
     pub summoned: Vec<Summoned>,
+    /// Where it began, if it was made by going back: who goes on from there begins a new one.
+    #[serde(default)]
+    pub returned_to: Option<Focus>,
 }
 
 impl Trail {
@@ -64,14 +67,17 @@ impl Trail {
         let socket = PathBuf::from(&window.socket.as_ref()?.0);
         let panes = panes_before(&found.actions);
         let start = here.map(|here| here.iter().find(|(manager, _)| *manager == socket));
+        let returned_to = before.as_ref().and_then(|trail| trail.returned_to.clone());
         let goes_on = before.filter(|trail| {
             let left = start.is_some_and(|s| s.is_none_or(|(_, at)| at.con_id != trail.landed));
-            trail.socket == socket && !left
+            trail.socket == socket && !left && trail.returned_to.is_none()
         });
         let mut trail = if let Some(trail) = goes_on {
             trail
         } else {
-            let (_, start) = start.flatten()?;
+            let read = start.map(|start| start.map(|(_, focus)| focus.clone()));
+            // Nothing was read since: he is where the way back has led.
+            let start = read.unwrap_or(returned_to)?;
             // Where one is already is no way back.
             if start.con_id == window.con_id && panes.is_empty() {
                 return None;
@@ -82,6 +88,7 @@ impl Trail {
                 landed: start.con_id,
                 panes: Vec::new(),
                 summoned: Vec::new(),
+                returned_to: None,
             }
         };
         trail.landed = window.con_id;
@@ -104,6 +111,7 @@ impl Trail {
             landed: self.origin.con_id,
             panes: Vec::new(),
             summoned: Vec::new(),
+            returned_to: Some(self.origin.clone()),
         }
     }
 }
@@ -214,6 +222,16 @@ mod tests {
         assert_eq!(trail.panes.len(), 1, "the first is what he left");
         let elsewhere = after(None, 1, &in_tmux(2, "%1"));
         assert_eq!(elsewhere.panes, []);
+    }
+
+    #[test]
+    fn who_went_back_begins_anew() {
+        let back = after(None, 1, &found(2)).reversed(at(2).remove(0).1);
+        let trail = after(Some(back.clone()), 1, &found(3));
+        assert_eq!(trail.origin.con_id, ConId(1));
+        // However quickly: nothing was read since the way back.
+        let quick = Trail::after(Some(back), None, &found(3), None).unwrap();
+        assert_eq!((quick.origin.con_id, quick.landed), (ConId(1), ConId(3)));
     }
 
     #[test]

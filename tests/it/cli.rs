@@ -146,7 +146,7 @@ fn an_ambiguous_query_names_the_candidates() {
     vmux: several sessions match "twin" equally well
       111-1110  twin  /M/work/twin
       112-1120  twin  /M/work/twin
-    hint: --first takes the first of them
+    hint: name one by its id; `vmux switch --first` takes the first of them
     --- exit 2
     "#);
 }
@@ -444,6 +444,8 @@ fn every_verb_has_a_manual_page() {
             "{heading}"
         );
     }
+    let page = run(&machine, &["man", "hooks-install"]);
+    assert!(page.contains("\\-\\-answers"), "verbs of verbs: {page}");
     let done = vmux(&machine, &["man", "nonsense"]);
     assert_eq!(done.status.code(), Some(2));
 }

@@ -185,6 +185,10 @@ impl Settings {
         };
         if self.hooks()?.is_empty() || !path.exists() {
             let bare = settings::uninstall(text).map_err(|refusal| self.refused(&refusal))?;
+            // Made by an earlier install: there was no file before.
+            if settings::is_empty(&bare) && !self.hooks()?.is_empty() {
+                return Ok(());
+            }
             let old = read_bounded(&path, SIZE_CAP).ok();
             replace(&path, old.as_deref(), bare.as_bytes(), self.mode).map_err(fail)?;
         }

@@ -84,6 +84,10 @@ fn next_walks_through_what_needs_its_user_and_back_returns() {
         Some(early_window),
         "and back where one was"
     );
+    // Who went back begins anew from there.
+    ok(&desktop, &["switch", &late.name]);
+    ok(&desktop, &["back"]);
+    assert_eq!(desktop.focused(), Some(early_window));
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn what_was_said_of_a_session_outlives_a_killed_daemon() {
     finish(&desktop, &done);
     wait_until(&desktop, &done, "unseen", |s| s["unseen"] == true);
     let said = ok(&desktop, &["snooze", &quiet.name, "1h 30m"]);
-    assert!(said.contains("snoozed 1h"), "{said}");
+    assert!(said.contains("snoozed for 1h 30m"), "{said}");
     ok(&desktop, &["pin", &kept.name]);
     ok(&desktop, &["switch", &kept.name]);
     // It is written after the answer.
