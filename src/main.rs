@@ -28,6 +28,9 @@ fn main() -> ExitCode {
     if let Some(result) = cmd::move_hot(&words) {
         return exit::conclude(result);
     }
+    if let Some(result) = cmd::daemon_hot(&words) {
+        return exit::conclude(result);
+    }
     if let [verb, number] = &words[..]
         && verb == "stand-in"
         && let Ok(number) = number.parse()

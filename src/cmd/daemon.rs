@@ -27,6 +27,20 @@ pub(super) fn run(context: &Context, args: &Daemon) -> anyhow::Result<Exit> {
     }
 }
 
+/// The daemon's own start, done before clap builds its tree: that would stay in its memory for as
+/// long as it runs. `None` if this is another call.
+#[must_use]
+pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let detached = match words[..] {
+        ["daemon", "run"] => false,
+        ["daemon", "run", "--detached"] => true,
+        _ => return None,
+    };
+    let context = Context::new(None, false);
+    Some(context.and_then(|context| serve(&context, detached)))
+}
+
 fn serve(context: &Context, detached: bool) -> anyhow::Result<Exit> {
     if detached {
         detach::leave(&context.paths.log)?;

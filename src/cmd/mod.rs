@@ -25,6 +25,7 @@ pub mod rofi;
 mod status;
 
 pub use ask::{Context, failure, no_sessions};
+pub use daemon::run_hot as daemon_hot;
 pub use demo::play;
 pub use hook::report as hook;
 pub use list::run_hot as list_hot;
