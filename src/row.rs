@@ -259,13 +259,10 @@ pub struct Widths {
 
 /// Widths that fit these rows.
 #[must_use]
-pub fn widths(rows: &[Row]) -> Widths {
+pub fn widths<'r>(rows: &(impl Iterator<Item = &'r Row> + Clone)) -> Widths {
     let widest = |pick: fn(&Row) -> &str, most: usize| {
-        rows.iter()
-            .map(|row| width(pick(row)))
-            .max()
-            .unwrap_or(0)
-            .min(most)
+        let widths = rows.clone().map(|row| width(pick(row)));
+        widths.max().unwrap_or(0).min(most)
     };
     Widths {
         name: widest(|row| &row.name, NAME),
@@ -327,7 +324,7 @@ mod tests {
     fn lines(sessions: Vec<Session>) -> Vec<String> {
         let sessions: Vec<_> = sessions.into_iter().map(Arc::new).collect();
         let rows = rows(&sessions, at(185));
-        let widths = widths(&rows);
+        let widths = widths(&rows.iter());
         rows.iter()
             .map(|row| {
                 let mut line = String::new();

@@ -151,9 +151,8 @@ impl Server {
             self.json = Some((snapshot.generation, args.all, bytes.clone()));
             return bytes;
         }
-        let sessions = listed(&snapshot.sessions, args.all);
-        let rows = self.rows.rows(&sessions, clock::now());
-        render_payload(answer::list_text(args, &rows).as_bytes())
+        let listed = self.listing.at(&snapshot, args.all, clock::now());
+        render_payload(answer::list_text(args, &listed.rows).as_bytes())
     }
 
     /// Has what tmux shows looked at again, in the background: no event tells of it.
@@ -355,14 +354,13 @@ impl Server {
 
     fn with_scene<T>(&mut self, show: impl FnOnce(&mut Dialogues, &Scene<'_>) -> T) -> T {
         let snapshot = self.published.snapshot();
-        let sessions = listed(&snapshot.sessions, false);
         let workspace = self.published.workspace();
         let icons = self.settings.paths.icons();
         let now = clock::now();
-        let rows = self.rows.rows(&sessions, now);
+        let listed = self.listing.at(&snapshot, false, now);
         let scene = Scene {
-            sessions: &sessions,
-            rows: &rows,
+            sessions: &listed.sessions,
+            rows: &listed.rows,
             workspace: workspace.as_deref(),
             icons: &icons.to_string_lossy(),
             hints: self.settings.config.hints,

@@ -13,6 +13,7 @@ use signal_hook::consts::signal::{SIGINT, SIGTERM};
 
 use super::asks::Asks;
 use super::connection::{Connection, Heard};
+use super::listing::Listing;
 use super::published::{Completion, Published, Ticket};
 use super::worker::Workers;
 use super::{Input, Settings};
@@ -21,7 +22,6 @@ use crate::frontend::rofi::Dialogues;
 use crate::model::{Event, Observation};
 use crate::order::Walk;
 use crate::protocol::{EventLine, Reply, Request, socket};
-use crate::row;
 
 /// Clients at once. Past this the one that was quiet longest goes.
 const CLIENTS: usize = 3000;
@@ -68,8 +68,8 @@ pub(super) struct Server {
     pub(super) untold: Vec<Observation>,
     /// Where a user is who presses `next` again and again.
     pub(super) walk: Walk,
-    /// Rows of sessions that have not changed since they were made.
-    pub(super) rows: row::Cache,
+    /// The rows of menus and bars.
+    pub(super) listing: Listing,
     pub(super) poked_desktop: Option<Instant>,
     accept_after: Option<Instant>,
     stopping: bool,
@@ -101,7 +101,7 @@ impl Server {
             asks: Asks::default(),
             untold: Vec::new(),
             walk: Walk::default(),
-            rows: row::Cache::default(),
+            listing: Listing::default(),
             poked_desktop: None,
             accept_after: None,
             stopping: false,

@@ -8,6 +8,7 @@
 //! sticky, so each reply sets all of them; unknown ones are ignored, so newer ones are sent too.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -25,6 +26,8 @@ use crate::text::{CleanText, push_pango, truncate};
 const FORGET: TimeDelta = TimeDelta::minutes(10);
 /// Most dialogues at once; rofi itself allows one.
 const DIALOGUES: usize = 64;
+/// What a row takes with its options, about.
+const ROW_BYTES: usize = 384;
 /// Lines of a preview. The message bar grows with its text, also beyond the screen.
 const PREVIEW_LINES: usize = 8;
 /// Columns of a preview's line.
@@ -266,9 +269,9 @@ fn indices(rows: &[usize]) -> String {
 
 fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
     let both = scene.sessions.iter().zip(scene.rows);
-    let rows: Vec<Row> = both
+    let rows: Vec<&Row> = both
         .filter(|(s, _)| filter.has(s, scene.workspace))
-        .map(|(_, row)| row.clone())
+        .map(|(_, row)| row)
         .collect();
     let with = |urgency: Urgency| {
         let rows = rows
@@ -282,13 +285,20 @@ fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
         &with(Urgency::Urgent),
         &with(Urgency::Active),
     );
-    let widths = row::widths(&rows);
-    let mut line = String::new();
+    let widths = row::widths(&rows.iter().copied());
+    page.0.reserve(rows.len() * ROW_BYTES);
+    // Filled anew for each row: a thousand rows would make four thousand texts.
+    let [mut line, mut icon, mut id] = [const { String::new() }; 3];
     for row in &rows {
-        line.clear();
+        for text in [&mut line, &mut icon, &mut id] {
+            text.clear();
+        }
         row::push_line(&mut line, row, widths, row::COLUMNS);
-        let icon = format!("{}/{}.svg", scene.icons, row.icon);
-        let id = row.id.to_string();
+        for part in [scene.icons, "/", row.icon, ".svg"] {
+            icon.push_str(part);
+        }
+        // Writing to a String cannot fail.
+        let _ = write!(id, "{}", row.id);
         page.row(
             &line,
             &[("info", &id), ("meta", &row.keywords), ("icon", &icon)],

@@ -11,7 +11,7 @@ const RESET: &str = "\u{1b}[0m";
 /// Rows in columns, one line each, at most `columns` wide.
 #[must_use]
 pub fn render(rows: &[Row], columns: usize, color: bool) -> String {
-    let widths = row::widths(rows);
+    let widths = row::widths(&rows.iter());
     let mut out = String::with_capacity(rows.len() * (columns + 16));
     for row in rows {
         let paint = match row.urgency {
@@ -35,7 +35,7 @@ pub fn render(rows: &[Row], columns: usize, color: bool) -> String {
 /// Rows as lines for a menu program, all different: those that would be equal get a number.
 #[must_use]
 pub fn render_unique(rows: &[Row]) -> Vec<String> {
-    let widths = row::widths(rows);
+    let widths = row::widths(&rows.iter());
     let mut lines: Vec<String> = Vec::with_capacity(rows.len());
     for row in rows {
         let mut line = String::new();

@@ -100,7 +100,7 @@ impl Board {
         entries.extend(new.map(|session| (Arc::clone(session), false)));
         let sessions: Vec<_> = entries.iter().map(|(s, _)| Arc::clone(s)).collect();
         let rows = row::rows(&sessions, now);
-        let mut widths = row::widths(&rows);
+        let mut widths = row::widths(&rows.iter());
         widths.state = widths.state.max(STATE);
         let mut changed = state.trouble.take().is_some();
         for (n, ((session, ended), row)) in entries.into_iter().zip(rows).enumerate() {

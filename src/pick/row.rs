@@ -229,7 +229,7 @@ mod tests {
             ..Session::default()
         });
         let mut rows = row::rows(&[Arc::clone(&session)], chrono::DateTime::UNIX_EPOCH);
-        let widths = row::widths(&rows);
+        let widths = row::widths(&rows.iter());
         Entry {
             text: search_text(&session),
             row: rows.remove(0),
