@@ -342,9 +342,10 @@ impl Desktop {
 
 impl Drop for Desktop {
     fn drop(&mut self) {
-        drop(self.vmux(&["daemon", "stop"]));
         self.children.borrow_mut().clear();
         self.i3.borrow_mut().take();
+        // Last: a bar or a menu that still ran would start another one.
+        drop(self.vmux(&["daemon", "stop"]));
         if std::thread::panicking() {
             for name in ["vmux/vmux.log", "i3.log"] {
                 let text = fs::read_to_string(self.path(name)).unwrap_or_default();
