@@ -8,3 +8,4 @@ pub mod scout;
 mod subagents;
 mod tracked;
 pub mod watch;
+mod writers;

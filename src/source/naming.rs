@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::writers::{Writers, Written};
 use crate::agent::claude::clears::{self, Beginning, Cleared};
 use crate::agent::claude::find::{self, Transcript};
 use crate::model::{ConversationId, Pid};
@@ -55,6 +56,9 @@ pub(super) struct Naming {
     foreign: BTreeSet<ConversationId>,
     /// Conversations whose process has ended, and when.
     ended: BTreeMap<ConversationId, SystemTime>,
+    writers: Writers,
+    /// Something was written just now that tells nothing yet.
+    unsettled: bool,
 }
 
 impl Naming {
@@ -67,6 +71,7 @@ impl Naming {
         living: &[Member],
         now: SystemTime,
     ) {
+        self.writers.forget(ended.pid);
         if self.ended.len() >= MOST {
             self.ended.clear();
         }
@@ -83,21 +88,40 @@ impl Naming {
             .extend(orphans.filter(|id| !taken(id)).map(|id| (id, now)));
     }
 
+    /// Whether a name would be told by another look, a moment from now.
+    pub(super) fn take_unsettled(&mut self) -> bool {
+        std::mem::take(&mut self.unsettled)
+    }
+
     /// Names the conversations of all these processes of one directory. `taken` are those that
-    /// other processes are in for certain.
+    /// other processes are in for certain; `written` gives the bytes that a process has written.
     pub(super) fn name(
         &mut self,
         (config, cwd): (&Path, &str),
         members: &[Member],
         taken: &dyn Fn(&ConversationId) -> bool,
+        written: &dyn Fn(Pid) -> Option<u64>,
         now: DateTime<Utc>,
     ) -> Vec<(Pid, Named)> {
         let Some(earliest) = members.iter().map(|member| member.start).min() else {
             return Vec::new();
         };
         let since = earliest.checked_sub(SLACK).unwrap_or(earliest);
+        let unclear: Vec<Pid> = unclear(members);
+        let count = || -> Written {
+            let counts = unclear.iter().map(|pid| Some((*pid, written(*pid)?)));
+            counts.flatten().collect()
+        };
+        let before = count();
         let mut transcripts = find::in_project(config, cwd, since).unwrap_or_default();
         transcripts.retain(|t| !taken(&t.conversation) && !self.has_ended(t));
+        if !unclear.is_empty() {
+            let (place, after) = ((config, cwd), count());
+            let looked = self
+                .writers
+                .look(place, before, &transcripts, &after, now.into());
+            self.unsettled |= !looked;
+        }
         let begun = self.begun(&transcripts, members);
         let left = match begun[..] {
             [] => Vec::new(),
@@ -108,7 +132,14 @@ impl Naming {
             let beginning = self.beginnings.get(&t.path);
             matches!(beginning, Some(Beginning::Cleared(_)))
         };
-        let found = by_birth(members, &transcripts, &cleared);
+        let facts = Facts {
+            born: &|t, member| {
+                let excluded = self.writers.excludes(member.pid, &t.conversation);
+                !excluded && !cleared(t) && is_born_with(t, member.start)
+            },
+            says: &|t| self.writers.says((config, cwd), t),
+        };
+        let found = by_birth(members, &transcripts, &facts);
         for (member, found) in members.iter().zip(found) {
             let started = DateTime::<Utc>::from(member.start) - SLACK;
             let own = begun.iter().filter(|(_, at)| *at >= started);
@@ -179,14 +210,27 @@ impl Naming {
     }
 }
 
-/// The conversation that each process was in when it was seen last, or began with. What was
-/// `cleared` was born with none.
-fn by_birth(
-    members: &[Member],
-    transcripts: &[Transcript],
-    cleared: &dyn Fn(&Transcript) -> bool,
-) -> Vec<Found> {
-    let born = |t: &Transcript, start| !cleared(t) && is_born_with(t, start);
+/// The processes of one directory that have no conversation yet, where several might be in one,
+/// with those that they might be mistaken for.
+fn unclear(members: &[Member]) -> Vec<Pid> {
+    let open = || members.iter().filter(|member| member.first.is_none());
+    if open().count() < 2 || open().all(|member| member.known.is_some()) {
+        return Vec::new();
+    }
+    open().map(|member| member.pid).collect()
+}
+
+/// What is known of a transcript besides its times.
+struct Facts<'a> {
+    /// Whether it may have been made by the start of this process.
+    born: &'a dyn Fn(&Transcript, &Member) -> bool,
+    /// Whether there is anything in it: what is empty says the same of whoever it belongs to.
+    says: &'a dyn Fn(&Transcript) -> bool,
+}
+
+/// The conversation that each process was in when it was seen last, or began with.
+fn by_birth(members: &[Member], transcripts: &[Transcript], facts: &Facts<'_>) -> Vec<Found> {
+    let born = facts.born;
     let of_file = |member: &Member| member.current().filter(|_| member.first.is_some()).cloned();
     let mut found: Vec<Option<ConversationId>> = members.iter().map(of_file).collect();
     let open: Vec<usize> = (0..members.len()).filter(|i| found[*i].is_none()).collect();
@@ -203,16 +247,17 @@ fn by_birth(
             continue;
         };
         // What was found while a neighbour was not known yet may be the neighbour's.
-        let others = || open.iter().filter(|j| *j != i).map(|j| members[*j].start);
+        let others = || open.iter().filter(|j| *j != i).map(|j| &members[*j]);
         let there = transcripts.iter().find(|t| t.conversation == *known);
-        let own = there.filter(|t| !is_given(t, &found) && !others().any(|at| born(t, at)));
+        let own = there.filter(|t| !is_given(t, &found) && !others().any(|other| born(t, other)));
         found[*i] = own.map(|t| t.conversation.clone());
     }
-    while let Some((i, conversation)) = only_choice(members, transcripts, &found, &born) {
+    while let Some((i, conversation)) = only_choice(members, transcripts, &found, born) {
         found[i] = Some(conversation);
     }
-    let all_given = transcripts.iter().all(|t| is_given(t, &found));
-    let doubtful = |found: &Option<ConversationId>| found.is_none() && !all_given;
+    let mut open = transcripts.iter().filter(|t| !is_given(t, &found));
+    let something_left = open.any(facts.says);
+    let doubtful = |found: &Option<ConversationId>| found.is_none() && something_left;
     found
         .into_iter()
         .map(|found| if doubtful(&found) { Err(()) } else { Ok(found) })
@@ -231,7 +276,7 @@ fn only_choice(
     members: &[Member],
     transcripts: &[Transcript],
     found: &[Option<ConversationId>],
-    born: &dyn Fn(&Transcript, SystemTime) -> bool,
+    born: &dyn Fn(&Transcript, &Member) -> bool,
 ) -> Option<(usize, ConversationId)> {
     let choices: Vec<Vec<&Transcript>> = members
         .iter()
@@ -239,7 +284,7 @@ fn only_choice(
         .map(|(member, own)| {
             let open = transcripts.iter().filter(|_| own.is_none());
             let free = open.filter(|t| !is_given(t, found));
-            free.filter(|t| born(t, member.start)).collect()
+            free.filter(|t| born(t, member)).collect()
         })
         .collect();
     choices.iter().enumerate().find_map(|(i, own)| {
@@ -284,6 +329,7 @@ mod tests {
             conversation: id(name),
             created: Some(at(created)),
             written: at(written),
+            size: 1,
         }
     }
 
@@ -293,8 +339,16 @@ mod tests {
             Ok(None) => "-".into(),
             Err(()) => "?".into(),
         };
-        let cleared = |t: &Transcript| t.conversation.as_str().starts_with("cleared");
-        by_birth(members, transcripts, &cleared)
+        let facts = Facts {
+            born: &|t, member| {
+                let name = t.conversation.as_str();
+                let other = format!("not{}", member.pid);
+                let may = !name.starts_with("cleared") && !name.starts_with(&other);
+                may && is_born_with(t, member.start)
+            },
+            says: &|t| t.size > 0,
+        };
+        by_birth(members, transcripts, &facts)
             .into_iter()
             .map(word)
             .collect()
@@ -330,6 +384,24 @@ mod tests {
         let members = [member(1, 100, None), member(2, 101, None)];
         assert_eq!(names(&members, &[transcript("a", 102, 102)]), ["?", "?"]);
         assert_eq!(names(&members, &[]), ["-", "-"]);
+    }
+
+    #[test]
+    fn what_one_did_not_write_is_the_others() {
+        let members = [member(1, 100, None), member(2, 101, None)];
+        let both = [transcript("not2", 103, 150), transcript("b", 104, 104)];
+        assert_eq!(names(&members, &both), ["not2", "b"]);
+        assert_eq!(names(&members, &both[..1]), ["not2", "-"]);
+    }
+
+    #[test]
+    fn what_is_empty_says_the_same_of_both() {
+        let members = [member(1, 100, None), member(2, 101, None)];
+        let mut both = [transcript("a", 103, 103), transcript("b", 104, 104)];
+        both.iter_mut().for_each(|t| t.size = 0);
+        assert_eq!(names(&members, &both), ["-", "-"]);
+        both[0].size = 900;
+        assert_eq!(names(&members, &both), ["?", "?"]);
     }
 
     #[test]

@@ -72,6 +72,7 @@ pub struct Scout {
     again: Vec<(Instant, Pid, u32)>,
     shell_due: Option<Instant>,
     naming: Naming,
+    names_due: Option<Instant>,
     verified: Pid,
 }
 
@@ -105,6 +106,7 @@ impl Scout {
             again: Vec::new(),
             shell_due: None,
             naming: Naming::default(),
+            names_due: None,
             verified: Pid(0),
         })
     }
@@ -125,6 +127,7 @@ impl Scout {
             .iter()
             .map(|(at, _, _)| *at)
             .chain(self.shell_due)
+            .chain(self.names_due)
             .min()
     }
 
@@ -235,6 +238,9 @@ impl Scout {
             for pid in pids {
                 self.tell(pid, now, &mut out);
             }
+        }
+        if self.names_due.is_some_and(|at| at <= steady) {
+            self.name_conversations(now, &mut out);
         }
         out
     }

@@ -117,6 +117,8 @@ pub struct Transcript {
     pub created: Option<SystemTime>,
     /// When it was last written.
     pub written: SystemTime,
+    /// Bytes in it.
+    pub size: u64,
 }
 
 /// The transcripts of a working directory that were written after `since`.
@@ -153,6 +155,7 @@ pub fn in_project(config: &Path, cwd: &str, since: SystemTime) -> io::Result<Vec
                 conversation,
                 created,
                 written,
+                size: metadata.len(),
             });
         }
     }

@@ -7,9 +7,11 @@ use chrono::{DateTime, Utc};
 
 use super::{Scout, Tracked};
 use crate::agent::claude::hook;
+use crate::clock;
 use crate::model::{ConversationId, HookReport, Observation, Pid};
 use crate::source::naming::Member;
 use crate::source::process;
+use crate::source::writers::SETTLED;
 
 /// Ancestors of a hook's process that are looked at: it is the second, a wrapper adds one or two.
 const ANCESTORS: usize = 8;
@@ -75,7 +77,9 @@ impl Scout {
             let named = self.tracked.values().filter(|t| !t.is_unnamed());
             let taken: Vec<&ConversationId> = named.filter_map(Tracked::conversation).collect();
             let taken = |id: &ConversationId| taken.contains(&id);
-            let names = self.naming.name((&config, &cwd), &members, &taken, now);
+            let written = |pid| self.proc.written(pid);
+            let place = (&*config, &*cwd);
+            let names = self.naming.name(place, &members, &taken, &written, now);
             for (pid, named) in names {
                 if let Some(tracked) = self.tracked.get_mut(&pid) {
                     tracked.take_name(named);
@@ -83,5 +87,7 @@ impl Scout {
                 self.refresh(pid, now, out);
             }
         }
+        let unsettled = self.naming.take_unsettled();
+        self.names_due = unsettled.then(|| clock::steady() + SETTLED);
     }
 }

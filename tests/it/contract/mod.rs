@@ -64,6 +64,7 @@ contract! { v2_0_77 Lab::of("2.0.77") => {
     background_shell(Want::idle());
     agent_asks();
     neighbours();
+    born_together();
     ends();
     suspending();
     // No scripts: without a file, `claude -p` in a terminal looks like any session.

@@ -282,6 +282,25 @@ pub(super) fn neighbours(lab: &Lab) {
     left.expect(Shown::Idle, &Want::idle().preview("left again"));
 }
 
+/// Two that started at once: only what each of them writes tells which is which.
+pub(super) fn born_together(lab: &Lab) {
+    let (mut left, mut right) = (lab.claude(&ASKING), lab.claude(&ASKING));
+    left.expect(Shown::Idle, &Want::idle().by_scan());
+    right.expect(Shown::Idle, &Want::idle().by_scan());
+    right.say("hold:right");
+    right.expect(Shown::Working, &Want::working());
+    left.expect(Shown::Idle, &Want::idle());
+    lab.go("right");
+    right.expect(Shown::Idle, &Want::idle());
+    left.say("say:from the left");
+    left.sees("● from the left");
+    left.expect(Shown::Idle, &Want::idle().preview("from the left"));
+    right.say("say:from the right");
+    right.sees("● from the right");
+    right.expect(Shown::Idle, &Want::idle().preview("from the right"));
+    left.expect(Shown::Idle, &Want::idle().preview("from the left"));
+}
+
 /// Ends: politely, and killed with its file left behind.
 pub(super) fn ends(lab: &Lab) {
     let mut polite = lab.claude(&ASKING);
