@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::{Kind, Reason, Session, SessionKey, State};
 use crate::order::is_current;
-use crate::text::{CleanText, age, push_column, width};
+use crate::text::{CleanText, age, push_column, push_cut, width};
 
 /// Columns of a line that is shown where its width is not known.
 pub const COLUMNS: usize = 100;
@@ -285,7 +285,7 @@ pub fn push_line(out: &mut String, row: &Row, widths: Widths, columns: usize) {
         .filter(|left| *left > 0)
     {
         out.push_str(GAP);
-        out.push_str(&crate::text::truncate(&row.detail, left));
+        push_cut(out, &row.detail, left);
     }
     out.truncate(start + out[start..].trim_end().len());
 }

@@ -257,21 +257,37 @@ pub fn truncate(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    if columns == 0 {
-        return Cow::Borrowed("");
-    }
-    let mut used = 0;
-    let mut out = String::with_capacity(text.len().min(columns * 4));
-    for c in text.chars() {
-        let w = c.width().unwrap_or(0);
-        if used + w > columns - 1 {
-            break;
-        }
-        used += w;
-        out.push(c);
-    }
-    out.push('…');
+    let mut out = String::new();
+    push_cut(&mut out, text, columns);
     Cow::Owned(out)
+}
+
+/// Appends [`truncate`]d `text` to `out`. Returns its width.
+pub fn push_cut(out: &mut String, text: &str, columns: usize) -> usize {
+    let whole = width(text);
+    if whole <= columns {
+        out.push_str(text);
+        return whole;
+    }
+    let Some(room) = columns.checked_sub(1) else {
+        return 0;
+    };
+    let (mut used, mut end) = (0, 0);
+    if text.is_ascii() {
+        (used, end) = (room, room);
+    } else {
+        for (at, c) in text.char_indices() {
+            let w = c.width().unwrap_or(0);
+            if used + w > room {
+                break;
+            }
+            used += w;
+            end = at + c.len_utf8();
+        }
+    }
+    out.push_str(&text[..end]);
+    out.push('…');
+    used + 1
 }
 
 /// Where to break `text`, which has no line breaks, into lines of at most `columns`: between
@@ -317,11 +333,8 @@ fn fitting(text: &str, columns: usize) -> usize {
 
 /// Appends `text` to `out`, cut or padded with spaces to exactly `columns`.
 pub fn push_column(out: &mut String, text: &str, columns: usize) {
-    let cut = truncate(text, columns);
-    out.push_str(&cut);
-    for _ in width(&cut)..columns {
-        out.push(' ');
-    }
+    let used = push_cut(out, text, columns);
+    out.extend(std::iter::repeat_n(" ", columns - used));
 }
 
 /// A duration in seconds in one unit, as people say it: `5s`, `3m`, `2h`, `4d`.

@@ -11,6 +11,26 @@ pub(super) fn write(bytes: &[u8]) -> io::Result<()> {
     out.flush()
 }
 
+/// Standard output without a buffer, for what comes in large pieces: std's would write the end of
+/// each piece on its own, since it holds back what is no whole line.
+#[derive(Default)]
+pub(super) struct Pieces {
+    /// Whether something was written.
+    pub(super) begun: bool,
+}
+
+impl io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let n = rustix::io::write(io::stdout(), bytes)?;
+        self.begun |= n > 0;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Whether standard output may have colours: a terminal, and `NO_COLOR` is not set.
 pub(super) fn colored(environ: &Environ) -> bool {
     io::stdout().is_terminal() && environ.get("NO_COLOR").is_none()

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::ask::Context;
+use super::out::Pieces;
 use crate::clock::Deadline;
 use crate::exit::Exit;
 use crate::frontend::rofi::show_trouble;
@@ -24,28 +25,28 @@ pub fn main() -> ExitCode {
     match Context::new(None, false) {
         Ok(context) => run(&context).into(),
         Err(error) => {
-            show(&show_trouble(&format!("{error:#}")));
+            show(&mut Pieces::default(), &format!("{error:#}"));
             Exit::Done.into()
         }
     }
 }
 
 pub(super) fn run(context: &Context) -> Exit {
-    let bytes = match page(context) {
-        Ok(bytes) => bytes,
-        Err(word) => show_trouble(&word),
-    };
-    show(&bytes);
+    let mut out = Pieces::default();
+    if let Err(word) = page(context, &mut out) {
+        show(&mut out, &word);
+    }
     Exit::Done
 }
 
-fn show(bytes: &[u8]) {
-    let mut out = std::io::stdout().lock();
+/// Shows what went wrong, below the part of a page that came before it.
+fn show(out: &mut Pieces, word: &str) {
+    let end = if out.begun { "\n" } else { "" };
     // rofi may have been closed meanwhile.
-    drop(out.write_all(bytes).and_then(|()| out.flush()));
+    drop(out.write_all(&[end.as_bytes(), &show_trouble(word)].concat()));
 }
 
-fn page(context: &Context) -> Result<Vec<u8>, String> {
+fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
     let deadline = Deadline::after(PATIENCE);
     let number = |name: &str| {
         context
@@ -68,10 +69,10 @@ fn page(context: &Context) -> Result<Vec<u8>, String> {
         }
         Err(error) => return Err(error.to_string()),
     };
-    let answer = client.ask_raw(&request.render(), deadline.left());
-    let (line, payload) = answer.map_err(|error| error.to_string())?;
+    let answer = client.relay(&request.render(), deadline.left(), out);
+    let line = answer.map_err(|error| error.to_string())?;
     if line.starts_with(b"{\"ok\":true") {
-        return Ok(payload);
+        return Ok(());
     }
     let reply: Reply = serde_json::from_slice(&line).map_err(|error| error.to_string())?;
     Err(reply

@@ -152,7 +152,7 @@ impl Server {
             return bytes;
         }
         let listed = self.listing.at(&snapshot, args.all, clock::now());
-        render_payload(answer::list_text(args, &listed.rows).as_bytes())
+        render_payload(answer::list_text(args, &listed.rows).into_bytes())
     }
 
     /// Has what tmux shows looked at again, in the background: no event tells of it.
@@ -227,7 +227,7 @@ impl Server {
         let environ = environ(&args.environ);
         let rofi = args.outside;
         match effect {
-            Effect::Show(bytes) => Some(render_payload(&bytes)),
+            Effect::Show(bytes) => Some(render_payload(bytes)),
             Effect::Focus(key) => {
                 let job = session(self, key).map(|session| Job::FocusAfter {
                     session,
@@ -273,7 +273,7 @@ impl Server {
             return self.page_again(rofi, NOT_ASKED);
         };
         render_payload(
-            &self.with_scene(|dialogues, scene| dialogues.request(rofi, key, &asked, scene)),
+            self.with_scene(|dialogues, scene| dialogues.request(rofi, key, &asked, scene)),
         )
     }
 
@@ -302,7 +302,7 @@ impl Server {
     /// Gives a job whose result rofi does not wait for: it gets nothing, and closes.
     fn promise(&mut self, rofi: u32, job: Option<Job>) -> Option<Vec<u8>> {
         match job.map(|job| self.workers.give(job)) {
-            Some(true) => Some(render_payload(b"")),
+            Some(true) => Some(render_payload(Vec::new())),
             Some(false) => Some(self.page_again(rofi, "The vmux daemon is busy.")),
             None => Some(self.page_again(rofi, "The session has ended.")),
         }
@@ -322,7 +322,7 @@ impl Server {
 
     fn page_again(&mut self, rofi: u32, word: &str) -> Vec<u8> {
         render_payload(
-            &self.with_scene(|dialogues, scene| dialogues.list_again(rofi, Some(word), scene)),
+            self.with_scene(|dialogues, scene| dialogues.list_again(rofi, Some(word), scene)),
         )
     }
 
@@ -349,7 +349,7 @@ impl Server {
             }
             Completion::Reply(_) => return None,
         };
-        Some(render_payload(&page))
+        Some(render_payload(page))
     }
 
     fn with_scene<T>(&mut self, show: impl FnOnce(&mut Dialogues, &Scene<'_>) -> T) -> T {

@@ -171,8 +171,12 @@ impl Connection {
     ///
     /// # Errors
     /// If it hung up.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.output.extend(bytes);
+    pub(super) fn send(&mut self, bytes: Vec<u8>) -> io::Result<()> {
+        if self.output.is_empty() {
+            self.output = bytes.into();
+        } else {
+            self.output.extend(bytes);
+        }
         self.flush()
     }
 

@@ -288,7 +288,7 @@ impl Server {
         if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
             client.subscribed = Some(snapshot.generation);
         }
-        self.send(slot, &line);
+        self.send(slot, line);
     }
 
     fn drop_expired(&mut self) {
@@ -371,7 +371,7 @@ impl Server {
             Err(error) => Some(Reply::error("bad_request", error).render()),
         };
         match reply {
-            Some(bytes) => self.send(slot, &bytes),
+            Some(bytes) => self.send(slot, bytes),
             None => {
                 if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
                     client.waiting = Some(ticket.serial);
@@ -384,10 +384,10 @@ impl Server {
         if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
             client.closing = true;
         }
-        self.send(slot, &Reply::error("bad_request", words).render());
+        self.send(slot, Reply::error("bad_request", words).render());
     }
 
-    fn send(&mut self, slot: usize, bytes: &[u8]) {
+    fn send(&mut self, slot: usize, bytes: Vec<u8>) {
         let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
@@ -411,7 +411,7 @@ impl Server {
         if client.waiting == Some(ticket.serial) {
             client.waiting = None;
             client.active_at = clock::steady();
-            self.send(ticket.slot, &bytes);
+            self.send(ticket.slot, bytes);
             self.serve_queued(ticket.slot);
         }
     }

@@ -19,7 +19,7 @@ use super::filter::Filter;
 use crate::counts::Counts;
 use crate::model::{Asked, Decision, Session, SessionKey};
 use crate::protocol::PreviewMessage;
-use crate::row::{self, Row, Urgency};
+use crate::row::{self, Row, Urgency, Widths};
 use crate::text::{CleanText, push_pango, truncate};
 
 /// Dialogues of menus that ended without a word are forgotten after this long.
@@ -34,6 +34,8 @@ const PREVIEW_LINES: usize = 8;
 const PREVIEW_COLUMNS: usize = 80;
 /// Marks a line of a tool.
 const TOOL: &str = "\u{2022} ";
+/// Stands between the options of a row, and between each one's name and value.
+const OPTION: &str = "\x1f";
 /// Begins what is less important, in any theme's colour. A `</span>` ends it.
 const QUIET: &str = "<span alpha=\"65%\">";
 
@@ -223,12 +225,12 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
 }
 
 /// The bytes of a reply.
-struct Page(Vec<u8>);
+struct Page(String);
 
 impl Page {
     /// Starts with every header, because the last reply's still stand.
     fn new(message: &str, urgent: &[usize], active: &[usize]) -> Self {
-        let mut page = Self(Vec::with_capacity(4096));
+        let mut page = Self(String::with_capacity(4096));
         page.header("prompt", "vmux");
         page.header("message", message);
         page.header("markup-rows", "false");
@@ -242,23 +244,37 @@ impl Page {
     }
 
     fn header(&mut self, name: &str, value: &str) {
-        self.0.push(0);
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.push(0x1f);
-        self.0.extend_from_slice(value.as_bytes());
-        self.0.push(b'\n');
+        for part in ["\0", name, OPTION, value, "\n"] {
+            self.0.push_str(part);
+        }
     }
 
     /// A row and its options. All texts are clean: without NUL, 0x1f and line breaks.
     fn row(&mut self, text: &str, options: &[(&str, &str)]) {
-        self.0.extend_from_slice(text.as_bytes());
+        self.0.push_str(text);
         for (n, (name, value)) in options.iter().enumerate() {
-            self.0.push(if n == 0 { 0 } else { 0x1f });
-            self.0.extend_from_slice(name.as_bytes());
-            self.0.push(0x1f);
-            self.0.extend_from_slice(value.as_bytes());
+            for part in [if n == 0 { "\0" } else { OPTION }, name, OPTION, value] {
+                self.0.push_str(part);
+            }
         }
-        self.0.push(b'\n');
+        self.0.push('\n');
+    }
+
+    /// The row of a session: written in place, as there may be a thousand.
+    fn session(&mut self, row: &Row, widths: Widths, icons: &str) {
+        row::push_line(&mut self.0, row, widths, row::COLUMNS);
+        // Writing to a String cannot fail.
+        let _ = write!(self.0, "\0info{OPTION}{}", row.id);
+        for part in [OPTION, "meta", OPTION, &row.keywords] {
+            self.0.push_str(part);
+        }
+        for part in [OPTION, "icon", OPTION, icons, "/", row.icon, ".svg\n"] {
+            self.0.push_str(part);
+        }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        self.0.into_bytes()
     }
 }
 
@@ -286,23 +302,10 @@ fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
         &with(Urgency::Active),
     );
     let widths = row::widths(&rows.iter().copied());
-    page.0.reserve(rows.len() * ROW_BYTES);
-    // Filled anew for each row: a thousand rows would make four thousand texts.
-    let [mut line, mut icon, mut id] = [const { String::new() }; 3];
+    // With some room for the line that goes before it.
+    page.0.reserve(rows.len() * ROW_BYTES + 128);
     for row in &rows {
-        for text in [&mut line, &mut icon, &mut id] {
-            text.clear();
-        }
-        row::push_line(&mut line, row, widths, row::COLUMNS);
-        for part in [scene.icons, "/", row.icon, ".svg"] {
-            icon.push_str(part);
-        }
-        // Writing to a String cannot fail.
-        let _ = write!(id, "{}", row.id);
-        page.row(
-            &line,
-            &[("info", &id), ("meta", &row.keywords), ("icon", &icon)],
-        );
+        page.session(row, widths, scene.icons);
     }
     if rows.is_empty() && filter != Filter::All {
         let what = if filter == Filter::Waiting {
@@ -312,7 +315,7 @@ fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
         };
         page.row(&format!("{what} Show all."), &[("info", "all")]);
     }
-    page.0
+    page.into_bytes()
 }
 
 /// Counts and keys, in Pango markup: rofi reads the message bar as such, always.
@@ -397,7 +400,7 @@ fn show_preview(session: &Session, messages: &[PreviewMessage], scene: &Scene<'_
     let mut page = Page::new(&text, &[], &[]);
     page.row("Focus this session", &[("info", "focus")]);
     page.row("Back", &[("info", "back")]);
-    page.0
+    page.into_bytes()
 }
 
 /// The last lines of a conversation, each side marked.
@@ -427,7 +430,7 @@ fn show_confirm(key: SessionKey, scene: &Scene<'_>) -> Vec<u8> {
     let mut page = Page::new(&text, &[1], &[]);
     page.row("No, go back", &[("info", "back")]);
     page.row("Yes, end it", &[("info", "yes")]);
-    page.0
+    page.into_bytes()
 }
 
 /// What rofi shows when the daemon cannot be asked: a word, and a row to try again.
@@ -437,7 +440,7 @@ pub fn show_trouble(word: &str) -> Vec<u8> {
     push_pango(&mut text, &CleanText::line(word));
     let mut page = Page::new(&text, &[], &[]);
     page.row("Try again", &[("info", "again")]);
-    page.0
+    page.into_bytes()
 }
 
 #[cfg(test)]

@@ -94,6 +94,48 @@ impl Client {
         patience: Duration,
     ) -> Result<(Vec<u8>, Vec<u8>), ClientError> {
         let deadline = Deadline::after(patience);
+        let (line, payload) = self.ask_line(request, patience)?;
+        while self.buffer.len() < payload {
+            self.fill(deadline)?;
+        }
+        let rest = self.buffer.split_off(payload);
+        Ok((line, std::mem::replace(&mut self.buffer, rest)))
+    }
+
+    /// Sends a request and hands the payload of its reply on while it arrives, to somebody who
+    /// may stop reading it. Returns the reply's line.
+    ///
+    /// # Errors
+    /// See [`Client::ask`], with `patience` for the line and for each further piece. Pieces may
+    /// have been handed on.
+    pub fn relay(
+        &mut self,
+        request: &[u8],
+        patience: Duration,
+        out: &mut impl io::Write,
+    ) -> Result<Vec<u8>, ClientError> {
+        let (line, mut left) = self.ask_line(request, patience)?;
+        while left > 0 {
+            if self.buffer.is_empty() {
+                self.fill(Deadline::after(patience))?;
+            }
+            let n = self.buffer.len().min(left);
+            if out.write_all(&self.buffer[..n]).is_err() {
+                break;
+            }
+            self.buffer.drain(..n);
+            left -= n;
+        }
+        Ok(line)
+    }
+
+    /// Sends a request, and reads the line of its reply and the length of what follows.
+    fn ask_line(
+        &mut self,
+        request: &[u8],
+        patience: Duration,
+    ) -> Result<(Vec<u8>, usize), ClientError> {
+        let deadline = Deadline::after(patience);
         self.stream
             .set_write_timeout(Some(patience))
             .map_err(|error| broken(&error))?;
@@ -109,11 +151,7 @@ impl Client {
         let rest = self.buffer.split_off(end + 1);
         let line = std::mem::replace(&mut self.buffer, rest);
         let payload = payload_length(&line).unwrap_or(0);
-        while self.buffer.len() < payload {
-            self.fill(deadline)?;
-        }
-        let rest = self.buffer.split_off(payload);
-        Ok((line, std::mem::replace(&mut self.buffer, rest)))
+        Ok((line, payload))
     }
 
     /// Sends a request whose answer is a stream.
@@ -204,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_announced_at_the_end_of_its_line_only() {
-        let line = super::super::render_payload(b"");
+        let line = super::super::render_payload(Vec::new());
         assert_eq!(payload_length(&line), Some(0));
         assert_eq!(payload_length(b"{\"ok\":true,\"payload\":17}\n"), Some(17));
         assert_eq!(

@@ -40,7 +40,7 @@ pub(super) fn page(session: &Session, asked: &Asked) -> Vec<u8> {
         _ => {}
     }
     page.row("Go there", &[("info", "focus")]);
-    page.0
+    page.into_bytes()
 }
 
 fn push_options(page: &mut Page, question: &Question) {
