@@ -22,6 +22,20 @@ use crate::wm::{WmError, discover};
 /// Terminals within terminals that are followed.
 const ROUNDS: usize = 6;
 
+/// The holders of all pseudo terminals, by their numbers.
+fn masters(proc: &mut Proc) -> HashMap<u32, Vec<Pid>> {
+    let mut pids = Vec::new();
+    // What cannot be listed holds nothing that could be found.
+    let _listed = proc.pids(&mut pids);
+    let mut masters: HashMap<u32, Vec<Pid>> = HashMap::new();
+    for pid in pids.into_iter().map(Pid) {
+        for number in proc.pty_masters(pid) {
+            masters.entry(number).or_default().push(pid);
+        }
+    }
+    masters
+}
+
 /// What tells one desktop from another in an environment.
 type DesktopKey = [Option<String>; 3];
 
@@ -43,6 +57,8 @@ pub struct Places {
     layouts: HashMap<Pid, Result<tmux::Layout, String>>,
     /// Who holds the other end of a session's terminal, for sessions whose parents are gone.
     holders: HashMap<SessionKey, Option<SessionKey>>,
+    /// Who holds which pseudo terminal's master: read once a pass, where it is asked for at all.
+    masters: Option<HashMap<u32, Vec<Pid>>>,
     own_environ: Environ,
 }
 
@@ -60,6 +76,7 @@ impl Places {
             dead_ends: HashMap::new(),
             layouts: HashMap::new(),
             holders: HashMap::new(),
+            masters: None,
             own_environ,
         })
     }
@@ -71,6 +88,7 @@ impl Places {
         }
         self.dead_ends.clear();
         self.layouts.clear();
+        self.masters = None;
         let proc = &self.proc;
         self.holders
             .retain(|key, _| proc.key(key.pid) == Some(*key));
@@ -328,11 +346,9 @@ impl Places {
     fn find_holder(&mut self, pid: Pid) -> Option<Pid> {
         let tty = self.proc.tty(pid, 0)?;
         let number: u32 = tty.to_str()?.strip_prefix("/dev/pts/")?.parse().ok()?;
-        let mut pids = Vec::new();
-        self.proc.pids(&mut pids).ok()?;
-        pids.into_iter()
-            .map(Pid)
-            .find(|other| *other != pid && self.proc.pty_masters(*other).contains(&number))
+        let masters = self.masters.get_or_insert_with(|| masters(&mut self.proc));
+        let mut holders = masters.get(&number)?.iter().copied();
+        holders.find(|other| *other != pid)
     }
 
     /// The desktop of a session's environment, else of the asker's, else of our own.
