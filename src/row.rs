@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::model::{Kind, Reason, Session, SessionKey, State};
 use crate::order::is_current;
-use crate::text::{CleanText, age, push_column, push_cut, width};
+use crate::text::{CleanText, push_age, push_column, push_cut, width};
 
 /// Columns of a line that is shown where its width is not known.
 pub const COLUMNS: usize = 100;
@@ -50,6 +50,45 @@ pub struct Row {
     pub icon: &'static str,
     /// Words that find it though it does not show them.
     pub keywords: CleanText,
+    words: StateWords,
+}
+
+/// What the words of a state are made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct StateWords {
+    word: &'static str,
+    /// Since when it is so; of a snoozed wait, until when.
+    at: Option<DateTime<Utc>>,
+    ahead: bool,
+}
+
+impl StateWords {
+    fn push(self, out: &mut String, now: DateTime<Utc>) {
+        out.push_str(self.word);
+        if let Some(at) = self.at {
+            let elapsed = if self.ahead { at - now } else { now - at };
+            out.push(' ');
+            push_age(out, elapsed.num_seconds());
+        }
+    }
+}
+
+/// Brings the ages in `rows` up to date. Whether any of them reads differently now.
+pub fn tick(rows: &mut Arc<[Row]>, now: DateTime<Utc>) -> bool {
+    let mut text = String::new();
+    let mut late = |row: &Row| {
+        text.clear();
+        row.words.push(&mut text, now);
+        text != row.state
+    };
+    if !rows.iter().any(&mut late) {
+        return false;
+    }
+    for row in Arc::make_mut(rows) {
+        row.state.clear();
+        row.words.push(&mut row.state, now);
+    }
+    true
 }
 
 /// The rows of sessions, which are in display order.
@@ -79,7 +118,8 @@ impl Cache {
                     .insert(session.id, (Arc::clone(session), row.clone()));
                 row
             };
-            row.state = state_words(session, now);
+            row.state.clear();
+            row.words.push(&mut row.state, now);
             rows.push(row);
         }
         if self.0.len() > 2 * sessions.len() + 16 {
@@ -132,6 +172,7 @@ fn row(session: &Session) -> Row {
         urgency: urgency(session),
         icon: icon(session),
         keywords: CleanText::line(&keywords(session)),
+        words: words(session),
     }
 }
 
@@ -147,10 +188,20 @@ fn urgency(session: &Session) -> Urgency {
 /// `waiting 3m`, `done 5m`, `working 40s`, `idle 2h`; of a snoozed wait what is left, `snoozed 9m`.
 #[must_use]
 pub fn state_words(session: &Session, now: DateTime<Utc>) -> String {
+    let mut out = String::new();
+    words(session).push(&mut out, now);
+    out
+}
+
+fn words(session: &Session) -> StateWords {
     let word = match (session.state, &session.reason) {
         (State::NeedsInput, Some(Reason::Dialog)) => "menu",
-        (State::NeedsInput, _) if let Some(until) = session.snoozed_until => {
-            return format!("snoozed {}", age((until - now).num_seconds()));
+        (State::NeedsInput, _) if session.snoozed_until.is_some() => {
+            return StateWords {
+                word: "snoozed",
+                at: session.snoozed_until,
+                ahead: true,
+            };
         }
         (State::NeedsInput, _) => "waiting",
         (State::Working, Some(Reason::Starting)) => "starting",
@@ -160,9 +211,10 @@ pub fn state_words(session: &Session, now: DateTime<Utc>) -> String {
         (State::Idle, _) => "idle",
         (State::Unknown, _) => "unknown",
     };
-    match session.state_since {
-        Some(since) => format!("{word} {}", age((now - since).num_seconds())),
-        None => word.to_owned(),
+    StateWords {
+        word,
+        at: session.state_since,
+        ahead: false,
     }
 }
 

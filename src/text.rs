@@ -4,7 +4,7 @@
 //! Pango markup are taken out or escaped here, and nowhere else.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -340,12 +340,20 @@ pub fn push_column(out: &mut String, text: &str, columns: usize) {
 /// A duration in seconds in one unit, as people say it: `5s`, `3m`, `2h`, `4d`.
 #[must_use]
 pub fn age(seconds: i64) -> String {
-    match seconds.max(0) {
-        s @ 0..60 => format!("{s}s"),
-        s @ 60..3600 => format!("{}m", s / 60),
-        s @ 3600..86_400 => format!("{}h", s / 3600),
-        s => format!("{}d", s / 86_400),
-    }
+    let mut out = String::new();
+    push_age(&mut out, seconds);
+    out
+}
+
+/// Appends [`age`] to `out`.
+pub fn push_age(out: &mut String, seconds: i64) {
+    // Writing to a String cannot fail.
+    let _ = match seconds.max(0) {
+        s @ 0..60 => write!(out, "{s}s"),
+        s @ 60..3600 => write!(out, "{}m", s / 60),
+        s @ 3600..86_400 => write!(out, "{}h", s / 3600),
+        s => write!(out, "{}d", s / 86_400),
+    };
 }
 
 /// Appends `text` to `out` with the characters that Pango markup gives a meaning escaped.

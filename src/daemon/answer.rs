@@ -160,12 +160,15 @@ impl Server {
         let fresh = self
             .poked_desktop
             .is_some_and(|at| at.elapsed() < TMUX_STALE);
-        let sessions = &self.published.snapshot().sessions;
-        if !fresh
-            && sessions
-                .iter()
-                .any(|s| s.host.as_ref().is_some_and(|host| &*host.kind == "tmux"))
-        {
+        if fresh {
+            return;
+        }
+        let snapshot = self.published.snapshot();
+        if self.in_tmux.0 != snapshot.generation {
+            let in_tmux = |s: &Arc<Session>| s.host.as_ref().is_some_and(|h| &*h.kind == "tmux");
+            self.in_tmux = (snapshot.generation, snapshot.sessions.iter().any(in_tmux));
+        }
+        if self.in_tmux.1 {
             self.poked_desktop = Some(clock::steady());
             self.published.request_pass();
         }
@@ -365,6 +368,7 @@ impl Server {
             icons: &icons.to_string_lossy(),
             hints: self.settings.config.hints,
             now,
+            edition: listed.edition,
         };
         show(&mut self.dialogues, &scene)
     }

@@ -1,5 +1,5 @@
-//! The list as it is shown now. Menus and bars ask in bursts: within a second neither order nor
-//! ages change unless a session does.
+//! The list as it is shown now. It is kept while it reads the same: the order is that of the
+//! sessions, and an age is told in one unit.
 
 use std::sync::Arc;
 
@@ -11,34 +11,49 @@ use crate::registry::Snapshot;
 use crate::row::{self, Row};
 
 /// Sessions in display order, and their rows.
+#[derive(Clone)]
 pub(super) struct Listed {
-    pub(super) sessions: Vec<Arc<Session>>,
-    pub(super) rows: Vec<Row>,
+    pub(super) sessions: Arc<[Arc<Session>]>,
+    pub(super) rows: Arc<[Row]>,
+    /// Another one reads differently.
+    pub(super) edition: u64,
 }
 
-/// What a list was made from: the generation, whether all were wanted, and the second.
-type Made = (u64, bool, i64);
+/// What a list was made from: the generation, and whether all were wanted.
+type Made = (u64, bool);
 
 /// Makes lists, and keeps the newest.
 #[derive(Default)]
 pub(super) struct Listing {
     rows: row::Cache,
-    newest: Option<(Made, Arc<Listed>)>,
+    newest: Option<(Made, Listed)>,
+    /// When its ages were brought up to date, in seconds.
+    ticked: i64,
+    edition: u64,
 }
 
 impl Listing {
     /// The list at `now`; with what scripts run if `all`.
-    pub(super) fn at(&mut self, snapshot: &Snapshot, all: bool, now: DateTime<Utc>) -> Arc<Listed> {
-        let made = (snapshot.generation, all, now.timestamp());
-        if let Some((before, listed)) = &self.newest
+    pub(super) fn at(&mut self, snapshot: &Snapshot, all: bool, now: DateTime<Utc>) -> Listed {
+        let made = (snapshot.generation, all);
+        let second = std::mem::replace(&mut self.ticked, now.timestamp());
+        if let Some((before, listed)) = &mut self.newest
             && *before == made
         {
-            return Arc::clone(listed);
+            if second != self.ticked && row::tick(&mut listed.rows, now) {
+                self.edition += 1;
+                listed.edition = self.edition;
+            }
+            return listed.clone();
         }
+        self.edition += 1;
         let sessions = listed(&snapshot.sessions, all);
-        let rows = self.rows.rows(&sessions, now);
-        let listed = Arc::new(Listed { sessions, rows });
-        self.newest = Some((made, Arc::clone(&listed)));
+        let listed = Listed {
+            rows: self.rows.rows(&sessions, now).into(),
+            sessions: sessions.into(),
+            edition: self.edition,
+        };
+        self.newest = Some((made, listed.clone()));
         listed
     }
 }
@@ -49,7 +64,7 @@ mod tests {
     use crate::model::{Kind, Pid, SessionKey, State};
 
     #[test]
-    fn a_list_is_made_anew_for_a_new_second_a_change_and_another_wish() {
+    fn a_list_is_another_edition_once_it_reads_differently() {
         let now = DateTime::from_timestamp(1_795_164_500, 0).unwrap();
         let session = |pid, kind| {
             Arc::new(Session {
@@ -68,16 +83,21 @@ mod tests {
             sessions: vec![session(1, Kind::Interactive), session(2, Kind::Headless)],
         };
         let mut listing = Listing::default();
-        let first = listing.at(&snapshot, false, now);
-        assert_eq!(first.rows[0].state, "working 0s");
-        let half = chrono::TimeDelta::milliseconds(500);
-        assert!(Arc::ptr_eq(
-            &first,
-            &listing.at(&snapshot, false, now + half)
-        ));
-        let later = listing.at(&snapshot, false, now + half + half);
-        assert_eq!(later.rows[0].state, "working 1s");
-        assert_eq!(listing.at(&snapshot, true, now).sessions.len(), 2);
+        let mut at = |all, millis| {
+            let at = now + chrono::TimeDelta::milliseconds(millis);
+            let listed = listing.at(&snapshot, all, at);
+            (
+                listed.rows[0].state.clone(),
+                listed.edition,
+                listed.rows.len(),
+            )
+        };
+        assert_eq!(at(false, 0), ("working 0s".into(), 1, 1));
+        assert_eq!(at(false, 500), ("working 0s".into(), 1, 1));
+        assert_eq!(at(false, 1000), ("working 1s".into(), 2, 1));
+        assert_eq!(at(false, 61_000), ("working 1m".into(), 3, 1));
+        assert_eq!(at(false, 99_000), ("working 1m".into(), 3, 1));
+        assert_eq!(at(true, 99_000).2, 2);
         snapshot.generation = 2;
         snapshot.sessions.pop();
         assert_eq!(listing.at(&snapshot, true, now).sessions.len(), 1);

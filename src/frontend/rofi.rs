@@ -28,6 +28,8 @@ const FORGET: TimeDelta = TimeDelta::minutes(10);
 const DIALOGUES: usize = 64;
 /// What a row takes with its options, about.
 const ROW_BYTES: usize = 384;
+/// Room for the line that goes before a page.
+const BEFORE: usize = 128;
 /// Lines of a preview. The message bar grows with its text, also beyond the screen.
 const PREVIEW_LINES: usize = 8;
 /// Columns of a preview's line.
@@ -101,19 +103,26 @@ pub struct Scene<'a> {
     pub hints: bool,
     /// The present.
     pub now: DateTime<Utc>,
+    /// Two scenes of one edition have the same sessions and rows.
+    pub edition: u64,
 }
 
-/// All open dialogues.
+/// All open dialogues, by rofi's pid.
 #[derive(Debug, Default)]
-pub struct Dialogues(HashMap<u32, Dialogue>);
+pub struct Dialogues {
+    open: HashMap<u32, Dialogue>,
+    /// The whole list as it was shown last, with its edition and workspace: what a key shows is
+    /// most often this.
+    list: Option<(u64, Option<String>, Vec<u8>)>,
+}
 
 impl Dialogues {
     /// Answers a call.
     pub fn answer(&mut self, call: Call<'_>, scene: &Scene<'_>) -> Effect {
-        self.0
+        self.open
             .retain(|_, dialogue| scene.now - dialogue.at < FORGET);
-        if self.0.len() >= DIALOGUES {
-            self.0.clear();
+        if self.open.len() >= DIALOGUES {
+            self.open.clear();
         }
         let fresh = Dialogue {
             view: View::List,
@@ -122,12 +131,30 @@ impl Dialogues {
         };
         let mut dialogue = match call.retv {
             0 => fresh,
-            _ => self.0.get(&call.rofi).copied().unwrap_or(fresh),
+            _ => self.open.get(&call.rofi).copied().unwrap_or(fresh),
         };
         dialogue.at = scene.now;
         let effect = step(&mut dialogue, call, scene);
-        self.0.insert(call.rofi, dialogue);
-        effect
+        self.open.insert(call.rofi, dialogue);
+        effect.unwrap_or_else(|| Effect::Show(self.list(dialogue.filter, scene)))
+    }
+
+    /// The list without a further word.
+    fn list(&mut self, filter: Filter, scene: &Scene<'_>) -> Vec<u8> {
+        if filter != Filter::All {
+            return show_list(filter, None, scene);
+        }
+        if let Some((edition, workspace, page)) = &self.list
+            && (*edition, workspace.as_deref()) == (scene.edition, scene.workspace)
+        {
+            let mut copy = Vec::with_capacity(page.len() + BEFORE);
+            copy.extend_from_slice(page);
+            return copy;
+        }
+        let page = show_list(filter, None, scene);
+        let workspace = scene.workspace.map(str::to_owned);
+        self.list = Some((scene.edition, workspace, page.clone()));
+        page
     }
 
     /// Shows the end of a conversation.
@@ -155,7 +182,7 @@ impl Dialogues {
         let Some(session) = scene.sessions.iter().find(|session| session.id == key) else {
             return self.list_again(rofi, Some("The session has ended."), scene);
         };
-        if let Some(dialogue) = self.0.get_mut(&rofi) {
+        if let Some(dialogue) = self.open.get_mut(&rofi) {
             dialogue.view = View::Request(key, asked.id);
         }
         request::page(session, asked)
@@ -163,7 +190,7 @@ impl Dialogues {
 
     /// Shows the list again, with a word on what happened.
     pub fn list_again(&mut self, rofi: u32, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
-        let dialogue = self.0.entry(rofi).or_insert(Dialogue {
+        let dialogue = self.open.entry(rofi).or_insert(Dialogue {
             view: View::List,
             filter: Filter::All,
             at: scene.now,
@@ -173,7 +200,8 @@ impl Dialogues {
     }
 }
 
-fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
+/// What a call asks for; nothing but the list if `None`.
+fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Option<Effect> {
     let chosen = call.info.and_then(|info| info.parse::<SessionKey>().ok());
     let alive = |key: &SessionKey| scene.sessions.iter().any(|session| session.id == *key);
     let subject = match dialogue.view {
@@ -184,44 +212,44 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Effect {
         && !alive(&key)
     {
         dialogue.view = View::List;
-        return Effect::Show(show_list(
+        return Some(Effect::Show(show_list(
             dialogue.filter,
             Some("The session has ended."),
             scene,
-        ));
+        )));
     }
     match (call.retv, call.info, subject) {
         (1, Some("yes"), Some(key)) if dialogue.view == View::Confirm(key) => {
             dialogue.view = View::List;
-            return Effect::End(key);
+            return Some(Effect::End(key));
         }
         (1, Some(answer), Some(key))
             if let View::Request(_, serial) = dialogue.view
                 && let Some(decision) = request::decision(answer) =>
         {
             dialogue.view = View::List;
-            return Effect::Answer(key, serial, decision);
+            return Some(Effect::Answer(key, serial, decision));
         }
-        (1, Some("focus"), Some(key)) => return Effect::Focus(key),
+        (1, Some("focus"), Some(key)) => return Some(Effect::Focus(key)),
         (1, Some("all"), _) => dialogue.filter = Filter::All,
-        (1, _, Some(key)) if dialogue.view == View::List => return Effect::Focus(key),
-        (10, _, Some(key)) => return Effect::Label(key),
+        (1, _, Some(key)) if dialogue.view == View::List => return Some(Effect::Focus(key)),
+        (10, _, Some(key)) => return Some(Effect::Label(key)),
         (11, _, Some(key)) if dialogue.view != View::Preview(key) => {
             dialogue.view = View::Preview(key);
-            return Effect::Preview(key);
+            return Some(Effect::Preview(key));
         }
         (12 | 3, _, Some(key)) => {
             dialogue.view = View::Confirm(key);
-            return Effect::Show(show_confirm(key, scene));
+            return Some(Effect::Show(show_confirm(key, scene)));
         }
-        (14, _, Some(key)) if dialogue.view == View::List => return Effect::Request(key),
+        (14, _, Some(key)) if dialogue.view == View::List => return Some(Effect::Request(key)),
         (13, _, _) if dialogue.view == View::List => {
             dialogue.filter = dialogue.filter.next(scene.workspace);
         }
         _ => {}
     }
     dialogue.view = View::List;
-    Effect::Show(show_list(dialogue.filter, None, scene))
+    None
 }
 
 /// The bytes of a reply.
@@ -302,8 +330,7 @@ fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
         &with(Urgency::Active),
     );
     let widths = row::widths(&rows.iter().copied());
-    // With some room for the line that goes before it.
-    page.0.reserve(rows.len() * ROW_BYTES + 128);
+    page.0.reserve(rows.len() * ROW_BYTES + BEFORE);
     for row in &rows {
         page.session(row, widths, scene.icons);
     }
@@ -471,6 +498,7 @@ mod tests {
             icons: "/icons",
             hints: true,
             now: DateTime::UNIX_EPOCH,
+            edition: 0,
         }
     }
 
@@ -496,6 +524,34 @@ mod tests {
             ..scene(&all[1..])
         };
         assert_eq!(message(Filter::All, None, &quiet), "1 working");
+    }
+
+    #[test]
+    fn the_list_is_made_anew_for_another_edition_and_another_workspace() {
+        let all = [session(1, State::Working, None)].map(Arc::new);
+        let mut dialogues = Dialogues::default();
+        let mut page = |sessions, edition, workspace| {
+            let scene = Scene {
+                edition,
+                workspace,
+                ..scene(sessions)
+            };
+            let call = Call {
+                retv: 0,
+                info: None,
+                rofi: 1,
+            };
+            let Effect::Show(page) = dialogues.answer(call, &scene) else {
+                panic!("a first call shows the list")
+            };
+            page
+        };
+        let first = page(&all[..], 1, None);
+        assert_eq!(page(&all, 1, None), first);
+        assert_eq!(page(&[], 1, None), first, "not looked at again");
+        assert_ne!(page(&[], 2, None), first);
+        let here = page(&[], 2, Some("1"));
+        assert_eq!(here, page(&[], 3, Some("1")));
     }
 
     #[test]

@@ -412,7 +412,7 @@ proptest! {
     ) {
         let mut dialogues = Dialogues::default();
         let rows = row::rows(&sessions, Utc::now());
-        let scene = Scene { sessions: &sessions, rows: &rows, workspace: Some("1"), icons: "/i", hints: true, now: Utc::now() };
+        let scene = Scene { sessions: &sessions, rows: &rows, workspace: Some("1"), icons: "/i", hints: true, now: Utc::now(), edition: 0 };
         for (retv, info) in &calls {
             let effect = dialogues.answer(Call { retv: *retv, info: info.as_deref(), rofi: 7 }, &scene);
             if let Effect::Show(bytes) = effect {
