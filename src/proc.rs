@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -165,6 +165,14 @@ impl Proc {
         let mut buffer = [0u8; 1024];
         let n = self.read_into(pid, "stat", &mut buffer)?;
         parse_stat(&buffer[..n])
+    }
+
+    /// A descriptor from which [`read_stat`] reads again and again, of this very process: whoever
+    /// gets its pid later cannot be read there.
+    #[must_use]
+    pub fn open_stat(&self, pid: Pid) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        openat(&self.dir, format!("{pid}/stat"), flags, Mode::empty()).ok()
     }
 
     /// The key of the process that has this pid now.
@@ -334,6 +342,14 @@ impl Proc {
     fn read_all(&self, pid: Pid, name: &str) -> io::Result<Vec<u8>> {
         crate::files::read_bounded(&self.root.join(pid.to_string()).join(name), BLOCK_CAP)
     }
+}
+
+/// What [`Proc::stat`] reads, of the process of a descriptor; nothing once it is reaped.
+#[must_use]
+pub fn read_stat(stat: BorrowedFd<'_>) -> Option<Stat> {
+    let mut buffer = [0u8; 1024];
+    let n = rustix::io::pread(stat, &mut buffer, 0).ok()?;
+    parse_stat(&buffer[..n])
 }
 
 fn parse_pid(name: &[u8]) -> Option<u32> {

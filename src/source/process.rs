@@ -1,6 +1,6 @@
 //! Reads what there is to know of a session's process, and holds on to it.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,7 +10,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use crate::agent::claude::process::{Candidate, config_dir, installed_version, is_tool_shell};
 use crate::clock;
 use crate::model::{Pid, ProcessFact, RawPath, SessionKey};
-use crate::proc::Proc;
+use crate::proc::{Proc, Stat, read_stat};
 use crate::text::CleanText;
 
 /// The start of a process is known to a clock tick, 10 ms, and the time of day is adjusted now and
@@ -87,19 +87,46 @@ pub(super) fn runs_tool(
     recent.any(|child| is_tool_shell(&proc.cmdline(child)))
 }
 
-/// A descriptor for this very process: opened by pid, then checked by start time.
-pub(super) fn open_pidfd(proc: &Proc, key: SessionKey) -> Option<OwnedFd> {
-    let pid = rustix::process::Pid::from_raw(key.pid.0.cast_signed())?;
-    let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    (proc.key(key.pid) == Some(key)).then_some(fd)
+/// What is kept open of a living process. Both descriptors are of this very process, whoever gets
+/// its pid later.
+pub(super) struct Handle {
+    /// Becomes readable when the process ends.
+    pidfd: OwnedFd,
+    stat: OwnedFd,
 }
 
-/// Whether the process behind a descriptor has ended.
-pub(super) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
-    let at_once = Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    matches!(poll(&mut fds, Some(&at_once)), Ok(n) if n > 0)
+impl Handle {
+    /// Opened by pid, then checked by start time.
+    pub(super) fn open(proc: &Proc, key: SessionKey) -> Option<Self> {
+        let pid = rustix::process::Pid::from_raw(key.pid.0.cast_signed())?;
+        let handle = Self {
+            pidfd: pidfd_open(pid, PidfdFlags::empty()).ok()?,
+            stat: proc.open_stat(key.pid)?,
+        };
+        (handle.stat()?.start_ticks == key.start_ticks).then_some(handle)
+    }
+
+    pub(super) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// As it is now; nothing once it is reaped.
+    pub(super) fn stat(&self) -> Option<Stat> {
+        read_stat(self.stat.as_fd())
+    }
+}
+
+/// Those of these processes that have ended.
+pub(super) fn ended<'a>(handles: impl Iterator<Item = (Pid, &'a Handle)>) -> Vec<Pid> {
+    let (pids, mut fds): (Vec<Pid>, Vec<PollFd<'a>>) = handles
+        .map(|(pid, handle)| (pid, PollFd::from_borrowed_fd(handle.pidfd(), PollFlags::IN)))
+        .unzip();
+    let at_once = Timespec::default();
+    if !poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0) {
+        return Vec::new();
+    }
+    let all = pids.into_iter().zip(&fds);
+    all.filter(|(_, fd)| !fd.revents().is_empty())
+        .map(|(pid, _)| pid)
+        .collect()
 }

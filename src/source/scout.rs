@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::naming::{Member, Naming};
-use super::process;
+use super::process::{self, Handle};
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Watcher};
 use crate::agent::claude::process::{Candidate, Role, is_claude_exe, plausible_comm, recognise};
@@ -116,8 +116,8 @@ impl Scout {
         let ends = self
             .tracked
             .values()
-            .filter_map(|tracked| tracked.pidfd.as_ref());
-        std::iter::once(self.watcher.as_fd()).chain(ends.map(|fd| fd.as_fd()))
+            .filter_map(|tracked| tracked.handle.as_ref());
+        std::iter::once(self.watcher.as_fd()).chain(ends.map(Handle::pidfd))
     }
 
     /// When [`Scout::retry`] has something to do, besides the next scan.
@@ -197,18 +197,9 @@ impl Scout {
                 Change::Overflow => self.verify_all(now, &mut out),
             }
         }
-        let ended: Vec<Pid> = self
-            .tracked
-            .values()
-            .filter(|tracked| {
-                tracked
-                    .pidfd
-                    .as_ref()
-                    .is_some_and(|fd| process::has_ended(fd.as_fd()))
-            })
-            .map(|tracked| tracked.key.pid)
-            .collect();
-        for pid in ended {
+        let tracked = self.tracked.iter();
+        let handles = tracked.filter_map(|(pid, tracked)| Some((*pid, tracked.handle.as_ref()?)));
+        for pid in process::ended(handles) {
             self.end(pid, &mut out);
         }
         out
@@ -413,9 +404,9 @@ impl Scout {
         if !tracked.is_session(role) {
             return;
         }
-        tracked.pidfd = self
+        tracked.handle = self
             .real_proc
-            .then(|| process::open_pidfd(&self.proc, key))
+            .then(|| Handle::open(&self.proc, key))
             .flatten();
         tracked.refresh(&mut self.watcher);
         self.tracked.insert(pid, tracked);
@@ -554,7 +545,11 @@ impl Scout {
         let Some(tracked) = self.tracked.get_mut(&pid) else {
             return;
         };
-        let stat = self.proc.stat(pid).filter(|stat| !stat.ended());
+        let stat = match &tracked.handle {
+            Some(handle) => handle.stat(),
+            None => self.proc.stat(pid),
+        };
+        let stat = stat.filter(|stat| !stat.ended());
         let Some(stat) = stat.filter(|stat| stat.start_ticks == tracked.key.start_ticks) else {
             self.end(pid, out);
             self.adopt(pid, None, now, out);

@@ -1,7 +1,6 @@
 //! One session under observation: its files, read when they change.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -9,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::git::{self, Repository};
 use super::naming::{Member, Named};
+use super::process::Handle;
 use super::subagents::{self, Subagents};
 use super::watch::Watcher;
 use crate::agent::claude::find;
@@ -50,8 +50,8 @@ pub(super) struct Tracked {
     permitted: Vec<String>,
     /// What its hooks reported.
     pub(super) hook: Option<HookFact>,
-    /// Becomes readable when the process ends.
-    pub(super) pidfd: Option<OwnedFd>,
+    /// Its process, where that is a real one.
+    pub(super) handle: Option<Handle>,
     /// Its parent died or it has no terminal; kept for `explain`.
     problem: Option<CleanText>,
     follower: Option<Follower>,
@@ -120,7 +120,7 @@ impl Tracked {
             tool_shell: None,
             permitted: Vec::new(),
             hook: None,
-            pidfd: None,
+            handle: None,
             problem: None,
             follower: None,
             subagents: Subagents::default(),
