@@ -32,8 +32,8 @@ const READ_TRIES: u32 = 8;
 /// versions that do not say whether they wait.
 const SHELL_PACE: Duration = Duration::from_millis(500);
 /// Known sessions that one scan looks at again, besides restless ones: what no event tells
-/// (Ctrl+Z) and what an event may have missed is seen within a few scans.
-const VERIFIED_PER_SCAN: usize = 4;
+/// (Ctrl+Z) and what an event may have missed is seen within a minute, of two dozen sessions.
+const VERIFIED_PER_SCAN: usize = 2;
 
 /// Where to look, and as whom.
 #[derive(Clone, Debug)]
