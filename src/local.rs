@@ -1,6 +1,7 @@
 //! The same answers without a daemon: one scan, one look at the windows, one reply.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -12,6 +13,7 @@ use crate::model::{Observation, Session, Trouble, TroubleCode};
 use crate::order::Walk;
 use crate::paths::Paths;
 use crate::proc::Environ;
+use crate::protocol::client::Client;
 use crate::protocol::{Format, ListArgs, Reply, Request, Target};
 use crate::registry::{MarkChange, Marks, Registry};
 use crate::row;
@@ -21,6 +23,9 @@ use crate::switch::kept;
 use crate::switch::place::Places;
 use crate::switch::shown;
 use crate::text::CleanText;
+
+/// Longest wait for a daemon that is not expected.
+const KNOCK: Duration = Duration::from_millis(200);
 
 /// Everything found out once.
 pub struct Local {
@@ -156,6 +161,13 @@ impl Local {
     }
 
     fn mark(&mut self, session: &Arc<Session>, change: MarkChange) -> Reply {
+        if Client::connect(&self.paths.socket, KNOCK).is_ok() {
+            let words = "could not save the change: a daemon runs, which would write over it";
+            return Reply {
+                hint: Some("leave out --no-daemon".into()),
+                ..Reply::error("daemon_runs", words)
+            };
+        }
         self.registry.mark(session.id, change, clock::now());
         let saved = self
             .registry

@@ -15,6 +15,7 @@ use crate::paths::{self, Paths};
 use crate::protocol::client::{Client, PATIENCE};
 use crate::protocol::{ListArgs, Request};
 use crate::standin::{DEMO, StandIn};
+use crate::text::CleanText;
 
 /// Directory and branch of each played session.
 const PROJECTS: [(&str, &str); 8] = [
@@ -51,17 +52,24 @@ pub(super) fn run(args: &Demo) -> anyhow::Result<Exit> {
             .spawn()?
             .wait_with_output()?
     } else {
-        world
-            .command(Path::new(&args.command[0]))
+        let program = &args.command[0];
+        let child = world
+            .command(Path::new(program))
             .args(&args.command[1..])
-            .spawn()?
-            .wait_with_output()?
+            .spawn()
+            .with_context(|| {
+                format!(
+                    "could not run {}",
+                    CleanText::line(&program.to_string_lossy())
+                )
+            })?;
+        child.wait_with_output()?
     };
     if args.command.is_empty() && status.status.success() {
         let id = String::from_utf8_lossy(&status.stdout);
         let words = format!(
             "You chose {}. Played sessions have no windows; a real one would have the focus now.\n",
-            crate::text::CleanText::line(&id)
+            CleanText::line(&id)
         );
         out::write(words.as_bytes())?;
     }

@@ -69,6 +69,7 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     checks.push(check_versions(context));
     checks.push(check_runtime(context));
     checks.push(check_labels(context));
+    checks.push(check_writing(context));
     checks.push(check_window_manager(context));
     checks.push(check_launchers(context));
     checks.extend(check_programs());
@@ -259,6 +260,37 @@ fn check_labels(context: &Context) -> Check {
         )
         .remedy("mend it and put it back while the daemon is stopped, or remove it"),
         _ => check("labels", Grade::Good, &path.display().to_string()),
+    }
+}
+
+/// Writes where the daemon writes, and takes it away again.
+fn check_writing(context: &Context) -> Check {
+    let paths = &context.paths;
+    let dirs = [
+        Some(&*paths.runtime),
+        paths.labels.parent(),
+        paths.log.parent(),
+    ];
+    let there: BTreeSet<&Path> = dirs.into_iter().flatten().filter(|d| d.is_dir()).collect();
+    let failed = there.iter().find_map(|dir| {
+        let probe = dir.join(format!(".doctor-{}", std::process::id()));
+        let written = std::fs::write(&probe, b"vmux");
+        // What could not be written may be there all the same, empty.
+        let _removed = std::fs::remove_file(&probe);
+        Some((dir.display(), written.err()?))
+    });
+    match failed {
+        Some((dir, error)) => check(
+            "writing",
+            Grade::Bad,
+            &format!("could not write in {dir}: {error}"),
+        )
+        .remedy("labels and the log cannot be kept until that is mended"),
+        None if there.is_empty() => check("writing", Grade::Good, "nothing was written yet"),
+        None => {
+            let there: Vec<String> = there.iter().map(|dir| dir.display().to_string()).collect();
+            check("writing", Grade::Good, &there.join(", "))
+        }
     }
 }
 

@@ -42,6 +42,11 @@ fn start(context: &Context, args: &Menu) -> anyhow::Result<Exit> {
         None => match detect(context) {
             Some(launcher) => launch(context, &config, launcher, &more),
             None if super::ask::has_terminal() => pick(context),
+            None if !desktop(context).is_any() => Err(Failure::new(
+                "could not find a desktop: neither DISPLAY nor WAYLAND_DISPLAY is set",
+            )
+            .hint("without one, `vmux pick` shows the list in a terminal")
+            .into()),
             None => Err(Failure::new("could not find a menu program")
                 .hint("install rofi or dmenu (X11), or fuzzel, wofi, bemenu or tofi (Wayland)")
                 .into()),
@@ -62,16 +67,19 @@ fn pick(context: &Context) -> anyhow::Result<Exit> {
 
 fn detect(context: &Context) -> Option<&'static Launcher> {
     let path = context.environ.get("PATH").unwrap_or_default();
-    let desktop = Desktop {
-        wayland: context.environ.get("WAYLAND_DISPLAY").is_some(),
-        x11: context.environ.get("DISPLAY").is_some(),
-    };
     let installed = |name: &str| exec::find_program(name, path).is_some();
     let speaks_wayland = || {
         let done = exec::run(Command::new("rofi").arg("-version"), VERSION);
         done.is_ok_and(|done| menu::rofi_speaks_wayland(&String::from_utf8_lossy(&done.stdout)))
     };
-    menu::detect(desktop, installed, speaks_wayland)
+    menu::detect(desktop(context), installed, speaks_wayland)
+}
+
+fn desktop(context: &Context) -> Desktop {
+    Desktop {
+        wayland: context.environ.get("WAYLAND_DISPLAY").is_some(),
+        x11: context.environ.get("DISPLAY").is_some(),
+    }
 }
 
 fn launch(

@@ -29,8 +29,7 @@ const TMUX_STALE: Duration = Duration::from_secs(2);
 /// Messages of a preview, if the client does not say.
 const MESSAGES: usize = 20;
 /// What rofi says where there is nothing to answer.
-const NOT_ASKED: &str =
-    "It asks nothing that can be answered from here: see vmux hooks install --answers.";
+const NOT_ASKED: &str = "It asks nothing that can be answered from here: see vmux hooks status.";
 /// Messages of a preview at most.
 const MESSAGES_CAP: usize = 500;
 

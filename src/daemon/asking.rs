@@ -45,7 +45,11 @@ impl Server {
                 ..Reply::done()
             },
             None => Reply {
-                hint: Some("`vmux hooks install --answers` lets vmux answer new requests".into()),
+                hint: Some(
+                    "`vmux hooks install --answers` lets vmux answer what is asked from then on; \
+                     `vmux hooks status` shows where that was done"
+                        .into(),
+                ),
                 ..Reply::error(
                     "nothing_asked",
                     format!(

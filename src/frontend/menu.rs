@@ -98,6 +98,14 @@ pub struct Desktop {
     pub x11: bool,
 }
 
+impl Desktop {
+    /// Whether there is one at all.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self.wayland || self.x11
+    }
+}
+
 /// The launcher for a desktop, among those that are installed. An X11 program is not taken on
 /// Wayland, where it could not hold the keyboard; rofi speaks Wayland from 2.0 on.
 #[must_use]

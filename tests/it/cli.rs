@@ -154,7 +154,7 @@ fn an_ambiguous_query_names_the_candidates() {
 #[test]
 fn labels_are_set_shown_and_taken_away() {
     let machine = machine();
-    let _daemon = Daemon::start(&machine);
+    let daemon = Daemon::start(&machine);
     assert_eq!(
         run(&machine, &["label", "shop", "pay \u{1b}[31mments"]),
         "101-1010  pay ments\n"
@@ -164,6 +164,14 @@ fn labels_are_set_shown_and_taken_away() {
         run(&machine, &["label", "pay ments"]),
         "101-1010  shop has no label now\n"
     );
+    // The daemon would write its own labels over it.
+    assert_snapshot!(run(&machine, &["--no-daemon", "label", "docs", "manual"]), @"
+    --- stderr
+    vmux: could not save the change: a daemon runs, which would write over it
+    hint: leave out --no-daemon
+    --- exit 1
+    ");
+    drop(daemon);
     let done = run(&machine, &["--no-daemon", "label", "docs", "manual"]);
     assert_eq!(done, "102-1020  manual\n");
     let kept = std::fs::read_to_string(machine.path("vmux/labels.json")).unwrap();
@@ -528,4 +536,38 @@ fn a_label_that_cannot_be_saved_is_said() {
         "{said}"
     );
     assert!(run(&machine, &["list"]).starts_with("pay"));
+}
+
+#[test]
+fn a_menu_without_a_desktop_says_so() {
+    let machine = machine();
+    assert_snapshot!(run(&machine, &["menu"]), @r"
+    --- stderr
+    vmux: could not find a desktop: neither DISPLAY nor WAYLAND_DISPLAY is set
+    hint: without one, `vmux pick` shows the list in a terminal
+    --- exit 1
+    ");
+}
+
+#[test]
+fn a_demo_of_no_program_says_which() {
+    let machine = machine();
+    let said = run(&machine, &["demo", "--", "no-such-program"]);
+    assert!(
+        said.contains("could not run no-such-program: No such file"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_doctor_tries_to_write() {
+    let machine = machine();
+    let mut doctor = command(&machine, env!("CARGO_BIN_EXE_vmux"));
+    // A file system in which nobody makes files, root included.
+    let done = doctor.env("VMUX_DIR", "/proc").arg("doctor").output();
+    let text = shown(&machine, &done.unwrap());
+    assert!(
+        text.contains("BAD   writing        could not write in /proc: "),
+        "{text}"
+    );
 }

@@ -66,6 +66,18 @@ fn a_choice_in_rofis_dmenu_mode_lands_and_escape_is_silent() {
 
 /// The picker focuses while its own window is still there. When that closes, tiled or floating
 /// under the pointer, the focus must not go anywhere else.
+/// Whether the program in a terminal window has taken over its line editing.
+#[cfg(feature = "pick")]
+fn reads_keys(terminal: u32) -> Option<()> {
+    use rustix::termios::{LocalModes, tcgetattr};
+    let children = format!("/proc/{terminal}/task/{terminal}/children");
+    let children = std::fs::read_to_string(children).ok()?;
+    let program = children.split_whitespace().next()?;
+    let screen = std::fs::File::open(format!("/proc/{program}/fd/0")).ok()?;
+    let modes = tcgetattr(screen).ok()?.local_modes;
+    (!modes.contains(LocalModes::ICANON)).then_some(())
+}
+
 #[cfg(feature = "pick")]
 #[test]
 #[ignore = "needs a desktop"]
@@ -84,6 +96,8 @@ fn a_choice_in_the_terminal_lands_and_stays() {
             let focused = desktop.focused()?;
             (!windows.contains(&focused)).then_some(())
         });
+        // A Return that comes before that would be read as Ctrl+J.
+        wait_for("the picker's raw terminal", || reads_keys(picker));
         desktop.xdotool(&["type", "--delay", "1", &shown[0].name]);
         desktop.xdotool(&["key", "Return"]);
         wait_for("the picker's end", || {
