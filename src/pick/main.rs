@@ -127,6 +127,7 @@ fn choose(context: &Arc<Context>, args: &Args) -> anyhow::Result<Option<SessionK
         let mut skim = open(args, colored)?;
         skim.tui_mut().tick_rate = BEATS;
         skim.enter().await.map_err(|error| finder(&error))?;
+        terminal::quit_on_signals(skim.event_sender())?;
         let wishes = feed::start(source, Arc::clone(&board), skim.event_sender())?;
         let desk = Desk {
             context: Arc::clone(context),

@@ -1,9 +1,13 @@
 //! The terminal that the list is drawn on: whatever standard input and output are.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 
+use signal_hook::consts::signal::{SIGHUP, SIGTERM};
+use skim::tui::Event;
+use tokio::sync::mpsc::Sender;
 use vmux::exit::{Exit, Failure};
 
 /// Standard error as a terminal, for as long as this lives: skim draws there, and would wait for
@@ -33,6 +37,26 @@ impl Terminal {
             before: Some(before),
         })
     }
+}
+
+/// Leaves the list as Escape does when this program is told to end: a terminal that was left
+/// as it is would show no keys to the shell after it.
+///
+/// # Errors
+/// Those of the kernel.
+pub(crate) fn quit_on_signals(list: Sender<Event>) -> io::Result<()> {
+    let (mut read, write) = UnixStream::pair()?;
+    for signal in [SIGTERM, SIGHUP] {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    let wait = move || {
+        if read.read_exact(&mut [0]).is_ok() {
+            // Closed already if the list is being left.
+            drop(list.blocking_send(Event::Quit));
+        }
+    };
+    let thread = std::thread::Builder::new().name("signals".into());
+    thread.spawn(wait).map(drop)
 }
 
 impl Drop for Terminal {

@@ -428,6 +428,28 @@ fn pick_takes_a_part_of_the_terminal_and_gives_it_back() {
 }
 
 #[test]
+#[ignore = "needs tmux"]
+fn pick_gives_the_terminal_back_when_it_is_told_to_end() {
+    let world = World::new();
+    let _web = world.session("shop-web", "busy", json!({}));
+    let screen = world.open("", "");
+    screen.shows(&["shop-web"]);
+    let shell = world.tmux(&["display-message", "-p", "#{pane_pid}"]);
+    let shell = shell.trim();
+    let pick = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    let pick = rustix::process::Pid::from_raw(pick.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pick, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(screen.end().0, 130);
+    screen.shows(&["!shop-web", "!vmux>"]);
+    let tty = world.tmux(&["display-message", "-p", "#{pane_tty}"]);
+    let tty = fs::File::open(tty.trim()).unwrap();
+    let modes = rustix::termios::tcgetattr(tty).unwrap().local_modes;
+    assert!(
+        modes.contains(rustix::termios::LocalModes::ICANON | rustix::termios::LocalModes::ECHO)
+    );
+}
+
+#[test]
 fn pick_needs_a_terminal() {
     let world = World::new();
     let mut command = world.command("setsid");
