@@ -304,6 +304,15 @@ impl<'l> Session<'l> {
         assert!(gone.is_some(), "it still waits for an answer: {left:?}");
     }
 
+    /// Whether vmux comes to say that this was said last.
+    pub(super) fn previews(&self, words: &str) -> bool {
+        let said = || {
+            self.row()
+                .filter(|row| row.preview.as_deref() == Some(words))
+        };
+        poll(SCANNED, said).is_some()
+    }
+
     /// Waits until the screen shows this, and then until vmux says the same of it, while the
     /// screen still does. In between vmux may show the state before, and work; nothing else.
     pub(super) fn expect(&mut self, shown: Shown, want: &Want) -> Row {

@@ -282,11 +282,19 @@ pub(super) fn neighbours(lab: &Lab) {
     left.expect(Shown::Idle, &Want::idle().preview("left again"));
 }
 
-/// Two that started at once: only what each of them writes tells which is which.
+/// Two that started at once: only what each of them writes tells which is which. What the one
+/// draws on its own screen meanwhile may hide it, as it does in the first seconds.
 pub(super) fn born_together(lab: &Lab) {
     let (mut left, mut right) = (lab.claude(&ASKING), lab.claude(&ASKING));
     left.expect(Shown::Idle, &Want::idle().by_scan());
     right.expect(Shown::Idle, &Want::idle().by_scan());
+    let told_apart = (1..=5).any(|n| {
+        let words = format!("right {n}");
+        right.say(&format!("say:{words}"));
+        right.sees(&format!("● {words}"));
+        right.previews(&words)
+    });
+    assert!(told_apart);
     right.say("hold:right");
     right.expect(Shown::Working, &Want::working());
     left.expect(Shown::Idle, &Want::idle());
