@@ -13,7 +13,7 @@ use crate::model::{Observation, Session, Trouble, TroubleCode};
 use crate::order::Walk;
 use crate::paths::Paths;
 use crate::proc::Environ;
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, ClientError};
 use crate::protocol::{Format, ListArgs, Reply, Request, Target};
 use crate::registry::{MarkChange, Marks, Registry};
 use crate::row;
@@ -161,10 +161,11 @@ impl Local {
     }
 
     fn mark(&mut self, session: &Arc<Session>, change: MarkChange) -> Reply {
-        if Client::connect(&self.paths.socket, KNOCK).is_ok() {
+        let daemon = Client::connect(&self.paths.socket, KNOCK);
+        if !matches!(daemon, Err(ClientError::NotRunning(_))) {
             let words = "could not save the change: a daemon runs, which would write over it";
             return Reply {
-                hint: Some("leave out --no-daemon".into()),
+                hint: Some("leave out --no-daemon, or VMUX_NO_DAEMON".into()),
                 ..Reply::error("daemon_runs", words)
             };
         }

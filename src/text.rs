@@ -285,9 +285,15 @@ pub fn push_cut(out: &mut String, text: &str, columns: usize) -> usize {
             end = at + c.len_utf8();
         }
     }
+    let start = out.len();
     out.push_str(&text[..end]);
     out.push('…');
-    used + 1
+    // Less than the sum where characters join to one: a family of three has two columns.
+    if text.is_ascii() {
+        used + 1
+    } else {
+        width(&out[start..])
+    }
 }
 
 /// Where to break `text`, which has no line breaks, into lines of at most `columns`: between
@@ -334,7 +340,7 @@ fn fitting(text: &str, columns: usize) -> usize {
 /// Appends `text` to `out`, cut or padded with spaces to exactly `columns`.
 pub fn push_column(out: &mut String, text: &str, columns: usize) {
     let used = push_cut(out, text, columns);
-    out.extend(std::iter::repeat_n(" ", columns - used));
+    out.extend(std::iter::repeat_n(" ", columns.saturating_sub(used)));
 }
 
 /// A duration in seconds in one unit, as people say it: `5s`, `3m`, `2h`, `4d`.

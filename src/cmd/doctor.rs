@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -219,7 +221,7 @@ fn check_runtime(context: &Context) -> Check {
     let dir = context.paths.socket.parent().unwrap_or(Path::new("/"));
     let shown = dir.display();
     match std::fs::metadata(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
             check("runtime", Grade::Good, &format!("{shown} will be made"))
         }
         Err(error) => check(
@@ -271,27 +273,36 @@ fn check_writing(context: &Context) -> Check {
         paths.labels.parent(),
         paths.log.parent(),
     ];
-    let there: BTreeSet<&Path> = dirs.into_iter().flatten().filter(|d| d.is_dir()).collect();
-    let failed = there.iter().find_map(|dir| {
-        let probe = dir.join(format!(".doctor-{}", std::process::id()));
-        let written = std::fs::write(&probe, b"vmux");
-        // What could not be written may be there all the same, empty.
-        let _removed = std::fs::remove_file(&probe);
-        Some((dir.display(), written.err()?))
-    });
-    match failed {
-        Some((dir, error)) => check(
-            "writing",
-            Grade::Bad,
-            &format!("could not write in {dir}: {error}"),
-        )
-        .remedy("labels and the log cannot be kept until that is mended"),
-        None if there.is_empty() => check("writing", Grade::Good, "nothing was written yet"),
-        None => {
-            let there: Vec<String> = there.iter().map(|dir| dir.display().to_string()).collect();
-            check("writing", Grade::Good, &there.join(", "))
-        }
+    let dirs: BTreeSet<&Path> = dirs.into_iter().flatten().collect();
+    let failed = dirs
+        .iter()
+        .find_map(|dir| Some((dir.display(), try_writing(dir).err()?)));
+    if let Some((dir, error)) = failed {
+        let words = format!("could not write in {dir}: {error}");
+        return check("writing", Grade::Bad, &words)
+            .remedy("labels and the log cannot be kept until that is mended");
     }
+    let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
+    check("writing", Grade::Good, &dirs.join(", "))
+}
+
+/// Writes a file in a directory of this user; of one that is not there yet, asks whether it
+/// could be made.
+fn try_writing(dir: &Path) -> io::Result<()> {
+    let Ok(metadata) = std::fs::symlink_metadata(dir) else {
+        let above = dir.ancestors().find(|dir| dir.is_dir());
+        let above = above.unwrap_or(Path::new("/"));
+        return Ok(rustix::fs::access(above, rustix::fs::Access::WRITE_OK)?);
+    };
+    // Where somebody else may write, what is opened may be something else.
+    if metadata.uid() != rustix::process::getuid().as_raw() {
+        return Err(io::Error::other("it is somebody else's"));
+    }
+    let probe = dir.join(format!(".doctor-{}", std::process::id()));
+    let mut file = File::options().write(true).create_new(true).open(&probe)?;
+    let written = file.write_all(b"vmux");
+    std::fs::remove_file(&probe)?;
+    written
 }
 
 fn check_window_manager(context: &Context) -> Check {

@@ -62,6 +62,11 @@ pub(super) struct Naming {
 }
 
 impl Naming {
+    /// A process has ended, whether its conversation was ever asked for here or not.
+    pub(super) fn forget(&mut self, pid: Pid) {
+        self.writers.forget(pid);
+    }
+
     /// A process has ended; its conversation is nobody's from now on. If that was never found
     /// out, it is one of those that no `living` process is known to be in.
     pub(super) fn end(
@@ -71,7 +76,6 @@ impl Naming {
         living: &[Member],
         now: SystemTime,
     ) {
-        self.writers.forget(ended.pid);
         if self.ended.len() >= MOST {
             self.ended.clear();
         }
@@ -135,9 +139,12 @@ impl Naming {
         let facts = Facts {
             born: &|t, member| {
                 let excluded = self.writers.excludes(member.pid, &t.conversation);
-                !excluded && !cleared(t) && is_born_with(t, member.start)
+                // What says something, but not yet how it began, may be any process's.
+                let told = t.size == 0 || self.beginnings.contains_key(&t.path);
+                !excluded && told && !cleared(t) && is_born_with(t, member.start)
             },
             says: &|t| self.writers.says((config, cwd), t),
+            cleared: &cleared,
         };
         let found = by_birth(members, &transcripts, &facts);
         for (member, found) in members.iter().zip(found) {
@@ -155,7 +162,9 @@ impl Naming {
             };
             named.push((member.pid, found.map(|id| id.and_then(place))));
         }
-        self.give_up(&begun, &named, now);
+        if named.iter().all(|(_, named)| named.is_ok()) {
+            self.give_up(&begun, &named, now);
+        }
         named
     }
 
@@ -226,6 +235,8 @@ struct Facts<'a> {
     born: &'a dyn Fn(&Transcript, &Member) -> bool,
     /// Whether there is anything in it: what is empty says the same of whoever it belongs to.
     says: &'a dyn Fn(&Transcript) -> bool,
+    /// Whether `/clear` began it: who is in it left another one.
+    cleared: &'a dyn Fn(&Transcript) -> bool,
 }
 
 /// The conversation that each process was in when it was seen last, or began with.
@@ -252,16 +263,40 @@ fn by_birth(members: &[Member], transcripts: &[Transcript], facts: &Facts<'_>) -
         let own = there.filter(|t| !is_given(t, &found) && !others().any(|other| born(t, other)));
         found[*i] = own.map(|t| t.conversation.clone());
     }
-    while let Some((i, conversation)) = only_choice(members, transcripts, &found, born) {
+    while let Some((i, conversation)) = only_choice(members, transcripts, &found, facts) {
         found[i] = Some(conversation);
     }
-    let mut open = transcripts.iter().filter(|t| !is_given(t, &found));
-    let something_left = open.any(facts.says);
-    let doubtful = |found: &Option<ConversationId>| found.is_none() && something_left;
-    found
-        .into_iter()
-        .map(|found| if doubtful(&found) { Err(()) } else { Ok(found) })
-        .collect()
+    doubt(members, transcripts, found, facts)
+}
+
+/// Takes back what is not sure: while somebody's conversation is left, who has none, or said
+/// nothing in the one of its start, may have resumed it.
+fn doubt(
+    members: &[Member],
+    transcripts: &[Transcript],
+    found: Vec<Option<ConversationId>>,
+    facts: &Facts<'_>,
+) -> Vec<Found> {
+    let left = transcripts.iter().filter(|t| !is_given(t, &found));
+    let left: Vec<&Transcript> = left.filter(|t| (facts.says)(t)).collect();
+    let resumable = left.iter().any(|t| !(facts.cleared)(t));
+    let said = |id: &ConversationId| {
+        let its_own = transcripts.iter().find(|t| t.conversation == *id);
+        its_own.is_none_or(facts.says)
+    };
+    let sure = |member: &Member, found: &Option<ConversationId>| match found {
+        None => left.is_empty(),
+        Some(id) => member.first.is_some() || !resumable || said(id),
+    };
+    let all = members.iter().zip(found);
+    all.map(|(member, found)| {
+        if sure(member, &found) {
+            Ok(found)
+        } else {
+            Err(())
+        }
+    })
+    .collect()
 }
 
 fn is_given(transcript: &Transcript, found: &[Option<ConversationId>]) -> bool {
@@ -271,12 +306,13 @@ fn is_given(transcript: &Transcript, found: &[Option<ConversationId>]) -> bool {
         .any(|id| *id == transcript.conversation)
 }
 
-/// A process that was born with one transcript only, which no other has to be given.
+/// A process that was born with one transcript only, which no other has to be given; or whose
+/// last one, or just one that says anything, can be of no other.
 fn only_choice(
     members: &[Member],
     transcripts: &[Transcript],
     found: &[Option<ConversationId>],
-    born: &dyn Fn(&Transcript, &Member) -> bool,
+    facts: &Facts<'_>,
 ) -> Option<(usize, ConversationId)> {
     let choices: Vec<Vec<&Transcript>> = members
         .iter()
@@ -284,13 +320,29 @@ fn only_choice(
         .map(|(member, own)| {
             let open = transcripts.iter().filter(|_| own.is_none());
             let free = open.filter(|t| !is_given(t, found));
-            free.filter(|t| born(t, member)).collect()
+            free.filter(|t| (facts.born)(t, member)).collect()
         })
         .collect();
     choices.iter().enumerate().find_map(|(i, own)| {
-        let [one] = own[..] else { return None };
-        let rivals = choices.iter().filter(|other| **other == [one]);
-        (rivals.count() == 1).then(|| (i, one.conversation.clone()))
+        let of_no_other = |t: &&&Transcript| {
+            let mut others = choices.iter().enumerate().filter(|(j, _)| *j != i);
+            !others.any(|(_, other)| other.contains(t))
+        };
+        let alone: Vec<&&Transcript> = own.iter().filter(of_no_other).collect();
+        let known = alone
+            .iter()
+            .find(|t| members[i].known.as_ref() == Some(&t.conversation));
+        let written = || {
+            let mut written = alone.iter().filter(|t| (facts.says)(t));
+            written.next().filter(|_| written.next().is_none())
+        };
+        let only = || {
+            let [one] = &own[..] else { return None };
+            let rivals = choices.iter().filter(|other| **other == [*one]);
+            (rivals.count() == 1).then_some(one)
+        };
+        let own = known.or_else(written).copied().or_else(only)?;
+        Some((i, own.conversation.clone()))
     })
 }
 
@@ -342,11 +394,14 @@ mod tests {
         let facts = Facts {
             born: &|t, member| {
                 let name = t.conversation.as_str();
-                let other = format!("not{}", member.pid);
-                let may = !name.starts_with("cleared") && !name.starts_with(&other);
-                may && is_born_with(t, member.start)
+                let pid = member.pid.to_string();
+                let not = name
+                    .strip_prefix("not")
+                    .is_some_and(|pids| pids.contains(&pid));
+                !not && !name.starts_with("cleared") && is_born_with(t, member.start)
             },
             says: &|t| t.size > 0,
+            cleared: &|t| t.conversation.as_str().starts_with("cleared"),
         };
         by_birth(members, transcripts, &facts)
             .into_iter()
@@ -392,6 +447,41 @@ mod tests {
         let both = [transcript("not2", 103, 150), transcript("b", 104, 104)];
         assert_eq!(names(&members, &both), ["not2", "b"]);
         assert_eq!(names(&members, &both[..1]), ["not2", "-"]);
+    }
+
+    #[test]
+    fn the_only_one_that_can_have_written_is_found_among_three() {
+        let members = [
+            member(1, 100, None),
+            member(2, 101, None),
+            member(3, 101, None),
+        ];
+        let mut all = ["not23", "b", "c"].map(|name| transcript(name, 104, 150));
+        all[1..].iter_mut().for_each(|t| t.size = 0);
+        assert_eq!(names(&members, &all), ["not23", "-", "-"]);
+    }
+
+    /// The first one's `/clear` began another, whose first lines do not say so yet.
+    #[test]
+    fn what_was_known_stays_beside_something_new() {
+        let members = [member(1, 100, Some("a")), member(2, 105, Some("b"))];
+        let times = [("new", 109, 110), ("b", 107, 108), ("a", 102, 109)];
+        let all = times.map(|(name, created, written)| transcript(name, created, written));
+        assert_eq!(names(&members, &all), ["a", "b"]);
+    }
+
+    /// The second one was started with `--continue`: its own transcript stays empty.
+    #[test]
+    fn who_said_nothing_may_be_in_a_conversation_that_is_left() {
+        let members = [member(1, 100, None), member(2, 300, None)];
+        let mut all = [
+            transcript("a", 103, 150),
+            transcript("b", 303, 303),
+            transcript("old", 0, 400),
+        ];
+        all[1].size = 0;
+        assert_eq!(names(&members, &all), ["a", "?"]);
+        assert_eq!(names(&members, &all[..2]), ["a", "b"]);
     }
 
     #[test]

@@ -497,6 +497,7 @@ impl Scout {
 
     fn end(&mut self, pid: Pid, out: &mut Vec<Observation>) {
         if let Some(mut tracked) = self.tracked.remove(&pid) {
+            self.naming.forget(pid);
             if tracked.is_unnamed() {
                 let living: Vec<Member> = self.tracked.values().map(Tracked::member).collect();
                 let place = (&*tracked.config, tracked.cwd());

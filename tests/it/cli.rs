@@ -168,7 +168,7 @@ fn labels_are_set_shown_and_taken_away() {
     assert_snapshot!(run(&machine, &["--no-daemon", "label", "docs", "manual"]), @"
     --- stderr
     vmux: could not save the change: a daemon runs, which would write over it
-    hint: leave out --no-daemon
+    hint: leave out --no-daemon, or VMUX_NO_DAEMON
     --- exit 1
     ");
     drop(daemon);

@@ -41,24 +41,39 @@ pub enum Beginning {
 /// # Errors
 /// Those of the file system.
 pub fn beginning(transcript: &Path) -> io::Result<Beginning> {
-    #[derive(Deserialize)]
-    struct Line {
-        timestamp: DateTime<Utc>,
-    }
     let mut head = Vec::new();
     File::open(transcript)?.take(HEAD).read_to_end(&mut head)?;
+    let head_is_full = head.len() as u64 >= HEAD;
     let head = String::from_utf8_lossy(&head);
-    let command = head.lines().find(|line| {
-        let named = |name: &&str| line.contains(&format!("<command-name>{name}</command-name>"));
-        COMMANDS.iter().any(named)
-    });
-    let command = command.and_then(|line| serde_json::from_str::<Line>(line).ok());
-    let answered = head.len() as u64 >= HEAD || head.contains("\"type\":\"assistant\"");
-    Ok(match command {
-        Some(line) => Beginning::Cleared(line.timestamp),
-        None if answered => Beginning::Other,
-        None => Beginning::Unknown,
-    })
+    let told = head.lines().find_map(begins);
+    let untold = if head_is_full {
+        Beginning::Other
+    } else {
+        Beginning::Unknown
+    };
+    Ok(told.unwrap_or(untold))
+}
+
+/// What a line tells of the beginning: the first thing that its user said, or did by a command.
+/// A warning and what a command printed stand around that, as lines of the user as well.
+fn begins(text: &str) -> Option<Beginning> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Line {
+        r#type: String,
+        #[serde(default)]
+        is_meta: bool,
+        timestamp: Option<DateTime<Utc>>,
+    }
+    let line: Line = serde_json::from_str(text).ok()?;
+    let named = |name: &&str| text.contains(&format!("<command-name>{name}</command-name>"));
+    match &*line.r#type {
+        "user" if line.is_meta => None,
+        "user" if COMMANDS.iter().any(named) => line.timestamp.map(Beginning::Cleared),
+        "user" if text.contains("<local-command-") => None,
+        "user" | "assistant" => Some(Beginning::Other),
+        _ => None,
+    }
 }
 
 /// The conversations that the command left, by the history of prompts of a configuration.
@@ -150,6 +165,18 @@ mod tests {
         assert_eq!(says(&line[..60]), Beginning::Unknown);
         let answer = r#"{"type":"assistant"}"#;
         assert_eq!(says(&format!("{first}{answer}\n")), Beginning::Other);
+        let prompt = r#"{"type":"user","message":{"content":"what does /clear do?"}}"#;
+        assert_eq!(
+            says(&format!("{first}{prompt}\n{line}\n")),
+            Beginning::Other
+        );
+        let warning =
+            r#"{"type":"user","isMeta":true,"message":{"content":"<local-command-caveat>"}}"#;
+        assert_eq!(says(&format!("{warning}\n")), Beginning::Unknown);
+        assert_eq!(
+            says(&format!("{warning}\n{line}\n")),
+            Beginning::Cleared(at)
+        );
     }
 
     #[test]

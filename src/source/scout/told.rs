@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::{Scout, Tracked};
-use crate::agent::claude::hook;
+use crate::agent::claude::{find, hook};
 use crate::clock;
 use crate::model::{ConversationId, HookReport, Observation, Pid};
 use crate::source::naming::Member;
@@ -68,12 +68,16 @@ impl Scout {
 
     /// Finds the conversations of processes whose files do not name them (any more).
     pub(super) fn name_conversations(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let mut groups: BTreeMap<(PathBuf, String), Vec<Member>> = BTreeMap::new();
+        // Two directories may share one of transcripts: `a.b` and `a-b` are written the same.
+        let mut groups: BTreeMap<(PathBuf, String), (String, Vec<Member>)> = BTreeMap::new();
         for tracked in self.tracked.values().filter(|t| t.is_unnamed()) {
-            let place = (tracked.config.clone(), tracked.cwd().to_owned());
-            groups.entry(place).or_default().push(tracked.member());
+            let cwd = tracked.cwd();
+            let place = (tracked.config.clone(), find::encode_cwd(cwd));
+            let group = groups.entry(place);
+            let (_, members) = group.or_insert_with(|| (cwd.to_owned(), Vec::new()));
+            members.push(tracked.member());
         }
-        for ((config, cwd), members) in groups {
+        for ((config, _), (cwd, members)) in groups {
             let named = self.tracked.values().filter(|t| !t.is_unnamed());
             let taken: Vec<&ConversationId> = named.filter_map(Tracked::conversation).collect();
             let taken = |id: &ConversationId| taken.contains(&id);

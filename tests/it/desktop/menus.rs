@@ -64,8 +64,6 @@ fn a_choice_in_rofis_dmenu_mode_lands_and_escape_is_silent() {
     desktop.assert_focus_stays(windows[0]);
 }
 
-/// The picker focuses while its own window is still there. When that closes, tiled or floating
-/// under the pointer, the focus must not go anywhere else.
 /// Whether the program in a terminal window has taken over its line editing.
 #[cfg(feature = "pick")]
 fn reads_keys(terminal: u32) -> Option<()> {
@@ -78,6 +76,8 @@ fn reads_keys(terminal: u32) -> Option<()> {
     (!modes.contains(LocalModes::ICANON)).then_some(())
 }
 
+/// The picker focuses while its own window is still there. When that closes, tiled or floating
+/// under the pointer, the focus must not go anywhere else.
 #[cfg(feature = "pick")]
 #[test]
 #[ignore = "needs a desktop"]

@@ -30,7 +30,7 @@ const ANSWER_TIMEOUT: u32 = 600;
 ///
 /// | event | what it is for |
 /// |---|---|
-/// | `SessionStart` | which conversation a process is in, after `/clear` and resume too: before 2.1.75 no file says so, and two sessions in one directory stay unknown |
+/// | `SessionStart` | which conversation a process is in, after `/clear` and resume too: before 2.1.75 no file says so, and two sessions in one directory may stay unknown |
 /// | `PermissionRequest` | a dialog at once, with tool and command, a subagent's too: before 2.1.119 and in 2.1.141/142 no file says so. It only reports, and answers nothing |
 /// | `Notification` | the dialogs of versions before 2.0.45, six seconds late; elsewhere that a dialog is still open, or a turn over |
 /// | `Stop` | the end of a turn where texts do not tell it (2.1.50 to 2.1.7x), and the last message |
