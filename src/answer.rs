@@ -68,9 +68,11 @@ pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, 
             Some(first) if target.first => return Ok(Arc::clone(first)),
             _ => Reply {
                 sessions: fitting,
-                hint: Some(
-                    "name one by its id; `vmux switch --first` takes the first of them".into(),
-                ),
+                hint: Some(if target.named {
+                    "name one by its id".into()
+                } else {
+                    "name one by its id; `vmux switch --first` takes the first of them".into()
+                }),
                 ..Reply::error(
                     "ambiguous",
                     format!("several sessions match {shown:?} equally well"),

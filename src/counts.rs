@@ -15,7 +15,7 @@ pub enum Standing {
     Waiting,
     /// Its turn is over, and its user has not looked since.
     Done,
-    /// It would wait, but its user does not want to hear of it for a while.
+    /// It would wait, or be done, but its user does not want to hear of it for a while.
     Snoozed,
     /// It waits in a menu that its user opened.
     Menu,
@@ -32,8 +32,8 @@ impl Standing {
     #[must_use]
     pub fn of(session: &Session) -> Self {
         match session.state {
+            _ if session.is_snoozed() => Self::Snoozed,
             State::NeedsInput if session.wants_attention() => Self::Waiting,
-            State::NeedsInput if session.snoozed_until.is_some() => Self::Snoozed,
             State::NeedsInput => Self::Menu,
             State::Working => Self::Working,
             State::Idle if session.is_done() => Self::Done,
@@ -64,7 +64,7 @@ pub struct Counts {
     pub waiting: usize,
     /// Those that are done, and whose user has not looked since.
     pub done: usize,
-    /// Those that would wait, but were snoozed.
+    /// Those that would wait or be done, but were snoozed.
     pub snoozed: usize,
     /// Those in a menu that their user opened.
     pub menu: usize,

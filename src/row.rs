@@ -196,7 +196,7 @@ pub fn state_words(session: &Session, now: DateTime<Utc>) -> String {
 fn words(session: &Session) -> StateWords {
     let word = match (session.state, &session.reason) {
         (State::NeedsInput, Some(Reason::Dialog)) => "menu",
-        (State::NeedsInput, _) if session.snoozed_until.is_some() => {
+        _ if session.is_snoozed() => {
             return StateWords {
                 word: "snoozed",
                 at: session.snoozed_until,
@@ -253,7 +253,7 @@ fn detail(session: &Session) -> String {
 fn icon(session: &Session) -> &'static str {
     match (session.state, &session.reason) {
         (State::NeedsInput, Some(Reason::Dialog)) => "menu",
-        (State::NeedsInput, _) if session.snoozed_until.is_some() => "snoozed",
+        _ if session.is_snoozed() => "snoozed",
         (State::NeedsInput, Some(Reason::Question | Reason::Plan)) => "question",
         (State::NeedsInput, _) => "waiting",
         (State::Working, _) => "working",
@@ -407,6 +407,19 @@ mod tests {
                 "db          main  idle 3m     background shell",
             ]
         );
+    }
+
+    #[test]
+    fn what_is_snoozed_says_for_how_long() {
+        let snoozed = |state| Session {
+            unseen: true,
+            snoozed_until: Some(at(185 + 540)),
+            ..session(1, "web", state, None)
+        };
+        let line = |state| lines(vec![snoozed(state)]).remove(0);
+        assert_eq!(line(State::NeedsInput), "web  main  snoozed 9m");
+        assert_eq!(line(State::Idle), "web  main  snoozed 9m");
+        assert_eq!(line(State::Working), "web  main  working 3m");
     }
 
     #[test]

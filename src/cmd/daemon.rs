@@ -11,6 +11,7 @@ use crate::daemon::lock::running_pid;
 use crate::daemon::{self, Settings, detach};
 use crate::exec;
 use crate::exit::{Exit, Failure};
+use crate::paths::Paths;
 use crate::protocol::client::{Client, ClientError, PATIENCE};
 use crate::protocol::{Request, Status};
 use crate::text::age;
@@ -73,7 +74,7 @@ fn start(context: &Context) -> anyhow::Result<Exit> {
     context
         .start_daemon(CHANGE)
         .map_err(|error| Failure::new(format!("could not start the daemon: {error}")))?;
-    let status = ask_status(context).map_err(|error| Failure::new(error.to_string()))?;
+    let status = ask_status(context).map_err(|error| unanswered(context, "", &error))?;
     out::write(format!("started a vmux daemon (pid {})\n", status.pid).as_bytes())?;
     Ok(Exit::Done)
 }
@@ -90,18 +91,37 @@ fn stop(context: &Context) -> anyhow::Result<Exit> {
             return Ok(Exit::Done);
         }
         Err(error) => {
-            return Err(Failure::new(format!("could not stop the daemon: {error}")).into());
+            return Err(unanswered(context, "could not stop the daemon: ", &error).into());
         }
     };
     client
         .ask(&Request::Stop, PATIENCE)
-        .map_err(|error| Failure::new(format!("could not stop the daemon: {error}")))?;
+        .map_err(|error| unanswered(context, "could not stop the daemon: ", &error))?;
     let deadline = Deadline::after(CHANGE);
     if pid.is_some_and(|pid| !exec::wait_for_exit(pid, deadline.left())) {
         return Err(Failure::new("could not stop the daemon: it does not end").into());
     }
     out::write(b"stopped\n")?;
     Ok(Exit::Done)
+}
+
+/// What to do about a daemon that is there and does not answer.
+pub(super) fn hung(paths: &Paths) -> String {
+    match running_pid(paths) {
+        Some(pid) => {
+            format!("`kill -9 {pid}` ends it, and the next call starts another; labels are kept")
+        }
+        None => "end it by its pid; the next call starts another, and labels are kept".into(),
+    }
+}
+
+/// What went wrong with a daemon, and the way out where it hangs.
+fn unanswered(context: &Context, what: &str, error: &ClientError) -> Failure {
+    let failure = Failure::new(format!("{what}{error}"));
+    match error {
+        ClientError::Slow => failure.hint(hung(&context.paths)),
+        _ => failure,
+    }
 }
 
 fn ask_status(context: &Context) -> Result<Status, ClientError> {
@@ -120,7 +140,7 @@ fn status(context: &Context, json: bool) -> anyhow::Result<Exit> {
                 .hint("`vmux daemon start` starts it; so does `vmux list`")
                 .into());
         }
-        Err(error) => return Err(Failure::new(error.to_string()).into()),
+        Err(error) => return Err(unanswered(context, "", &error).into()),
     };
     if json {
         out::write(format!("{}\n", serde_json::to_string(&status)?).as_bytes())?;

@@ -16,10 +16,10 @@ use super::out::{self, paint};
 use crate::dbus::{Argument, Body, Bus};
 use crate::exec;
 use crate::exit::Exit;
-use crate::frontend::menu::LAUNCHERS;
+use crate::frontend::menu::{self, LAUNCHERS};
 use crate::model::Xid;
 use crate::proc::Proc;
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, ClientError};
 use crate::protocol::{ListArgs, Request, Status};
 use crate::text::CleanText;
 use crate::wm::discover;
@@ -113,6 +113,13 @@ fn check_config(context: &Context) -> Check {
         Ok((_, warnings)) if !warnings.is_empty() => {
             check("configuration", Grade::Note, &warnings.join("; "))
         }
+        Ok((config, _)) if config.launcher.as_deref().is_some_and(is_no_launcher) => {
+            let name = config.launcher.unwrap_or_default();
+            let words = format!("{path}: the launcher {name:?} is not known");
+            let known: Vec<&str> = LAUNCHERS.iter().map(|launcher| launcher.name).collect();
+            check("configuration", Grade::Bad, &words)
+                .remedy(&format!("known are {} and pick", known.join(", ")))
+        }
         Ok(_) if context.paths.config.exists() => check("configuration", Grade::Good, &path),
         Ok(_) => check(
             "configuration",
@@ -120,6 +127,10 @@ fn check_config(context: &Context) -> Check {
             &format!("none ({path} is optional)"),
         ),
     }
+}
+
+fn is_no_launcher(name: &str) -> bool {
+    name != "pick" && menu::by_name(name).is_none()
 }
 
 fn check_claude(context: &Context) -> Check {
@@ -154,8 +165,13 @@ fn check_hooks(context: &Context) -> Check {
 }
 
 fn check_daemon(context: &Context) -> Vec<Check> {
-    let status: Result<Status, String> = Client::connect(&context.paths.socket, VERSION)
-        .and_then(|mut client| client.ask(&Request::Status, VERSION))
+    let asked = Client::connect(&context.paths.socket, VERSION)
+        .and_then(|mut client| client.ask(&Request::Status, VERSION));
+    if let Err(error @ ClientError::Slow) = &asked {
+        let remedy = super::daemon::hung(&context.paths);
+        return vec![check("daemon", Grade::Bad, &error.to_string()).remedy(&remedy)];
+    }
+    let status: Result<Status, String> = asked
         .map_err(|error| error.to_string())
         .and_then(|(reply, _)| reply.status.ok_or_else(|| "it gives no status".into()));
     let status = match status {
@@ -220,6 +236,14 @@ fn check_versions(context: &Context) -> Check {
 fn check_runtime(context: &Context) -> Check {
     let dir = context.paths.socket.parent().unwrap_or(Path::new("/"));
     let shown = dir.display();
+    if rustix::net::SocketAddrUnix::new(&context.paths.socket).is_err() {
+        let words = format!(
+            "{} is too long for a socket",
+            context.paths.socket.display()
+        );
+        return check("runtime", Grade::Bad, &words)
+            .remedy("set VMUX_DIR or XDG_RUNTIME_DIR to a shorter path");
+    }
     match std::fs::metadata(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             check("runtime", Grade::Good, &format!("{shown} will be made"))

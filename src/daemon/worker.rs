@@ -332,8 +332,8 @@ fn store(path: &Path, published: &Published, saves: &Receiver<Save>) {
         let reply = match written {
             Ok(()) => reply,
             Err(error) => Reply {
-                hint: Some("the label is kept as long as the daemon runs".into()),
-                ..Reply::error("unsaved", format!("could not save the label: {error}"))
+                hint: Some("it is kept as long as the daemon runs".into()),
+                ..Reply::error("unsaved", format!("could not save the change: {error}"))
             },
         };
         published.complete(ticket, Completion::Reply(Box::new(reply)));

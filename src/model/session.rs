@@ -301,6 +301,13 @@ impl Session {
             && self.snoozed_until.is_none()
     }
 
+    /// Whether it would want its user, who does not want to hear of it for a while.
+    #[must_use]
+    pub fn is_snoozed(&self) -> bool {
+        let wants = self.state == State::NeedsInput || (self.state == State::Idle && self.unseen);
+        wants && self.snoozed_until.is_some()
+    }
+
     /// Whether its finished turn is worth a look.
     #[must_use]
     pub fn is_done(&self) -> bool {
@@ -317,6 +324,13 @@ impl Session {
         if let (Some(name), true) = (&self.name, self.named_by_user) {
             return name.clone();
         }
+        self.place()
+    }
+
+    /// The name it has by itself, whatever its user calls it: the repository (with the worktree)
+    /// or directory it works in.
+    #[must_use]
+    pub fn place(&self) -> CleanText {
         match (&self.repository, &self.worktree) {
             (Some(repository), Some(worktree)) => {
                 CleanText::line(&format!("{repository}/{worktree}"))

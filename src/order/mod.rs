@@ -18,8 +18,8 @@ pub fn sort(sessions: &mut [Arc<Session>]) {
         let since = session.state_since.map(|at| at.timestamp_millis());
         let waits = session.wants_attention();
         let (group, when) = match session.state {
+            _ if session.is_snoozed() => (4, latest_first(since)),
             State::NeedsInput if waits => (0, since.unwrap_or(i64::MAX)),
-            State::NeedsInput if session.snoozed_until.is_some() => (4, latest_first(since)),
             State::NeedsInput => (2, since.unwrap_or(i64::MAX)),
             State::Idle if session.is_done() => (1, latest_first(since)),
             State::Working => (3, latest_first(since)),

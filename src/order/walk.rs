@@ -62,10 +62,14 @@ impl Walk {
             let start = sessions.iter().filter(|session| Some(session.id) == here);
             visited = start.map(|session| stop(session)).collect();
         }
-        let queue: Vec<_> = queue(sessions)
+        let mut queue: Vec<_> = queue(sessions)
             .into_iter()
             .filter(|session| Some(session.id) != here)
             .collect();
+        // Nothing leads to those that no window shows, as long as others can be gone to.
+        if queue.iter().any(|session| session.no_window.is_none()) {
+            queue.retain(|session| session.no_window.is_none());
+        }
         let fresh = |visited: &[Stop]| {
             queue
                 .iter()
@@ -271,6 +275,8 @@ mod tests {
             no_window: Some(crate::text::CleanText::line("mux_detached")),
             ..session(1, State::NeedsInput, 1)
         };
-        assert_eq!(walked(&[hidden, done(2, 9)], 2), [2, 1]);
+        assert_eq!(walked(&[hidden.clone(), done(2, 9)], 2), [2, 1]);
+        let all = [hidden, done(2, 8), done(3, 9)];
+        assert_eq!(walked(&all, 4), [2, 3, 2, 3], "while others can be gone to");
     }
 }

@@ -69,7 +69,7 @@ pub fn resolve_named(query: &str, sessions: &[Arc<Session>]) -> Result<Arc<Sessi
     let has = |name: &str| !part.is_empty() && name.to_lowercase().contains(&part);
     let named = |session: &&Arc<Session>| {
         let name = session.name.as_deref().is_some_and(has);
-        name || has(&session.title())
+        name || has(&session.title()) || has(&session.place())
     };
     let mut fitting: Vec<_> = sessions.iter().filter(named).cloned().collect();
     match fitting.len() {
@@ -86,7 +86,7 @@ fn exactly(query: &str, sessions: &[Arc<Session>]) -> Option<Result<Arc<Session>
         let first = sessions.iter().find(|session| session.wants_attention());
         return Some(first.cloned().ok_or(QueryError::NothingWaits));
     }
-    let tests: [fn(&Session, &str) -> bool; 6] = [
+    let tests: [fn(&Session, &str) -> bool; 7] = [
         |session, query| query.parse() == Ok(session.id),
         |session, query| {
             session
@@ -108,6 +108,8 @@ fn exactly(query: &str, sessions: &[Arc<Session>]) -> Option<Result<Arc<Session>
                 .is_some_and(|name| same(name, query));
             name || same(&session.title(), query)
         },
+        // What it was called before it was given a label is still its name, and no other's.
+        |session, query| same(&session.place(), query),
         |session, query| {
             let id = session.session_id.as_ref().map(ConversationId::as_str);
             query.len() >= PREFIX && id.is_some_and(|id| id.starts_with(query))
@@ -244,6 +246,20 @@ mod tests {
             assert_eq!(named(guess), Err(QueryError::NoMatch), "{guess:?}");
         }
         assert!(matches!(named("o"), Err(QueryError::Ambiguous(both)) if both.len() == 2));
+    }
+
+    #[test]
+    fn a_label_takes_no_name_away() {
+        let labelled = Session {
+            label: Some(CleanText::line("main")),
+            ..session(1, "svc", "aaaa-1")
+        };
+        let sessions = [labelled, session(2, "svc-old", "bbbb-1")];
+        assert_eq!(named("svc", &sessions), Ok(1));
+        let sessions: Vec<_> = sessions.into_iter().map(Arc::new).collect();
+        let changed = |query: &str| resolve_named(query, &sessions).map(|session| session.pid.0);
+        assert_eq!((changed("svc"), changed("main")), (Ok(1), Ok(1)));
+        assert!(changed("sv").is_err());
     }
 
     #[test]

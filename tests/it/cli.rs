@@ -146,7 +146,7 @@ fn an_ambiguous_query_names_the_candidates() {
     vmux: several sessions match "twin" equally well
       111-1110  twin  /M/work/twin
       112-1120  twin  /M/work/twin
-    hint: name one by its id; `vmux switch --first` takes the first of them
+    hint: name one by its id
     --- exit 2
     "#);
 }
@@ -368,7 +368,11 @@ fn a_daemon_that_hangs_costs_rofi_no_more_than_its_patience() {
         .output()
         .unwrap();
     let took = started.elapsed();
+    let doctor = run(&machine, &["doctor"]);
     signal("-CONT");
+    let way_out = format!("`kill -9 {}` ends it", daemon.child.id());
+    assert!(doctor.contains("BAD   daemon"), "{doctor}");
+    assert!(doctor.contains(&way_out), "{doctor}");
     assert!(String::from_utf8_lossy(&done.stdout).contains("does not answer"));
     // 300 ms is the promise; a loaded machine may take as long again to start a process.
     assert!(took < std::time::Duration::from_millis(900), "{took:?}");
@@ -530,9 +534,9 @@ fn a_label_that_cannot_be_saved_is_said() {
     std::fs::create_dir(machine.path("vmux/labels.json")).unwrap();
     machine.write("vmux/labels.json/in-the-way", "");
     let said = run(&machine, &["label", "shop", "pay"]);
-    assert!(said.contains("could not save the label"), "{said}");
+    assert!(said.contains("could not save the change"), "{said}");
     assert!(
-        said.contains("hint: the label is kept as long as the daemon runs"),
+        said.contains("hint: it is kept as long as the daemon runs"),
         "{said}"
     );
     assert!(run(&machine, &["list"]).starts_with("pay"));
