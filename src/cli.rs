@@ -210,7 +210,7 @@ pub struct Label {
 pub struct Snooze {
     /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
     pub query: String,
-    /// For how long: 90s, 10m, 1h 30m, 2d, or minutes; `off` wakes it
+    /// For how long: 90s, 10m, 1h30m, 2d, or minutes; `off` wakes it
     #[arg(default_value = "10m", value_parser = snooze_seconds)]
     pub duration: u32,
 }
@@ -220,7 +220,7 @@ const SNOOZE_CAP: u64 = 30 * 86_400;
 
 /// Seconds of a snooze; 0 wakes.
 fn snooze_seconds(words: &str) -> Result<u32, String> {
-    if words == "off" {
+    if words.eq_ignore_ascii_case("off") {
         return Ok(0);
     }
     let seconds = if let Ok(minutes) = words.parse::<u64>() {
@@ -228,7 +228,7 @@ fn snooze_seconds(words: &str) -> Result<u32, String> {
     } else {
         let duration = humantime::parse_duration(words);
         duration
-            .map_err(|_| "such as 90s, 10m, \"1h 30m\", 2d, or off")?
+            .map_err(|_| "such as 90s, 10m, 1h30m, 2d, or off")?
             .as_secs()
     };
     match u32::try_from(seconds.min(SNOOZE_CAP)) {

@@ -14,7 +14,7 @@ use crate::answer::{self, find, listed};
 use crate::clock;
 use crate::counts::Counts;
 use crate::frontend::rofi::{Call, Dialogues, Effect, Scene};
-use crate::model::{Decision, Session, SessionKey};
+use crate::model::{Decision, Session, SessionKey, TroubleCode};
 use crate::proc::Environ;
 use crate::protocol::{
     AnswerArgs, Format, ListArgs, MoveArgs, PreviewArgs, Reply, Request, RofiArgs, Status,
@@ -231,7 +231,12 @@ impl Server {
         match effect {
             Effect::Show(bytes) => Some(render_payload(bytes)),
             Effect::Focus(key) => {
-                let job = session(self, key).map(|session| Job::FocusAfter {
+                // The menu is still open: better said there than by its silent end.
+                let shown = session(self, key);
+                if let Some(word) = shown.as_ref().and_then(|session| unreachable(session)) {
+                    return Some(self.page_again(rofi, word));
+                }
+                let job = shown.map(|session| Job::FocusAfter {
                     session,
                     rofi: Some(rofi),
                     environ,
@@ -388,6 +393,24 @@ fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> Job {
             ..Manner::plain(args.dry_run, args.settle)
         },
         environ: environ(&args.environ),
+    }
+}
+
+/// Why nothing leads to a session, where that is certain: what only a window manager's state or
+/// the asker's own desktop decides is tried.
+fn unreachable(session: &Session) -> Option<&'static str> {
+    let code = session.no_window.as_deref()?;
+    let is = |known: TroubleCode| code == known.as_str();
+    if is(TroubleCode::MuxDetached) {
+        Some("It is detached: attach its tmux or screen session. vmux explain names it.")
+    } else if is(TroubleCode::Remote) {
+        Some("It runs in a login from another machine.")
+    } else if is(TroubleCode::Ambiguous) {
+        Some("Several windows may show it: see vmux explain.")
+    } else if is(TroubleCode::NoWindow) {
+        Some("No window shows it: see vmux explain.")
+    } else {
+        None
     }
 }
 

@@ -14,6 +14,12 @@ use serde_json::value::RawValue;
 use crate::model::{CallNature, LastLine, ToolCall};
 use crate::text::CleanText;
 
+/// What the CLI writes in the model's place, where it resumes a conversation that ended with its
+/// user (2.1.142): nobody said it, and no screen shows it.
+const NOTHING_SAID: &str = "No response requested.";
+/// The model of what the CLI writes itself.
+const SYNTHETIC: &str = "<synthetic>";
+
 /// Where a conversation stands after the lines folded so far.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Conversation {
@@ -430,13 +436,16 @@ impl Conversation {
         at: Option<DateTime<Utc>>,
         said: &mut Said,
     ) {
-        if let Some(model) = message.model.as_deref().filter(|m| !m.starts_with('<')) {
+        let model = message.model.as_deref();
+        if let Some(model) = model.filter(|m| !m.starts_with('<')) {
             self.model = CleanText::line(model).some();
         }
         for block in &message.content.0 {
             match &*block.kind {
                 "text" => {
-                    self.say(Role::Assistant, &block.text, said);
+                    if model != Some(SYNTHETIC) || block.text != NOTHING_SAID {
+                        self.say(Role::Assistant, &block.text, said);
+                    }
                     self.last = match message.stop_reason.as_deref() {
                         _ if line.is_api_error_message => LastLine::ApiError,
                         Some("tool_use") => LastLine::Thinking,

@@ -168,11 +168,22 @@ fn a_detached_session_says_how_to_attach_it() {
     let desktop = Desktop::new();
     let tmux = Tmux::new(&desktop, "a");
     let lonely = tmux.session("my work", "lonely");
-    wait_for("its trouble", || {
+    let session = wait_for("its trouble", || {
         desktop
             .session(&lonely)
             .filter(|session| session["no_window"] == json!("mux_detached"))
     });
+    // rofi stays open, and says why.
+    let mut script = desktop.command(env!("CARGO_BIN_EXE_vmux-rofi"));
+    let id = session["id"].as_str().unwrap();
+    let chosen = [("ROFI_RETV", "1"), ("ROFI_OUTSIDE", "1"), ("ROFI_INFO", id)];
+    let page = script.envs(chosen).output().unwrap().stdout;
+    let page = String::from_utf8(page).unwrap();
+    assert!(
+        page.contains("\0message\x1f<b>It is detached: "),
+        "{page:?}"
+    );
+    assert!(page.contains(&lonely.name), "{page:?}");
     let done = desktop.vmux(&["switch", &lonely.name]);
     let error = String::from_utf8_lossy(&done.stderr).into_owned();
     assert_eq!(done.status.code(), Some(1));

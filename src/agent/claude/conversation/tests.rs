@@ -81,6 +81,18 @@ fn a_clock_that_was_set_back_hides_no_prompt() {
 }
 
 #[test]
+fn what_stands_for_no_answer_was_not_said() {
+    let mut filler = answer(3, "No response requested.");
+    filler["message"]["model"] = json!("<synthetic>");
+    let (conversation, texts) = fold(&[prompt(1, "go"), answer(2, "gone"), filler]);
+    assert_eq!(conversation.said.as_deref(), Some("gone"));
+    assert_eq!(texts, ["go", "gone"]);
+    assert_eq!(conversation.last, LastLine::Answer);
+    let (conversation, _) = fold(&[prompt(1, "go"), answer(2, "No response requested.")]);
+    assert_eq!(conversation.said.as_deref(), Some("No response requested."));
+}
+
+#[test]
 fn a_plan_is_known_by_its_title() {
     let plan = r##"{"plan":"\n# Paint it\n\n1. Open the tin\n"}"##;
     assert_eq!(summarise_input(plan).as_str(), "Paint it");
