@@ -22,16 +22,12 @@ pub(super) fn run(context: &Context, args: &Dmenu) -> anyhow::Result<Exit> {
 
 /// The error for a launcher that nobody knows.
 pub(super) fn unknown(name: &str) -> Failure {
-    let names: Vec<&str> = menu::LAUNCHERS
-        .iter()
-        .map(|launcher| launcher.name)
-        .collect();
     Failure::new(format!(
         "could not use the launcher {name:?}: it is not known"
     ))
     .hint(format!(
         "known are {}; `vmux list --format dmenu` feeds any other",
-        names.join(", ")
+        menu::names()
     ))
     .exit(Exit::Usage)
 }

@@ -116,9 +116,8 @@ fn check_config(context: &Context) -> Check {
         Ok((config, _)) if config.launcher.as_deref().is_some_and(is_no_launcher) => {
             let name = config.launcher.unwrap_or_default();
             let words = format!("{path}: the launcher {name:?} is not known");
-            let known: Vec<&str> = LAUNCHERS.iter().map(|launcher| launcher.name).collect();
             check("configuration", Grade::Bad, &words)
-                .remedy(&format!("known are {} and pick", known.join(", ")))
+                .remedy(&format!("known are {}, pick", menu::names()))
         }
         Ok(_) if context.paths.config.exists() => check("configuration", Grade::Good, &path),
         Ok(_) => check(

@@ -24,8 +24,8 @@ use crate::registry::MarkChange;
 use crate::switch::focus::Manner;
 use crate::text::CleanText;
 
-/// What tmux shows is asked again for a list, if it was not for this long.
-const TMUX_STALE: Duration = Duration::from_secs(2);
+/// What a multiplexer shows is asked again for a list, if it was not for this long.
+const MUX_STALE: Duration = Duration::from_secs(2);
 /// Messages of a preview, if the client does not say.
 const MESSAGES: usize = 20;
 /// What rofi says where there is nothing to answer.
@@ -154,20 +154,23 @@ impl Server {
         render_payload(answer::list_text(args, &listed.rows).into_bytes())
     }
 
-    /// Has what tmux shows looked at again, in the background: no event tells of it.
+    /// Has what tmux and screen show looked at again, in the background: no event tells of it.
     fn poke_desktop(&mut self) {
         let fresh = self
             .poked_desktop
-            .is_some_and(|at| at.elapsed() < TMUX_STALE);
+            .is_some_and(|at| at.elapsed() < MUX_STALE);
         if fresh {
             return;
         }
         let snapshot = self.published.snapshot();
-        if self.in_tmux.0 != snapshot.generation {
-            let in_tmux = |s: &Arc<Session>| s.host.as_ref().is_some_and(|h| &*h.kind == "tmux");
-            self.in_tmux = (snapshot.generation, snapshot.sessions.iter().any(in_tmux));
+        if self.in_mux.0 != snapshot.generation {
+            let in_mux = |s: &Arc<Session>| {
+                let host = s.host.as_ref();
+                host.is_some_and(|host| matches!(&*host.kind, "tmux" | "screen"))
+            };
+            self.in_mux = (snapshot.generation, snapshot.sessions.iter().any(in_mux));
         }
-        if self.in_tmux.1 {
+        if self.in_mux.1 {
             self.poked_desktop = Some(clock::steady());
             self.published.request_pass();
         }

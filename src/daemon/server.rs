@@ -71,8 +71,8 @@ pub(super) struct Server {
     /// The rows of menus and bars.
     pub(super) listing: Listing,
     pub(super) poked_desktop: Option<Instant>,
-    /// Whether any session runs in tmux, as of a generation.
-    pub(super) in_tmux: (u64, bool),
+    /// Whether any session runs in a multiplexer, as of a generation.
+    pub(super) in_mux: (u64, bool),
     accept_after: Option<Instant>,
     stopping: bool,
 }
@@ -105,7 +105,7 @@ impl Server {
             walk: Walk::default(),
             listing: Listing::default(),
             poked_desktop: None,
-            in_tmux: (0, false),
+            in_mux: (0, false),
             accept_after: None,
             stopping: false,
         }

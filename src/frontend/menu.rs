@@ -83,6 +83,12 @@ pub const LAUNCHERS: [Launcher; 6] = [
     },
 ];
 
+/// The names of all known launchers.
+#[must_use]
+pub fn names() -> String {
+    LAUNCHERS.map(|launcher| launcher.name).join(", ")
+}
+
 /// The launcher of this name.
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static Launcher> {

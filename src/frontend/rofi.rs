@@ -482,7 +482,7 @@ mod tests {
                 start_ticks: 1,
             },
             pid: Pid(pid),
-            cwd: RawPath("/work/R&D".into()),
+            cwd: RawPath("/home/dev/R&D".into()),
             state,
             reason,
             ..Session::default()

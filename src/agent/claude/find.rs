@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn directories_are_encoded_as_the_cli_does() {
         for (cwd, want) in [
-            ("/home/dev/work/app", "-home-dev-work-app"),
+            ("/home/dev/code/app", "-home-dev-code-app"),
             ("/w/a.b_c d", "-w-a-b-c-d"),
             ("/w/ü日", "-w---"),
             ("/w/😀", "-w---"),

@@ -177,8 +177,9 @@ fn a_detached_session_says_how_to_attach_it() {
     let mut script = desktop.command(env!("CARGO_BIN_EXE_vmux-rofi"));
     let id = session["id"].as_str().unwrap();
     let chosen = [("ROFI_RETV", "1"), ("ROFI_OUTSIDE", "1"), ("ROFI_INFO", id)];
-    let page = script.envs(chosen).output().unwrap().stdout;
-    let page = String::from_utf8(page).unwrap();
+    script.envs(chosen);
+    let mut choose = || String::from_utf8(script.output().unwrap().stdout).unwrap();
+    let page = choose();
     assert!(
         page.contains("\0message\x1f<b>It is detached: "),
         "{page:?}"
@@ -192,6 +193,8 @@ fn a_detached_session_says_how_to_attach_it() {
         "{error}"
     );
     assert!(error.contains("attach -t 'my work'"), "{error}");
+    tmux.attach("my work");
+    wait_for("rofi to be closed", || choose().is_empty().then_some(()));
 }
 
 /// A terminal hands TMUX on to what it starts: an xterm opened from within tmux is no pane.
