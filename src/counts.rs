@@ -6,56 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::model::{Session, State};
-
-/// What a session counts as.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Standing {
-    /// It waits for its user.
-    Waiting,
-    /// Its turn is over, and its user has not looked since.
-    Done,
-    /// It would wait, or be done, but its user does not want to hear of it for a while.
-    Snoozed,
-    /// It waits in a menu that its user opened.
-    Menu,
-    /// It works.
-    Working,
-    /// Its turn is over.
-    Idle,
-    /// What is known does not decide it.
-    Unknown,
-}
-
-impl Standing {
-    /// What a session counts as.
-    #[must_use]
-    pub fn of(session: &Session) -> Self {
-        match session.state {
-            _ if session.is_snoozed() => Self::Snoozed,
-            State::NeedsInput if session.wants_attention() => Self::Waiting,
-            State::NeedsInput => Self::Menu,
-            State::Working => Self::Working,
-            State::Idle if session.is_done() => Self::Done,
-            State::Idle => Self::Idle,
-            State::Unknown => Self::Unknown,
-        }
-    }
-
-    /// The word behind a number.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Done => "done",
-            Self::Snoozed => "snoozed",
-            Self::Menu => "in a menu",
-            Self::Working => "working",
-            Self::Idle => "idle",
-            Self::Unknown => "unknown",
-        }
-    }
-}
+use crate::model::{Session, Standing};
 
 /// How many sessions count as what.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
@@ -85,7 +36,7 @@ impl Counts {
     pub fn of(sessions: &[Arc<Session>]) -> Self {
         let mut counts = Self::default();
         for session in sessions {
-            let number = match Standing::of(session) {
+            let number = match session.standing() {
                 Standing::Waiting => {
                     let longest = counts.waiting_since.into_iter();
                     counts.waiting_since = longest.chain(session.waiting_since).min();
@@ -109,9 +60,9 @@ impl Counts {
         let parts = [
             (Standing::Waiting, self.waiting),
             (Standing::Done, self.done),
-            (Standing::Snoozed, self.snoozed),
             (Standing::Menu, self.menu),
             (Standing::Working, self.working),
+            (Standing::Snoozed, self.snoozed),
             (Standing::Idle, self.idle),
             (Standing::Unknown, self.unknown),
         ];
@@ -134,7 +85,7 @@ impl fmt::Display for Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Reason;
+    use crate::model::{Reason, State};
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_164_500 + seconds, 0).unwrap()
@@ -168,7 +119,7 @@ mod tests {
         ];
         assert_eq!(
             Counts::of(&all.map(Arc::new)).to_string(),
-            "1 waiting \u{b7} 1 done \u{b7} 1 snoozed \u{b7} 1 in a menu \u{b7} 1 idle"
+            "1 waiting \u{b7} 1 done \u{b7} 1 in a menu \u{b7} 1 snoozed \u{b7} 1 idle"
         );
         assert_eq!(Counts::of(&[]).to_string(), "no sessions");
     }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Kind, Reason, Session, SessionKey, State};
-use crate::order::is_current;
+use crate::model::{Kind, Reason, Session, SessionKey, Standing};
 use crate::text::{CleanText, push_age, push_column, push_cut, width};
 
 /// Columns of a line that is shown where its width is not known.
@@ -17,19 +16,6 @@ const NAME: usize = 26;
 const BRANCH: usize = 22;
 /// Space between columns.
 const GAP: &str = "  ";
-
-/// How a row wants to be seen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Urgency {
-    /// It waits for its user.
-    Urgent,
-    /// Its turn ended and nobody has looked.
-    Done,
-    /// It works.
-    Active,
-    /// Everything else.
-    Normal,
-}
 
 /// One line of a picker.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,8 +30,8 @@ pub struct Row {
     pub state: String,
     /// What it asks, or the last thing said.
     pub detail: CleanText,
-    /// How it wants to be seen.
-    pub urgency: Urgency,
+    /// What it counts as, which decides how it wants to be seen.
+    pub standing: Standing,
     /// Name of the icon, without its ending.
     pub icon: &'static str,
     /// Words that find it though it does not show them.
@@ -169,19 +155,10 @@ fn row(session: &Session) -> Row {
             .unwrap_or_else(|| CleanText::line("-")),
         state: String::new(),
         detail: CleanText::line(&detail(session)),
-        urgency: urgency(session),
+        standing: session.standing(),
         icon: icon(session),
         keywords: CleanText::line(&keywords(session)),
         words: words(session),
-    }
-}
-
-fn urgency(session: &Session) -> Urgency {
-    match session.state {
-        State::NeedsInput if session.wants_attention() => Urgency::Urgent,
-        State::Idle if session.is_done() => Urgency::Done,
-        State::Working => Urgency::Active,
-        _ => Urgency::Normal,
     }
 }
 
@@ -194,22 +171,22 @@ pub fn state_words(session: &Session, now: DateTime<Utc>) -> String {
 }
 
 fn words(session: &Session) -> StateWords {
-    let word = match (session.state, &session.reason) {
-        (State::NeedsInput, Some(Reason::Dialog)) => "menu",
-        _ if session.is_snoozed() => {
+    let word = match (session.standing(), &session.reason) {
+        (Standing::Snoozed, _) => {
             return StateWords {
                 word: "snoozed",
                 at: session.snoozed_until,
                 ahead: true,
             };
         }
-        (State::NeedsInput, _) => "waiting",
-        (State::Working, Some(Reason::Starting)) => "starting",
-        (State::Working, _) => "working",
-        (State::Idle, Some(Reason::Suspended)) => "stopped",
-        (State::Idle, _) if session.is_done() => "done",
-        (State::Idle, _) => "idle",
-        (State::Unknown, _) => "unknown",
+        (Standing::Waiting, _) => "waiting",
+        (Standing::Menu, _) => "menu",
+        (Standing::Working, Some(Reason::Starting)) => "starting",
+        (Standing::Working, _) => "working",
+        (Standing::Idle, Some(Reason::Suspended)) => "stopped",
+        (Standing::Done, _) => "done",
+        (Standing::Idle, _) => "idle",
+        (Standing::Unknown, _) => "unknown",
     };
     StateWords {
         word,
@@ -251,16 +228,16 @@ fn detail(session: &Session) -> String {
 }
 
 fn icon(session: &Session) -> &'static str {
-    match (session.state, &session.reason) {
-        (State::NeedsInput, Some(Reason::Dialog)) => "menu",
-        _ if session.is_snoozed() => "snoozed",
-        (State::NeedsInput, Some(Reason::Question | Reason::Plan)) => "question",
-        (State::NeedsInput, _) => "waiting",
-        (State::Working, _) => "working",
-        (State::Idle, _) if session.is_done() => "done",
-        (State::Idle, Some(Reason::BackgroundShell | Reason::BackgroundAgent)) => "background",
-        (State::Idle, _) => "idle",
-        (State::Unknown, _) => "unknown",
+    match (session.standing(), &session.reason) {
+        (Standing::Waiting, Some(Reason::Question | Reason::Plan)) => "question",
+        (Standing::Waiting, _) => "waiting",
+        (Standing::Done, _) => "done",
+        (Standing::Menu, _) => "menu",
+        (Standing::Working, _) => "working",
+        (Standing::Snoozed, _) => "snoozed",
+        (Standing::Idle, Some(Reason::BackgroundShell | Reason::BackgroundAgent)) => "background",
+        (Standing::Idle, _) => "idle",
+        (Standing::Unknown, _) => "unknown",
     }
 }
 
@@ -342,16 +319,10 @@ pub fn push_line(out: &mut String, row: &Row, widths: Widths, columns: usize) {
     out.truncate(start + out[start..].trim_end().len());
 }
 
-/// Whether the session is the one its user looks at.
-#[must_use]
-pub fn is_here(session: &Session) -> bool {
-    is_current(session)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Pid, RawPath};
+    use crate::model::{Pid, RawPath, State};
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_164_500 + seconds, 0).unwrap()
@@ -407,6 +378,17 @@ mod tests {
                 "db          main  idle 3m     background shell",
             ]
         );
+    }
+
+    #[test]
+    fn a_snoozed_menu_is_snoozed_in_every_way() {
+        let menu = Session {
+            snoozed_until: Some(at(185 + 540)),
+            ..session(1, "web", State::NeedsInput, Some(Reason::Dialog))
+        };
+        let row = &rows(&[Arc::new(menu)], at(185))[0];
+        assert_eq!(row.standing, Standing::Snoozed);
+        assert_eq!((row.icon, row.state.as_str()), ("snoozed", "snoozed 9m"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use crate::model::{ConId, Kind, RawPath, Reason, Session, SessionKey, WindowRef};
+use crate::model::{ConId, Kind, RawPath, Reason, Session, SessionKey, Standing, WindowRef};
 use crate::text::{CleanText, truncate};
 
 /// A wait that is answered, or a window that is gone to, within this time is no news.
@@ -46,10 +46,12 @@ impl News {
     fn of(session: &Session) -> Option<Self> {
         if session.kind == Kind::Headless {
             None
-        } else if session.wants_attention() {
-            Some(Self::Waits)
         } else {
-            session.is_done().then_some(Self::Done)
+            match session.standing() {
+                Standing::Waiting => Some(Self::Waits),
+                Standing::Done => Some(Self::Done),
+                _ => None,
+            }
         }
     }
 }

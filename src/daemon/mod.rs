@@ -87,6 +87,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     for observation in scout.scan(now).context("could not read /proc")? {
         registry.apply(observation, now);
     }
+    registry.apply(Observation::Census(scout.keys()), now);
     let listener = lock.listen(paths)?;
     published.publish(registry.snapshot());
 

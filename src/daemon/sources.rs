@@ -273,7 +273,7 @@ impl Desktop {
         for session in &snapshot.sessions {
             let finding = self.places.find(session, &Environ::default());
             if let Ok(found) = &finding
-                && (session.wants_attention() || session.is_done())
+                && session.standing().calls()
             {
                 hidden.extend(behind(found));
             }

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::counts::{Counts, Standing};
-use crate::model::Session;
+use crate::counts::Counts;
+use crate::model::{Session, Standing};
 use crate::row;
 use crate::text::{age, push_pango, truncate};
 
@@ -211,7 +211,7 @@ impl<'a> Look<'a> {
             if !out.is_empty() {
                 out.push('\n');
             }
-            let mut state = Standing::of(session).word().to_owned();
+            let mut state = session.standing().word().to_owned();
             push_age(&mut state, since(session), self.now);
             out.push_str("<b>");
             push_pango(&mut out, &row.name);
@@ -314,9 +314,7 @@ pub fn next_change(
 
 /// Sessions that wait or are done.
 fn callers(sessions: &[Arc<Session>]) -> impl Iterator<Item = &Arc<Session>> {
-    sessions
-        .iter()
-        .filter(|session| matches!(Standing::of(session), Standing::Waiting | Standing::Done))
+    sessions.iter().filter(|session| session.standing().calls())
 }
 
 fn since(session: &Session) -> Option<DateTime<Utc>> {

@@ -1,6 +1,6 @@
 //! Which sessions a picker lists, where a key goes from one part of them to the next. Pure.
 
-use crate::model::Session;
+use crate::model::{Session, Standing};
 
 /// A part of the sessions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -40,7 +40,7 @@ impl Filter {
     pub fn has(self, session: &Session, workspace: Option<&str>) -> bool {
         match self {
             Self::All => true,
-            Self::Waiting => session.wants_attention(),
+            Self::Waiting => session.standing() == Standing::Waiting,
             Self::Workspace => session.workspace.as_deref() == workspace,
         }
     }

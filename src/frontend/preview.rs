@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Asked, Session, State};
+use crate::model::{Asked, Session, Standing};
 use crate::protocol::PreviewMessage;
 use crate::row;
 use crate::text::{self, width};
@@ -135,10 +135,10 @@ impl Line {
 /// What a session is, where it works, and what it asks.
 #[must_use]
 pub fn head(session: &Session, now: DateTime<Utc>) -> Vec<Line> {
-    let tone = match session.state {
-        State::NeedsInput if session.wants_attention() => Tone::Urgent,
-        State::Working => Tone::Active,
-        State::Idle if session.is_done() => Tone::Strong,
+    let tone = match session.standing() {
+        Standing::Waiting => Tone::Urgent,
+        Standing::Working => Tone::Active,
+        Standing::Done => Tone::Strong,
         _ => Tone::Plain,
     };
     let state = row::state_words(session, now);
@@ -205,7 +205,7 @@ pub fn render(lines: &[Line], colored: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::RawPath;
+    use crate::model::{RawPath, State};
     use crate::text::CleanText;
 
     fn message(role: &str, text: &str) -> PreviewMessage {

@@ -17,9 +17,9 @@ mod request;
 
 use super::filter::Filter;
 use crate::counts::Counts;
-use crate::model::{Asked, Decision, Session, SessionKey};
+use crate::model::{Asked, Decision, Session, SessionKey, Standing};
 use crate::protocol::PreviewMessage;
-use crate::row::{self, Row, Urgency, Widths};
+use crate::row::{self, Row, Widths};
 use crate::text::{CleanText, push_pango, truncate};
 
 /// Dialogues of menus that ended without a word are forgotten after this long.
@@ -317,17 +317,17 @@ fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
         .filter(|(s, _)| filter.has(s, scene.workspace))
         .map(|(_, row)| row)
         .collect();
-    let with = |urgency: Urgency| {
+    let with = |standing: Standing| {
         let rows = rows
             .iter()
             .enumerate()
-            .filter(|(_, row)| row.urgency == urgency);
+            .filter(|(_, row)| row.standing == standing);
         rows.map(|(n, _)| n).collect::<Vec<_>>()
     };
     let mut page = Page::new(
         &message(filter, word, scene),
-        &with(Urgency::Urgent),
-        &with(Urgency::Active),
+        &with(Standing::Waiting),
+        &with(Standing::Working),
     );
     let widths = row::widths(&rows.iter().copied());
     page.0.reserve(rows.len() * ROW_BYTES + BEFORE);

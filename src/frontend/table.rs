@@ -1,6 +1,7 @@
 //! The table that `vmux list` prints. Pure.
 
-use crate::row::{self, Row, Urgency};
+use crate::model::Standing;
+use crate::row::{self, Row};
 
 const RED: &str = "\u{1b}[31m";
 const GREEN: &str = "\u{1b}[32m";
@@ -14,11 +15,11 @@ pub fn render(rows: &[Row], columns: usize, color: bool) -> String {
     let widths = row::widths(&rows.iter());
     let mut out = String::with_capacity(rows.len() * (columns + 16));
     for row in rows {
-        let paint = match row.urgency {
-            Urgency::Urgent => RED,
-            Urgency::Done => GREEN,
-            Urgency::Active => BLUE,
-            Urgency::Normal => DIM,
+        let paint = match row.standing {
+            Standing::Waiting => RED,
+            Standing::Done => GREEN,
+            Standing::Working => BLUE,
+            Standing::Menu | Standing::Snoozed | Standing::Idle | Standing::Unknown => DIM,
         };
         if color {
             out.push_str(paint);

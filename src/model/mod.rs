@@ -8,6 +8,7 @@ mod event;
 mod evidence;
 mod key;
 mod session;
+mod standing;
 mod window;
 
 pub use asked::*;
@@ -15,4 +16,5 @@ pub use event::*;
 pub use evidence::*;
 pub use key::*;
 pub use session::*;
+pub use standing::Standing;
 pub use window::*;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ConId, ConversationId, Pid, SessionKey, Xid};
+use super::{ConId, ConversationId, Pid, SessionKey, Standing, Xid};
 use crate::text::CleanText;
 
 /// vmux's verdict on a session. Few values that never change meaning; [`Reason`] carries the rest.
@@ -292,26 +292,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether a person is waited for and it is worth a word: every wait but one that was
-    /// snoozed, and a menu that the user opened himself.
+    /// What it counts as.
     #[must_use]
-    pub fn wants_attention(&self) -> bool {
-        self.state == State::NeedsInput
-            && self.reason != Some(Reason::Dialog)
-            && self.snoozed_until.is_none()
-    }
-
-    /// Whether it would want its user, who does not want to hear of it for a while.
-    #[must_use]
-    pub fn is_snoozed(&self) -> bool {
-        let wants = self.state == State::NeedsInput || (self.state == State::Idle && self.unseen);
-        wants && self.snoozed_until.is_some()
-    }
-
-    /// Whether its finished turn is worth a look.
-    #[must_use]
-    pub fn is_done(&self) -> bool {
-        self.unseen && self.state == State::Idle && self.snoozed_until.is_none()
+    pub fn standing(&self) -> Standing {
+        Standing::of(self)
     }
 
     /// The name a person knows it by: label, the name its user gave in the agent, or the

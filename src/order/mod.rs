@@ -5,7 +5,7 @@ mod walk;
 
 use std::sync::Arc;
 
-use crate::model::{Session, State};
+use crate::model::{Session, Standing};
 
 pub use walk::{Walk, queue};
 
@@ -16,21 +16,16 @@ pub use walk::{Walk, queue};
 pub fn sort(sessions: &mut [Arc<Session>]) {
     sessions.sort_by_cached_key(|session| {
         let since = session.state_since.map(|at| at.timestamp_millis());
-        let waits = session.wants_attention();
-        let (group, when) = match session.state {
-            _ if session.is_snoozed() => (4, latest_first(since)),
-            State::NeedsInput if waits => (0, since.unwrap_or(i64::MAX)),
-            State::NeedsInput => (2, since.unwrap_or(i64::MAX)),
-            State::Idle if session.is_done() => (1, latest_first(since)),
-            State::Working => (3, latest_first(since)),
-            State::Idle => (5, latest_first(since)),
-            State::Unknown => (6, latest_first(since)),
+        let standing = session.standing();
+        let when = match standing {
+            Standing::Waiting | Standing::Menu => since.unwrap_or(i64::MAX),
+            _ => since.map_or(i64::MAX, i64::saturating_neg),
         };
         (
             is_current(session),
-            !waits,
+            standing != Standing::Waiting,
             !session.pinned,
-            group,
+            standing,
             when,
             session.id,
         )
@@ -43,16 +38,12 @@ pub fn is_current(session: &Session) -> bool {
     session.window.as_ref().is_some_and(|window| window.focused)
 }
 
-fn latest_first(since: Option<i64>) -> i64 {
-    since.map_or(i64::MAX, i64::saturating_neg)
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::model::{Pid, Reason, SessionKey, WindowRef};
+    use crate::model::{Pid, Reason, SessionKey, State, WindowRef};
 
     fn session(pid: u32, state: State, since: i64) -> Session {
         Session {

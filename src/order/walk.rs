@@ -18,13 +18,13 @@ const PRESSES: TimeDelta = TimeDelta::seconds(2);
 pub fn queue(sessions: &[Arc<Session>]) -> Vec<&Arc<Session>> {
     let mut queue: Vec<_> = sessions
         .iter()
-        .filter(|session| session.wants_attention() || session.is_done())
+        .filter(|session| session.standing().calls())
         .filter(|session| session.kind != Kind::Headless)
         .collect();
     queue.sort_by_key(|session| {
         (
             session.no_window.is_some(),
-            !session.wants_attention(),
+            session.standing(),
             !session.pinned,
             session
                 .state_since

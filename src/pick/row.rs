@@ -7,8 +7,9 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use skim::{DisplayContext, Matches};
 use vmux::model::Session;
+use vmux::model::Standing;
 use vmux::query::{Field, search_fields};
-use vmux::row::{Row, Urgency, Widths};
+use vmux::row::{Row, Widths};
 use vmux::text::{push_column, truncate, width};
 
 /// Space between columns.
@@ -110,18 +111,20 @@ impl Paint {
         };
         let bold = base.add_modifier(Modifier::BOLD);
         let hue = |style: Style, color: Color| if colored { style.fg(color) } else { style };
-        let (name, state, detail) = match entry.row.urgency {
+        let (name, state, detail) = match entry.row.standing {
             _ if entry.ended => (dim, dim, dim),
-            Urgency::Urgent if selected => (bold, hue(bold, Color::Red), base),
-            Urgency::Urgent => (hue(bold, Color::Red), hue(bold, Color::Red), base),
+            Standing::Waiting if selected => (bold, hue(bold, Color::Red), base),
+            Standing::Waiting => (hue(bold, Color::Red), hue(bold, Color::Red), base),
             _ if selected => (base, base, base),
-            Urgency::Done => (hue(bold, Color::Green), hue(bold, Color::Green), base),
+            Standing::Done => (hue(bold, Color::Green), hue(bold, Color::Green), base),
             // The darker blue cannot be read on black.
-            Urgency::Active => {
+            Standing::Working => {
                 let blue = hue(base, Color::LightBlue);
                 (blue, blue, dim)
             }
-            Urgency::Normal => (dim, dim, dim),
+            Standing::Menu | Standing::Snoozed | Standing::Idle | Standing::Unknown => {
+                (dim, dim, dim)
+            }
         };
         Self {
             name,

@@ -11,7 +11,7 @@ mod pattern;
 use std::sync::Arc;
 
 use self::pattern::Pattern;
-use crate::model::{ConversationId, Session, SessionKey};
+use crate::model::{ConversationId, Session, SessionKey, Standing};
 use crate::text::CleanText;
 
 /// Query that means the session that waits longest.
@@ -83,7 +83,9 @@ pub fn resolve_named(query: &str, sessions: &[Arc<Session>]) -> Result<Arc<Sessi
 fn exactly(query: &str, sessions: &[Arc<Session>]) -> Option<Result<Arc<Session>, QueryError>> {
     let query = query.trim();
     if query == WAITING {
-        let first = sessions.iter().find(|session| session.wants_attention());
+        let first = sessions
+            .iter()
+            .find(|session| session.standing() == Standing::Waiting);
         return Some(first.cloned().ok_or(QueryError::NothingWaits));
     }
     let tests: [fn(&Session, &str) -> bool; 7] = [

@@ -1,7 +1,7 @@
-//! What a user says of sessions, and what he has not seen of them yet. It outlives the daemon and
-//! follows the conversation.
+//! What a user says of conversations, and which sessions ended a turn that he has not seen. It
+//! outlives the daemon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -28,9 +28,6 @@ pub struct Mark {
     /// He wants it on top.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub pinned: bool,
-    /// Its turn ended while he looked elsewhere.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub unseen: bool,
     /// Grows with every change: which marks are the oldest.
     pub order: u64,
 }
@@ -53,6 +50,10 @@ pub struct Marks {
     version: u32,
     /// By conversation, or `PID-TICKS` of a process whose conversation is not known.
     labels: BTreeMap<String, Mark>,
+    /// The processes whose turn ended while he looked elsewhere. Two processes of one conversation
+    /// have each their own turns.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    unseen: BTreeSet<SessionKey>,
     #[serde(skip)]
     changed: bool,
 }
@@ -99,6 +100,28 @@ impl Marks {
             mark.order = self.next_order();
             self.put(name, mark);
         }
+    }
+
+    /// Whether a process ended a turn that its user has not seen.
+    #[must_use]
+    pub fn is_unseen(&self, key: SessionKey) -> bool {
+        self.unseen.contains(&key)
+    }
+
+    /// Notes whether a process ended a turn that its user has not seen.
+    pub fn set_unseen(&mut self, key: SessionKey, unseen: bool) {
+        self.changed |= if unseen {
+            self.unseen.insert(key)
+        } else {
+            self.unseen.remove(&key)
+        };
+    }
+
+    /// Forgets what processes have left unseen that are not there any more.
+    pub fn retain_unseen(&mut self, lives: impl FnMut(&SessionKey) -> bool) {
+        let before = self.unseen.len();
+        self.unseen.retain(lives);
+        self.changed |= self.unseen.len() != before;
     }
 
     /// The conversation of a process has changed (`/clear`, a resume, or it became known): its

@@ -127,6 +127,7 @@ impl Registry {
             Observation::Seen(key, evidence) => self.see(key, *evidence, now),
             Observation::Gone(key) => self.remove(key),
             Observation::Census(keys) => {
+                self.marks.retain_unseen(|key| keys.contains(key));
                 let ended: Vec<SessionKey> = self
                     .entries
                     .keys()
@@ -179,6 +180,7 @@ impl Registry {
         if self.entries.remove(&key).is_none() {
             return Vec::new();
         }
+        self.marks.set_unseen(key, false);
         self.generation += 1;
         vec![Event::Ended { id: key }]
     }
@@ -280,11 +282,13 @@ impl Registry {
         };
         let rests = entry.rests();
         let conversation = entry.conversation.as_ref();
+        let unseen = self.marks.is_unseen(key);
+        let unseen = entry.gaze.judge(rests, unseen, now);
+        self.marks.set_unseen(key, unseen);
         self.marks.change(key, conversation, |mark| {
-            mark.unseen = entry.gaze.judge(rests, mark.unseen, now);
             mark.snoozed_until = mark.snoozed_until.filter(|until| *until > now);
         });
-        let view = view(key, entry, self.marks.of(key, conversation));
+        let view = view(key, entry, self.marks.of(key, conversation), unseen);
         if *entry.view == view {
             return Vec::new();
         }
@@ -307,7 +311,7 @@ fn in_view(place: &Place) -> Option<bool> {
 }
 
 /// The session that others see.
-fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>) -> Session {
+fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Session {
     let Evidence {
         process,
         file,
@@ -340,7 +344,7 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>) -> Session {
         ask: verdict.ask.clone(),
         preview: verdict.ask.clone().or(said),
         workspace: entry.place.workspace.clone(),
-        unseen: mark.is_some_and(|mark| mark.unseen),
+        unseen,
         snoozed_until: mark.and_then(|mark| mark.snoozed_until),
         pinned: mark.is_some_and(|mark| mark.pinned),
         label: mark.and_then(|mark| mark.label.clone()),

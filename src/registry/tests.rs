@@ -1,5 +1,7 @@
 use super::*;
-use crate::model::{FileFact, FileStatus, LastLine, Pid, Place, Reason, TranscriptFact, WindowRef};
+use crate::model::{
+    FileFact, FileStatus, LastLine, Pid, Place, Reason, Standing, TranscriptFact, WindowRef,
+};
 
 fn at(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
@@ -208,21 +210,59 @@ fn a_turn_that_ends_unseen_is_done_until_its_window_was_looked_at() {
     registry.apply(seen(1, "a", FileStatus::Busy, 0), at(0));
     registry.apply(placed(false), at(0));
     registry.apply(seen(1, "a", FileStatus::Idle, 1000), at(1000));
-    assert!(!only(&registry).is_done(), "it may be a blip");
+    assert_ne!(
+        only(&registry).standing(),
+        Standing::Done,
+        "it may be a blip"
+    );
     registry.tick(at(1300));
-    assert!(only(&registry).is_done());
+    assert_eq!(only(&registry).standing(), Standing::Done);
     // Another daemon knows it too.
     let kept = registry.take_changed_marks().unwrap();
     let mut registry = Registry::new(Marks::parse(&kept.render()).unwrap());
     registry.apply(seen(1, "a", FileStatus::Idle, 1000), at(5000));
-    assert!(only(&registry).is_done());
+    assert_eq!(only(&registry).standing(), Standing::Done);
     registry.apply(placed(true), at(6000));
-    assert!(only(&registry).is_done());
+    assert_eq!(only(&registry).standing(), Standing::Done);
     assert_eq!(registry.deadline(), Some(at(6500)));
     assert_eq!(registry.tick(at(6500)).len(), 1);
-    assert!(!only(&registry).is_done());
+    assert_ne!(only(&registry).standing(), Standing::Done);
     assert!(registry.take_changed_marks().is_some());
     assert_eq!(registry.deadline(), None);
+}
+
+#[test]
+fn two_processes_of_one_conversation_are_done_each_by_itself() {
+    let standing = |registry: &Registry, pid| {
+        let snapshot = registry.snapshot();
+        snapshot.by_key(key(pid)).map(|s| s.standing())
+    };
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Busy, 0), at(0));
+    registry.apply(placed(false), at(0));
+    registry.apply(seen(2, "a", FileStatus::Busy, 0), at(0));
+    registry.apply(seen(1, "a", FileStatus::Idle, 1000), at(1000));
+    registry.tick(at(1300));
+    // The other goes on: its state is not the first one's.
+    registry.apply(seen(2, "a", FileStatus::Busy, 2000), at(2000));
+    assert_eq!(standing(&registry, 1), Some(Standing::Done));
+    assert_eq!(standing(&registry, 2), Some(Standing::Working));
+}
+
+#[test]
+fn what_an_ended_process_left_unseen_is_forgotten() {
+    let mut registry = Registry::default();
+    registry.apply(seen(1, "a", FileStatus::Busy, 0), at(0));
+    registry.apply(placed(false), at(0));
+    registry.apply(seen(1, "a", FileStatus::Idle, 1000), at(1000));
+    registry.tick(at(1300));
+    let kept = registry.take_changed_marks().unwrap();
+    registry.apply(Observation::Gone(key(1)), at(2000));
+    assert_eq!(registry.take_changed_marks(), Some(Marks::default()));
+    // Nor does a daemon that starts later remember it.
+    let mut registry = Registry::new(kept);
+    registry.apply(Observation::Census(Vec::new()), at(3000));
+    assert_eq!(registry.take_changed_marks(), Some(Marks::default()));
 }
 
 #[test]
@@ -268,7 +308,7 @@ fn a_snooze_ends_by_itself_and_outlives_the_daemon() {
     registry.apply(seen(1, "a", FileStatus::Waiting, 0), at(0));
     registry.mark(key(1), MarkChange::Snooze(Some(at(600_000))), at(0));
     registry.mark(key(1), MarkChange::Pin(true), at(0));
-    assert!(!only(&registry).wants_attention());
+    assert_ne!(only(&registry).standing(), Standing::Waiting);
     let kept = registry.take_changed_marks().unwrap();
     let mut registry = Registry::new(Marks::parse(&kept.render()).unwrap());
     registry.apply(seen(2, "a", FileStatus::Waiting, 0), at(1000));
@@ -276,7 +316,7 @@ fn a_snooze_ends_by_itself_and_outlives_the_daemon() {
     assert!(only(&registry).pinned);
     assert_eq!(registry.deadline(), Some(at(600_000)));
     assert_eq!(registry.tick(at(600_000)).len(), 1);
-    assert!(only(&registry).wants_attention());
+    assert_eq!(only(&registry).standing(), Standing::Waiting);
     assert_eq!(registry.deadline(), None);
 }
 
@@ -286,7 +326,7 @@ fn a_snooze_can_be_taken_back() {
     registry.apply(seen(1, "a", FileStatus::Waiting, 0), at(0));
     registry.mark(key(1), MarkChange::Snooze(Some(at(600_000))), at(0));
     registry.mark(key(1), MarkChange::Snooze(None), at(1));
-    assert!(only(&registry).wants_attention());
+    assert_eq!(only(&registry).standing(), Standing::Waiting);
     registry.take_changed_marks();
     registry.mark(key(1), MarkChange::Snooze(None), at(2));
     assert_eq!(registry.take_changed_marks(), None, "nothing has changed");

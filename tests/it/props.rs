@@ -368,7 +368,7 @@ proptest! {
 
     #[test]
     fn a_walk_shows_each_that_needs_its_user_once_the_longest_wait_first(sessions in desk()) {
-        let needs = |s: &&Arc<Session>| s.wants_attention() || s.is_done();
+        let needs = |s: &&Arc<Session>| s.standing().calls();
         let wanted: BTreeSet<SessionKey> = sessions.iter().filter(needs).map(|s| s.id).collect();
         let mut walk = Walk::default();
         let mut desk = sessions.clone();
@@ -385,7 +385,7 @@ proptest! {
         }
         prop_assert_eq!(shown.iter().copied().collect::<BTreeSet<_>>(), wanted, "each of them");
         let of = |id: &SessionKey| sessions.iter().find(|s| s.id == *id).unwrap();
-        let rank = |id: &SessionKey| (!of(id).wants_attention(), !of(id).pinned, of(id).state_since.is_none(), of(id).state_since);
+        let rank = |id: &SessionKey| (of(id).standing(), !of(id).pinned, of(id).state_since.is_none(), of(id).state_since);
         prop_assert!(shown.is_sorted_by_key(rank), "waiting before done, the longest first");
         // Round again, or nowhere if one looks at the only one.
         let again = walk.next(&desk, now).map(|(session, _)| session.id);
