@@ -10,7 +10,7 @@ use super::out::{self, paint};
 use crate::cli::Query;
 use crate::clock;
 use crate::exit::{Exit, Failure};
-use crate::model::Session;
+use crate::model::{Session, time};
 use crate::protocol::{ExplainArgs, Request};
 use crate::row;
 use crate::text::{self, CleanText};
@@ -127,10 +127,10 @@ impl Printer {
 
     /// ` (3m ago)` of a time, and nothing of any other text.
     fn age(&self, text: &str) -> String {
-        let Ok(at) = DateTime::parse_from_rfc3339(text) else {
+        let Some(at) = time::parse(text) else {
             return String::new();
         };
-        match (self.now - at.to_utc()).num_seconds() {
+        match (self.now - at).num_seconds() {
             ago @ 0.. => format!(" ({} ago)", text::age(ago)),
             ahead => format!(" (in {})", text::age(-ahead)),
         }

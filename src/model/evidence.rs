@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ConversationId, Kind, Place, RawPath, Reason, SessionKey};
+use super::{ConversationId, Kind, Place, RawPath, Reason, SessionKey, time};
 use crate::text::CleanText;
 
 /// Everything known about one session, as its source saw it last. Complete by itself: a newer
@@ -267,6 +267,7 @@ pub struct ToolCall {
     /// What a pending call of it means.
     pub nature: CallNature,
     /// When it was made.
+    #[serde(deserialize_with = "time::deserialize")]
     pub at: Option<DateTime<Utc>>,
 }
 

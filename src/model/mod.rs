@@ -9,6 +9,7 @@ mod evidence;
 mod key;
 mod session;
 mod standing;
+pub mod time;
 mod window;
 
 pub use asked::*;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ConId, ConversationId, Pid, SessionKey, Standing, Xid};
+use super::{ConId, ConversationId, Pid, SessionKey, Standing, Xid, time};
 use crate::text::CleanText;
 
 /// vmux's verdict on a session. Few values that never change meaning; [`Reason`] carries the rest.
@@ -226,9 +226,13 @@ pub struct Session {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Since when it is in this state.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "time::deserialize"
+    )]
     pub state_since: Option<DateTime<Utc>>,
     /// Since when it waits for an answer; set if and only if it does.
+    #[serde(deserialize_with = "time::deserialize")]
     pub waiting_since: Option<DateTime<Utc>>,
     /// What it asks, in its own words: `Bash(cargo test)`, or a question.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,7 +243,10 @@ pub struct Session {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unseen: bool,
     /// Until when its user does not want to hear of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "time::deserialize"
+    )]
     pub snoozed_until: Option<DateTime<Utc>>,
     /// Its user wants it on top.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -272,7 +279,10 @@ pub struct Session {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<CleanText>,
     /// When the process started.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "time::deserialize"
+    )]
     pub started_at: Option<DateTime<Utc>>,
     /// Its configuration directory, where it is not the user's default one.
     #[serde(skip_serializing_if = "Option::is_none")]

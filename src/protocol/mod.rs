@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::model::{
-    Asked, ConversationId, Decision, Event, HookReport, Landed, Session, SessionKey,
+    Asked, ConversationId, Decision, Event, HookReport, Landed, Session, SessionKey, time,
 };
 use crate::text::{CleanText, deserialize_block};
 
@@ -393,7 +393,10 @@ pub struct PreviewMessage {
     #[serde(deserialize_with = "deserialize_block")]
     pub text: CleanText,
     /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "time::deserialize"
+    )]
     pub at: Option<DateTime<Utc>>,
 }
 
@@ -406,6 +409,7 @@ pub struct Status {
     /// Its process.
     pub pid: u32,
     /// Since when it runs.
+    #[serde(deserialize_with = "time::deserialize")]
     pub started_at: Option<DateTime<Utc>>,
     /// Where it listens.
     pub socket: String,
@@ -430,7 +434,10 @@ pub struct SourceStatus {
     /// What there is to say of it.
     pub detail: String,
     /// When it last reported.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "time::deserialize"
+    )]
     pub at: Option<DateTime<Utc>>,
 }
 

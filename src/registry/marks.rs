@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ConversationId, SessionKey};
+use crate::model::{ConversationId, SessionKey, time};
 use crate::text::CleanText;
 
 /// Conversations whose marks are kept; past this the oldest go.
@@ -23,7 +23,10 @@ pub struct Mark {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<CleanText>,
     /// Until when he does not want to hear of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "time::deserialize"
+    )]
     pub snoozed_until: Option<DateTime<Utc>>,
     /// He wants it on top.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -170,7 +173,7 @@ impl Marks {
             .map(|mark| mark.order)
             .max()
             .unwrap_or(0)
-            + 1
+            .saturating_add(1)
     }
 }
 

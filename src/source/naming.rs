@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::writers::{Writers, Written};
 use crate::agent::claude::clears::{self, Beginning, Cleared};
 use crate::agent::claude::find::{self, Transcript};
-use crate::model::{ConversationId, Pid};
+use crate::model::{ConversationId, Pid, time};
 
 /// A transcript made this long after a process's start is its own: 2.0.x makes an empty one, after
 /// 2 s, and after 6 s on a loaded machine.
@@ -148,7 +148,7 @@ impl Naming {
         };
         let found = by_birth(members, &transcripts, &facts);
         for (member, found) in members.iter().zip(found) {
-            let started = DateTime::<Utc>::from(member.start) - SLACK;
+            let started = time::of_file(member.start) - SLACK;
             let own = begun.iter().filter(|(_, at)| *at >= started);
             let own: Vec<Cleared> = own.cloned().collect();
             let found = found.map(|id| Some(clears::follow(&id?, &left, &own)));

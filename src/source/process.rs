@@ -9,7 +9,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use crate::agent::claude::process::{Candidate, config_dir, installed_version, is_tool_shell};
 use crate::clock;
-use crate::model::{Pid, ProcessFact, RawPath, SessionKey};
+use crate::model::{Pid, ProcessFact, RawPath, SessionKey, time};
 use crate::proc::{Proc, Stat, read_stat};
 use crate::text::CleanText;
 
@@ -23,9 +23,7 @@ pub(super) fn booted_at(proc: &Proc, real: bool) -> DateTime<Utc> {
         return clock::booted_at();
     }
     let recorded = proc.boot_seconds();
-    recorded
-        .and_then(|boot| DateTime::from_timestamp(boot, 0))
-        .unwrap_or_default()
+    recorded.and_then(time::from_seconds).unwrap_or_default()
 }
 
 /// Reads the operating system's view of a session, and its configuration directory. `boot` is
@@ -65,7 +63,7 @@ pub(super) fn read_fact(
 fn started_at(boot: DateTime<Utc>, start_ticks: u64) -> Option<DateTime<Utc>> {
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     let since_boot = i64::try_from(start_ticks.saturating_mul(1000) / ticks).unwrap_or(0);
-    boot.checked_add_signed(TimeDelta::milliseconds(since_boot))
+    time::plausible(time::after(boot, TimeDelta::milliseconds(since_boot)))
 }
 
 /// Whether a shell of a tool is among the children of a session; with `since`, one that started
@@ -76,7 +74,7 @@ pub(super) fn runs_tool(
     pid: Pid,
     since: Option<DateTime<Utc>>,
 ) -> bool {
-    let since = since.map(|since| since - SLACK);
+    let since = since.map(|since| time::before(since, SLACK));
     let started = |child| {
         proc.stat(child)
             .and_then(|stat| started_at(boot, stat.start_ticks))

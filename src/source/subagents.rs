@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::agent::claude::find;
 use crate::agent::claude::tail::Follower;
-use crate::model::{CallNature, ConversationId, LastLine, TranscriptFact, has_call};
+use crate::model::{CallNature, ConversationId, LastLine, TranscriptFact, has_call, time};
 
 /// Subagents that are followed at once, those written last.
 const MOST: usize = 8;
@@ -32,7 +32,7 @@ impl Subagents {
         conversation: &ConversationId,
         since: DateTime<Utc>,
     ) {
-        let since = SystemTime::from(since - SLACK);
+        let since = SystemTime::from(time::before(since, SLACK));
         let own = find::subagents(transcript);
         let mut found = find::subagents_in(&own, since);
         if found.is_empty()
@@ -68,7 +68,7 @@ impl Subagents {
     ) -> Option<TranscriptFact> {
         let asking = self.followers.iter().filter(|follower| {
             let conversation = follower.conversation();
-            let between = |at| since - SLACK <= at && at <= until + SLACK;
+            let between = |at| time::before(since, SLACK) <= at && at <= time::after(until, SLACK);
             conversation.last == LastLine::ToolCall
                 && has_call(&conversation.pending, &CallNature::ASKING)
                 && conversation.at.is_some_and(between)

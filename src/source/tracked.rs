@@ -19,7 +19,7 @@ use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
 use crate::files::read_bounded;
 use crate::model::{
     CallNature, ConversationId, Evidence, FileFact, FileStatus, HookFact, Kind, LastLine,
-    ProcessFact, Reason, SessionKey, ToolCall, TranscriptFact, has_call,
+    ProcessFact, Reason, SessionKey, ToolCall, TranscriptFact, has_call, time,
 };
 use crate::text::CleanText;
 
@@ -483,8 +483,8 @@ impl Tracked {
             return;
         };
         let Some(agent) = &ask.agent else { return };
-        let written = find::agent_written(follower.path(), agent).map(DateTime::<Utc>::from);
-        ask.agent_went_on_at = written.filter(|at| *at > ask.told_at() + ASKER_SLACK);
+        let written = find::agent_written(follower.path(), agent).map(time::of_file);
+        ask.agent_went_on_at = written.filter(|at| *at > time::after(ask.told_at(), ASKER_SLACK));
     }
 
     /// The calls of which a shell tells that they were permitted: its own, or its subagent's.
@@ -538,7 +538,8 @@ impl Tracked {
         let fact = self.fact()?;
         let asks =
             fact.status == Some(FileStatus::Waiting) && fact.waiting_reason != Some(Reason::Dialog);
-        fact.status_at.filter(|_| asks).map(|at| at - BEFORE_DIALOG)
+        let at = fact.status_at.filter(|_| asks);
+        at.map(|at| time::before(at, BEFORE_DIALOG))
     }
 
     fn refresh_subagents(&mut self) {

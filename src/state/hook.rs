@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Verdict;
 use crate::model::{
     CallNature, Evidence, FileFact, HookAsk, HookEvent, HookFact, LastLine, Reason, State,
-    ToolCall, TranscriptFact,
+    ToolCall, TranscriptFact, time,
 };
 
 /// A dialog that is open this long is reported again, six seconds after it opened. Without that
@@ -35,7 +35,7 @@ pub(super) fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> 
 pub(super) fn asks(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> {
     let (ask, until) = open_ask(evidence)?;
     // One from the future was told before the clock was set back, and nothing newer can be known.
-    if now >= until || ask.told_at() > now + FILE_SLACK {
+    if now >= until || ask.told_at() > time::after(now, FILE_SLACK) {
         return None;
     }
     // Late words are of a dialog that opened with the transcript's last line, and was seen since.
@@ -69,14 +69,14 @@ fn open_ask(evidence: &Evidence) -> Option<(&HookAsk, DateTime<Utc>)> {
     let shell = evidence.tool_shell == Some(true) && !ask.beside_shell;
     if shell
         || ask.agent_went_on_at.is_some()
-        || changed.is_some_and(|at| at > ask.told_at() + FILE_SLACK)
+        || changed.is_some_and(|at| at > time::after(ask.told_at(), FILE_SLACK))
     {
         return None;
     }
     // 2.1.141 and 2.1.142 hide their dialogs from the confirmation, too.
     let confirmed = ask.confirmed_at.is_some() || file.is_some_and(|file| file.busy_lies);
     let holds = if confirmed { ASK_HOLDS } else { CONFIRM_WITHIN };
-    Some((ask, ask.told_at() + holds))
+    Some((ask, time::after(ask.told_at(), holds)))
 }
 
 /// What a session asks for whose file says that it waits. The transcript names it as well, but
@@ -84,7 +84,7 @@ fn open_ask(evidence: &Evidence) -> Option<(&HookAsk, DateTime<Utc>)> {
 pub(super) fn asked_for<'e>(file: &FileFact, evidence: &'e Evidence) -> Option<&'e ToolCall> {
     let last_line = evidence.transcript.as_ref().and_then(|t| t.at);
     let ask = evidence.hook.as_ref()?.open_ask(last_line)?;
-    let earlier = |since: DateTime<Utc>| ask.told_at() < since - FILE_SLACK;
+    let earlier = |since: DateTime<Utc>| ask.told_at() < time::before(since, FILE_SLACK);
     if file.status_at.is_some_and(earlier) || ask.agent_went_on_at.is_some() {
         return None;
     }
@@ -114,7 +114,9 @@ fn ends(hook: &HookFact, transcript: &TranscriptFact) -> bool {
     matches!(hook.event, HookEvent::Ended | HookEvent::StillIdle)
         && !shown
         && !transcript.pending.iter().any(question)
-        && transcript.at.is_none_or(|at| at + slack <= hook.at)
+        && transcript
+            .at
+            .is_none_or(|at| time::after(at, slack) <= hook.at)
 }
 
 #[cfg(test)]

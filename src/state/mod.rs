@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::model::{
     CallNature, Evidence, FileFact, FileStatus, LastLine, Reason, State, ToolCall, TranscriptFact,
+    time,
 };
 use crate::text::CleanText;
 
@@ -103,6 +104,19 @@ impl Verdict {
 /// Judges a session by what is known of it at `now`.
 #[must_use]
 pub fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
+    let verdict = decide(evidence, now);
+    // It was in no state before it was there, whatever a file says. A start in the future was
+    // read before the clock was set back.
+    let started = evidence.process.started_at.filter(|at| *at <= now);
+    Verdict {
+        since: verdict
+            .since
+            .map(|since| since.max(started.unwrap_or(since))),
+        ..verdict
+    }
+}
+
+fn decide(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     if evidence.process.stopped {
         return Verdict::new(State::Idle, "the process is stopped (Ctrl+Z)")
             .because(Reason::Suspended);
@@ -248,7 +262,7 @@ fn by_tool_call(transcript: &TranscriptFact, evidence: &Evidence, now: DateTime<
     if evidence.tool_shell == Some(true) {
         return working("a shell of its tool call runs");
     }
-    let asks_at = transcript.at.unwrap_or(transcript.read_at) + ASK_AFTER;
+    let asks_at = time::after(transcript.at.unwrap_or(transcript.read_at), ASK_AFTER);
     if now < asks_at {
         return working("its transcript ends with a fresh tool call").recheck(asks_at);
     }
@@ -264,7 +278,10 @@ fn without_transcript(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     if !evidence.expects_file {
         return Verdict::new(State::Idle, "no status file and no transcript").since_about(started);
     }
-    let asks_at = started.unwrap_or(evidence.process.read_at) + START_DIALOG_AFTER;
+    let asks_at = time::after(
+        started.unwrap_or(evidence.process.read_at),
+        START_DIALOG_AFTER,
+    );
     if now < asks_at {
         return Verdict::new(State::Working, "its status file is not there yet")
             .because(Reason::Starting)

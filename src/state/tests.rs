@@ -239,3 +239,15 @@ fn a_clock_ahead_of_ours_never_dates_a_state_into_the_future() {
         Settled::default().next(judge(&with_file(FileStatus::Waiting), at(-5000)), at(-5000));
     assert_eq!(settled.since, Some(at(-5000)));
 }
+
+#[test]
+fn no_state_is_older_than_the_process_that_is_in_it() {
+    let mut evidence = with_file(FileStatus::Waiting);
+    evidence.process.started_at = Some(at(5000));
+    assert_eq!(judge(&evidence, at(9000)).since, Some(at(5000)));
+    assert_eq!(
+        judge(&evidence, at(100)).since,
+        Some(at(0)),
+        "the clock was set back"
+    );
+}

@@ -185,6 +185,25 @@ fn the_core_asks_no_clock_no_file_and_no_environment() {
     }
 }
 
+/// A time that a file or another program says may be any number: `model::time` looks at it first.
+#[test]
+fn times_from_outside_are_made_in_one_place() {
+    let made = [
+        "from_timestamp",
+        "parse_from_rfc3339",
+        "DateTime::<Utc>::from(",
+        "DateTime::from(",
+    ];
+    for path in files(&source()) {
+        let relative = path.strip_prefix(source()).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let one = relative == Path::new("model/time.rs") || relative.ends_with("tests.rs");
+        let odd = made.iter().find(|name| !one && code.contains(**name));
+        assert!(odd.is_none(), "{} uses {odd:?}", relative.display());
+    }
+}
+
 #[test]
 fn files_stay_short() {
     for path in files(&source())

@@ -11,7 +11,7 @@ use std::path::Path;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use crate::model::ConversationId;
+use crate::model::{ConversationId, time};
 
 /// Bytes of a transcript in which the command stands, if it began with one: its first lines.
 const HEAD: u64 = 16 * 1024;
@@ -108,7 +108,7 @@ fn parse_history(lines: &str) -> Vec<Cleared> {
         word.is_some_and(|word| COMMANDS.contains(&word))
     });
     let cleared = |prompt: Prompt| {
-        let at = DateTime::from_timestamp_millis(prompt.timestamp)?;
+        let at = time::from_millis(prompt.timestamp)?;
         Some((ConversationId::new(&prompt.session_id)?, at))
     };
     clears.filter_map(cleared).collect()

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::model::{CallNature, LastLine, ToolCall};
+use crate::model::{CallNature, LastLine, ToolCall, time};
 use crate::text::CleanText;
 
 /// What the CLI writes in the model's place, where it resumes a conversation that ended with its
@@ -338,9 +338,7 @@ impl Conversation {
             self.broken += 1;
             return;
         };
-        let at = DateTime::parse_from_rfc3339(&line.timestamp)
-            .ok()
-            .map(|t| t.with_timezone(&Utc));
+        let at = time::parse(&line.timestamp);
         let mut said = Vec::new();
         let late = line.kind == "user" && self.is_late(at);
         let counts = if line.kind == "user" {
@@ -491,10 +489,7 @@ impl Conversation {
         if let Some(at) = string_after(&tail, "\"timestamp\":\"")
             .or_else(|| string_after(&head, "\"timestamp\":\""))
         {
-            self.at = DateTime::parse_from_rfc3339(at)
-                .ok()
-                .map(|t| t.with_timezone(&Utc))
-                .or(self.at);
+            self.at = time::parse(at).or(self.at);
         }
         if head.contains("\"role\":\"assistant\"") {
             if head.contains("\"type\":\"tool_use\"") {

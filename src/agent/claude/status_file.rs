@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
 use super::parse_version;
-use crate::model::{ConversationId, FileFact, FileStatus, Kind, Pid, RawPath, Reason};
+use crate::model::{ConversationId, FileFact, FileStatus, Kind, Pid, RawPath, Reason, time};
 use crate::text::CleanText;
 
 /// Largest status file that is read, in bytes. Real ones have 200 to 800.
@@ -159,7 +159,7 @@ impl Fields<'_> {
 
     /// Milliseconds since 1970.
     fn time(&self, name: &str) -> Option<DateTime<Utc>> {
-        DateTime::from_timestamp_millis(self.number(name)?)
+        time::from_millis(self.number(name)?)
     }
 }
 
@@ -211,6 +211,16 @@ mod tests {
             read(r#"{"status":"dreaming"}"#).fact.status,
             Some(status("dreaming"))
         );
+    }
+
+    /// The calendar's first millisecond ended the thread that looked a minute before it.
+    #[test]
+    fn a_number_that_is_no_time_is_none() {
+        for number in ["-8334601228800000", "8210266876799999", "5", "1e300", "-0"] {
+            let text = format!(r#"{{"statusUpdatedAt":{number},"startedAt":{number}}}"#);
+            let fact = read(&text).fact;
+            assert_eq!((fact.status_at, fact.started_at), (None, None), "{number}");
+        }
     }
 
     #[test]
