@@ -11,7 +11,10 @@ use crate::proc::Proc;
 use crate::protocol::PreviewMessage;
 use crate::text::CleanText;
 
-/// Reads the last messages of a session's conversation.
+/// Messages of a conversation that are read at most.
+const MESSAGES: usize = 500;
+
+/// Reads the last messages of a session's conversation, 500 at most.
 ///
 /// # Errors
 /// In words.
@@ -19,7 +22,7 @@ pub fn read_preview(session: &Session, messages: usize) -> Result<Vec<PreviewMes
     let Some(path) = &session.transcript else {
         return Ok(Vec::new());
     };
-    let read = tail::read_messages(Path::new(&path.0), messages)
+    let read = tail::read_messages(Path::new(&path.0), messages.min(MESSAGES))
         .map_err(|error| format!("could not read the conversation: {error}"))?;
     let words = |role| match role {
         Role::User => "user",

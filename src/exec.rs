@@ -106,7 +106,8 @@ fn read_some<R: io::Read>(
 /// A pidfd, not `kill(pid, 0)`: a process that its parent does not reap stays "alive" for that.
 #[must_use]
 pub fn wait_for_exit(pid: u32, patience: Duration) -> bool {
-    let Some(pid) = Pid::from_raw(pid.cast_signed()) else {
+    // No process has a number past that.
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return true;
     };
     let fd = match pidfd_open(pid, PidfdFlags::empty()) {
@@ -174,6 +175,8 @@ mod tests {
         // Not reaped: a zombie counts as ended.
         assert!(wait_for_exit(child.id(), Duration::from_secs(5)));
         child.wait().unwrap();
-        assert!(wait_for_exit(child.id(), Duration::ZERO));
+        for nobody in [child.id(), 0, u32::MAX] {
+            assert!(wait_for_exit(nobody, Duration::ZERO));
+        }
     }
 }

@@ -30,8 +30,6 @@ const MUX_STALE: Duration = Duration::from_secs(2);
 const MESSAGES: usize = 20;
 /// What rofi says where there is nothing to answer.
 const NOT_ASKED: &str = "It asks nothing that can be answered from here: see vmux hooks status.";
-/// Messages of a preview at most.
-const MESSAGES_CAP: usize = 500;
 
 impl Server {
     /// Answers a request; `None` if the answer comes later.
@@ -180,7 +178,7 @@ impl Server {
         let messages = if args.messages == 0 {
             MESSAGES
         } else {
-            args.messages.min(MESSAGES_CAP)
+            args.messages
         };
         self.with_target(ticket, &args.target, |_, session| {
             Next::Work(Job::Preview {

@@ -13,7 +13,8 @@ const RESET: &str = "\u{1b}[0m";
 #[must_use]
 pub fn render(rows: &[Row], columns: usize, color: bool) -> String {
     let widths = row::widths(&rows.iter());
-    let mut out = String::with_capacity(rows.len() * (columns + 16));
+    // Room for usual lines. `columns` is whatever a client says, and must not be room for anything.
+    let mut out = String::with_capacity(rows.len() * (row::COLUMNS + 16));
     for row in rows {
         let paint = match row.standing {
             Standing::Waiting => RED,
@@ -96,6 +97,13 @@ mod tests {
                 "a-name-that-is-longer-tha\u{2026}  -  working \u{b7}2",
             ]
         );
+    }
+
+    #[test]
+    fn no_width_is_too_large_or_too_small() {
+        let rows = rows(&["same"]);
+        assert_eq!(render(&rows, usize::MAX, false), "same  -  working\n");
+        assert_eq!(render(&rows, 0, false), "same  -  working\n");
     }
 
     #[test]

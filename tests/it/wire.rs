@@ -239,6 +239,90 @@ fn a_client_that_leaves_in_the_middle_of_a_request_is_forgotten() {
     assert!(stat(daemon.child.id()) - before <= 10, "the daemon spins");
 }
 
+/// What no client of ours sends.
+fn odd_values() -> Vec<Value> {
+    let large = "\u{300}\u{1f468}\u{200d}\0\u{202e}".repeat(3000);
+    vec![
+        json!(u64::MAX),
+        json!(i64::MAX),
+        json!(i64::MIN),
+        json!(1u64 << 40),
+        json!(u32::MAX),
+        json!(0),
+        json!(-1),
+        json!(1e308),
+        json!(null),
+        json!(true),
+        json!(""),
+        json!("shop"),
+        json!("4294967295-18446744073709551615"),
+        json!(large),
+        json!("table"),
+        json!("allow"),
+        json!({"choose": [[u64::MAX], [], [0, 0, 0]]}),
+        json!({"deny": large}),
+        json!({"PATH": large, "DISPLAY": ":99999999999999999999", "I3SOCK": large}),
+        json!(["101-1010", "4294967295-0"]),
+        json!([[[[[[]]]]]]),
+        json!({"id": u64::MAX, "tool": large, "questions": [{"text": large, "options": [large]}]}),
+    ]
+}
+
+/// Every action with every argument it has, each as long, as large and as odd as one line allows.
+#[test]
+fn no_request_ends_the_daemon() {
+    let fields = [
+        ("list", "all format width color"),
+        (
+            "switch",
+            "id query session_id named first dry_run settle summon environ",
+        ),
+        ("next", "dry_run settle environ"),
+        ("back", "dry_run settle environ"),
+        ("label", "query session_id label"),
+        ("snooze", "query seconds"),
+        ("pin", "query off"),
+        ("end", "query"),
+        ("preview", "query messages"),
+        ("explain", "query environ"),
+        ("rofi", "retv info outside environ"),
+        ("ask", "processes session_id asked"),
+        ("asked", "query"),
+        ("answer", "query request decision"),
+        ("hook", "event processes session_id agent_id said"),
+        ("status", "none"),
+        ("subscribe", "none"),
+    ];
+    let values = odd_values();
+    let machine = machine();
+    let mut daemon = Daemon::start(&machine);
+    daemon.wait_for_session("the session", |session| session["pid"] == 101);
+    for (action, fields) in fields {
+        for (field, value) in fields
+            .split(' ')
+            .flat_map(|f| values.iter().map(move |v| (f, v)))
+        {
+            let mut args = json!({"query": "shop", "format": "table"});
+            args[field] = value.clone();
+            let line = json!({"action": action, "args": args}).to_string();
+            let mut client = daemon.connect();
+            drop(client.send(format!("{line}\n{{\"action\":\"ping\"}}\n").as_bytes()));
+            // Who asks for what comes later hears nothing now.
+            if !matches!(action, "ask" | "subscribe") {
+                client.line();
+            }
+        }
+        assert_eq!(
+            daemon.ask(r#"{"action":"ping"}"#)["ok"],
+            true,
+            "after {action}"
+        );
+    }
+    assert!(daemon.child.try_wait().unwrap().is_none());
+    let log = std::fs::read_to_string(machine.path("daemon.log")).unwrap();
+    assert!(!log.contains("panicked"), "{log}");
+}
+
 #[test]
 fn the_socket_is_its_users_alone() {
     let machine = machine();
