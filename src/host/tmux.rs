@@ -3,7 +3,9 @@
 //! **Source:** tmux(1) of 3.3a. The server's own executable is run, so that no `PATH` and no
 //! difference between client and server versions matters; `TMUX` is unset, or it would win.
 
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -11,10 +13,13 @@ use std::time::Duration;
 use crate::exec;
 use crate::model::{Pane, Pid, ProcChain};
 use crate::proc::{Environ, Proc};
+use crate::protocol::socket;
 use crate::text::CleanText;
 
 /// Longest wait for one answer. tmux answers in 2 ms.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// Most names of its socket that are tried: one is true, the others are made up.
+const SOCKETS_CAP: usize = 4;
 
 /// A tmux server.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -75,37 +80,32 @@ pub struct Spot {
 #[must_use]
 pub fn server(proc: &Proc, pid: Pid, pane_environ: &Environ) -> Option<Server> {
     let program = proc.root().join(pid.to_string()).join("exe");
-    let named = pane_environ.text("TMUX").and_then(|value| {
-        let mut fields = value.rsplitn(3, ',');
-        let (_session, server, socket) = (fields.next()?, fields.next()?, fields.next()?);
-        // A terminal hands `TMUX` on to its children: it counts only if it names this server.
-        (server.parse() == Ok(pid.0)).then(|| PathBuf::from(socket))
-    });
-    let socket = named.or_else(|| listening_socket(proc, pid))?;
+    let named = pane_environ.get("TMUX").and_then(named_socket);
+    // A terminal hands `TMUX` on to its children: it counts only if it names this server.
+    let named = named.filter(|(_, server)| *server == pid);
+    let socket = match named {
+        Some((socket, _)) => socket,
+        None => listening_socket(proc, pid)?,
+    };
     Some(Server { program, socket })
 }
 
-/// The socket a process listens on, by the inodes of its descriptors.
+/// Socket and server in the value of `TMUX`: `socket,pid,session` (tmux(1)).
+fn named_socket(value: &OsStr) -> Option<(PathBuf, Pid)> {
+    let mut fields = value.as_bytes().rsplitn(3, |byte| *byte == b',');
+    let (_session, server, socket) = (fields.next()?, fields.next()?, fields.next()?);
+    let server = std::str::from_utf8(server).ok()?.parse().ok()?;
+    Some((PathBuf::from(OsStr::from_bytes(socket)), Pid(server)))
+}
+
+/// The socket a process listens on. Any user can make up a name for it, so that whoever listens
+/// there must be that process.
 fn listening_socket(proc: &Proc, pid: Pid) -> Option<PathBuf> {
-    let inodes: Vec<String> = proc
-        .open_files(pid)
-        .iter()
-        .filter_map(|target| {
-            Some(
-                target
-                    .to_str()?
-                    .strip_prefix("socket:[")?
-                    .strip_suffix(']')?
-                    .to_owned(),
-            )
-        })
-        .collect();
-    let table = std::fs::read_to_string(proc.root().join("net/unix")).ok()?;
-    table.lines().skip(1).find_map(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let listens = *fields.get(3)? == "00010000";
-        let ours = inodes.iter().any(|inode| inode == fields[6]);
-        (listens && ours && fields.get(7)?.starts_with('/')).then(|| PathBuf::from(fields[7]))
+    let paths = proc.listens_on(pid).into_iter().take(SOCKETS_CAP);
+    let mut absolute = paths.filter(|path| path.is_absolute());
+    absolute.find(|path| {
+        let stream = socket::connect(path, PATIENCE);
+        stream.is_ok_and(|stream| socket::peer_pid(&stream) == Some(pid.0))
     })
 }
 

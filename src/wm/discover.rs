@@ -7,6 +7,7 @@ use super::WmError;
 use super::i3::I3;
 use super::x11::Display;
 use crate::model::Pid;
+use crate::proc::sockets::Listening;
 use crate::proc::{Environ, Proc};
 
 /// Most listening sockets of window managers that are considered.
@@ -73,9 +74,8 @@ pub fn open_display(name: &str, environ: &Environ) -> Result<Display, WmError> {
 }
 
 fn by_listening(display: Option<&str>, proc: &Proc) -> Result<I3, String> {
-    let table = std::fs::read_to_string(proc.root().join("net/unix")).unwrap_or_default();
     let mut fitting = Vec::new();
-    for (path, pid) in listening(&table).into_iter().take(SOCKETS_CAP) {
+    for (path, pid) in listening(proc.listening(None)).take(SOCKETS_CAP) {
         let theirs = proc.environ(pid).unwrap_or_default();
         let same = display.is_none_or(|ours| theirs.text("DISPLAY") == Some(ours));
         if same && let Ok(i3) = I3::connect(&path) {
@@ -91,29 +91,21 @@ fn by_listening(display: Option<&str>, proc: &Proc) -> Result<I3, String> {
     }
 }
 
-/// The sockets in `/proc/net/unix` that i3 and sway listen on, with the process in their name.
+/// Those of the sockets that i3 and sway listen on, with the process in their name.
 ///
 /// **Source:** i3 4.22: `$XDG_RUNTIME_DIR/i3/ipc-socket.PID`, `/tmp/i3-USER.XXXXXX/ipc-socket.PID`;
-/// sway 1.7: `sway-ipc.UID.PID.sock`. Flag `00010000` is `__SO_ACCEPTCON`: listening.
-fn listening(table: &str) -> Vec<(PathBuf, Pid)> {
-    table
-        .lines()
-        .skip(1)
-        .filter_map(|line| {
-            let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-            let path = PathBuf::from(*fields.get(7)?);
-            if *fields.get(3)? != "00010000" || !path.is_absolute() {
-                return None;
-            }
-            let name = path.file_name()?.to_str()?;
-            let pid = name.strip_prefix("ipc-socket.").or_else(|| {
-                let sway = name.strip_prefix("sway-ipc.")?.strip_suffix(".sock")?;
-                Some(sway.split_once('.')?.1)
-            })?;
-            let pid = Pid(pid.parse().ok()?);
-            Some((path, pid))
-        })
-        .collect()
+/// sway 1.7: `sway-ipc.UID.PID.sock`.
+fn listening(sockets: Vec<Listening>) -> impl Iterator<Item = (PathBuf, Pid)> {
+    let absolute = sockets.into_iter().filter(|s| s.path.is_absolute());
+    absolute.filter_map(|Listening { path, .. }| {
+        let name = path.file_name()?.to_str()?;
+        let pid = name.strip_prefix("ipc-socket.").or_else(|| {
+            let sway = name.strip_prefix("sway-ipc.")?.strip_suffix(".sock")?;
+            Some(sway.split_once('.')?.1)
+        })?;
+        let pid = Pid(pid.parse().ok()?);
+        Some((path, pid))
+    })
 }
 
 #[cfg(test)]
@@ -122,15 +114,19 @@ mod tests {
 
     #[test]
     fn window_managers_are_known_by_their_sockets() {
-        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
-            0: 00000002 00000000 00010000 0001 01 2001 /run/user/1000/i3/ipc-socket.812\n\
-            0: 00000002 00000000 00010000 0001 01 2002 /tmp/i3-dev.Ab12Cd/ipc-socket.9\n\
-            0: 00000002 00000000 00010000 0001 01 2003 /run/user/1000/sway-ipc.1000.77.sock\n\
-            0: 00000003 00000000 00000000 0001 03 2004 /run/user/1000/i3/ipc-socket.812\n\
-            0: 00000002 00000000 00010000 0001 01 2005 /run/user/1000/bus\n\
-            0: 00000002 00000000 00010000 0001 01 2006 @/tmp/.X11-unix/X0\n\
-            0: 00000002 00000000 00010000 0001 01 2007\n";
-        let pids: Vec<u32> = listening(table).into_iter().map(|(_, pid)| pid.0).collect();
+        let paths = [
+            "/run/user/1000/i3/ipc-socket.812",
+            "/tmp/i3-a user.Ab12Cd/ipc-socket.9",
+            "/run/user/1000/sway-ipc.1000.77.sock",
+            "/run/user/1000/bus",
+            "i3/ipc-socket.10",
+            "/run/user/1000/i3/ipc-socket.",
+        ];
+        let sockets = paths.map(|path| Listening {
+            inode: 1,
+            path: path.into(),
+        });
+        let pids: Vec<u32> = listening(sockets.into()).map(|(_, pid)| pid.0).collect();
         assert_eq!(pids, [812, 9, 77]);
     }
 }

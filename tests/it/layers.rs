@@ -35,7 +35,7 @@ const PLAN: [(&str, &[&str]); 37] = [
         "wm",
         &["model", "text", "clock", "files", "proc", "protocol"],
     ),
-    ("host", &["model", "proc", "exec", "text"]),
+    ("host", &["model", "proc", "protocol", "exec", "text"]),
     (
         "switch",
         &[

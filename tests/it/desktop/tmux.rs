@@ -197,6 +197,23 @@ fn a_detached_session_says_how_to_attach_it() {
     wait_for("rofi to be closed", || choose().is_empty().then_some(()));
 }
 
+/// People take TMUX out of the environment to nest; then the socket is found by its number.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_server_is_found_by_any_socket_without_tmux_in_the_environment() {
+    let desktop = Desktop::new();
+    for (name, socket) in [("plain", "s"), ("odd", "a b, 'c' \"d\" é ")] {
+        let tmux = Tmux::new(&desktop, socket);
+        let script = format!("unset TMUX TMUX_PANE; {}", desktop.script(name));
+        tmux.ok(&["new-session", "-d", "-s", "work", "sh", "-c", &script]);
+        let shown = desktop.register(name);
+        let terminal = tmux.attach("work");
+        desktop.i3("workspace 2");
+        desktop.switch(&shown);
+        assert_eq!(desktop.focused(), Some(terminal), "{socket}");
+    }
+}
+
 /// A terminal hands TMUX on to what it starts: an xterm opened from within tmux is no pane.
 #[test]
 #[ignore = "needs a desktop"]
