@@ -16,7 +16,9 @@ use super::naming::{Member, Naming};
 use super::process::{self, Handle};
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Watcher};
-use crate::agent::claude::process::{Candidate, Role, is_claude_exe, plausible_comm, recognise};
+use crate::agent::claude::process::{
+    Candidate, Role, is_claude_exe, is_electron, is_worker, plausible_comm, recognise,
+};
 use crate::agent::claude::status_file;
 use crate::clock;
 use crate::model::{Kind, Observation, Pid, SessionKey};
@@ -441,11 +443,21 @@ impl Scout {
         }
         let key = self.proc.key(pid)?;
         let terminal = self.proc.tty(pid, 0).is_some() && self.proc.tty(pid, 1).is_some();
+        let root = self.proc.root().join(pid.to_string()).join("root");
+        let within = |exe: &Path| Some(root.join(exe.parent()?.strip_prefix("/").ok()?));
         let candidate = Candidate {
             comm,
+            electron: exe
+                .as_deref()
+                .and_then(within)
+                .is_some_and(|dir| is_electron(&dir)),
             exe,
             argv: self.proc.cmdline(pid),
             terminal,
+            worker: self
+                .proc
+                .environ(pid)
+                .is_ok_and(|environ| is_worker(&environ)),
         };
         let role = recognise(&candidate);
         (role.is_some() || named).then_some((key, candidate, role))

@@ -4,6 +4,7 @@
 //! `tests/fixtures/claude` pin what is read here. Undocumented, so everything is read
 //! defensively: a missing field, an unknown word, a broken line cost only themselves.
 
+pub mod arguments;
 pub mod clears;
 pub mod conversation;
 pub mod find;

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::arguments::{self, Asked};
 use super::parse_version;
 use crate::proc::Environ;
 
@@ -18,42 +19,35 @@ pub struct Candidate {
     pub argv: Vec<OsString>,
     /// Whether standard input and output are terminals.
     pub terminal: bool,
+    /// Whether the agent's own daemon started it, to run a background session.
+    pub worker: bool,
+    /// Whether its executable lies among the files of an Electron app.
+    pub electron: bool,
 }
 
 /// What a Claude Code process is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Role {
     /// A session, or it will be one.
     Session,
     /// One prompt from a script (`-p`), by its arguments.
     Headless,
-    /// A session only if it has a status file: helpers and background workers look alike.
+    /// A session only if it has a status file: helpers and background workers look alike, and some
+    /// arguments leave in doubt what they ask for.
     OnlyWithFile,
-    /// Never a session, with the reason.
+    /// The terminal in which a background session is looked at: its id, or a part of its name.
+    Attached(String),
+    /// No session, with the reason; a status file would prove otherwise.
     Never(&'static str),
 }
-
-/// Sub-commands that open no session. `claude <any other word>` is a prompt.
-const SUBCOMMANDS: [&str; 12] = [
-    "agents",
-    "auth",
-    "daemon",
-    "doctor",
-    "install",
-    "mcp",
-    "migrate-installer",
-    "plugin",
-    "plugins",
-    "setup-token",
-    "update",
-    "upgrade",
-];
 
 /// Whether a process of this name is worth a closer look. Cheap: decided for every new pid.
 #[must_use]
 pub fn plausible_comm(comm: &str) -> bool {
     // `node` for the first second of a JS installation, before it sets its title.
-    matches!(comm, "claude" | "claude.exe" | "node" | "MainThread") || parse_version(comm).is_some()
+    matches!(comm, "claude" | "claude.exe" | "node" | "MainThread")
+        || comm.starts_with(".claude")
+        || parse_version(comm).is_some()
 }
 
 /// Whether this executable is Claude Code's own.
@@ -66,13 +60,46 @@ pub fn is_claude_exe(exe: &Path) -> bool {
     let (Some(base), parent, grandparent) = (parts.next(), parts.next(), parts.next()) else {
         return false;
     };
-    matches!(base, "claude" | "claude.exe")
+    is_claude_name(base)
         || (parse_version(base).is_some()
             && parent == Some("versions")
             && grandparent == Some("claude"))
         || exe
             .to_str()
             .is_some_and(|path| path.contains("/@anthropic-ai/claude-code"))
+}
+
+/// Whether a program of this name is Claude Code's own, also within a wrapper: nixpkgs puts a script
+/// in its place and calls the program itself `.claude-wrapped`, or `.claude-unwrapped`; wrapped
+/// twice, `.claude-wrapped_`.
+fn is_claude_name(base: &str) -> bool {
+    let inner = base
+        .strip_prefix('.')
+        .map(|base| base.trim_end_matches('_'));
+    let inner = inner.and_then(|base| {
+        base.strip_suffix("-wrapped")
+            .or_else(|| base.strip_suffix("-unwrapped"))
+    });
+    matches!(inner.unwrap_or(base), "claude" | "claude.exe")
+}
+
+/// Whether an executable is an Electron app: its bundle or Chromium's own files lie beside it.
+/// `dir` is its directory, as it can be reached from here.
+#[must_use]
+pub fn is_electron(dir: &Path) -> bool {
+    dir.join("resources/app.asar").exists() || dir.join("chrome_100_percent.pak").exists()
+}
+
+/// Claude Desktop, which is called `claude` too. Helpers of Chromium have their arguments in one
+/// word.
+fn is_desktop_app(candidate: &Candidate) -> bool {
+    let words = || candidate.argv.iter().filter_map(|word| word.to_str());
+    let dir = candidate.exe.as_deref().and_then(Path::parent);
+    let dir = dir.and_then(Path::file_name);
+    candidate.electron
+        || words().next().is_some_and(|word| word.contains(" --type="))
+        || words().any(|word| word.starts_with("--type="))
+        || dir.is_some_and(|dir| dir.eq_ignore_ascii_case("claude-desktop"))
 }
 
 /// Judges a process. `None`: not Claude Code by its looks; a status file may still name it.
@@ -84,11 +111,12 @@ pub fn recognise(candidate: &Candidate) -> Option<Role> {
     let words: Vec<&str> = candidate
         .argv
         .iter()
-        .filter_map(|arg| arg.to_str())
+        .map(|arg| arg.to_str().unwrap_or_default())
         .collect();
     let script = words.get(1).copied().unwrap_or_default();
     let is_script = |word: &str| {
-        word.ends_with("/@anthropic-ai/claude-code/cli.js") || word.ends_with("/.bin/claude")
+        let base = word.rsplit('/').next().unwrap_or_default();
+        word.ends_with("/@anthropic-ai/claude-code/cli.js") || is_claude_name(base)
     };
     let young = runtime && is_script(script);
     // A shell script named `claude` that starts the real one also has that name: not enough.
@@ -96,18 +124,33 @@ pub fn recognise(candidate: &Candidate) -> Option<Role> {
     if !own_exe && !titled && !young {
         return None;
     }
+    if is_desktop_app(candidate) {
+        return Some(Role::Never("a window of Claude Desktop"));
+    }
     let program = words.first().copied().unwrap_or_default();
     if program.contains("bg-pty-host") {
         return Some(Role::Never("pty host of a background session"));
     }
-    if program.contains("bg-spare") {
+    if program.contains("bg-spare") || candidate.worker {
         return Some(Role::OnlyWithFile);
     }
     let first = if young { 2 } else { 1 };
-    Some(judge_arguments(
-        words.get(first..).unwrap_or_default(),
-        candidate,
-    ))
+    let arguments = candidate.argv.get(first..).unwrap_or_default();
+    // A JS version erases its arguments, which leaves the terminal as the only sign.
+    Some(match arguments::read(arguments) {
+        Asked::Session if candidate.terminal => Role::Session,
+        Asked::Session | Asked::Unsure => Role::OnlyWithFile,
+        Asked::Print => Role::Headless,
+        Asked::Attach(job) => Role::Attached(job),
+        Asked::Nothing(why) => Role::Never(why),
+    })
+}
+
+/// Whether the agent's own daemon started a process of this environment.
+/// **Source:** 2.1.332: spare and working processes of background sessions, and no others.
+#[must_use]
+pub fn is_worker(environ: &Environ) -> bool {
+    environ.text("CLAUDE_CODE_SESSION_KIND") == Some("bg")
 }
 
 /// Whether this executable runs the JS builds (up to 2.1.110).
@@ -117,34 +160,6 @@ fn is_js_runtime(exe: &Path) -> bool {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     matches!(base, "node" | "nodejs" | "bun" | "deno") || base.starts_with("node-")
-}
-
-/// Judges the arguments after the program's name. A JS version erases them, which leaves the
-/// terminal as the only sign.
-fn judge_arguments(words: &[&str], candidate: &Candidate) -> Role {
-    if words
-        .iter()
-        .any(|w| matches!(*w, "--version" | "-v" | "--help" | "-h"))
-    {
-        return Role::Never("prints something and ends");
-    }
-    if words
-        .iter()
-        .take_while(|w| **w != "--")
-        .any(|w| matches!(*w, "-p" | "--print"))
-    {
-        return Role::Headless;
-    }
-    if let Some(word) = words.first()
-        && SUBCOMMANDS.contains(word)
-    {
-        return Role::Never("a sub-command that opens no session");
-    }
-    if candidate.terminal {
-        Role::Session
-    } else {
-        Role::OnlyWithFile
-    }
 }
 
 /// First version that is a native binary. What runs in node is older.
@@ -224,6 +239,7 @@ mod tests {
             exe: Some(exe.into()),
             argv: argv.iter().map(OsString::from).collect(),
             terminal,
+            ..Candidate::default()
         })
     }
 
@@ -251,6 +267,26 @@ mod tests {
             ("claude", NATIVE, &["claude", "config", "list"]),
             ("claude", NATIVE, &["claude", "--", "-p"]),
             ("cc", "/opt/claude", &["cc"]),
+            (
+                ".claude-wrapped",
+                "/nix/store/abc-claude-code-2.1.328/bin/.claude-wrapped",
+                &["claude"],
+            ),
+            (
+                ".claude-unwrapp",
+                "/nix/store/abc-claude-code-2.1.328/bin/.claude-unwrapped",
+                &["/home/dev/.nix-profile/bin/claude", "--continue"],
+            ),
+            (
+                ".claude-wrapped",
+                "/nix/store/abc-claude/bin/.claude-wrapped_",
+                &["claude"],
+            ),
+            (
+                "node",
+                "/nix/store/abc-nodejs/bin/node",
+                &["node", "/nix/store/abc-claude-code/bin/.claude-wrapped"],
+            ),
         ] {
             assert_eq!(
                 judge(comm, exe, argv, true),
@@ -364,6 +400,54 @@ mod tests {
     }
 
     #[test]
+    fn claude_desktop_is_no_session() {
+        let never = |candidate: Candidate| matches!(recognise(&candidate), Some(Role::Never(_)));
+        let app = |exe: &str, argv: &[&str]| Candidate {
+            comm: "claude".into(),
+            exe: Some(exe.into()),
+            argv: argv.iter().map(OsString::from).collect(),
+            terminal: true,
+            ..Candidate::default()
+        };
+        assert!(never(app("/usr/lib/claude-desktop/claude", &["claude"])));
+        let helper = "/opt/Claude/claude --type=renderer --lang=de";
+        assert!(never(app("/opt/Claude/claude", &[helper])));
+        assert!(never(app(
+            "/opt/Claude/claude",
+            &["claude", "--type=zygote"]
+        )));
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!is_electron(dir.path()));
+        std::fs::create_dir(dir.path().join("resources")).unwrap();
+        std::fs::write(dir.path().join("resources/app.asar"), "").unwrap();
+        assert!(is_electron(dir.path()));
+        let own = "/tmp/.mount_Claude/claude";
+        assert!(!never(app(own, &["claude"])), "not by its name alone");
+        assert!(never(Candidate {
+            electron: true,
+            ..app(own, &["claude"])
+        }));
+    }
+
+    #[test]
+    fn a_worker_is_a_session_only_by_its_file() {
+        let worker = Candidate {
+            comm: "claude.exe".into(),
+            exe: Some(NPM.into()),
+            argv: ["claude.exe", "--session-id", "u"]
+                .map(OsString::from)
+                .to_vec(),
+            terminal: true,
+            worker: true,
+            ..Candidate::default()
+        };
+        assert_eq!(recognise(&worker), Some(Role::OnlyWithFile));
+        let environ = |text: &[u8]| is_worker(&Environ::parse(text));
+        assert!(environ(b"HOME=/h\0CLAUDE_CODE_SESSION_KIND=bg\0"));
+        assert!(!environ(b"HOME=/h\0CLAUDECODE=1\0"));
+    }
+
+    #[test]
     fn other_programs_are_not_claude() {
         for (comm, exe, argv) in [
             ("node", "/usr/bin/node", &["node", "server.js"][..]),
@@ -375,6 +459,11 @@ mod tests {
             ),
             ("2.1.3", "/opt/tool/2.1.3", &["2.1.3"]),
             ("vim", "/usr/bin/vim", &["vim", "claude"]),
+            (
+                ".claude-helper",
+                "/nix/store/abc/bin/.claude-helper",
+                &["x"],
+            ),
         ] {
             assert_eq!(judge(comm, exe, argv, true), None, "{comm}");
         }
