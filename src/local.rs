@@ -18,7 +18,7 @@ use crate::protocol::{Format, ListArgs, Reply, Request, Target};
 use crate::registry::{MarkChange, Marks, Registry};
 use crate::row;
 use crate::source::scout::{Roots, Scout};
-use crate::switch::focus::{Focuser, Here, Manner};
+use crate::switch::focus::{Focuser, Manner};
 use crate::switch::kept;
 use crate::switch::place::Places;
 use crate::switch::shown;
@@ -32,7 +32,6 @@ pub struct Local {
     registry: Registry,
     paths: Paths,
     environ: Environ,
-    here: Here,
 }
 
 impl Local {
@@ -58,7 +57,6 @@ impl Local {
             registry.apply(observation, now);
         }
         let mut places = Places::new(&paths.proc, environ.clone())?;
-        let read_at = clock::steady();
         places.begin();
         for session in registry.snapshot().sessions {
             let place = shown(places.find(&session, environ));
@@ -68,10 +66,6 @@ impl Local {
             registry,
             paths: paths.clone(),
             environ: environ.clone(),
-            here: Here {
-                read_at,
-                focuses: places.focuses(),
-            },
         })
     }
 
@@ -131,9 +125,8 @@ impl Local {
     }
 
     fn switch(&self, session: &Arc<Session>, manner: Manner) -> Reply {
-        let done = self.with_focuser(|focuser| {
-            focuser.switch(session, manner, &self.environ, Some(&self.here))
-        });
+        let done =
+            self.with_focuser(|focuser| focuser.switch(session, manner, &self.environ, None));
         switch_reply(session, done.err())
     }
 

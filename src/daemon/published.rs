@@ -84,6 +84,8 @@ pub(super) struct Published {
     events: Mutex<Vec<(u64, Vec<u8>)>>,
     subscribers: AtomicUsize,
     here: Mutex<Option<Here>>,
+    /// The source of windows sleeps, and nothing has changed since it read `here`.
+    here_holds: AtomicBool,
     /// Wakes the server.
     pub(super) wake: Wake,
     /// Reports of hooks on their way to the source of sessions, and when they arrived.
@@ -107,6 +109,7 @@ impl Published {
             events: Mutex::default(),
             subscribers: AtomicUsize::new(0),
             here: Mutex::default(),
+            here_holds: AtomicBool::new(false),
             wake: Wake::new()?,
             hooks: Mutex::default(),
             sessions: Wake::new()?,
@@ -208,13 +211,21 @@ impl Published {
         *locked(&self.here) = Some(here);
     }
 
+    /// Says whether what was read of the focus is so as long as nothing else is said.
+    pub(super) fn here_holds(&self, holds: bool) {
+        self.here_holds.store(holds, Ordering::Release);
+    }
+
+    /// What has the focus, unless that has to be read first.
     pub(super) fn here(&self) -> Option<Here> {
-        locked(&self.here).clone()
+        let here = locked(&self.here).clone();
+        here.filter(|_| self.here_holds.load(Ordering::Acquire))
     }
 
     /// Name of the workspace that has the focus.
     pub(super) fn workspace(&self) -> Option<String> {
-        let here = self.here()?;
+        let here = locked(&self.here);
+        let here = here.as_ref()?;
         let mut names = here.focuses.iter().map(|(_, focus)| &focus.workspace);
         names.find(|name| !name.is_empty()).map(ToString::to_string)
     }

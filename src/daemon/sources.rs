@@ -230,7 +230,9 @@ impl Desktop {
                 .map(|at| at + PASS_PACE);
             let due = [pace, self.retry_at, self.typed_at];
             let until = due.into_iter().flatten().min();
+            self.published.here_holds(!dirty && self.follows_all());
             dirty |= self.wait(until);
+            self.published.here_holds(false);
             if self.published.take_pass_request() {
                 dirty = true;
             }
@@ -238,6 +240,12 @@ impl Desktop {
                 dirty |= due.take_if(|at| *at <= clock::steady()).is_some();
             }
         }
+    }
+
+    /// Whether every window manager tells of changes.
+    fn follows_all(&self) -> bool {
+        let sockets = self.places.sockets();
+        sockets.iter().all(|s| self.events.contains_key(s))
     }
 
     fn may_pass(&self) -> bool {

@@ -5,6 +5,34 @@ use serde::{Deserialize, Serialize};
 use super::{ConId, Host, Pid, WindowRef, Xid};
 use crate::text::CleanText;
 
+/// What a window is known by from one look to the next.
+///
+/// No number is enough by itself: both ids are used again for other windows, and when i3 restarts
+/// all its containers get new ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WindowId {
+    /// The manager's id.
+    pub con_id: ConId,
+    /// The X11 window, if it is one.
+    pub xid: Option<Xid>,
+    /// The process that owns it, if that is known.
+    pub pid: Option<Pid>,
+}
+
+impl WindowId {
+    /// Whether both are the same window.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let same_container = self.con_id == other.con_id;
+        self.xid == other.xid
+            && match (self.pid, other.pid) {
+                (Some(one), Some(two)) => one == two && (same_container || self.xid.is_some()),
+                _ => same_container,
+            }
+    }
+}
+
 /// One window of the tree, with what the resolver needs to tell it from others.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Window {
@@ -30,6 +58,18 @@ pub struct Window {
     pub urgent: bool,
 }
 
+impl Window {
+    /// What it is known by.
+    #[must_use]
+    pub fn id(&self) -> WindowId {
+        WindowId {
+            con_id: self.con_id,
+            xid: self.xid,
+            pid: self.pid,
+        }
+    }
+}
+
 /// The workspace of hidden windows, as i3 and sway call it (i3 user guide, "Scratchpad").
 pub const HIDDEN_WORKSPACE: &str = "__i3_scratch";
 
@@ -38,6 +78,8 @@ pub const HIDDEN_WORKSPACE: &str = "__i3_scratch";
 pub struct WmTree {
     /// In tree order.
     pub windows: Vec<Window>,
+    /// All workspaces, empty ones too, as the manager has their names.
+    pub workspaces: Vec<String>,
     /// Where the focus is.
     pub focus: Focus,
 }
@@ -50,12 +92,26 @@ pub struct Focus {
     pub con_id: ConId,
     /// The X11 window, if it is one.
     pub xid: Option<Xid>,
+    /// The process that owns it, if it is a window and that is known.
+    pub pid: Option<Pid>,
     /// Name of its workspace.
     pub workspace: CleanText,
     /// See [`Window::workspace_raw`].
     pub workspace_raw: String,
     /// Name of the output that workspace is on.
     pub output: CleanText,
+}
+
+impl Focus {
+    /// What it is known by.
+    #[must_use]
+    pub fn id(&self) -> WindowId {
+        WindowId {
+            con_id: self.con_id,
+            xid: self.xid,
+            pid: self.pid,
+        }
+    }
 }
 
 /// Where a way back has led.
@@ -73,6 +129,12 @@ impl WmTree {
     #[must_use]
     pub fn focused(&self) -> Option<&Window> {
         self.windows.iter().find(|w| w.focused)
+    }
+
+    /// The window that was known by this.
+    #[must_use]
+    pub fn again(&self, id: &WindowId) -> Option<&Window> {
+        self.windows.iter().find(|window| window.id().is(id))
     }
 
     /// The window of this container.
@@ -249,5 +311,30 @@ impl TroubleCode {
             Self::FocusRefused => "focus_refused",
             Self::FocusLost => "focus_lost",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_known_again_by_more_than_a_number() {
+        let id = |con_id, xid: Option<u32>, pid: Option<u32>| WindowId {
+            con_id: ConId(con_id),
+            xid: xid.map(Xid),
+            pid: pid.map(Pid),
+        };
+        let window = id(1, Some(77), Some(500));
+        assert!(window.is(&window));
+        assert!(window.is(&id(9, Some(77), Some(500))), "i3 restarted");
+        assert!(window.is(&id(1, Some(77), None)), "its owner is unknown");
+        assert!(!window.is(&id(9, Some(77), None)), "the id is used again");
+        assert!(!window.is(&id(1, Some(77), Some(501))), "both are");
+        assert!(!window.is(&id(1, Some(78), Some(500))));
+        let view = id(1, None, Some(500));
+        assert!(view.is(&view));
+        assert!(!view.is(&id(2, None, Some(500))), "another of its windows");
+        assert!(!view.is(&id(1, None, Some(501))));
     }
 }

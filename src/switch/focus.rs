@@ -49,7 +49,8 @@ pub struct Focuser {
     moved_at: Option<Instant>,
 }
 
-/// What has the focus, by the socket of each window manager, and when reading it began.
+/// What has the focus, by the socket of each window manager, as somebody who is told of changes
+/// knows it; and when reading it began.
 #[derive(Clone, Debug)]
 pub struct Here {
     /// When.
@@ -83,7 +84,7 @@ impl Focuser {
     }
 
     /// Shows a session. A window that vanished between finding and focusing is looked for once
-    /// more. `here` is what has the focus now, for the way back.
+    /// more. `here` is what has the focus, if that is known; else it is read before it moves.
     ///
     /// # Errors
     /// Why it could not be shown.
@@ -100,23 +101,26 @@ impl Focuser {
         if manner.settle {
             clock::sleep(SETTLE);
         }
-        if !manner.summon {
+        // A menu had the focus until now, or a window of its own.
+        let mut start = here
+            .filter(|here| !manner.settle && self.moved_at.is_none_or(|at| at < here.read_at))
+            .and_then(|here| start_of(session, here));
+        if start.is_some() && !manner.summon {
             self.focus_known(session);
         }
-        let (found, mut summoned) = match self.once(session, manner, environ) {
+        let (found, mut summoned) = match self.once(session, manner, environ, &mut start) {
             Err(trouble) if trouble.code == TroubleCode::FocusRefused => {
-                self.once(session, manner, environ)?
+                self.once(session, manner, environ, &mut start)?
             }
             landed => landed?,
         };
         if manner.settle {
             clock::sleep(LOOK_AGAIN);
-            let (_, moved) = self.once(session, manner, environ)?;
+            let (_, moved) = self.once(session, manner, environ, &mut start)?;
             summoned = summoned.or(moved);
         }
-        let fresh = here.filter(|here| self.moved_at.is_none_or(|at| at < here.read_at));
-        let focuses = fresh.map(|here| &here.focuses[..]);
-        let trail = Trail::after(self.trail.clone(), focuses, &found, summoned);
+        let trail =
+            start.and_then(|start| Trail::after(self.trail.clone(), &start, &found, summoned));
         self.trail = trail.or(self.trail.take());
         self.moved_at = Some(clock::steady());
         Ok(())
@@ -176,14 +180,20 @@ impl Focuser {
             .map_err(|nowhere| nowhere.0)
     }
 
-    /// Finds the window and focuses it, unless it has the focus.
+    /// Finds the window and focuses it, unless it has the focus. What had it before becomes the
+    /// `start`, if that is not known.
     fn once(
         &mut self,
         session: &Session,
         manner: Manner,
         environ: &Environ,
+        start: &mut Option<Focus>,
     ) -> Result<(Found, Option<Summoned>), Trouble> {
         let found = self.find(session, environ)?;
+        if start.is_none() {
+            let socket = found.place.window.as_ref().and_then(|w| w.socket.as_ref());
+            *start = socket.and_then(|socket| self.places.focus_at(Path::new(&socket.0)));
+        }
         let mut summoned = None;
         let in_view = found.place.window.as_ref().is_some_and(|w| w.focused) && !found.uncertain;
         if !in_view {
@@ -194,4 +204,12 @@ impl Focuser {
         }
         Ok((found, summoned))
     }
+}
+
+/// What has the focus of the window manager that shows a session.
+fn start_of(session: &Session, here: &Here) -> Option<Focus> {
+    let socket = session.window.as_ref()?.socket.as_ref()?;
+    let mut focuses = here.focuses.iter();
+    let (_, focus) = focuses.find(|(manager, _)| *manager == Path::new(&socket.0))?;
+    Some(focus.clone())
 }

@@ -39,7 +39,7 @@ pub fn save(path: &Path, trail: &Trail) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ConId, Focus};
+    use crate::model::{ConId, Focus, WindowId};
 
     #[test]
     fn a_way_back_survives_and_a_broken_one_is_none() {
@@ -52,14 +52,16 @@ mod tests {
                 con_id: ConId(7),
                 ..Focus::default()
             },
-            landed: ConId(8),
+            landed: WindowId::default(),
             panes: Vec::new(),
             summoned: Vec::new(),
-            returned_to: None,
+            returned: false,
         };
         save(&path, &trail).unwrap();
         assert_eq!(load(&path), Some(trail));
-        for broken in ["", "{", "[1]", r#"{"socket":3}"#] {
+        let of_an_older_vmux =
+            r#"{"socket":"/run/i3","origin":{"con_id":7},"landed":8,"panes":[],"summoned":[]}"#;
+        for broken in ["", "{", "[1]", r#"{"socket":3}"#, of_an_older_vmux] {
             std::fs::write(&path, broken).unwrap();
             assert_eq!(load(&path), None, "{broken}");
         }

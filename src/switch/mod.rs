@@ -7,7 +7,7 @@ pub mod place;
 pub mod trail;
 mod way;
 
-use crate::model::{Action, Place, Trouble};
+use crate::model::{Action, Pid, Place, Trouble};
 
 /// Where a session is, and what has to be done to see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,6 +16,8 @@ pub struct Found {
     pub place: Place,
     /// Innermost multiplexer first, the window last.
     pub actions: Vec<Action>,
+    /// The process that owns the window.
+    pub owner: Option<Pid>,
     /// Its window may have the focus and show something else: screen cannot be asked.
     pub uncertain: bool,
 }

@@ -9,7 +9,7 @@ use super::trail::{Summoned, Trail};
 use crate::clock;
 use crate::host::{screen, tmux};
 use crate::model::{
-    Action, ConId, Focus, HIDDEN_WORKSPACE, Landed, Trouble, TroubleCode, WmTree, Xid,
+    Action, ConId, Focus, HIDDEN_WORKSPACE, Landed, Trouble, TroubleCode, Window, WmTree, Xid,
 };
 use crate::text::CleanText;
 use crate::wm::WmError;
@@ -68,8 +68,8 @@ pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Tr
     else {
         return Ok(None);
     };
-    let tree = read_tree(places, socket)?;
-    let Some(window) = tree.by_con(*con_id) else {
+    let tree = owned_tree(places, socket)?;
+    let Some(window) = tree.by_con(*con_id).filter(|window| window.xid == *xid) else {
         return Err(refused("its window has closed meanwhile"));
     };
     if window.workspace_raw == tree.focus.workspace_raw {
@@ -85,10 +85,10 @@ pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Tr
         )?;
     }
     Ok(Some(Summoned {
-        con_id: *con_id,
-        xid: *xid,
+        window: window.id(),
         workspace: window.workspace_raw.clone(),
         output: window.output.clone().some(),
+        to: tree.focus.workspace_raw,
     }))
 }
 
@@ -97,16 +97,22 @@ pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Tr
 /// # Errors
 /// If the window manager does not answer.
 pub fn look_back(trail: &Trail, places: &mut Places) -> Result<Landed, Trouble> {
-    let tree = read_tree(places, &trail.socket)?;
-    Ok(landed(trail, &tree))
+    let tree = owned_tree(places, &trail.socket)?;
+    Ok(landed(trail, origin(trail, &tree)))
 }
 
-fn landed(trail: &Trail, tree: &WmTree) -> Landed {
-    let origin = &trail.origin;
-    let window = tree.by_con(origin.con_id).filter(|w| w.xid == origin.xid);
+/// The window where a trail began. One that was hidden since would be shown on any workspace.
+fn origin<'t>(trail: &Trail, tree: &'t WmTree) -> Option<&'t Window> {
+    let window = tree.again(&trail.origin.id())?;
+    let hidden = window.workspace_raw == HIDDEN_WORKSPACE;
+    (!hidden).then_some(window)
+}
+
+fn landed(trail: &Trail, window: Option<&Window>) -> Landed {
+    let workspace = window.map_or(&trail.origin.workspace, |window| &window.workspace);
     Landed {
         window: window.map(|window| window.title.clone()),
-        workspace: window.map_or_else(|| origin.workspace.clone(), |w| w.workspace.clone()),
+        workspace: workspace.clone(),
     }
 }
 
@@ -117,13 +123,15 @@ fn landed(trail: &Trail, tree: &WmTree) -> Landed {
 /// Why it did not work. A window that has closed is no trouble: its workspace is as good.
 pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Trouble> {
     let socket = &trail.socket;
-    let before = read_tree(places, socket)?;
+    let before = owned_tree(places, socket)?;
     for summoned in trail.summoned.iter().rev() {
-        if before
-            .by_con(summoned.con_id)
-            .is_some_and(|w| w.xid == summoned.xid)
-        {
-            send_home(summoned, places, socket)?;
+        let window = before.again(&summoned.window);
+        if let Some(window) = window.filter(|w| w.workspace_raw == summoned.to) {
+            let sent = send_home(window, summoned, &before, places, socket);
+            // Going back is worth more than tidying up.
+            if let Err(trouble) = sent {
+                log::info!("could not send a window home: {}", trouble.message);
+            }
         }
     }
     for pane in &trail.panes {
@@ -134,17 +142,23 @@ pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Tr
             log::info!("tmux did not switch back: {error}");
         }
     }
-    let landed = landed(trail, &before);
-    if landed.window.is_some() {
-        focus(places, socket, trail.origin.con_id, trail.origin.xid)?;
-    } else {
-        go_to_workspace(places, socket, &trail.origin.workspace_raw)?;
+    let window = origin(trail, &before);
+    let landed = landed(trail, window);
+    match window {
+        Some(window) => focus(places, socket, window.con_id, window.xid)?,
+        None => go_to_workspace(&trail.origin, &before, places, socket)?,
     }
     Ok((before.focus, landed))
 }
 
-fn send_home(summoned: &Summoned, places: &mut Places, socket: &Path) -> Result<(), Trouble> {
-    let criteria = criteria(summoned.con_id, summoned.xid);
+fn send_home(
+    window: &Window,
+    summoned: &Summoned,
+    before: &WmTree,
+    places: &mut Places,
+    socket: &Path,
+) -> Result<(), Trouble> {
+    let criteria = criteria(window.con_id, window.xid);
     if summoned.workspace == HIDDEN_WORKSPACE {
         return command(places, socket, &format!("{criteria} move scratchpad"));
     }
@@ -152,10 +166,13 @@ fn send_home(summoned: &Summoned, places: &mut Places, socket: &Path) -> Result<
     let home =
         format!("{criteria} move --no-auto-back-and-forth container to workspace {workspace}");
     command(places, socket, &home)?;
+    if before.workspaces.contains(&summoned.workspace) {
+        return Ok(());
+    }
     // A workspace that was emptied is gone, and comes back on the output that has the focus.
     let tree = read_tree(places, socket)?;
     let strayed = summoned.output.as_ref().filter(|output| {
-        let window = tree.by_con(summoned.con_id);
+        let window = tree.by_con(window.con_id);
         window.is_some_and(|window| window.output != **output)
     });
     match strayed {
@@ -168,14 +185,29 @@ fn send_home(summoned: &Summoned, places: &mut Places, socket: &Path) -> Result<
     }
 }
 
-fn go_to_workspace(places: &mut Places, socket: &Path, name: &str) -> Result<(), Trouble> {
-    if read_tree(places, socket)?.focus.workspace_raw == name {
+/// Goes to a workspace, on the output where it was if it is gone.
+fn go_to_workspace(
+    place: &Focus,
+    before: &WmTree,
+    places: &mut Places,
+    socket: &Path,
+) -> Result<(), Trouble> {
+    let name = &place.workspace_raw;
+    if read_tree(places, socket)?.focus.workspace_raw == *name {
         return Ok(());
     }
     let go = format!("workspace --no-auto-back-and-forth {}", quoted(name));
     command(places, socket, &go)?;
     let there = read_tree(places, socket)?.focus;
-    if there.workspace_raw == name {
+    if there.workspace_raw == *name {
+        let is_anew = !before.workspaces.contains(name);
+        if is_anew && there.output != place.output && !place.output.is_empty() {
+            let over = format!("move workspace to output {}", quoted(&place.output));
+            // An output that is gone keeps nobody from its workspace.
+            if let Err(trouble) = command(places, socket, &over) {
+                log::info!("{}", trouble.message);
+            }
+        }
         return Ok(());
     }
     let there = there.workspace;
@@ -201,6 +233,11 @@ fn command(places: &mut Places, socket: &Path, words: &str) -> Result<(), Troubl
 fn read_tree(places: &mut Places, socket: &Path) -> Result<WmTree, Trouble> {
     let tree = places.with_i3(socket, I3::tree);
     tree.map_err(|error| trouble(&error))
+}
+
+/// The same, with the owners of its windows: what was kept is known again by them.
+fn owned_tree(places: &mut Places, socket: &Path) -> Result<WmTree, Trouble> {
+    places.tree(socket).map_err(|error| trouble(&error))
 }
 
 fn refused(message: &str) -> Trouble {

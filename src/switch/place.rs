@@ -154,6 +154,50 @@ impl Places {
         self.with_i3(socket, |i3| i3.command(&command))
     }
 
+    /// The tree of the window manager at `socket`, read now, with the owners of its windows.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn tree(&mut self, socket: &Path) -> Result<WmTree, WmError> {
+        let index = self.desktop_at(socket)?;
+        match read_tree(&mut self.desktops[index]) {
+            // Spoilt, or left over from before a restart.
+            Err(WmError::Closed(_) | WmError::Garbled(_)) => self.forget(index),
+            read => {
+                if read.is_err() {
+                    self.forget(index);
+                }
+                return read;
+            }
+        }
+        let index = self.desktop_at(socket)?;
+        read_tree(&mut self.desktops[index])
+    }
+
+    /// The desktop whose window manager listens at `socket`.
+    fn desktop_at(&mut self, socket: &Path) -> Result<usize, WmError> {
+        let is = |desktop: &Desktop| desktop.i3.socket() == socket;
+        if let Some(index) = self.desktops.iter().position(is) {
+            return Ok(index);
+        }
+        let i3 = I3::connect(socket)?;
+        let display = self.display_of(&i3, &self.own_environ);
+        self.desktops.push(Desktop {
+            i3,
+            display,
+            tree: None,
+        });
+        Ok(self.desktops.len() - 1)
+    }
+
+    /// What has the focus of the window manager at `socket`, as this pass has read it.
+    #[must_use]
+    pub fn focus_at(&self, socket: &Path) -> Option<Focus> {
+        let mut desktops = self.desktops.iter();
+        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
+        Some(desktop.tree.as_ref()?.focus.clone())
+    }
+
     /// What has the focus, as this pass has read it, by the socket of each window manager.
     #[must_use]
     pub fn focuses(&self) -> Vec<(PathBuf, Focus)> {
@@ -176,6 +220,7 @@ impl Places {
             Ok(place) => Ok(Found {
                 place,
                 actions: search.actions,
+                owner: search.owner,
                 uncertain: search.uncertain,
             }),
             Err(trouble) => Err(Box::new(search.nowhere(trouble))),
@@ -458,6 +503,8 @@ fn read_tree(desktop: &mut Desktop) -> Result<WmTree, WmError> {
         for window in &mut tree.windows {
             window.pid = window.pid.or_else(|| owners.get(&window.xid?).copied());
         }
+        let focus = &mut tree.focus;
+        focus.pid = focus.pid.or_else(|| owners.get(&focus.xid?).copied());
     }
     Ok(tree)
 }

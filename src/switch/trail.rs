@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Found;
-use crate::model::{Action, ConId, Focus, Xid};
+use crate::model::{Action, Focus, WindowId};
 use crate::text::CleanText;
+
+/// Most summoned windows whose homes are kept: the file stays small.
+const SUMMONED: usize = 32;
 
 /// A pane that a tmux client showed before.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -24,14 +27,14 @@ pub struct PaneBefore {
 /// A window that was brought here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Summoned {
-    /// The container.
-    pub con_id: ConId,
-    /// The X11 window that it holds.
-    pub xid: Option<Xid>,
+    /// The window.
+    pub window: WindowId,
     /// Its workspace before, as the manager calls it.
     pub workspace: String,
     /// The output that workspace was on.
     pub output: Option<CleanText>,
+    /// The workspace it was brought to: who moved it on from there wants it elsewhere.
+    pub to: String,
 }
 
 /// Where a user came from.
@@ -41,65 +44,74 @@ pub struct Trail {
     pub socket: PathBuf,
     /// What had the focus before vmux moved it first.
     pub origin: Focus,
-    /// The container that vmux focused last: who is still there has not left the trail.
-    pub landed: ConId,
+    /// The window that vmux focused last: who is still there has not left the trail.
+    pub landed: WindowId,
     /// What tmux clients in the window of the origin showed.
     pub panes: Vec<PaneBefore>,
-    /// What was brought along, the last one last.
+    /// What was brought along and has not gone home, the last one last.
     pub summoned: Vec<Summoned>,
-    /// Where it began, if it was made by going back: who goes on from there begins a new one.
-    #[serde(default)]
-    pub returned_to: Option<Focus>,
+    /// It was made by going back: who goes on from there begins a new one.
+    pub returned: bool,
 }
 
 impl Trail {
-    /// The trail after a switch. `here` is what had the focus before it; `None` if nothing was read
-    /// since the last switch, which is where one still is then. Who moved on by himself since
-    /// begins a new trail.
+    /// The trail after a switch that began at `start`. Who moved on by himself since the last one
+    /// begins a new trail; what was summoned on the old one still has a home to go to.
     #[must_use]
     pub fn after(
         before: Option<Self>,
-        here: Option<&[(PathBuf, Focus)]>,
+        start: &Focus,
         found: &Found,
         summoned: Option<Summoned>,
     ) -> Option<Self> {
-        let window = found.place.window.as_ref()?;
-        let socket = PathBuf::from(&window.socket.as_ref()?.0);
+        let reference = found.place.window.as_ref()?;
+        let socket = PathBuf::from(&reference.socket.as_ref()?.0);
+        let window = WindowId {
+            con_id: reference.con_id,
+            xid: reference.xid,
+            pid: found.owner,
+        };
         let panes = panes_before(&found.actions);
-        let start = here.map(|here| here.iter().find(|(manager, _)| *manager == socket));
-        let returned_to = before.as_ref().and_then(|trail| trail.returned_to.clone());
-        let goes_on = before.filter(|trail| {
-            let left = start.is_some_and(|s| s.is_none_or(|(_, at)| at.con_id != trail.landed));
-            trail.socket == socket && !left && trail.returned_to.is_none()
-        });
-        let mut trail = if let Some(trail) = goes_on {
-            trail
-        } else {
-            let read = start.map(|start| start.map(|(_, focus)| focus.clone()));
-            // Nothing was read since: he is where the way back has led.
-            let start = read.unwrap_or(returned_to)?;
+        let before = before.filter(|trail| trail.socket == socket);
+        let goes_on = |trail: &Self| !trail.returned && trail.landed.is(&start.id());
+        let mut trail = match before {
+            Some(trail) if goes_on(&trail) => trail,
             // Where one is already is no way back.
-            if start.con_id == window.con_id && panes.is_empty() {
-                return None;
-            }
-            Self {
+            _ if start.id().is(&window) && panes.is_empty() => return None,
+            before => Self {
                 socket,
                 origin: start.clone(),
-                landed: start.con_id,
+                landed: window,
                 panes: Vec::new(),
-                summoned: Vec::new(),
-                returned_to: None,
-            }
+                summoned: before.map(|trail| trail.summoned).unwrap_or_default(),
+                returned: false,
+            },
         };
-        trail.landed = window.con_id;
-        if trail.origin.con_id == window.con_id {
+        trail.landed = window;
+        if trail.origin.id().is(&window) {
             for pane in panes {
                 let known = trail.panes.iter().any(|p| p.client_tty == pane.client_tty);
                 trail.panes.extend((!known).then_some(pane));
             }
         }
-        trail.summoned.extend(summoned);
+        if let Some(summoned) = summoned {
+            trail.bring_along(summoned);
+        }
         Some(trail)
+    }
+
+    /// Keeps where a window came from; where it came from first, if it is brought further.
+    fn bring_along(&mut self, mut summoned: Summoned) {
+        let known = |other: &Summoned| other.window.is(&summoned.window);
+        if let Some(at) = self.summoned.iter().position(known) {
+            let first = self.summoned.remove(at);
+            if first.to == summoned.workspace {
+                (summoned.workspace, summoned.output) = (first.workspace, first.output);
+            }
+        }
+        self.summoned.push(summoned);
+        let surplus = self.summoned.len().saturating_sub(SUMMONED);
+        self.summoned.drain(..surplus);
     }
 
     /// The trail that leads to where this one was left: the way back has a way back.
@@ -108,10 +120,10 @@ impl Trail {
         Self {
             socket: self.socket.clone(),
             origin: left,
-            landed: self.origin.con_id,
+            landed: self.origin.id(),
             panes: Vec::new(),
             summoned: Vec::new(),
-            returned_to: Some(self.origin.clone()),
+            returned: true,
         }
     }
 }
@@ -138,16 +150,15 @@ fn panes_before(actions: &[Action]) -> Vec<PaneBefore> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Place, RawPath, WindowRef};
+    use crate::model::{ConId, Pid, Place, RawPath, WindowRef, Xid};
 
     const WM: &str = "/run/i3";
 
-    fn at(con_id: u64) -> Vec<(PathBuf, Focus)> {
-        let focus = Focus {
+    fn at(con_id: u64) -> Focus {
+        Focus {
             con_id: ConId(con_id),
             ..Focus::default()
-        };
-        vec![(WM.into(), focus)]
+        }
     }
 
     fn found(con_id: u64) -> Found {
@@ -162,6 +173,7 @@ mod tests {
                 ..Place::default()
             },
             actions: Vec::new(),
+            owner: None,
             uncertain: false,
         }
     }
@@ -180,15 +192,51 @@ mod tests {
         }
     }
 
-    fn after(before: Option<Trail>, here: u64, found: &Found) -> Trail {
-        Trail::after(before, Some(&at(here)), found, None).unwrap()
+    fn after(before: Option<Trail>, start: u64, found: &Found) -> Trail {
+        Trail::after(before, &at(start), found, None).unwrap()
+    }
+
+    fn ends(trail: &Trail) -> (u64, u64) {
+        (trail.origin.con_id.0, trail.landed.con_id.0)
+    }
+
+    fn summoned(con_id: u64, from: &str, to: &str) -> Summoned {
+        Summoned {
+            window: WindowId {
+                con_id: ConId(con_id),
+                ..WindowId::default()
+            },
+            workspace: from.into(),
+            output: None,
+            to: to.into(),
+        }
+    }
+
+    fn homes(trail: &Trail) -> Vec<(u64, &str)> {
+        let all = trail.summoned.iter();
+        all.map(|s| (s.window.con_id.0, &*s.workspace)).collect()
     }
 
     #[test]
     fn a_walk_leads_back_to_where_it_began() {
         let trail = after(None, 1, &found(2));
         let trail = after(Some(trail), 2, &found(3));
-        assert_eq!((trail.origin.con_id, trail.landed), (ConId(1), ConId(3)));
+        assert_eq!(ends(&trail), (1, 3));
+    }
+
+    #[test]
+    fn a_walk_goes_on_though_i3_restarted() {
+        let window = |con_id| Focus {
+            xid: Some(Xid(77)),
+            pid: Some(Pid(500)),
+            ..at(con_id)
+        };
+        let trail = Trail {
+            landed: window(2).id(),
+            ..after(None, 1, &found(2))
+        };
+        let trail = Trail::after(Some(trail), &window(902), &found(3), None).unwrap();
+        assert_eq!(ends(&trail), (1, 3));
     }
 
     #[test]
@@ -199,16 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn quick_presses_are_one_trail() {
-        let first = after(None, 1, &found(2));
-        let trail = Trail::after(Some(first), None, &found(3), None).unwrap();
-        assert_eq!((trail.origin.con_id, trail.landed), (ConId(1), ConId(3)));
-    }
-
-    #[test]
     fn where_one_is_already_is_no_way_back() {
-        assert_eq!(Trail::after(None, Some(&at(2)), &found(2), None), None);
-        assert_eq!(Trail::after(None, Some(&[]), &found(2), None), None);
+        assert_eq!(Trail::after(None, &at(2), &found(2), None), None);
     }
 
     #[test]
@@ -226,19 +266,52 @@ mod tests {
 
     #[test]
     fn who_went_back_begins_anew() {
-        let back = after(None, 1, &found(2)).reversed(at(2).remove(0).1);
-        let trail = after(Some(back.clone()), 1, &found(3));
-        assert_eq!(trail.origin.con_id, ConId(1));
-        // However quickly: nothing was read since the way back.
-        let quick = Trail::after(Some(back), None, &found(3), None).unwrap();
-        assert_eq!((quick.origin.con_id, quick.landed), (ConId(1), ConId(3)));
+        let back = after(None, 1, &found(2)).reversed(at(2));
+        let trail = after(Some(back), 1, &found(3));
+        assert_eq!(ends(&trail), (1, 3));
     }
 
     #[test]
     fn the_way_back_has_a_way_back() {
-        let trail = after(None, 1, &found(2));
-        let left = at(2).remove(0).1;
-        let back = trail.reversed(left);
-        assert_eq!((back.origin.con_id, back.landed), (ConId(2), ConId(1)));
+        let back = after(None, 1, &found(2)).reversed(at(2));
+        assert_eq!(ends(&back), (2, 1));
+    }
+
+    #[test]
+    fn all_that_was_summoned_has_a_home_on_a_new_trail_too() {
+        let first = Trail::after(None, &at(1), &found(2), Some(summoned(2, "five", "one")));
+        let second = Trail::after(first, &at(1), &found(3), Some(summoned(3, "six", "one")));
+        let trail = after(second, 7, &found(4));
+        assert_eq!(homes(&trail), [(2, "five"), (3, "six")]);
+    }
+
+    #[test]
+    fn a_window_summoned_twice_goes_home_to_where_it_was_first() {
+        let first = Trail::after(None, &at(1), &found(2), Some(summoned(2, "five", "one")));
+        let again =
+            Trail::after(first, &at(7), &found(2), Some(summoned(2, "one", "two"))).unwrap();
+        assert_eq!(homes(&again), [(2, "five")]);
+        assert_eq!(again.summoned[0].to, "two");
+        // Somebody else moved it between: that is its home now.
+        let moved = Trail::after(
+            Some(again),
+            &at(8),
+            &found(2),
+            Some(summoned(2, "nine", "one")),
+        );
+        assert_eq!(homes(&moved.unwrap()), [(2, "nine")]);
+    }
+
+    #[test]
+    fn what_is_kept_of_the_summoned_has_a_bound() {
+        let mut trail = None;
+        for n in 1..100 {
+            trail = Trail::after(trail, &at(500), &found(n), Some(summoned(n, "far", "here")));
+        }
+        let kept = trail.unwrap().summoned;
+        assert_eq!(
+            (kept.len(), kept[SUMMONED - 1].window.con_id.0),
+            (SUMMONED, 99)
+        );
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Search {
     pub(super) hidden: bool,
     /// One of them cannot be asked.
     pub(super) uncertain: bool,
+    /// The process that owns the window.
+    pub(super) owner: Option<Pid>,
     way: Vec<CleanText>,
     rejected: Vec<CleanText>,
 }
@@ -103,6 +105,7 @@ impl Search {
     /// The place of the window; focusing it is the last action.
     pub(super) fn place(&mut self, choice: &Choice<'_>, socket: Option<&Path>) -> Place {
         let window = choice.window;
+        self.owner = window.pid;
         self.actions.extend(socket.map(|socket| Action::Focus {
             socket: socket.to_path_buf(),
             con_id: window.con_id,

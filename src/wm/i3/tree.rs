@@ -78,16 +78,20 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
             output: name,
             ..context
         },
-        "workspace" => Context {
-            workspace: name,
-            ..context
-        },
+        "workspace" => {
+            tree.workspaces.push(name.to_owned());
+            Context {
+                workspace: name,
+                ..context
+            }
+        }
         _ => context,
     };
     if node.focused {
         tree.focus = Focus {
             con_id: ConId(node.id),
             xid: node.window.map(Xid),
+            pid: node.pid.map(Pid),
             workspace: workspace_name(context.workspace),
             workspace_raw: context.workspace.to_owned(),
             output: CleanText::line(context.output),

@@ -8,7 +8,7 @@ use super::faults::{daemon_pid, signal};
 use super::{Desktop, Shown, wait_for};
 
 /// A window that is no session; it has the focus.
-fn plain_window(desktop: &Desktop) -> u64 {
+pub(super) fn plain_window(desktop: &Desktop) -> u64 {
     let before = desktop.focused();
     let mut xterm = desktop.command("xterm");
     xterm.args(["-e", "sleep", "3600"]).stderr(Stdio::null());
@@ -18,7 +18,12 @@ fn plain_window(desktop: &Desktop) -> u64 {
     })
 }
 
-fn wait_until(desktop: &Desktop, shown: &Shown, what: &str, test: impl Fn(&Value) -> bool) {
+pub(super) fn wait_until(
+    desktop: &Desktop,
+    shown: &Shown,
+    what: &str,
+    test: impl Fn(&Value) -> bool,
+) {
     wait_for(&format!("{}: {what}", shown.name), || {
         desktop.session(shown).filter(|session| test(session))
     });
@@ -32,7 +37,7 @@ fn finish(desktop: &Desktop, shown: &Shown) {
     wait_until(desktop, shown, "idle", |s| s["state"] == "idle");
 }
 
-fn move_to(desktop: &Desktop, shown: &Shown, workspace: &str) -> u64 {
+pub(super) fn move_to(desktop: &Desktop, shown: &Shown, workspace: &str) -> u64 {
     let window = desktop.window_of(shown);
     desktop.i3(&format!(
         "[id={window}] move container to workspace {workspace}"
@@ -41,7 +46,7 @@ fn move_to(desktop: &Desktop, shown: &Shown, workspace: &str) -> u64 {
     window
 }
 
-fn ok(desktop: &Desktop, words: &[&str]) -> String {
+pub(super) fn ok(desktop: &Desktop, words: &[&str]) -> String {
     let done = desktop.vmux(words);
     let error = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "vmux {words:?}: {error}");

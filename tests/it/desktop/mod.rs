@@ -12,6 +12,7 @@ mod rofi;
 mod sway;
 mod switching;
 mod tmux;
+mod ways;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
