@@ -24,6 +24,7 @@ mod server;
 mod sources;
 mod worker;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -84,7 +85,12 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     })
     .context("could not watch for sessions")?;
     let now = clock::now();
-    for observation in scout.scan(now).context("could not read /proc")? {
+    // A scan that panics is made again under supervision; until then there is nothing to tell.
+    let found = catch_unwind(AssertUnwindSafe(|| scout.scan(now))).unwrap_or_else(|_| {
+        log::error!("the first scan panicked, which is a bug of vmux");
+        Ok(Vec::new())
+    });
+    for observation in found.context("could not read /proc")? {
         registry.apply(observation, now);
     }
     registry.apply(Observation::Census(scout.keys()), now);

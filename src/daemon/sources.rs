@@ -50,19 +50,16 @@ pub(super) fn sessions(
         let mut scout = Some(scout);
         let mut pause = RETRY.0;
         loop {
-            let current = scout.take().map_or_else(|| start_anew(&roots, &engine), Ok);
             let started = clock::steady();
-            let failed = match current {
-                Ok(mut scout) => {
-                    let watched =
-                        catch_unwind(AssertUnwindSafe(|| watch(&mut scout, &engine, &published)));
-                    match watched {
-                        Ok(Ok(())) => return,
-                        Ok(Err(error)) => error.to_string(),
-                        Err(_) => "it panicked, which is a bug of vmux".to_owned(),
-                    }
-                }
-                Err(error) => error.to_string(),
+            let current = scout.take();
+            let watched = catch_unwind(AssertUnwindSafe(|| {
+                let mut scout = current.map_or_else(|| start_anew(&roots, &engine), Ok)?;
+                watch(&mut scout, &engine, &published)
+            }));
+            let failed = match watched {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "it panicked, which is a bug of vmux".to_owned(),
             };
             log::error!("the source of sessions failed: {failed}");
             published.report("sessions", false, failed);

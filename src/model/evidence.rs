@@ -36,6 +36,8 @@ pub struct Evidence {
     pub hook: Option<HookFact>,
     /// The repository it works in.
     pub git: Option<GitFact>,
+    /// Why reading its files failed, which is a bug of vmux: nothing else here is to be believed.
+    pub failed: Option<CleanText>,
     /// What could not be read, in words for `explain`.
     pub problems: Vec<CleanText>,
 }

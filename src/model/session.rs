@@ -66,6 +66,8 @@ pub enum Reason {
     Error,
     /// Two sources or two transcripts fit, and nothing tells them apart.
     Ambiguous,
+    /// What it wrote made vmux fail, which is a bug of vmux.
+    Unreadable,
     /// A word of the agent that this version does not know.
     Other(CleanText),
 }
@@ -87,6 +89,7 @@ impl Reason {
             Self::Interrupted => "interrupted",
             Self::Error => "error",
             Self::Ambiguous => "ambiguous",
+            Self::Unreadable => "unreadable",
             Self::Other(text) => text,
         }
     }
@@ -107,6 +110,7 @@ impl From<&str> for Reason {
             "interrupted" => Self::Interrupted,
             "error" => Self::Error,
             "ambiguous" => Self::Ambiguous,
+            "unreadable" => Self::Unreadable,
             other => Self::Other(CleanText::line(other)),
         }
     }

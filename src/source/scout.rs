@@ -24,7 +24,10 @@ use crate::clock;
 use crate::model::{Kind, Observation, Pid, SessionKey};
 use crate::proc::Proc;
 
+mod again;
 mod told;
+
+use again::Failure;
 
 /// A torn status file is whole again within half a millisecond, an empty one once after 90 ms.
 const READ_AGAIN: Duration = Duration::from_millis(25);
@@ -72,6 +75,7 @@ pub struct Scout {
     tracked: BTreeMap<Pid, Tracked>,
     configs: BTreeMap<PathBuf, Config>,
     again: Vec<(Instant, Pid, u32)>,
+    failed: BTreeMap<Pid, Failure>,
     shell_due: Option<Instant>,
     naming: Naming,
     names_due: Option<Instant>,
@@ -106,6 +110,7 @@ impl Scout {
             tracked: BTreeMap::new(),
             configs,
             again: Vec::new(),
+            failed: BTreeMap::new(),
             shell_due: None,
             naming: Naming::default(),
             names_due: None,
@@ -120,17 +125,6 @@ impl Scout {
             .values()
             .filter_map(|tracked| tracked.handle.as_ref());
         std::iter::once(self.watcher.as_fd()).chain(ends.map(Handle::pidfd))
-    }
-
-    /// When [`Scout::retry`] has something to do, besides the next scan.
-    #[must_use]
-    pub fn due(&self) -> Option<Instant> {
-        self.again
-            .iter()
-            .map(|(at, _, _)| *at)
-            .chain(self.shell_due)
-            .chain(self.names_due)
-            .min()
     }
 
     /// Where it looks.
@@ -207,37 +201,6 @@ impl Scout {
         out
     }
 
-    /// Does what was put off: files that were torn, shells that a tool should have started.
-    pub fn retry(&mut self, now: DateTime<Utc>) -> Vec<Observation> {
-        let mut out = Vec::new();
-        let steady = clock::steady();
-        let due: Vec<(Pid, u32)> = self
-            .again
-            .iter()
-            .filter(|(at, _, _)| *at <= steady)
-            .map(|(_, pid, n)| (*pid, *n))
-            .collect();
-        self.again.retain(|(at, _, _)| *at > steady);
-        for (pid, tries) in due {
-            if self.tracked.contains_key(&pid) {
-                self.read_file(pid, tries, now, &mut out);
-            } else {
-                self.adopt(pid, None, now, &mut out);
-            }
-        }
-        if self.shell_due.is_some_and(|at| at <= steady) {
-            self.shell_due = None;
-            let pids: Vec<Pid> = self.tracked.keys().copied().collect();
-            for pid in pids {
-                self.tell(pid, now, &mut out);
-            }
-        }
-        if self.names_due.is_some_and(|at| at <= steady) {
-            self.name_conversations(now, &mut out);
-        }
-        out
-    }
-
     fn entry_changed(
         &mut self,
         dir: &Path,
@@ -275,10 +238,12 @@ impl Scout {
         let mut unnamed = false;
         for pid in concerned {
             if let Some(tracked) = self.tracked.get_mut(&pid) {
-                if name == "HEAD" {
-                    tracked.refresh_git();
-                }
                 unnamed |= tracked.is_unnamed();
+            }
+            if name == "HEAD" {
+                self.guarded(pid, now, out, |scout, _| {
+                    scout.tracked.get_mut(&pid).map(Tracked::refresh_git);
+                });
             }
             self.refresh(pid, now, out);
         }
@@ -373,6 +338,32 @@ impl Scout {
         now: DateTime<Utc>,
         out: &mut Vec<Observation>,
     ) {
+        self.guarded(pid, now, out, |scout, out| {
+            scout.adopt_process(pid, config, 0, now, out);
+        });
+    }
+
+    /// The same where its status file was torn `tries` times.
+    fn adopt_again(
+        &mut self,
+        pid: Pid,
+        tries: u32,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
+        self.guarded(pid, now, out, |scout, out| {
+            scout.adopt_process(pid, None, tries, now, out);
+        });
+    }
+
+    fn adopt_process(
+        &mut self,
+        pid: Pid,
+        config: Option<&Path>,
+        tries: u32,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
         if self.tracked.contains_key(&pid) {
             return;
         }
@@ -399,19 +390,24 @@ impl Scout {
         } else {
             Kind::Interactive
         };
-        let mut tracked = Tracked::new(key, config.clone(), fact, kind);
-        if tracked.read_file(now) == FileRead::Again {
-            self.again.push((clock::steady() + READ_AGAIN, pid, 1));
+        let tracked = Tracked::new(key, config.clone(), fact, kind);
+        // Kept before anything of it is read: if that fails, it is a session that failed.
+        let tracked = self.tracked.entry(pid).or_insert(tracked);
+        let read = tracked.read_file(now);
+        let is_session = tracked.is_session(role);
+        if is_session {
+            let handle = self.real_proc.then(|| Handle::open(&self.proc, key));
+            tracked.handle = handle.flatten();
+            tracked.refresh(&mut self.watcher);
+        } else {
+            self.tracked.remove(&pid);
         }
-        if !tracked.is_session(role) {
+        if read == FileRead::Again {
+            self.put_off(pid, tries);
+        }
+        if !is_session {
             return;
         }
-        tracked.handle = self
-            .real_proc
-            .then(|| Handle::open(&self.proc, key))
-            .flatten();
-        tracked.refresh(&mut self.watcher);
-        self.tracked.insert(pid, tracked);
         if !self.configs.contains_key(&config) {
             self.configs.insert(
                 config.clone(),
@@ -464,25 +460,30 @@ impl Scout {
     }
 
     fn read_file(&mut self, pid: Pid, tries: u32, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let Some(tracked) = self.tracked.get_mut(&pid) else {
-            return;
-        };
-        if tracked.read_file(now) == FileRead::Again && tries < READ_TRIES {
-            self.again
-                .push((clock::steady() + READ_AGAIN, pid, tries + 1));
-        }
-        self.refresh(pid, now, out);
+        self.guarded(pid, now, out, |scout, out| {
+            let tracked = scout.tracked.get_mut(&pid);
+            if tracked.is_some_and(|tracked| tracked.read_file(now) == FileRead::Again) {
+                scout.put_off(pid, tries);
+            }
+            scout.refresh(pid, now, out);
+        });
     }
 
     fn refresh(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        if let Some(tracked) = self.tracked.get_mut(&pid) {
-            tracked.refresh(&mut self.watcher);
-        }
-        self.tell(pid, now, out);
+        self.guarded(pid, now, out, |scout, out| {
+            if let Some(tracked) = scout.tracked.get_mut(&pid) {
+                tracked.refresh(&mut scout.watcher);
+            }
+            scout.tell(pid, now, out);
+        });
     }
 
     /// Reports a session if something of it is new.
     fn tell(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        self.guarded(pid, now, out, |scout, out| scout.tell_news(pid, now, out));
+    }
+
+    fn tell_news(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         let Some(tracked) = self.tracked.get_mut(&pid) else {
             return;
         };
@@ -509,6 +510,7 @@ impl Scout {
 
     fn end(&mut self, pid: Pid, out: &mut Vec<Observation>) {
         if let Some(mut tracked) = self.tracked.remove(&pid) {
+            self.failed.remove(&pid);
             self.naming.forget(pid);
             if tracked.is_unnamed() {
                 let living: Vec<Member> = self.tracked.values().map(Tracked::member).collect();

@@ -1,5 +1,6 @@
 //! One session under observation: its files, read when they change.
 
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -157,10 +158,7 @@ impl Tracked {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return FileRead::Done,
             Err(error) => {
-                self.problem = Some(CleanText::line(&format!(
-                    "could not read {}: {error}",
-                    path.display()
-                )));
+                self.could_not("read", &path, &error);
                 return FileRead::Done;
             }
         };
@@ -170,13 +168,16 @@ impl Tracked {
                 FileRead::Done
             }
             Err(error) => {
-                self.problem = Some(CleanText::line(&format!(
-                    "could not read {}: {error}",
-                    path.display()
-                )));
+                self.could_not("read", &path, &error);
                 FileRead::Again
             }
         }
+    }
+
+    /// Keeps what could not be done to one of its files, for `explain`.
+    fn could_not(&mut self, verb: &str, path: &Path, error: &dyn Display) {
+        let words = format!("could not {verb} {}: {error}", path.display());
+        self.problem = Some(CleanText::line(&words));
     }
 
     fn take_file(&mut self, mut file: StatusFile) {
@@ -330,10 +331,7 @@ impl Tracked {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.follower = None,
             Err(error) => {
                 self.follower = None;
-                self.problem = Some(CleanText::line(&format!(
-                    "could not read {}: {error}",
-                    path.display()
-                )));
+                self.could_not("read", &path, &error);
             }
         }
     }
@@ -381,10 +379,7 @@ impl Tracked {
             if !self.watched.contains(dir)
                 && let Err(error) = watcher.add(dir)
             {
-                self.problem = Some(CleanText::line(&format!(
-                    "could not watch {}: {error}",
-                    dir.display()
-                )));
+                self.could_not("watch", dir, &error);
             }
         }
         for dir in std::mem::take(&mut self.watched) {
@@ -569,7 +564,7 @@ impl Tracked {
         Some(evidence)
     }
 
-    fn evidence(&self, now: DateTime<Utc>) -> Evidence {
+    pub(super) fn evidence(&self, now: DateTime<Utc>) -> Evidence {
         let version = self
             .process
             .installed_version
@@ -594,6 +589,7 @@ impl Tracked {
             tool_shell: self.tool_shell,
             hook: self.hook.clone(),
             git: self.git.clone(),
+            failed: None,
             problems: self.problem.iter().cloned().collect(),
         }
     }

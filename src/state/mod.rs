@@ -117,6 +117,10 @@ pub fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
 }
 
 fn decide(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
+    if evidence.failed.is_some() {
+        let rule = "reading its files failed, which is a bug of vmux";
+        return Verdict::new(State::Unknown, rule).because(Reason::Unreadable);
+    }
     if evidence.process.stopped {
         return Verdict::new(State::Idle, "the process is stopped (Ctrl+Z)")
             .because(Reason::Suspended);

@@ -1,15 +1,16 @@
 //! Which session a hook speaks of, and which transcript is whose: what no status file tells.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 
-use super::{Scout, Tracked};
+use super::{Scout, Tracked, again};
 use crate::agent::claude::{find, hook};
 use crate::clock;
 use crate::model::{ConversationId, HookReport, Observation, Pid};
-use crate::source::naming::Member;
+use crate::source::naming::{Member, Naming};
 use crate::source::process;
 use crate::source::writers::SETTLED;
 
@@ -24,8 +25,21 @@ impl Scout {
         let Some(pid) = self.session_of(&report, at, &mut out) else {
             return out;
         };
+        self.guarded(pid, at, &mut out, |scout, out| {
+            scout.fold_hook(pid, report, at, out);
+        });
+        out
+    }
+
+    fn fold_hook(
+        &mut self,
+        pid: Pid,
+        report: HookReport,
+        at: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
         let Some(tracked) = self.tracked.get_mut(&pid) else {
-            return out;
+            return;
         };
         // Looked at now, not when it was last told: a shell from before is no answer.
         let since = tracked.open_calls(at).iter().filter_map(|c| c.at).min();
@@ -33,12 +47,11 @@ impl Scout {
         let renamed = tracked.hooked() != report.session_id.as_ref();
         let before = tracked.take_hook();
         tracked.hook = Some(hook::fold(before, report, at, beside_shell));
-        self.refresh(pid, at, &mut out);
+        self.refresh(pid, at, out);
         if renamed {
             // One that is known leaves fewer to choose from for the others.
-            self.name_conversations(at, &mut out);
+            self.name_conversations(at, out);
         }
-        out
     }
 
     /// The process that a report comes from; else the only one in its conversation (a hook may
@@ -71,6 +84,9 @@ impl Scout {
         // Two directories may share one of transcripts: `a.b` and `a-b` are written the same.
         let mut groups: BTreeMap<(PathBuf, String), (String, Vec<Member>)> = BTreeMap::new();
         for tracked in self.tracked.values().filter(|t| t.is_unnamed()) {
+            if self.failed.contains_key(&tracked.key.pid) {
+                continue;
+            }
             let cwd = tracked.cwd();
             let place = (tracked.config.clone(), find::encode_cwd(cwd));
             let group = groups.entry(place);
@@ -83,7 +99,17 @@ impl Scout {
             let taken = |id: &ConversationId| taken.contains(&id);
             let written = |pid| self.proc.written(pid);
             let place = (&*config, &*cwd);
-            let names = self.naming.name(place, &members, &taken, &written, now);
+            let naming = &mut self.naming;
+            let names = catch_unwind(AssertUnwindSafe(|| {
+                naming.name(place, &members, &taken, &written, now)
+            }));
+            let names = names.unwrap_or_else(|panic| {
+                self.naming = Naming::default();
+                for member in members {
+                    self.fail(member.pid, &again::words(&*panic), now, out);
+                }
+                Vec::new()
+            });
             for (pid, named) in names {
                 if let Some(tracked) = self.tracked.get_mut(&pid) {
                     tracked.take_name(named);
