@@ -128,9 +128,11 @@ pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Tr
         let window = before.again(&summoned.window);
         if let Some(window) = window.filter(|w| w.workspace_raw == summoned.to) {
             let sent = send_home(window, summoned, &before, places, socket);
-            // Going back is worth more than tidying up.
-            if let Err(trouble) = sent {
-                log::info!("could not send a window home: {}", trouble.message);
+            match sent {
+                Err(trouble) if trouble.code.concerns_wm() => return Err(trouble),
+                // Going back is worth more than tidying up.
+                Err(trouble) => log::info!("could not send a window home: {}", trouble.message),
+                Ok(()) => {}
             }
         }
     }
@@ -162,7 +164,7 @@ fn send_home(
     if summoned.workspace == HIDDEN_WORKSPACE {
         return command(places, socket, &format!("{criteria} move scratchpad"));
     }
-    let workspace = quoted(&summoned.workspace);
+    let workspace = quoted(places, socket, &summoned.workspace)?;
     let home =
         format!("{criteria} move --no-auto-back-and-forth container to workspace {workspace}");
     command(places, socket, &home)?;
@@ -177,7 +179,7 @@ fn send_home(
     });
     match strayed {
         Some(output) => {
-            let output = quoted(output);
+            let output = quoted(places, socket, output)?;
             let over = format!("{criteria} move workspace to output {output}");
             command(places, socket, &over)
         }
@@ -196,13 +198,15 @@ fn go_to_workspace(
     if read_tree(places, socket)?.focus.workspace_raw == *name {
         return Ok(());
     }
-    let go = format!("workspace --no-auto-back-and-forth {}", quoted(name));
+    let quoted_name = quoted(places, socket, name)?;
+    let go = format!("workspace --no-auto-back-and-forth {quoted_name}");
     command(places, socket, &go)?;
     let there = read_tree(places, socket)?.focus;
     if there.workspace_raw == *name {
         let is_anew = !before.workspaces.contains(name);
         if is_anew && there.output != place.output && !place.output.is_empty() {
-            let over = format!("move workspace to output {}", quoted(&place.output));
+            let output = quoted(places, socket, &place.output)?;
+            let over = format!("move workspace to output {output}");
             // An output that is gone keeps nobody from its workspace.
             if let Err(trouble) = command(places, socket, &over) {
                 log::info!("{}", trouble.message);
@@ -220,9 +224,9 @@ fn criteria(con_id: ConId, xid: Option<Xid>) -> String {
     format!("[con_id={}{id}]", con_id.0)
 }
 
-/// A name as i3's commands take it (i3 user guide, "Command criteria": quotes with backslashes).
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
+fn quoted(places: &mut Places, socket: &Path, name: &str) -> Result<String, Trouble> {
+    let quoted = places.with_i3(socket, |i3| i3.quoted(name));
+    quoted.map_err(|error| trouble(&error))
 }
 
 fn command(places: &mut Places, socket: &Path, words: &str) -> Result<(), Trouble> {

@@ -1,6 +1,7 @@
 //! i3 and sway, which speak the same protocol.
 
 pub mod events;
+pub mod quote;
 pub mod tree;
 pub mod wire;
 
@@ -16,6 +17,8 @@ use crate::model::{ConId, WmTree, Xid};
 pub struct I3 {
     connection: Connection,
     socket: PathBuf,
+    /// It is sway; asked where that matters.
+    is_sway: Option<bool>,
 }
 
 impl I3 {
@@ -27,6 +30,7 @@ impl I3 {
         Ok(Self {
             connection: Connection::open(socket)?,
             socket: socket.to_path_buf(),
+            is_sway: None,
         })
     }
 
@@ -71,11 +75,35 @@ impl I3 {
         tree::parse_command_reply(&bytes)
     }
 
+    /// A name as an argument of [`I3::command`].
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn quoted(&mut self, name: &str) -> Result<String, WmError> {
+        if !quote::is_plain(name) && self.is_sway()? {
+            return Ok(quote::for_sway(name));
+        }
+        Ok(quote::for_i3(name))
+    }
+
+    fn is_sway(&mut self) -> Result<bool, WmError> {
+        if let Some(known) = self.is_sway {
+            return Ok(known);
+        }
+        let is_sway = self.ask_version()?.variant.is_some();
+        self.is_sway = Some(is_sway);
+        Ok(is_sway)
+    }
+
     /// Its own name and version, such as `4.22 (2023-01-02)`.
     ///
     /// # Errors
     /// See [`WmError`].
     pub fn version(&mut self) -> Result<String, WmError> {
+        Ok(self.ask_version()?.human_readable)
+    }
+
+    fn ask_version(&mut self) -> Result<tree::Version, WmError> {
         let bytes = self.connection.request(MessageKind::GetVersion, b"")?;
         tree::parse_version(&bytes).map_err(|error| WmError::Garbled(error.to_string()))
     }

@@ -154,18 +154,23 @@ pub fn parse_command_reply(bytes: &[u8]) -> Result<(), WmError> {
     }
 }
 
+/// What a window manager says it is.
 #[derive(Deserialize)]
-struct Version {
+pub struct Version {
+    /// In words.
     #[serde(default)]
-    human_readable: String,
+    pub human_readable: String,
+    /// `sway`, or one of its forks. i3 4.22 has no such field.
+    #[serde(default)]
+    pub variant: Option<String>,
 }
 
-/// The version in words.
+/// Reads the reply to GET_VERSION.
 ///
 /// # Errors
 /// Those of JSON.
-pub fn parse_version(bytes: &[u8]) -> Result<String, serde_json::Error> {
-    serde_json::from_slice::<Version>(bytes).map(|version| version.human_readable)
+pub fn parse_version(bytes: &[u8]) -> Result<Version, serde_json::Error> {
+    serde_json::from_slice(bytes)
 }
 
 #[cfg(test)]

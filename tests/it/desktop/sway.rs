@@ -254,6 +254,79 @@ fn the_workspace_of_a_wait_is_urgent_in_sway_too() {
     }
 }
 
+/// The workspace of the view with this title, and the one that has the focus.
+fn workspaces(sway: &Sway, title: &str) -> (Option<String>, Option<String>) {
+    fn find(node: &Value, title: &str, workspace: &str) -> Option<String> {
+        let name = node["name"].as_str().unwrap_or_default();
+        if node["pid"].is_number() && name == title {
+            return Some(workspace.to_owned());
+        }
+        let is_workspace = node["type"] == "workspace";
+        let workspace = if is_workspace { name } else { workspace };
+        let children = ["nodes", "floating_nodes"].map(|name| node[name].as_array());
+        let mut children = children.into_iter().flatten().flatten();
+        children.find_map(|child| find(child, title, workspace))
+    }
+    let all = sway.swaymsg(&["-t", "get_workspaces"]);
+    let mut all = all.as_array().unwrap().iter();
+    let focused = all.find(|workspace| workspace["focused"] == true);
+    (
+        find(&sway.swaymsg(&["-t", "get_tree"]), title, ""),
+        focused.map(|w| w["name"].as_str().unwrap().to_owned()),
+    )
+}
+
+/// sway takes names apart in its own way: quotes of the other kind protect quotes, a backslash
+/// stays, a dollar sign begins a variable.
+#[test]
+#[ignore = "needs a desktop"]
+fn workspaces_of_any_name_are_left_and_come_back_to_in_sway() {
+    let sway = Sway::new();
+    let [one, two] = ["one", "two"].map(|name| sway.foot(name));
+    for pid in [one, two] {
+        wait_for("its window", || {
+            sway.session(pid)
+                .filter(|session| session["window"]["con_id"].is_number())
+        });
+    }
+    let ok = |words: &[&str]| {
+        let done = sway.vmux(words);
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "vmux {words:?}: {error}");
+    };
+    sway.swaymsg(&["set $mod Mod4"]);
+    for (name, quoted) in [
+        ("3: web; a, [b]", r#""3: web; a, [b]""#),
+        (r#"say "hi""#, r#"'say "hi"'"#),
+        ("it's", r#""it's""#),
+        (r#"it's "both""#, r#""it's "'"both"'"#),
+        (r"back\slash", r#""back\slash""#),
+        (r"last\", r#""last"\"#),
+        ("$mod", r#""$$mod""#),
+        ("日本  go", r#""日本  go""#),
+    ] {
+        sway.swaymsg(&["workspace", "1"]);
+        sway.swaymsg(&[&format!(
+            "[title=^one$] move container to workspace {quoted}"
+        )]);
+        sway.swaymsg(&["[title=^two$] focus"]);
+        let away = workspaces(&sway, "one").0;
+        assert_ne!(away.as_deref(), Some("1"), "{quoted}");
+        ok(&["switch", "--summon", "one"]);
+        assert_eq!(workspaces(&sway, "one").0.as_deref(), Some("1"));
+        ok(&["back"]);
+        assert_eq!(workspaces(&sway, "one"), (away, Some("1".into())), "{name}");
+        // From the empty workspace of this name, and back to it.
+        sway.swaymsg(&["[title=^one$] move container to workspace 1"]);
+        sway.swaymsg(&[&format!("workspace {quoted}")]);
+        let empty = workspaces(&sway, "one").1;
+        ok(&["switch", "two"]);
+        ok(&["back"]);
+        assert_eq!(workspaces(&sway, "one").1, empty, "{name}");
+        assert_eq!(empty.as_deref(), Some(name));
+    }
+}
+
 /// Each launcher of Wayland gives its choice back in its own way: by line number or as
 /// text. fuzzel 1.8.2 and bemenu 0.6.14 are not among them: they crash on a seat whose keyboard comes
 /// and goes, which this one is.
