@@ -21,7 +21,7 @@ use crate::alert::{Alerts, News, Step, Wanted, Words};
 use crate::clock;
 use crate::dbus::BusError;
 use crate::model::SessionKey;
-use crate::notify::{Answer, Notice, Notices};
+use crate::notify::{Answer, Heard, Notice, Notices};
 use crate::proc::Environ;
 use crate::registry::MarkChange;
 
@@ -109,14 +109,30 @@ impl Teller {
             News::Done => "done.svg",
         };
         let icon = self.icons.join(icon);
-        let notice = Notice {
-            replaces: self.shown.get(&key).copied().unwrap_or(0),
-            summary: &words.summary,
-            body: &words.body,
-            icon: &icon.to_string_lossy(),
-            asks: news == News::Waits,
+        let icon = icon.to_string_lossy();
+        let before = self.shown.get(&key).copied();
+        let show = |teller: &mut Self| {
+            teller.with_notices(|notices| {
+                notices.show(&Notice {
+                    replaces: before.unwrap_or(0),
+                    summary: &words.summary,
+                    body: &words.body,
+                    icon: &icon,
+                    asks: news == News::Waits,
+                })
+            })
         };
-        match self.with_notices(|notices| notices.show(&notice)) {
+        let known = self.notices.is_some();
+        let mut shown = show(self);
+        if known && self.notices.is_none() {
+            // The daemon that was known is gone. News goes to the next one, which this may start;
+            // what it showed stays told.
+            if before.is_some() {
+                return;
+            }
+            shown = show(self);
+        }
+        match shown {
             Ok(id) => {
                 self.failures = 0;
                 self.shown.insert(key, id);
@@ -148,28 +164,25 @@ impl Teller {
         &mut self,
         ask: impl FnOnce(&mut Notices) -> Result<T, BusError>,
     ) -> Result<T, BusError> {
-        if self.notices.is_none() {
-            // Ids of another connection may belong to another daemon.
-            self.shown.clear();
-        }
         let notices = match self.notices.take() {
             Some(notices) => notices,
             None => Notices::connect(&self.environ)?,
         };
-        let notices = self.notices.insert(notices);
-        let done = ask(notices);
-        // Late is not lost: the connection steps over answers that come too late, and what is on
-        // the screen can only be taken away by who put it there.
-        let late = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
-        let lost = match &done {
-            Err(BusError::Io(error)) => !late(error),
-            Err(BusError::Garbled) => true,
-            _ => false,
-        };
-        if lost {
-            self.notices = None;
+        let done = ask(self.notices.insert(notices));
+        if done.as_ref().is_err_and(BusError::is_lost) {
+            self.lose("it has left the bus");
         }
         done
+    }
+
+    /// The notification daemon is gone, and with it all that it showed: its ids are another's by
+    /// now. What was told stays told.
+    fn lose(&mut self, why: &str) {
+        log::info!("lost the notification daemon: {why}");
+        self.notices = None;
+        for key in std::mem::take(&mut self.shown).into_keys() {
+            self.alerts.dismiss(key);
+        }
     }
 
     fn wait(&self, due: Option<DateTime<Utc>>) {
@@ -187,41 +200,50 @@ impl Teller {
         self.published.alerts.clear();
     }
 
-    /// Does what was asked by a button; whether anything was.
+    /// Does what was asked by a button; whether anything was heard.
     fn hear(&mut self) -> bool {
         let Some(notices) = &mut self.notices else {
             return false;
         };
-        let answers = match notices.answers() {
-            Ok(answers) => answers,
+        let heard = match notices.heard() {
+            Ok(heard) => heard,
             Err(error) => {
-                log::info!("lost the notification daemon: {error}");
-                self.notices = None;
-                return false;
+                self.lose(&error.to_string());
+                return true;
             }
         };
-        let heard = !answers.is_empty();
-        for (id, answer) in answers {
-            let key = self.shown.iter().find(|(_, shown)| **shown == id);
-            let Some(key) = key.map(|(key, _)| *key) else {
-                continue;
-            };
-            match answer {
-                Answer::Go => self.go(key),
-                Answer::Snooze => {
-                    let until = MarkChange::Snooze(Some(clock::now() + SNOOZE));
-                    let command = Input::Command(Ticket::NOBODY, Command::Mark(key, until));
-                    if self.engine.try_send(command).is_err() {
-                        log::warn!("could not snooze {key}: the daemon is busy");
-                    }
+        let any = !heard.is_empty();
+        for heard in heard {
+            match heard {
+                Heard::OwnerLost => {
+                    self.lose("another one took its place");
+                    break;
                 }
-                Answer::Closed => {
-                    self.shown.remove(&key);
-                    self.alerts.dismiss(key);
-                }
+                Heard::Answer(id, answer) => self.take_answer(id, answer),
             }
         }
-        heard
+        any
+    }
+
+    fn take_answer(&mut self, id: u32, answer: Answer) {
+        let key = self.shown.iter().find(|(_, shown)| **shown == id);
+        let Some(key) = key.map(|(key, _)| *key) else {
+            return;
+        };
+        match answer {
+            Answer::Go => self.go(key),
+            Answer::Snooze => {
+                let until = MarkChange::Snooze(Some(clock::now() + SNOOZE));
+                let command = Input::Command(Ticket::NOBODY, Command::Mark(key, until));
+                if self.engine.try_send(command).is_err() {
+                    log::warn!("could not snooze {key}: the daemon is busy");
+                }
+            }
+            Answer::Closed => {
+                self.shown.remove(&key);
+                self.alerts.dismiss(key);
+            }
+        }
     }
 
     fn go(&self, key: SessionKey) {

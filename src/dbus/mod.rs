@@ -22,6 +22,11 @@ use crate::protocol::socket;
 
 /// Longest wait for one answer of the bus.
 pub const PATIENCE: Duration = Duration::from_millis(1000);
+/// Signals that are kept until somebody takes them; later ones are lost. A person's clicks are few.
+const SIGNALS: usize = 256;
+/// The bus itself, which answers calls as anybody else does: its name and its interface.
+const SELF: &str = "org.freedesktop.DBus";
+const SELF_PATH: &str = "/org/freedesktop/DBus";
 /// Longest line of the authentication, in bytes.
 const LINE_CAP: usize = 1024;
 
@@ -36,6 +41,24 @@ pub enum BusError {
     Garbled,
     /// It, or who was called, answered with an error: its name.
     Failed(String),
+}
+
+impl BusError {
+    /// Whether what was talked to is of no more use: the bus hung up, or who was called has left
+    /// it. Late is not lost: answers that come too late are stepped over.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match self {
+            Self::Io(error) => error.kind() != io::ErrorKind::TimedOut,
+            Self::Rejected | Self::Garbled => true,
+            // Of the bus itself (checked on dbus-daemon 1.14): nobody has that name, or he left
+            // without an answer.
+            Self::Failed(name) => matches!(
+                name.strip_prefix("org.freedesktop.DBus.Error."),
+                Some("ServiceUnknown" | "NameHasNoOwner" | "NoReply" | "Disconnected")
+            ),
+        }
+    }
 }
 
 impl fmt::Display for BusError {
@@ -112,15 +135,28 @@ impl Bus {
             signals: Vec::new(),
         };
         bus.authenticate()?;
-        let name = "org.freedesktop.DBus";
-        bus.call(
-            name,
-            "/org/freedesktop/DBus",
-            name,
-            "Hello",
-            &Body::default(),
-        )?;
+        bus.call(SELF, SELF_PATH, SELF, "Hello", &Body::default())?;
         Ok(bus)
+    }
+
+    /// Asks for the signals that a rule describes.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub fn add_match(&mut self, rule: &str) -> Result<(), BusError> {
+        let rule = Body::default().text(rule);
+        self.call(SELF, SELF_PATH, SELF, "AddMatch", &rule)
+            .map(drop)
+    }
+
+    /// Asks to be told when a name gets another owner, or none: see [`Incoming::new_owner`].
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub fn watch_name(&mut self, name: &str) -> Result<(), BusError> {
+        self.add_match(&format!(
+            "type='signal',sender='{SELF}',interface='{SELF}',member='{OWNER_CHANGED}',arg0='{name}'"
+        ))
     }
 
     /// **Source:** specification, "Authentication Protocol": EXTERNAL, the user's id in hex.
@@ -170,7 +206,7 @@ impl Bus {
         loop {
             let message = self.receive(deadline)?;
             if message.reply_serial != Some(serial) {
-                self.signals.push(message);
+                self.keep(message);
                 continue;
             }
             return match message.kind {
@@ -185,14 +221,19 @@ impl Bus {
     /// # Errors
     /// If the bus hung up.
     pub fn take_signals(&mut self) -> Result<Vec<Incoming>, BusError> {
-        loop {
+        while self.signals.len() < SIGNALS {
             match self.receive(Deadline::after(Duration::ZERO)) {
-                Ok(message) => self.signals.push(message),
-                Err(BusError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => {
-                    return Ok(std::mem::take(&mut self.signals));
-                }
+                Ok(message) => self.keep(message),
+                Err(BusError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => break,
                 Err(error) => return Err(error),
             }
+        }
+        Ok(std::mem::take(&mut self.signals))
+    }
+
+    fn keep(&mut self, message: Incoming) {
+        if message.kind == Kind::Signal && self.signals.len() < SIGNALS {
+            self.signals.push(message);
         }
     }
 
@@ -224,6 +265,23 @@ impl Bus {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+}
+
+const OWNER_CHANGED: &str = "NameOwnerChanged";
+
+impl Incoming {
+    /// Who owns `name` now, empty if nobody does, if this is the bus's word of that.
+    #[must_use]
+    pub fn new_owner(&self, name: &str) -> Option<String> {
+        let by_bus = self.kind == Kind::Signal && self.sender.as_deref() == Some(SELF);
+        if !by_bus || self.member.as_deref() != Some(OWNER_CHANGED) {
+            return None;
+        }
+        match <[Argument; 3]>::try_from(self.arguments()).ok()? {
+            [Argument::Text(of), _, Argument::Text(owner)] if of == name => Some(owner),
+            _ => None,
         }
     }
 }

@@ -9,6 +9,7 @@ const MEMBER: u8 = 3;
 const ERROR_NAME: u8 = 4;
 const REPLY_SERIAL: u8 = 5;
 const DESTINATION: u8 = 6;
+const SENDER: u8 = 7;
 const SIGNATURE: u8 = 8;
 
 /// What a message is.
@@ -197,6 +198,8 @@ pub struct Incoming {
     pub interface: Option<String>,
     /// Name of a signal.
     pub member: Option<String>,
+    /// The connection it came from, as the bus says: nobody can pretend to be another.
+    pub sender: Option<String>,
     signature: String,
     body: Vec<u8>,
     big_endian: bool,
@@ -304,6 +307,7 @@ pub(super) fn take_message(buffer: &mut Vec<u8>) -> Result<Option<Incoming>, ()>
         error_name: None,
         interface: None,
         member: None,
+        sender: None,
         signature: String::new(),
         body: message[body_at..].to_vec(),
         big_endian,
@@ -332,6 +336,7 @@ fn read_fields(reader: &mut Reader<'_>, incoming: &mut Incoming) -> Option<()> {
                     INTERFACE => incoming.interface = Some(value),
                     MEMBER => incoming.member = Some(value),
                     ERROR_NAME => incoming.error_name = Some(value),
+                    SENDER => incoming.sender = Some(value),
                     _ => {}
                 }
             }
@@ -396,6 +401,24 @@ impl Reader<'_> {
         let bytes = self.take(length)?.to_vec();
         self.take(1)?;
         String::from_utf8(bytes).ok()
+    }
+}
+
+#[cfg(test)]
+impl Incoming {
+    /// A signal, as it arrives from `sender`.
+    pub(crate) fn signal(sender: &str, member: &str, body: Body) -> Self {
+        Self {
+            kind: Kind::Signal,
+            reply_serial: None,
+            error_name: None,
+            interface: None,
+            member: Some(member.to_owned()),
+            sender: Some(sender.to_owned()),
+            signature: body.signature,
+            body: body.bytes,
+            big_endian: false,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 
-use super::{Desktop, Shown, wait_for};
+use super::{Desktop, Killed, Shown, wait_for};
 
 /// dunst writes down all it shows, and chooses "Snooze" from its menu.
 const DUNSTRC: &str = "[global]\ndmenu = DIR/choose\n\n[all]\nsummary = \"*\"\nscript = DIR/note\n";
@@ -25,7 +25,10 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 </busconfig>
 "#;
 
-struct Dunst<'d>(&'d Desktop);
+struct Dunst<'d> {
+    desktop: &'d Desktop,
+    daemon: std::cell::RefCell<Option<Killed>>,
+}
 
 impl<'d> Dunst<'d> {
     fn start(desktop: &'d Desktop) -> Self {
@@ -54,27 +57,53 @@ impl<'d> Dunst<'d> {
             .arg(dir.join("bus.conf"));
         desktop.spawn(daemon.stdout(Stdio::null()).stderr(Stdio::null()));
         wait_for("the bus", || bus.exists().then_some(()));
-        let mut dunst = desktop.command("dunst");
-        dunst
-            .env(
-                "DBUS_SESSION_BUS_ADDRESS",
-                format!("unix:path={}", bus.display()),
-            )
-            .arg("-conf")
-            .arg(dir.join("dunstrc"));
-        desktop.spawn(dunst.stdout(Stdio::null()).stderr(Stdio::null()));
-        let dunst = Self(desktop);
-        wait_for("dunst", || dunst.ctl(&["is-paused"]));
+        let dunst = Self {
+            desktop,
+            daemon: None.into(),
+        };
+        dunst.start_again();
         dunst
     }
 
+    fn bus(&self) -> String {
+        format!("unix:path={}", self.desktop.path("run/bus").display())
+    }
+
+    /// Starts dunst, in the place of the one before: it counts its ids from 1 again.
+    fn start_again(&self) {
+        drop(self.daemon.borrow_mut().take());
+        let mut dunst = self.desktop.command("dunst");
+        dunst
+            .env("DBUS_SESSION_BUS_ADDRESS", self.bus())
+            .arg("-conf")
+            .arg(self.desktop.path("dunst/dunstrc"));
+        let child = dunst.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        *self.daemon.borrow_mut() = Some(Killed(
+            child.expect("dunst is installed (scripts/test does)"),
+        ));
+        wait_for("dunst", || self.ctl(&["is-paused"]));
+    }
+
+    /// Another program shows something with a button.
+    fn other_program(&self, summary: &str) {
+        let done = self
+            .desktop
+            .command("gdbus")
+            .env("DBUS_SESSION_BUS_ADDRESS", self.bus())
+            .args(["call", "--session", "--dest=org.freedesktop.Notifications"])
+            .args(["--object-path=/org/freedesktop/Notifications"])
+            .args(["--method=org.freedesktop.Notifications.Notify"])
+            .args(["mailer", "0", "", summary, "for you"])
+            .args(["['default','Open']", "{}", "0"])
+            .output()
+            .expect("gdbus is installed (scripts/test does)");
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{said}");
+    }
+
     fn ctl(&self, words: &[&str]) -> Option<String> {
-        let bus = self.0.path("run/bus");
-        let mut ctl = self.0.command("dunstctl");
-        ctl.args(words).env(
-            "DBUS_SESSION_BUS_ADDRESS",
-            format!("unix:path={}", bus.display()),
-        );
+        let mut ctl = self.desktop.command("dunstctl");
+        ctl.args(words).env("DBUS_SESSION_BUS_ADDRESS", self.bus());
         let done = ctl
             .output()
             .expect("dunst is installed (scripts/test does)");
@@ -84,7 +113,7 @@ impl<'d> Dunst<'d> {
 
     /// Everything that was shown so far.
     fn log(&self) -> String {
-        fs::read_to_string(self.0.path("dunst/log")).unwrap_or_default()
+        fs::read_to_string(self.desktop.path("dunst/log")).unwrap_or_default()
     }
 
     fn wait_for_log(&self, words: &str) {
@@ -175,6 +204,35 @@ fn its_buttons_go_there_and_snooze() {
     dunst.ctl(&["action", "0"]).unwrap();
     desktop.wait_for_focus(window);
     dunst.wait_for_displayed("0");
+}
+
+/// A notification daemon is restarted by updates, crashes and new configurations.
+#[test]
+#[ignore = "needs a desktop"]
+fn notifications_of_other_programs_are_left_alone_when_the_daemon_is_another() {
+    let desktop = Desktop::new();
+    let dunst = Dunst::start(&desktop);
+    let shown = desktop.xterm("shop");
+    let window = out_of_sight(&desktop, &shown);
+    asks(&shown);
+    dunst.wait_for_displayed("1");
+    dunst.start_again();
+    // Its first id is the one that vmux was given by the daemon before.
+    dunst.other_program("mail");
+    dunst.wait_for_displayed("1");
+    // The session is answered; its own notification went with the daemon that showed it.
+    shown.set(json!({"status": "busy"}));
+    wait_for("it to work", || {
+        (desktop.session(&shown)?["state"] == "working").then_some(())
+    });
+    // The next news is told by the new daemon, beside the mail.
+    shown.set(json!({"status": "idle"}));
+    dunst.wait_for_log(&format!("{} is done", shown.name));
+    dunst.wait_for_displayed("2");
+    assert_ne!(desktop.focused(), Some(window));
+    // Which takes that away as ever.
+    shown.set(json!({"status": "busy"}));
+    dunst.wait_for_displayed("1");
 }
 
 #[test]
