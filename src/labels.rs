@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::files::{read_bounded, set_aside, write_atomic};
+use crate::files::{Held, read_bounded, write_atomic};
 use crate::registry::Marks;
 
 /// Largest file that is read, in bytes: ten times what 2000 labels need.
@@ -21,7 +21,7 @@ pub fn load(path: &Path) -> Result<Marks, String> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Marks::default()),
         Err(error) => return Err(format!("could not read the labels in {shown}: {error}")),
     };
-    Marks::parse(&bytes).map_err(|error| match set_aside(path) {
+    Marks::parse(&bytes).map_err(|error| match Held::take(path).and_then(|held| held.set_aside()) {
         Ok(kept) => {
             format!(
                 "could not read the labels in {shown}: {error}; they are kept in {}",

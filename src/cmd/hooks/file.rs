@@ -136,7 +136,7 @@ impl Settings {
                 if installs {
                     self.keep_copy()?;
                 }
-                replace(&self.target, old, new.as_bytes(), self.mode)
+                replace(&self.target, old, new.as_bytes())
                     .and_then(|()| unchanged(&self.target, Some(new.as_bytes())))
                     .map_err(|error| self.not_written("write", &error))?;
                 let copy = self.copy();
@@ -190,7 +190,7 @@ impl Settings {
                 return Ok(());
             }
             let old = read_bounded(&path, SIZE_CAP).ok();
-            replace(&path, old.as_deref(), bare.as_bytes(), self.mode).map_err(fail)?;
+            replace(&path, old.as_deref(), bare.as_bytes()).map_err(fail)?;
         }
         Ok(())
     }
