@@ -1,7 +1,6 @@
 //! The same answers without a daemon: one scan, one look at the windows, one reply.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -13,7 +12,6 @@ use crate::model::{Observation, Session, Trouble, TroubleCode};
 use crate::order::Walk;
 use crate::paths::Paths;
 use crate::proc::Environ;
-use crate::protocol::client::{Client, ClientError};
 use crate::protocol::{Format, ListArgs, Reply, Request, Target};
 use crate::registry::{MarkChange, Marks, Registry};
 use crate::row;
@@ -24,12 +22,10 @@ use crate::switch::place::Places;
 use crate::switch::shown;
 use crate::text::CleanText;
 
-/// Longest wait for a daemon that is not expected.
-const KNOCK: Duration = Duration::from_millis(200);
-
 /// Everything found out once.
 pub struct Local {
     registry: Registry,
+    kept: Marks,
     paths: Paths,
     environ: Environ,
 }
@@ -40,11 +36,12 @@ impl Local {
     /// # Errors
     /// If `/proc` or the labels cannot be read.
     pub fn look(paths: &Paths, environ: &Environ) -> anyhow::Result<Self> {
-        let marks = labels::load(&paths.labels).unwrap_or_else(|error| {
-            log::warn!("{error}");
-            Marks::default()
+        let kept = labels::load(&paths.labels).unwrap_or_else(|refused| {
+            log::warn!("{} (to mend it: {})", refused.cause, refused.remedy);
+            None
         });
-        let mut registry = Registry::new(marks);
+        let kept = kept.unwrap_or_default();
+        let mut registry = Registry::new(kept.clone());
         let mut scout = Scout::new(Roots {
             proc: paths.proc.clone(),
             config: paths.claude.clone(),
@@ -64,6 +61,7 @@ impl Local {
         }
         Ok(Self {
             registry,
+            kept,
             paths: paths.clone(),
             environ: environ.clone(),
         })
@@ -154,27 +152,26 @@ impl Local {
     }
 
     fn mark(&mut self, session: &Arc<Session>, change: MarkChange) -> Reply {
-        let daemon = Client::connect(&self.paths.socket, KNOCK);
-        if !matches!(daemon, Err(ClientError::NotRunning(_))) {
-            let words = "could not save the change: a daemon runs, which would write over it";
-            return Reply {
-                hint: Some("leave out --no-daemon, or VMUX_NO_DAEMON".into()),
-                ..Reply::error("daemon_runs", words)
-            };
-        }
         self.registry.mark(session.id, change, clock::now());
-        let saved = self
-            .registry
-            .take_changed_marks()
-            .map(|marks| labels::save(&self.paths.labels, &marks));
-        if let Some(Err(error)) = saved {
-            Reply::error("unsaved", format!("could not save the change: {error}"))
-        } else {
-            let session = self.registry.snapshot().by_key(session.id).cloned();
-            Reply {
-                sessions: session.into_iter().collect(),
+        let owed = self.registry.take_owed_marks().unwrap_or_default();
+        match labels::update(&self.paths.labels, &self.kept, &owed) {
+            Err(refused) => Reply {
+                hint: Some(refused.remedy),
+                ..Reply::error(
+                    "unsaved",
+                    format!("could not save the change: {}", refused.cause),
+                )
+            },
+            Ok(_) => Reply {
+                sessions: self
+                    .registry
+                    .snapshot()
+                    .by_key(session.id)
+                    .cloned()
+                    .into_iter()
+                    .collect(),
                 ..Reply::done()
-            }
+            },
         }
     }
 

@@ -16,7 +16,9 @@ use super::out::{self, paint};
 use crate::dbus::{Argument, Body, Bus};
 use crate::exec;
 use crate::exit::Exit;
+use crate::files::past_links;
 use crate::frontend::menu::{self, LAUNCHERS};
+use crate::labels;
 use crate::model::Xid;
 use crate::proc::Proc;
 use crate::protocol::client::{Client, ClientError};
@@ -270,21 +272,17 @@ fn check_runtime(context: &Context) -> Check {
 
 fn check_labels(context: &Context) -> Check {
     let path = &context.paths.labels;
-    let aside = path.with_file_name("labels.json.corrupt");
-    match std::fs::read(path) {
-        Ok(bytes) if crate::registry::Marks::parse(&bytes).is_err() => check(
-            "labels",
-            Grade::Bad,
-            &format!("{} cannot be read", path.display()),
-        )
-        .remedy("the daemon puts it aside at its next start, and keeps it"),
-        _ if aside.exists() => check(
+    let file = past_links(path).unwrap_or_else(|_| path.clone());
+    let aside = file.with_file_name("labels.json.corrupt");
+    match labels::load(path) {
+        Err(refused) => check("labels", Grade::Bad, &refused.cause).remedy(&refused.remedy),
+        Ok(_) if aside.exists() => check(
             "labels",
             Grade::Note,
-            &format!("an unreadable file was kept as {}", aside.display()),
+            &format!("a broken file was kept as {}", aside.display()),
         )
-        .remedy("mend it and put it back while the daemon is stopped, or remove it"),
-        _ => check("labels", Grade::Good, &path.display().to_string()),
+        .remedy("mend it and put it back, or remove it"),
+        Ok(_) => check("labels", Grade::Good, &path.display().to_string()),
     }
 }
 

@@ -132,6 +132,7 @@ impl Server {
 
     fn list(&mut self, args: &ListArgs) -> Vec<u8> {
         self.poke_desktop();
+        self.labels.look();
         let snapshot = self.published.snapshot();
         if args.format == Format::Json {
             if let Some((generation, all, bytes)) = &self.json
@@ -220,6 +221,7 @@ impl Server {
 
     fn rofi(&mut self, ticket: Ticket, args: &RofiArgs) -> Option<Vec<u8>> {
         self.poke_desktop();
+        self.labels.look();
         let call = Call {
             retv: args.retv,
             info: args.info.as_deref(),

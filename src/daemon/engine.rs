@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Input;
 use super::published::{Completion, Published, Ticket};
-use super::worker::Storage;
+use super::storage::Storage;
 use crate::clock;
 use crate::model::{Event, SessionKey};
 use crate::protocol::Reply;
@@ -56,7 +56,7 @@ impl Engine {
             }
             self.pending.extend(self.registry.tick(clock::now()));
             self.publish();
-            self.save(None, SessionKey::default());
+            self.save(None);
         }
     }
 
@@ -76,11 +76,15 @@ impl Engine {
                     self.pending.extend(self.registry.apply(observation, now));
                 }
             }
+            Input::Kept(marks, through) => {
+                self.pending
+                    .extend(self.registry.keep_marks(marks, through, now));
+            }
             Input::Command(ticket, Command::Mark(key, change)) => {
                 self.pending.extend(self.registry.mark(key, change, now));
                 // Published before the answer, so that who asked sees what he did.
                 self.publish();
-                self.save(Some(ticket), key);
+                self.save(Some((ticket, key)));
             }
             Input::Command(ticket, Command::Explain(key)) => {
                 self.published
@@ -99,8 +103,8 @@ impl Engine {
     }
 
     /// Hands changed labels to the thread that writes them; that one answers.
-    fn save(&mut self, ticket: Option<Ticket>, key: SessionKey) {
-        let answer = ticket.map(|ticket| {
+    fn save(&mut self, asked: Option<(Ticket, SessionKey)>) {
+        let answer = asked.map(|(ticket, key)| {
             let session = self.registry.snapshot().by_key(key).cloned();
             (
                 ticket,
@@ -110,9 +114,13 @@ impl Engine {
                 },
             )
         });
-        let marks = self.registry.take_changed_marks();
-        if marks.is_some() || answer.is_some() {
-            self.storage.save(marks, answer);
+        let owed = self.registry.take_owed_marks();
+        if (owed.is_some() || answer.is_some())
+            && let Some(refused) = self.storage.save(owed, answer)
+        {
+            let reply = Reply::error("busy", "too many changes wait to be saved");
+            self.published
+                .complete(refused, Completion::Reply(Box::new(reply)));
         }
     }
 

@@ -22,17 +22,20 @@ pub mod lock;
 mod published;
 mod server;
 mod sources;
+mod storage;
 mod worker;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
 use crate::clock;
 use crate::config::Config;
+use crate::labels;
 use crate::model::Observation;
 use crate::paths::Paths;
 use crate::proc::Environ;
@@ -44,6 +47,9 @@ use published::Published;
 
 /// Observations and commands that may wait for the engine. A source that outruns it waits.
 const ENGINE_QUEUE: usize = 1024;
+
+/// Longest wait for labels to be written at the end.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// What a daemon needs to know.
 pub struct Settings {
@@ -75,8 +81,8 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let signals = server::Signals::install()?;
     let (to_engine, from_all) = sync_channel(ENGINE_QUEUE);
 
-    let marks = load_marks(paths);
-    let mut registry = Registry::new(marks);
+    let (marks, stamp) = load_marks(paths, &published);
+    let mut registry = Registry::new(marks.clone());
     let mut scout = Scout::new(Roots {
         proc: paths.proc.clone(),
         config: paths.claude.clone(),
@@ -97,8 +103,13 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let listener = lock.listen(paths)?;
     published.publish(registry.snapshot());
 
-    let storage = worker::storage(paths.labels.clone(), Arc::clone(&published));
-    let engine = Engine::new(registry, Arc::clone(&published), storage);
+    let storage = storage::start(
+        paths.labels.clone(),
+        (marks, stamp),
+        to_engine.clone(),
+        Arc::clone(&published),
+    )?;
+    let engine = Engine::new(registry, Arc::clone(&published), storage.clone());
     let engine = thread::Builder::new()
         .name("engine".into())
         .spawn(move || engine.run(&from_all))?;
@@ -111,10 +122,13 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     if settings.detached {
         detach::tell_ready();
     }
-    let mut server =
-        server::Server::new(listener, settings, published, to_engine, workers, signals);
+    let labels = storage.clone();
+    let mut server = server::Server::new(
+        listener, settings, published, to_engine, workers, labels, signals,
+    );
     server.run()?;
     drop(server);
+    storage.finish(LAST_WRITE);
     // The engine ends when all senders are gone; sources notice at their next report.
     drop(engine);
     lock.release();
@@ -122,15 +136,15 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The labels that were kept. A file that cannot be read is put aside, never overwritten.
-fn load_marks(paths: &Paths) -> Marks {
-    match crate::labels::load(&paths.labels) {
-        Ok(marks) => marks,
-        Err(error) => {
-            log::warn!("{error}");
-            Marks::default()
-        }
-    }
+/// The labels that were kept, and of which state of their file they are.
+fn load_marks(paths: &Paths, published: &Published) -> (Marks, Option<labels::Stamp>) {
+    let stamp = labels::stamp(&paths.labels);
+    let marks = labels::load(&paths.labels).unwrap_or_else(|refused| {
+        log::warn!("{} (to mend it: {})", refused.cause, refused.remedy);
+        published.report("labels", false, refused.cause);
+        None
+    });
+    (marks.unwrap_or_default(), stamp)
 }
 
 /// A thousand clients at once need more descriptors than the usual soft limit of 1024.
@@ -147,6 +161,8 @@ fn raise_descriptor_limit() {
 enum Input {
     /// Reports of a source.
     Observed(Vec<Observation>),
+    /// What the file of labels holds, and up to which change of this daemon.
+    Kept(Marks, u64),
     /// A request that only the engine can answer.
     Command(published::Ticket, engine::Command),
 }

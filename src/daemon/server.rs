@@ -15,6 +15,7 @@ use super::asks::Asks;
 use super::connection::{Connection, Heard};
 use super::listing::Listing;
 use super::published::{Completion, Published, Ticket};
+use super::storage::Storage;
 use super::worker::Workers;
 use super::{Input, Settings};
 use crate::clock;
@@ -55,6 +56,7 @@ pub(super) struct Server {
     pub(super) published: Arc<Published>,
     pub(super) engine: SyncSender<Input>,
     pub(super) workers: Workers,
+    pub(super) labels: Storage,
     pub(super) dialogues: Dialogues,
     /// The last rofi call that was put off: who gets its page.
     pub(super) rofi_waits: Vec<(Ticket, u32)>,
@@ -84,6 +86,7 @@ impl Server {
         published: Arc<Published>,
         engine: SyncSender<Input>,
         workers: Workers,
+        labels: Storage,
         signals: Signals,
     ) -> Self {
         Self {
@@ -95,6 +98,7 @@ impl Server {
             published,
             engine,
             workers,
+            labels,
             dialogues: Dialogues::default(),
             rofi_waits: Vec::new(),
             started_at: clock::now(),

@@ -1,10 +1,10 @@
-//! Threads for what takes time: moving the focus, reading conversations, writing labels.
+//! Threads for what takes time: moving the focus, reading conversations, asking for a label.
 //!
 //! Jobs of one kind are done one after the other; queues are short, and a full one is said.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -14,12 +14,10 @@ use crate::act;
 use crate::answer::{back_reply, end_reply, switch_reply};
 use crate::exec;
 use crate::frontend::prompt;
-use crate::labels;
 use crate::model::{Session, Trouble, TroubleCode};
 use crate::notify;
 use crate::proc::Environ;
 use crate::protocol::{PreviewMessage, Reply};
-use crate::registry::Marks;
 use crate::switch::focus::{Focuser, Manner};
 use crate::switch::kept;
 use crate::text::CleanText;
@@ -284,58 +282,5 @@ fn ask_label(socket: &Path, job: Job) {
         log::info!("could not label {}: {error}", session.id);
         let trouble = Trouble::new(TroubleCode::FocusRefused, &error);
         notify::trouble(&environ, &session.title(), &trouble);
-    }
-}
-
-/// The thread that writes labels.
-pub(super) struct Storage(Sender<Save>);
-
-/// Labels to write, and who waits for it.
-struct Save {
-    marks: Option<Marks>,
-    answer: Option<(Ticket, Reply)>,
-}
-
-impl Storage {
-    /// Writes labels, then answers.
-    pub(super) fn save(&self, marks: Option<Marks>, answer: Option<(Ticket, Reply)>) {
-        if self.0.send(Save { marks, answer }).is_err() {
-            log::error!("the thread that writes labels is gone");
-        }
-    }
-}
-
-/// Starts the thread that writes labels to `path`.
-pub(super) fn storage(path: PathBuf, published: Arc<Published>) -> Storage {
-    let (give, saves) = channel();
-    let run = move || store(&path, &published, &saves);
-    if let Err(error) = thread::Builder::new().name("storage".into()).spawn(run) {
-        log::error!("could not start the thread that writes labels: {error}");
-    }
-    Storage(give)
-}
-
-fn store(path: &Path, published: &Published, saves: &Receiver<Save>) {
-    for Save { marks, answer } in saves {
-        let written = marks.map_or(Ok(()), |marks| labels::save(path, &marks));
-        if let Err(error) = &written {
-            log::warn!("could not write {}: {error}", path.display());
-            published.report(
-                "labels",
-                false,
-                format!("could not write {}: {error}", path.display()),
-            );
-        }
-        let Some((ticket, reply)) = answer else {
-            continue;
-        };
-        let reply = match written {
-            Ok(()) => reply,
-            Err(error) => Reply {
-                hint: Some("it is kept as long as the daemon runs".into()),
-                ..Reply::error("unsaved", format!("could not save the change: {error}"))
-            },
-        };
-        published.complete(ticket, Completion::Reply(Box::new(reply)));
     }
 }

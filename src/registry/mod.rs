@@ -3,6 +3,7 @@
 //! [`Registry::replicate`] turns it into events, [`Mirror::apply`](crate::model::Mirror::apply) turns events back into
 //! sessions: a subscriber gets the whole first and changes after, so it cannot drift.
 
+mod ledger;
 mod marks;
 mod seen;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-pub use marks::{Mark, Marks};
+pub use marks::{Mark, MarkPatch, Marks, NoMarks, Owed};
 
 use crate::model::{
     ConversationId, Event, Evidence, Kind, Observation, Place, Reason, Session, SessionKey, State,
@@ -20,6 +21,7 @@ use crate::model::{
 };
 use crate::state::{Settled, Verdict, judge};
 use crate::text::CleanText;
+use ledger::Ledger;
 use seen::Gaze;
 
 /// All sessions at one moment, in the order of their keys.
@@ -91,7 +93,7 @@ impl Entry {
 #[derive(Default)]
 pub struct Registry {
     entries: BTreeMap<SessionKey, Entry>,
-    marks: Marks,
+    marks: Ledger,
     generation: u64,
 }
 
@@ -116,7 +118,7 @@ impl Registry {
     #[must_use]
     pub fn new(marks: Marks) -> Self {
         Self {
-            marks,
+            marks: Ledger::new(marks),
             ..Self::default()
         }
     }
@@ -216,18 +218,32 @@ impl Registry {
         let Some(entry) = self.entries.get(&key) else {
             return Vec::new();
         };
-        let conversation = entry.conversation.as_ref();
-        self.marks.change(key, conversation, |mark| match change {
-            MarkChange::Label(label) => mark.label = label,
-            MarkChange::Snooze(until) => mark.snoozed_until = until,
-            MarkChange::Pin(pinned) => mark.pinned = pinned,
-        });
+        let mut patch = MarkPatch::default();
+        match change {
+            MarkChange::Label(label) => patch.label = Some(label),
+            MarkChange::Snooze(until) => patch.snoozed_until = Some(until),
+            MarkChange::Pin(pinned) => patch.pinned = Some(pinned),
+        }
+        self.marks.change(key, entry.conversation.as_ref(), patch);
         self.publish(key, now)
     }
 
-    /// The marks, if they changed since this was asked last.
-    pub fn take_changed_marks(&mut self) -> Option<Marks> {
-        self.marks.take_changed()
+    /// All changes of marks that no file holds yet, if there are more than when this was asked
+    /// last.
+    pub fn take_owed_marks(&mut self) -> Option<Owed> {
+        self.marks.take_owed()
+    }
+
+    /// Takes over what the file of marks holds, in which all changes up to `through` are; returns
+    /// what changed by that.
+    pub fn keep_marks(&mut self, kept: Marks, through: u64, now: DateTime<Utc>) -> Vec<Event> {
+        if !self.marks.keep(kept, through) {
+            return Vec::new();
+        }
+        let keys: Vec<SessionKey> = self.entries.keys().copied().collect();
+        keys.into_iter()
+            .flat_map(|key| self.publish(key, now))
+            .collect()
     }
 
     /// Serial of the newest event: each event adds one.
@@ -282,12 +298,17 @@ impl Registry {
         };
         let rests = entry.rests();
         let conversation = entry.conversation.as_ref();
-        let unseen = self.marks.is_unseen(key);
-        let unseen = entry.gaze.judge(rests, unseen, now);
+        let unseen = entry.gaze.judge(rests, self.marks.is_unseen(key), now);
         self.marks.set_unseen(key, unseen);
-        self.marks.change(key, conversation, |mark| {
-            mark.snoozed_until = mark.snoozed_until.filter(|until| *until > now);
-        });
+        let mark = self.marks.of(key, conversation);
+        let until = mark.and_then(|mark| mark.snoozed_until);
+        if until.is_some_and(|until| until <= now) {
+            let awake = MarkPatch {
+                snoozed_until: Some(None),
+                ..MarkPatch::default()
+            };
+            self.marks.change(key, conversation, awake);
+        }
         let view = view(key, entry, self.marks.of(key, conversation), unseen);
         if *entry.view == view {
             return Vec::new();

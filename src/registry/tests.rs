@@ -107,6 +107,13 @@ fn nothing_is_said_twice() {
     );
 }
 
+/// What the file holds once the changes of a registry are written.
+fn written(registry: &mut Registry) -> Marks {
+    let mut marks = Marks::default();
+    marks.apply(&registry.take_owed_marks().unwrap());
+    Marks::parse(&marks.render()).unwrap()
+}
+
 fn label(registry: &mut Registry, label: &str) {
     let change = MarkChange::Label(CleanText::line(label).some());
     registry.mark(key(1), change, at(0));
@@ -121,15 +128,10 @@ fn a_label_follows_the_conversation_through_clear_and_resume() {
     assert_eq!(only(&registry).label.unwrap().as_str(), "payments");
     registry.apply(Observation::Gone(key(1)), at(20));
     // Resumed by another process, in another daemon's life.
-    let kept = Marks::parse(&registry.take_changed_marks().unwrap().render()).unwrap();
-    let mut registry = Registry::new(kept);
+    let mut registry = Registry::new(written(&mut registry));
     registry.apply(seen(2, "cleared", FileStatus::Idle, 30), at(30));
     assert_eq!(only(&registry).label.unwrap().as_str(), "payments");
-    assert_eq!(
-        registry.take_changed_marks(),
-        None,
-        "reading changes nothing"
-    );
+    assert_eq!(registry.take_owed_marks(), None, "reading changes nothing");
 }
 
 #[test]
@@ -152,18 +154,6 @@ fn a_label_given_before_the_conversation_is_known_is_kept() {
     label(&mut registry, "early");
     registry.apply(seen(1, "named", FileStatus::Idle, 1), at(1));
     assert_eq!(only(&registry).label.unwrap().as_str(), "early");
-}
-
-#[test]
-fn marks_are_bounded_and_lose_the_oldest_first() {
-    let mut marks = Marks::default();
-    for n in 0..2001u32 {
-        let id = ConversationId::new(&format!("c{n}")).unwrap();
-        marks.change(key(1), Some(&id), |mark| mark.pinned = true);
-    }
-    let id = |n| ConversationId::new(&format!("c{n}")).unwrap();
-    assert_eq!(marks.of(key(1), Some(&id(0))), None);
-    assert!(marks.of(key(1), Some(&id(1))).is_some());
 }
 
 #[test]
@@ -218,8 +208,7 @@ fn a_turn_that_ends_unseen_is_done_until_its_window_was_looked_at() {
     registry.tick(at(1300));
     assert_eq!(only(&registry).standing(), Standing::Done);
     // Another daemon knows it too.
-    let kept = registry.take_changed_marks().unwrap();
-    let mut registry = Registry::new(Marks::parse(&kept.render()).unwrap());
+    let mut registry = Registry::new(written(&mut registry));
     registry.apply(seen(1, "a", FileStatus::Idle, 1000), at(5000));
     assert_eq!(only(&registry).standing(), Standing::Done);
     registry.apply(placed(true), at(6000));
@@ -227,7 +216,7 @@ fn a_turn_that_ends_unseen_is_done_until_its_window_was_looked_at() {
     assert_eq!(registry.deadline(), Some(at(6500)));
     assert_eq!(registry.tick(at(6500)).len(), 1);
     assert_ne!(only(&registry).standing(), Standing::Done);
-    assert!(registry.take_changed_marks().is_some());
+    assert!(registry.take_owed_marks().is_some());
     assert_eq!(registry.deadline(), None);
 }
 
@@ -256,13 +245,16 @@ fn what_an_ended_process_left_unseen_is_forgotten() {
     registry.apply(placed(false), at(0));
     registry.apply(seen(1, "a", FileStatus::Idle, 1000), at(1000));
     registry.tick(at(1300));
-    let kept = registry.take_changed_marks().unwrap();
+    let kept = written(&mut registry);
+    assert!(kept.is_unseen(key(1)));
     registry.apply(Observation::Gone(key(1)), at(2000));
-    assert_eq!(registry.take_changed_marks(), Some(Marks::default()));
+    assert!(!written(&mut registry).is_unseen(key(1)));
     // Nor does a daemon that starts later remember it.
-    let mut registry = Registry::new(kept);
+    let mut registry = Registry::new(kept.clone());
     registry.apply(Observation::Census(Vec::new()), at(3000));
-    assert_eq!(registry.take_changed_marks(), Some(Marks::default()));
+    let mut file = kept;
+    file.apply(&registry.take_owed_marks().unwrap());
+    assert!(!file.is_unseen(key(1)));
 }
 
 #[test]
@@ -309,8 +301,7 @@ fn a_snooze_ends_by_itself_and_outlives_the_daemon() {
     registry.mark(key(1), MarkChange::Snooze(Some(at(600_000))), at(0));
     registry.mark(key(1), MarkChange::Pin(true), at(0));
     assert_ne!(only(&registry).standing(), Standing::Waiting);
-    let kept = registry.take_changed_marks().unwrap();
-    let mut registry = Registry::new(Marks::parse(&kept.render()).unwrap());
+    let mut registry = Registry::new(written(&mut registry));
     registry.apply(seen(2, "a", FileStatus::Waiting, 0), at(1000));
     assert_eq!(only(&registry).snoozed_until, Some(at(600_000)));
     assert!(only(&registry).pinned);
@@ -327,7 +318,6 @@ fn a_snooze_can_be_taken_back() {
     registry.mark(key(1), MarkChange::Snooze(Some(at(600_000))), at(0));
     registry.mark(key(1), MarkChange::Snooze(None), at(1));
     assert_eq!(only(&registry).standing(), Standing::Waiting);
-    registry.take_changed_marks();
-    registry.mark(key(1), MarkChange::Snooze(None), at(2));
-    assert_eq!(registry.take_changed_marks(), None, "nothing has changed");
 }
+
+mod kept;

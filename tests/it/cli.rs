@@ -164,13 +164,6 @@ fn labels_are_set_shown_and_taken_away() {
         run(&machine, &["label", "pay ments"]),
         "101-1010  shop has no label now\n"
     );
-    // The daemon would write its own labels over it.
-    assert_snapshot!(run(&machine, &["--no-daemon", "label", "docs", "manual"]), @"
-    --- stderr
-    vmux: could not save the change: a daemon runs, which would write over it
-    hint: leave out --no-daemon, or VMUX_NO_DAEMON
-    --- exit 1
-    ");
     drop(daemon);
     let done = run(&machine, &["--no-daemon", "label", "docs", "manual"]);
     assert_eq!(done, "102-1020  manual\n");
@@ -523,23 +516,6 @@ fn the_doctor_names_what_is_missing_and_what_to_do() {
     let json: serde_json::Value =
         serde_json::from_str(run(&machine, &["doctor", "--json"]).lines().next().unwrap()).unwrap();
     assert_eq!(json["ok"], false);
-}
-
-/// What cannot be saved is said, and kept as long as the daemon lives.
-#[test]
-fn a_label_that_cannot_be_saved_is_said() {
-    let machine = machine();
-    let _daemon = Daemon::start(&machine);
-    // A directory in the file's place fails for root as well, unlike permissions.
-    std::fs::create_dir(machine.path("vmux/labels.json")).unwrap();
-    machine.write("vmux/labels.json/in-the-way", "");
-    let said = run(&machine, &["label", "shop", "pay"]);
-    assert!(said.contains("could not save the change"), "{said}");
-    assert!(
-        said.contains("hint: it is kept as long as the daemon runs"),
-        "{said}"
-    );
-    assert!(run(&machine, &["list"]).starts_with("pay"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod contract;
 mod desktop;
 mod events;
 mod hooks;
+mod labels;
 mod layers;
 mod look;
 mod machine;

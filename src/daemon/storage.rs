@@ -1,0 +1,272 @@
+//! The thread that writes labels, and that sees when somebody else did.
+//!
+//! What could not be written stays owed: it is tried again with the next change, and ever more
+//! rarely without one. Who waits for an answer is told the truth of the one try he asked for.
+
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Input;
+use super::published::{Completion, Published, Ticket};
+use crate::clock;
+use crate::labels::{self, Refused, Stamp};
+use crate::protocol::Reply;
+use crate::registry::{Marks, Owed};
+
+/// How often the file is looked at, if nobody asks for a list.
+const LOOK: Duration = Duration::from_secs(10);
+/// A list has the file looked at, if it was not for this long.
+const STALE: Duration = Duration::from_secs(1);
+/// Shortest and longest pause before a write that failed is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Clients that wait for a write at most. A disk that hangs must not gather them.
+const WAITING: usize = 256;
+
+/// What the thread is told.
+#[derive(Default)]
+struct Orders {
+    /// All that is owed: a newer word holds what the older one held.
+    owed: Option<Owed>,
+    /// Who waits for it to be written.
+    waiting: Vec<(Ticket, Reply)>,
+    /// Somebody shows labels.
+    look: bool,
+    /// The daemon ends.
+    end: bool,
+    /// The thread has ended.
+    ended: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    orders: Mutex<Orders>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Orders> {
+        // A thread that panicked while it held the lock left whole values.
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that writes labels.
+#[derive(Clone)]
+pub(super) struct Storage {
+    shared: Arc<Shared>,
+    /// When a look was asked for last.
+    asked_at: Option<Instant>,
+}
+
+impl Storage {
+    /// Writes what is owed, then answers. Gives the answer back if too many wait already.
+    pub(super) fn save(
+        &self,
+        owed: Option<Owed>,
+        answer: Option<(Ticket, Reply)>,
+    ) -> Option<Ticket> {
+        let mut orders = self.shared.lock();
+        if owed.is_some() {
+            orders.owed = owed;
+        }
+        let mut refused = None;
+        if let Some((ticket, reply)) = answer {
+            if orders.waiting.len() < WAITING {
+                orders.waiting.push((ticket, reply));
+            } else {
+                refused = Some(ticket);
+            }
+        }
+        drop(orders);
+        self.shared.changed.notify_all();
+        refused
+    }
+
+    /// Has the file looked at soon: somebody shows labels.
+    pub(super) fn look(&mut self) {
+        if self.asked_at.is_none_or(|at| at.elapsed() >= STALE) {
+            self.asked_at = Some(clock::steady());
+            self.shared.lock().look = true;
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Has what is owed written, and waits for that.
+    pub(super) fn finish(&self, patience: Duration) {
+        let changed = &self.shared.changed;
+        let mut orders = self.shared.lock();
+        orders.end = true;
+        changed.notify_all();
+        drop(changed.wait_timeout_while(orders, patience, |orders| !orders.ended));
+    }
+}
+
+/// Starts the thread that writes labels to `path`, of which `known` was read at `stamp`.
+///
+/// # Errors
+/// Those of starting a thread.
+pub(super) fn start(
+    path: PathBuf,
+    (known, stamp): (Marks, Option<Stamp>),
+    engine: SyncSender<Input>,
+    published: Arc<Published>,
+) -> std::io::Result<Storage> {
+    let shared = Arc::new(Shared::default());
+    let mut keeper = Keeper {
+        path,
+        known,
+        stamp,
+        engine,
+        published,
+        owed: None,
+        pause: RETRY.0,
+        retry_at: None,
+        looked_at: clock::steady(),
+        ill: false,
+    };
+    let orders = Arc::clone(&shared);
+    let run = move || {
+        labels::tidy(&keeper.path);
+        while keeper.step(&orders) {}
+        orders.lock().ended = true;
+        orders.changed.notify_all();
+    };
+    thread::Builder::new().name("storage".into()).spawn(run)?;
+    Ok(Storage {
+        shared,
+        asked_at: None,
+    })
+}
+
+/// What the thread knows.
+struct Keeper {
+    path: PathBuf,
+    /// What the file held when it was read last.
+    known: Marks,
+    stamp: Option<Stamp>,
+    engine: SyncSender<Input>,
+    published: Arc<Published>,
+    /// What is not written.
+    owed: Option<Owed>,
+    pause: Duration,
+    /// When a write that failed is tried again.
+    retry_at: Option<Instant>,
+    looked_at: Instant,
+    /// Whether trouble was told and is not over.
+    ill: bool,
+}
+
+impl Keeper {
+    /// Waits for something to do and does it; `false` once the daemon ends.
+    fn step(&mut self, shared: &Shared) -> bool {
+        let orders = self.wait(shared);
+        let news = orders.owed.is_some();
+        self.owed = orders.owed.or_else(|| self.owed.take());
+        let due = self.retry_at.map_or(news, |at| at <= clock::steady());
+        if self.owed.is_some() && (due || !orders.waiting.is_empty() || orders.end) {
+            let written = self.write();
+            for (ticket, reply) in orders.waiting {
+                let reply = Box::new(written.as_ref().map_or_else(unsaved, |()| reply));
+                self.published.complete(ticket, Completion::Reply(reply));
+            }
+        } else if orders.look || self.looked_at.elapsed() >= LOOK {
+            self.look();
+        }
+        !orders.end
+    }
+
+    fn wait(&self, shared: &Shared) -> Orders {
+        let look_at = self.looked_at + LOOK;
+        let until = self.retry_at.map_or(look_at, |at| at.min(look_at));
+        let left = until.saturating_duration_since(clock::steady());
+        let idle = |orders: &mut Orders| {
+            !(orders.look || orders.end || orders.owed.is_some() || !orders.waiting.is_empty())
+        };
+        let waited = shared.changed.wait_timeout_while(shared.lock(), left, idle);
+        let mut orders = waited.unwrap_or_else(PoisonError::into_inner).0;
+        std::mem::take(&mut *orders)
+    }
+
+    fn write(&mut self) -> Result<(), Refused> {
+        let Some(owed) = &self.owed else {
+            return Ok(());
+        };
+        match labels::update(&self.path, &self.known, owed) {
+            Ok(marks) => {
+                let through = owed.through;
+                self.owed = None;
+                self.retry_at = None;
+                self.pause = RETRY.0;
+                self.stamp = labels::stamp(&self.path);
+                self.well();
+                self.tell(marks, through);
+                Ok(())
+            }
+            Err(refused) => {
+                self.retry_at = Some(clock::steady() + self.pause);
+                self.pause = (self.pause * 2).min(RETRY.1);
+                self.trouble(&refused);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Sees whether somebody else wrote the file.
+    fn look(&mut self) {
+        self.looked_at = clock::steady();
+        let stamp = labels::stamp(&self.path);
+        if stamp == self.stamp {
+            return;
+        }
+        self.stamp = stamp;
+        match labels::load(&self.path) {
+            // What is gone may be on its way: nobody is told that all labels are taken away.
+            Ok(None) => self.well(),
+            Ok(Some(marks)) => {
+                self.well();
+                self.tell(marks, 0);
+            }
+            Err(refused) => self.trouble(&refused),
+        }
+    }
+
+    /// Tells the engine what the file holds.
+    fn tell(&mut self, marks: Marks, through: u64) {
+        self.known.clone_from(&marks);
+        // Without an engine the daemon ends.
+        let _sent = self.engine.send(Input::Kept(marks, through));
+    }
+
+    fn trouble(&mut self, refused: &Refused) {
+        if !self.ill {
+            log::warn!("{} (to mend it: {})", refused.cause, refused.remedy);
+        }
+        self.ill = true;
+        self.published
+            .report("labels", false, refused.cause.clone());
+    }
+
+    fn well(&mut self) {
+        if self.ill {
+            log::info!("{} is read and written again", self.path.display());
+            let words = self.path.display().to_string();
+            self.published.report("labels", true, words);
+        }
+        self.ill = false;
+    }
+}
+
+fn unsaved(refused: &Refused) -> Reply {
+    let words = format!("could not save the change: {}", refused.cause);
+    let hint = format!(
+        "{}; until then the daemon keeps it, and tries again",
+        refused.remedy
+    );
+    Reply {
+        hint: Some(hint),
+        ..Reply::error("unsaved", words)
+    }
+}
