@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::git::{self, Repository};
 use super::naming::{Member, Named};
@@ -19,16 +19,14 @@ use crate::agent::claude::tail::Follower;
 use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
 use crate::files::read_bounded;
 use crate::model::{
-    CallNature, ConversationId, Evidence, FileFact, FileStatus, HookFact, Kind, LastLine,
-    ProcessFact, Reason, SessionKey, ToolCall, TranscriptFact, has_call, time,
+    ConversationId, Evidence, FileFact, FileStatus, HookFact, Kind, LastLine, ProcessFact,
+    SessionKey, TranscriptFact,
 };
 use crate::text::CleanText;
 
-/// A call is written at most this long before its dialog opens: a classifier may look at it first.
-const BEFORE_DIALOG: TimeDelta = TimeDelta::seconds(60);
+mod asks;
 
-/// The lines before a dialog are written in batches, up to this long after the hook's report.
-const ASKER_SLACK: TimeDelta = TimeDelta::seconds(1);
+pub(super) use asks::ShellWatch;
 
 /// A session that is watched.
 pub(super) struct Tracked {
@@ -85,17 +83,6 @@ pub(super) enum FileRead {
     Done,
     /// It holds no whole JSON yet: read again in a moment.
     Again,
-}
-
-/// How the children of a session are looked at.
-#[derive(PartialEq, Eq, Debug)]
-pub(super) enum ShellWatch {
-    /// Not at all.
-    None,
-    /// With each event: its files tell when that changes.
-    Once,
-    /// Again and again: a dialog that is answered shows by nothing but its shell.
-    Poll,
 }
 
 /// A transcript's fact, which was read when the same content was read first.
@@ -430,128 +417,8 @@ impl Tracked {
         self.git = self.repository.as_ref().map(Repository::read);
     }
 
-    /// Whether a shell among its children tells something that its files do not.
-    pub(super) fn shell_watch(&self) -> ShellWatch {
-        let asks = |hook: &HookFact| hook.open_ask(self.last_line()).is_some();
-        if self.is_untold() && self.hook.as_ref().is_some_and(asks) {
-            return ShellWatch::Poll;
-        }
-        let Some(follower) = &self.follower else {
-            return ShellWatch::None;
-        };
-        let conversation = follower.conversation();
-        let may_ask = has_call(
-            &conversation.pending,
-            &[CallNature::AsksFirst, CallNature::Subagent],
-        );
-        match conversation.last {
-            LastLine::ToolCall if self.is_untold() && may_ask => ShellWatch::Poll,
-            LastLine::Answer | LastLine::ApiError | LastLine::Interrupted
-                if self.is_busy() && self.fact().is_some_and(|f| f.busy_spans_shells) =>
-            {
-                ShellWatch::Once
-            }
-            _ => ShellWatch::None,
-        }
-    }
-
-    fn last_line(&self) -> Option<DateTime<Utc>> {
-        self.follower.as_ref()?.conversation().at
-    }
-
-    /// What its hooks reported, without a dialog that was answered since.
-    pub(super) fn take_hook(&mut self) -> Option<HookFact> {
-        let mut hook = self.hook.take()?;
-        if hook.open_ask(self.last_line()).is_none() {
-            hook.ask = None;
-        }
-        Some(hook)
-    }
-
-    /// Notes whether the subagent that asked has gone on: its own transcript alone tells.
-    pub(super) fn follow_asker(&mut self) {
-        let Some(follower) = &self.follower else {
-            return;
-        };
-        let ask = self.hook.as_mut().and_then(|hook| hook.ask.as_mut());
-        let Some(ask) = ask.filter(|ask| ask.agent_went_on_at.is_none()) else {
-            return;
-        };
-        let Some(agent) = &ask.agent else { return };
-        let written = find::agent_written(follower.path(), agent).map(time::of_file);
-        ask.agent_went_on_at = written.filter(|at| *at > time::after(ask.told_at(), ASKER_SLACK));
-    }
-
-    /// The calls of which a shell tells that they were permitted: its own, or its subagent's.
-    pub(super) fn open_calls(&self, now: DateTime<Utc>) -> Vec<ToolCall> {
-        let conversation = self.follower.as_ref().map(Follower::conversation);
-        let own = conversation.map_or(&[][..], |conversation| &conversation.pending);
-        if !has_call(own, &CallNature::ASKING)
-            && let Some(subagent) = self.asking_subagent(now)
-        {
-            return subagent.pending;
-        }
-        own.to_vec()
-    }
-
-    /// Takes over whether a shell runs these calls. Between its end and the line of its result
-    /// there is none, which is no dialog.
-    pub(super) fn take_shell(&mut self, runs: Option<bool>, open: &[ToolCall]) {
-        let ids = || open.iter().map(|call| call.id.clone());
-        if runs == Some(true) {
-            self.permitted = ids().collect();
-        }
-        let permitted = !open.is_empty() && ids().eq(self.permitted.iter().cloned());
-        self.tool_shell = runs.map(|runs| runs || permitted);
-    }
-
-    /// Whether its file does not tell a running tool from a dialog.
-    fn is_untold(&self) -> bool {
-        match self.fact().and_then(|fact| fact.status.as_ref()) {
-            None => true,
-            Some(status) => {
-                *status == FileStatus::Busy && self.fact().is_some_and(|fact| fact.busy_lies)
-            }
-        }
-    }
-
     fn fact(&self) -> Option<&FileFact> {
         self.file.as_ref().map(|file| &file.fact)
-    }
-
-    /// Since when a subagent's last call may be what is asked: its turn waits for one and its
-    /// file does not tell of a dialog, or there is a dialog that is not its own. `None`: never.
-    fn wants_subagents(&self) -> Option<DateTime<Utc>> {
-        let conversation = self.follower.as_ref()?.conversation();
-        let pending = |natures: &[CallNature]| has_call(&conversation.pending, natures);
-        if pending(&CallNature::ASKING) {
-            return None;
-        }
-        if self.is_untold() && pending(&[CallNature::Subagent]) {
-            return conversation.turn_at.or(self.process.started_at);
-        }
-        let fact = self.fact()?;
-        let asks =
-            fact.status == Some(FileStatus::Waiting) && fact.waiting_reason != Some(Reason::Dialog);
-        let at = fact.status_at.filter(|_| asks);
-        at.map(|at| time::before(at, BEFORE_DIALOG))
-    }
-
-    fn refresh_subagents(&mut self) {
-        let wanted = self.wants_subagents().zip(self.follower.as_ref());
-        let Some(((since, follower), id)) = wanted.zip(self.conversation()) else {
-            self.subagents.clear();
-            return;
-        };
-        let (path, id) = (follower.path().to_path_buf(), id.clone());
-        self.subagents.refresh(&path, &id, since);
-    }
-
-    fn asking_subagent(&self, now: DateTime<Utc>) -> Option<TranscriptFact> {
-        let since = self.wants_subagents()?;
-        let dialog_at = self.fact().and_then(|fact| fact.status_at);
-        let until = dialog_at.filter(|_| !self.is_untold()).unwrap_or(now);
-        self.subagents.asking(since, until, now)
     }
 
     /// All that is known; `None` if that was told before.
