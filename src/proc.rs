@@ -319,17 +319,6 @@ impl Proc {
             .and_then(|n| n.trim().parse().ok())
     }
 
-    /// Bytes that the process and its threads have written so far, to whatever it was (Linux,
-    /// `wchar` of `/proc/pid/io`; what `io_uring` writes is not in it). None for another user's.
-    #[must_use]
-    pub fn written(&self, pid: Pid) -> Option<u64> {
-        let mut buffer = [0u8; 512];
-        let n = self.read_into(pid, "io", &mut buffer)?;
-        let text = std::str::from_utf8(&buffer[..n]).ok()?;
-        let line = text.lines().find_map(|line| line.strip_prefix("wchar:"));
-        line?.trim().parse().ok()
-    }
-
     fn link(&self, pid: Pid, name: &str) -> Option<OsString> {
         let target = readlinkat(&self.dir, format!("{pid}/{name}"), Vec::new()).ok()?;
         Some(OsString::from_vec(target.into_bytes()))
@@ -414,9 +403,6 @@ mod tests {
         assert_eq!(proc.cwd(me), std::env::current_dir().ok());
         assert_eq!(proc.chain(me).0[0].pid, me);
         assert!(proc.environ(me).is_ok());
-        let written = proc.written(me).unwrap();
-        std::fs::write("/dev/null", [0u8; 1000]).unwrap();
-        assert!(proc.written(me).unwrap() >= written + 1000);
         assert!(proc.boot_seconds().unwrap() > 0);
     }
 

@@ -195,6 +195,9 @@ fn words(session: &Session) -> StateWords {
     }
 }
 
+/// The way out where several conversations fit a session of an old version.
+const AMBIGUOUS: &str = "several conversations fit it: vmux hooks install tells them apart";
+
 /// What it asks, or the last thing said, with a word of warning before it where one is due.
 fn detail(session: &Session) -> String {
     let said = session.preview.as_deref().unwrap_or_default();
@@ -210,6 +213,7 @@ fn detail(session: &Session) -> String {
         Some(Reason::Plan) => ask.map_or_else(|| "plan".to_owned(), |ask| format!("plan: {ask}")),
         Some(Reason::Dialog) => "a menu of its own is open".to_owned(),
         Some(Reason::StartDialog) => "a dialog is open before its start".to_owned(),
+        Some(Reason::Ambiguous) => AMBIGUOUS.to_owned(),
         Some(Reason::Starting) | None => said.to_owned(),
         Some(reason) if said.is_empty() => reason.as_str().to_owned(),
         Some(reason) => format!("{} \u{b7} {said}", reason.as_str()),

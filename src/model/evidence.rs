@@ -25,7 +25,7 @@ pub struct Evidence {
     /// The transcript of a subagent whose last call may ask, where the session's own files do not
     /// tell what is asked, or that anything is.
     pub subagent: Option<TranscriptFact>,
-    /// Several transcripts fit this process and nothing tells which is its own.
+    /// Several conversations of its directory fit this process and nothing tells which is its own.
     pub transcript_ambiguous: bool,
     /// Whether this version writes a status file once its session has started.
     pub expects_file: bool,
@@ -74,7 +74,7 @@ pub struct FileFact {
     pub path: CleanText,
     /// The conversation it names.
     pub conversation: Option<ConversationId>,
-    /// RawPath of the session.
+    /// Working directory of the session.
     pub cwd: Option<RawPath>,
     /// What the agent calls its state; absent before 2.1.119 and in the first moments.
     pub status: Option<FileStatus>,

@@ -8,4 +8,3 @@ pub mod scout;
 mod subagents;
 mod tracked;
 pub mod watch;
-mod writers;

@@ -1,357 +1,208 @@
-//! Which conversation a process is in, where it has no status file, or one that goes on to name
-//! the conversation of its start: told by its directory, by times, and by who cleared.
+//! Which conversation a process is in, where no status file tells, or one that goes on to name the
+//! conversation of its start (Claude Code up to 2.1.126).
+//!
+//! Only the plain case is decided: a process that is alone in its directory is in the conversation
+//! that is written there. Beside another, what may be either's is nobody's; hooks tell them apart.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::agent::claude::beginning::Beginning;
+use crate::agent::claude::find::Transcript;
+use crate::model::{ConversationId, Pid};
 
-use super::writers::{Writers, Written};
-use crate::agent::claude::clears::{self, Beginning, Cleared};
-use crate::agent::claude::find::{self, Transcript};
-use crate::model::{ConversationId, Pid, time};
+/// What was written this shortly before a look is weighed by the next one again: file times lag
+/// behind the clock, and a neighbour's file or hook tells a moment later that it is in there.
+const FRESH: Duration = Duration::from_secs(1);
 
-/// A transcript made this long after a process's start is its own: 2.0.x makes an empty one, after
-/// 2 s, and after 6 s on a loaded machine.
-const BORN_WITH: Duration = Duration::from_secs(15);
-/// The start of a process is known to a clock tick, 10 ms, and the time of day may be adjusted.
-const SLACK: Duration = Duration::from_millis(100);
-/// An ending process writes its last lines within this time.
-const LAST_LINES: Duration = Duration::from_secs(2);
-/// What `/clear` began and nobody has left by then was begun by a process that has ended.
-const HISTORY_LAG: TimeDelta = TimeDelta::seconds(30);
-/// Conversations and transcripts that are remembered; past this, they are looked at again.
-const MOST: usize = 4096;
+/// What was found out of a process's conversation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Name {
+    /// Its transcript and conversation, where they had to be found.
+    pub(super) found: Option<(PathBuf, ConversationId)>,
+    /// It may be in one of several; it may have left the one that its file names.
+    pub(super) ambiguous: bool,
+    /// What was written before this time tells nothing new.
+    since: SystemTime,
+}
+
+impl Name {
+    /// Of a process that nothing was found out of, but what was told of it `since`.
+    pub(super) fn new(since: SystemTime) -> Self {
+        Self {
+            found: None,
+            ambiguous: false,
+            since,
+        }
+    }
+
+    /// A process of the same directory has ended: what was written before may be that one's.
+    pub(super) fn neighbour_ended(&mut self, at: SystemTime) {
+        self.since = self.since.max(at);
+    }
+
+    fn weighed(&mut self, now: SystemTime) {
+        self.since = self.since.max(before(now));
+    }
+}
 
 /// A process whose conversation has to be found out.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) pid: Pid,
     pub(super) start: SystemTime,
-    /// The conversation of its start, where it has a status file.
-    pub(super) first: Option<ConversationId>,
-    /// What was found the last time.
-    pub(super) known: Option<ConversationId>,
+    /// The conversation that its file names.
+    pub(super) told: Option<ConversationId>,
+    pub(super) name: Name,
 }
 
 impl Member {
     fn current(&self) -> Option<&ConversationId> {
-        self.known.as_ref().or(self.first.as_ref())
+        let found = self.name.found.as_ref().map(|(_, id)| id);
+        let current = found.or(self.told.as_ref());
+        current.filter(|_| !self.name.ambiguous)
     }
 }
 
-/// A conversation; none if it has said nothing yet; `Err` if several fit.
-type Found = Result<Option<ConversationId>, ()>;
-
-/// The same with its transcript.
-pub(super) type Named = Result<Option<(PathBuf, ConversationId)>, ()>;
-
-/// What is remembered between one look and the next.
-#[derive(Debug, Default)]
-pub(super) struct Naming {
-    /// How the conversation of a transcript began, once that is known.
-    beginnings: HashMap<PathBuf, Beginning>,
-    /// Begun by `/clear`, but by no process that is there.
-    foreign: BTreeSet<ConversationId>,
-    /// Conversations whose process has ended, and when.
-    ended: BTreeMap<ConversationId, SystemTime>,
-    writers: Writers,
-    /// Something was written just now that tells nothing yet.
-    unsettled: bool,
+/// One look at all processes of a directory whose conversations have to be found out.
+pub(super) struct Look<'a> {
+    pub(super) members: &'a [Member],
+    /// The transcripts there, without those that other processes are in for certain.
+    pub(super) transcripts: &'a [Transcript],
+    /// How the conversation of a transcript began.
+    pub(super) beginning: &'a dyn Fn(&Path) -> Beginning,
+    /// Whether there are other processes, which are told for certain.
+    pub(super) others: bool,
+    pub(super) now: SystemTime,
 }
 
-impl Naming {
-    /// A process has ended, whether its conversation was ever asked for here or not.
-    pub(super) fn forget(&mut self, pid: Pid) {
-        self.writers.forget(pid);
+/// What a look finds of one process.
+enum Finding<'t> {
+    /// Nothing new.
+    Same,
+    /// It is in this one now.
+    In(&'t Transcript),
+    /// It may be in one of several.
+    Ambiguous,
+    /// The first lines of a transcript are not all written: the next look tells.
+    NotYet,
+}
+
+impl<'a> Look<'a> {
+    /// Names the conversation of each member.
+    pub(super) fn names(&self) -> Vec<(Pid, Name)> {
+        let name = |member: &Member| (member.pid, self.name(member));
+        self.members.iter().map(name).collect()
     }
 
-    /// A process has ended; its conversation is nobody's from now on. If that was never found
-    /// out, it is one of those that no `living` process is known to be in.
-    pub(super) fn end(
-        &mut self,
-        (config, cwd): (&Path, &str),
-        ended: &Member,
-        living: &[Member],
-        now: SystemTime,
-    ) {
-        if self.ended.len() >= MOST {
-            self.ended.clear();
+    fn name(&self, member: &Member) -> Name {
+        let mut name = member.name.clone();
+        // The clock may have been set back.
+        name.since = name.since.min(self.now);
+        match self.finding(member, name.since) {
+            Finding::Same if !name.ambiguous => name.weighed(self.now),
+            Finding::Same | Finding::NotYet => {}
+            Finding::In(transcript) => {
+                name.found = Some((transcript.path.clone(), transcript.conversation.clone()));
+                name.ambiguous = false;
+                name.weighed(self.now);
+            }
+            Finding::Ambiguous => {
+                name.found = None;
+                name.ambiguous = true;
+                if self.members.len() == 1 {
+                    // Where it writes next is where it is.
+                    name.since = self.now;
+                }
+            }
         }
-        let taken = |id: &ConversationId| living.iter().any(|member| member.current() == Some(id));
-        let unknown = || {
-            let transcripts = find::in_project(config, cwd, ended.start).unwrap_or_default();
-            transcripts.into_iter().map(|t| t.conversation).collect()
-        };
-        let orphans: Vec<ConversationId> = ended
-            .current()
-            .map_or_else(unknown, |conversation| vec![conversation.clone()]);
-        let orphans = orphans.into_iter();
-        self.ended
-            .extend(orphans.filter(|id| !taken(id)).map(|id| (id, now)));
+        name
     }
 
-    /// Whether a name would be told by another look, a moment from now.
-    pub(super) fn take_unsettled(&mut self) -> bool {
-        std::mem::take(&mut self.unsettled)
-    }
-
-    /// Names the conversations of all these processes of one directory. `taken` are those that
-    /// other processes are in for certain; `written` gives the bytes that a process has written.
-    pub(super) fn name(
-        &mut self,
-        (config, cwd): (&Path, &str),
-        members: &[Member],
-        taken: &dyn Fn(&ConversationId) -> bool,
-        written: &dyn Fn(Pid) -> Option<u64>,
-        now: DateTime<Utc>,
-    ) -> Vec<(Pid, Named)> {
-        let Some(earliest) = members.iter().map(|member| member.start).min() else {
-            return Vec::new();
-        };
-        let since = earliest.checked_sub(SLACK).unwrap_or(earliest);
-        let unclear: Vec<Pid> = unclear(members);
-        let count = || -> Written {
-            let counts = unclear.iter().map(|pid| Some((*pid, written(*pid)?)));
-            counts.flatten().collect()
-        };
-        let before = count();
-        let mut transcripts = find::in_project(config, cwd, since).unwrap_or_default();
-        transcripts.retain(|t| !taken(&t.conversation) && !self.has_ended(t));
-        if !unclear.is_empty() {
-            let (place, after) = ((config, cwd), count());
-            let looked = self
-                .writers
-                .look(place, before, &transcripts, &after, now.into());
-            self.unsettled |= !looked;
+    fn finding(&self, member: &Member, since: SystemTime) -> Finding<'a> {
+        let written = |t: &&Transcript| t.size > 0 && t.written > since;
+        let written = self.transcripts.iter().filter(written);
+        let (held, free): (Vec<_>, Vec<_>) = written.partition(|t| self.inside(t) > 0);
+        let current = self.transcript(member);
+        // What is written in a conversation that two are in tells nothing of either.
+        let last = current.filter(|t| self.inside(t) == 1).map(|t| t.written);
+        let later = |t: &&&Transcript| last.is_none_or(|last| t.written > last);
+        let later: Vec<&Transcript> = free.iter().filter(later).copied().collect();
+        if self.others && later.iter().any(|t| self.is_fresh(t)) {
+            return Finding::NotYet;
         }
-        let begun = self.begun(&transcripts, members);
-        let left = match begun[..] {
-            [] => Vec::new(),
-            _ => clears::left(config),
-        };
-        let mut named = Vec::new();
-        let cleared = |t: &Transcript| {
-            let beginning = self.beginnings.get(&t.path);
-            matches!(beginning, Some(Beginning::Cleared(_)))
-        };
-        let facts = Facts {
-            born: &|t, member| {
-                let excluded = self.writers.excludes(member.pid, &t.conversation);
-                // What says something, but not yet how it began, may be any process's.
-                let told = t.size == 0 || self.beginnings.contains_key(&t.path);
-                !excluded && told && !cleared(t) && is_born_with(t, member.start)
+        match (self.members.len(), member.current()) {
+            (1, _) => self.alone(member, &later),
+            // It may also have resumed what a neighbour is in.
+            (_, None) if held.is_empty() && later.is_empty() => Finding::Same,
+            (_, None) => Finding::Ambiguous,
+            // What a neighbour began is no doubt.
+            (_, Some(_)) => match self.count_going(member, &later) {
+                Some(0) => Finding::Same,
+                Some(_) => Finding::Ambiguous,
+                None => Finding::NotYet,
             },
-            says: &|t| self.writers.says((config, cwd), t),
-            cleared: &cleared,
-        };
-        let found = by_birth(members, &transcripts, &facts);
-        for (member, found) in members.iter().zip(found) {
-            let started = time::of_file(member.start) - SLACK;
-            let own = begun.iter().filter(|(_, at)| *at >= started);
-            let own: Vec<Cleared> = own.cloned().collect();
-            let found = found.map(|id| Some(clears::follow(&id?, &left, &own)));
-            let place = |id: ConversationId| {
-                let listed = transcripts.iter().find(|t| t.conversation == id);
-                let path = listed.map(|t| t.path.clone());
-                Some((
-                    path.or_else(|| find::by_conversation(config, cwd, &id))?,
-                    id,
-                ))
-            };
-            named.push((member.pid, found.map(|id| id.and_then(place))));
         }
-        if named.iter().all(|(_, named)| named.is_ok()) {
-            self.give_up(&begun, &named, now);
-        }
-        named
     }
 
-    /// Whether the process of this conversation has ended, and no other took it up since.
-    fn has_ended(&self, transcript: &Transcript) -> bool {
-        let ended = self.ended.get(&transcript.conversation);
-        ended.is_some_and(|ended| transcript.written <= *ended + LAST_LINES)
-    }
-
-    /// The conversations that `/clear` began and in which nobody was seen yet.
-    fn begun(&mut self, transcripts: &[Transcript], members: &[Member]) -> Vec<Cleared> {
-        if self.beginnings.len() >= MOST {
-            self.beginnings.clear();
-        }
-        let known = |id| members.iter().any(|m| m.known.as_ref() == Some(id));
-        let mut found = Vec::new();
-        for Transcript {
-            path, conversation, ..
-        } in transcripts
-        {
-            if known(conversation) || self.foreign.contains(conversation) {
-                continue;
-            }
-            let beginning = match self.beginnings.get(path) {
-                Some(beginning) => *beginning,
-                None => clears::beginning(path).unwrap_or(Beginning::Unknown),
-            };
-            if beginning != Beginning::Unknown {
-                self.beginnings.insert(path.clone(), beginning);
-            }
-            if let Beginning::Cleared(at) = beginning {
-                found.push((conversation.clone(), at));
-            }
-        }
-        found
-    }
-
-    fn give_up(&mut self, begun: &[Cleared], named: &[(Pid, Named)], now: DateTime<Utc>) {
-        if self.foreign.len() >= MOST {
-            self.foreign.clear();
-        }
-        let claimed = |id: &ConversationId| {
-            let mut all = named
-                .iter()
-                .filter_map(|(_, named)| named.as_ref().ok()?.as_ref());
-            all.any(|(_, named)| named == id)
+    /// A process that is alone is where it wrote last, if it can have gone there.
+    fn alone(&self, member: &Member, later: &[&'a Transcript]) -> Finding<'a> {
+        let Some(newest) = later.iter().max_by_key(|t| t.written) else {
+            return Finding::Same;
         };
-        let lost = begun
-            .iter()
-            .filter(|(id, at)| !claimed(id) && now - *at > HISTORY_LAG);
-        self.foreign.extend(lost.map(|(id, _)| id.clone()));
-    }
-}
-
-/// The processes of one directory that have no conversation yet, where several might be in one,
-/// with those that they might be mistaken for.
-fn unclear(members: &[Member]) -> Vec<Pid> {
-    let open = || members.iter().filter(|member| member.first.is_none());
-    if open().count() < 2 || open().all(|member| member.known.is_some()) {
-        return Vec::new();
-    }
-    open().map(|member| member.pid).collect()
-}
-
-/// What is known of a transcript besides its times.
-struct Facts<'a> {
-    /// Whether it may have been made by the start of this process.
-    born: &'a dyn Fn(&Transcript, &Member) -> bool,
-    /// Whether there is anything in it: what is empty says the same of whoever it belongs to.
-    says: &'a dyn Fn(&Transcript) -> bool,
-    /// Whether `/clear` began it: who is in it left another one.
-    cleared: &'a dyn Fn(&Transcript) -> bool,
-}
-
-/// The conversation that each process was in when it was seen last, or began with.
-fn by_birth(members: &[Member], transcripts: &[Transcript], facts: &Facts<'_>) -> Vec<Found> {
-    let born = facts.born;
-    let of_file = |member: &Member| member.current().filter(|_| member.first.is_some()).cloned();
-    let mut found: Vec<Option<ConversationId>> = members.iter().map(of_file).collect();
-    let open: Vec<usize> = (0..members.len()).filter(|i| found[*i].is_none()).collect();
-    if let [alone] = open[..] {
-        // It may have resumed any conversation; the one that it writes to is its own.
-        let free = transcripts.iter().filter(|t| !is_given(t, &found));
-        let written = free.filter(|t| t.written >= members[alone].start);
-        let newest = written.max_by_key(|t| t.written);
-        found[alone] = newest.map(|t| t.conversation.clone());
-        return found.into_iter().map(Ok).collect();
-    }
-    for i in &open {
-        let Some(known) = &members[*i].known else {
-            continue;
-        };
-        // What was found while a neighbour was not known yet may be the neighbour's.
-        let others = || open.iter().filter(|j| *j != i).map(|j| &members[*j]);
-        let there = transcripts.iter().find(|t| t.conversation == *known);
-        let own = there.filter(|t| !is_given(t, &found) && !others().any(|other| born(t, other)));
-        found[*i] = own.map(|t| t.conversation.clone());
-    }
-    while let Some((i, conversation)) = only_choice(members, transcripts, &found, facts) {
-        found[i] = Some(conversation);
-    }
-    doubt(members, transcripts, found, facts)
-}
-
-/// Takes back what is not sure: while somebody's conversation is left, who has none, or said
-/// nothing in the one of its start, may have resumed it.
-fn doubt(
-    members: &[Member],
-    transcripts: &[Transcript],
-    found: Vec<Option<ConversationId>>,
-    facts: &Facts<'_>,
-) -> Vec<Found> {
-    let left = transcripts.iter().filter(|t| !is_given(t, &found));
-    let left: Vec<&Transcript> = left.filter(|t| (facts.says)(t)).collect();
-    let resumable = left.iter().any(|t| !(facts.cleared)(t));
-    let said = |id: &ConversationId| {
-        let its_own = transcripts.iter().find(|t| t.conversation == *id);
-        its_own.is_none_or(facts.says)
-    };
-    let sure = |member: &Member, found: &Option<ConversationId>| match found {
-        None => left.is_empty(),
-        Some(id) => member.first.is_some() || !resumable || said(id),
-    };
-    let all = members.iter().zip(found);
-    all.map(|(member, found)| {
-        if sure(member, &found) {
-            Ok(found)
-        } else {
-            Err(())
+        let first = usize::from(member.current().is_none());
+        if later.len() == first {
+            return Finding::In(newest);
         }
-    })
-    .collect()
-}
-
-fn is_given(transcript: &Transcript, found: &[Option<ConversationId>]) -> bool {
-    found
-        .iter()
-        .flatten()
-        .any(|id| *id == transcript.conversation)
-}
-
-/// A process that was born with one transcript only, which no other has to be given; or whose
-/// last one, or just one that says anything, can be of no other.
-fn only_choice(
-    members: &[Member],
-    transcripts: &[Transcript],
-    found: &[Option<ConversationId>],
-    facts: &Facts<'_>,
-) -> Option<(usize, ConversationId)> {
-    let choices: Vec<Vec<&Transcript>> = members
-        .iter()
-        .zip(found)
-        .map(|(member, own)| {
-            let open = transcripts.iter().filter(|_| own.is_none());
-            let free = open.filter(|t| !is_given(t, found));
-            free.filter(|t| (facts.born)(t, member)).collect()
-        })
-        .collect();
-    choices.iter().enumerate().find_map(|(i, own)| {
-        let of_no_other = |t: &&&Transcript| {
-            let mut others = choices.iter().enumerate().filter(|(j, _)| *j != i);
-            !others.any(|(_, other)| other.contains(t))
-        };
-        let alone: Vec<&&Transcript> = own.iter().filter(of_no_other).collect();
-        let known = alone
-            .iter()
-            .find(|t| members[i].known.as_ref() == Some(&t.conversation));
-        let written = || {
-            let mut written = alone.iter().filter(|t| (facts.says)(t));
-            written.next().filter(|_| written.next().is_none())
-        };
-        let only = || {
-            let [one] = &own[..] else { return None };
-            let rivals = choices.iter().filter(|other| **other == [*one]);
-            (rivals.count() == 1).then_some(one)
-        };
-        let own = known.or_else(written).copied().or_else(only)?;
-        Some((i, own.conversation.clone()))
-    })
-}
-
-fn is_born_with(transcript: &Transcript, start: SystemTime) -> bool {
-    let created = transcript.created.unwrap_or(transcript.written);
-    match created.duration_since(start) {
-        Ok(after) => after <= BORN_WITH,
-        Err(before) => before.duration() <= SLACK,
+        if member.name.ambiguous {
+            return Finding::Ambiguous;
+        }
+        match self.count_going(member, later) {
+            // Only its first conversation may have begun in any way.
+            Some(going) if going + first >= later.len() => Finding::In(newest),
+            Some(_) => Finding::Ambiguous,
+            None => Finding::NotYet,
+        }
     }
+
+    /// How many of these a process can have gone to from where it is: by `/clear`, which began
+    /// them, or by resuming what is older. `None` if that cannot be told yet.
+    fn count_going(&self, member: &Member, later: &[&Transcript]) -> Option<usize> {
+        let from = self.transcript(member).map_or(member.start, made);
+        let goes = |t: &&Transcript| match (self.beginning)(&t.path) {
+            Beginning::Cleared => Some(1),
+            Beginning::Other => Some(usize::from(member.current().is_some() && made(t) < from)),
+            Beginning::Unknown => None,
+        };
+        later.iter().map(goes).sum()
+    }
+
+    /// The transcript that a member is in.
+    fn transcript(&self, member: &Member) -> Option<&'a Transcript> {
+        let current = member.current()?;
+        self.transcripts.iter().find(|t| t.conversation == *current)
+    }
+
+    fn is_fresh(&self, transcript: &Transcript) -> bool {
+        let age = self.now.duration_since(transcript.written);
+        age.is_ok_and(|age| age <= FRESH)
+    }
+
+    /// How many are in this conversation.
+    fn inside(&self, transcript: &Transcript) -> usize {
+        let all = self.members.iter().filter_map(Member::current);
+        all.filter(|id| **id == transcript.conversation).count()
+    }
+}
+
+/// Up to when a look at that time has seen everything.
+fn before(now: SystemTime) -> SystemTime {
+    now.checked_sub(FRESH).unwrap_or(now)
+}
+
+/// When a transcript was made, or at least was there.
+fn made(transcript: &Transcript) -> SystemTime {
+    transcript.created.unwrap_or(transcript.written)
 }
 
 #[cfg(test)]
@@ -362,168 +213,230 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_175_200 + seconds)
     }
 
-    fn id(name: &str) -> ConversationId {
-        ConversationId::new(name).unwrap()
-    }
-
-    fn member(pid: u32, start: u64, known: Option<&str>) -> Member {
-        Member {
-            pid: Pid(pid),
-            start: at(start),
-            first: None,
-            known: known.map(id),
-        }
-    }
-
+    /// A transcript that was made and last written then. One of a name that begins with `cleared`
+    /// was begun by the command; of one with `new` that is not known yet.
     fn transcript(name: &str, created: u64, written: u64) -> Transcript {
         Transcript {
             path: format!("/p/{name}.jsonl").into(),
-            conversation: id(name),
+            conversation: ConversationId::new(name).unwrap(),
             created: Some(at(created)),
             written: at(written),
             size: 1,
         }
     }
 
-    fn names(members: &[Member], transcripts: &[Transcript]) -> Vec<String> {
-        let word = |found: Found| match found {
-            Ok(Some(id)) => id.to_string(),
-            Ok(None) => "-".into(),
-            Err(()) => "?".into(),
-        };
-        let facts = Facts {
-            born: &|t, member| {
-                let name = t.conversation.as_str();
-                let pid = member.pid.to_string();
-                let not = name
-                    .strip_prefix("not")
-                    .is_some_and(|pids| pids.contains(&pid));
-                !not && !name.starts_with("cleared") && is_born_with(t, member.start)
-            },
-            says: &|t| t.size > 0,
-            cleared: &|t| t.conversation.as_str().starts_with("cleared"),
-        };
-        by_birth(members, transcripts, &facts)
-            .into_iter()
-            .map(word)
-            .collect()
+    fn beginning(path: &Path) -> Beginning {
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some(name) if name.starts_with("cleared") => Beginning::Cleared,
+            Some(name) if name.starts_with("new") => Beginning::Unknown,
+            _ => Beginning::Other,
+        }
+    }
+
+    /// Processes of one directory, told by nothing but its transcripts.
+    struct Directory {
+        members: Vec<Member>,
+        others: bool,
+    }
+
+    impl Directory {
+        /// Processes that started then, and what their files say, if they have one.
+        fn new(members: &[(u64, Option<&str>)]) -> Self {
+            let member = |(pid, (start, told)): (usize, &(u64, Option<&str>))| Member {
+                pid: Pid(u32::try_from(pid).unwrap()),
+                start: at(*start),
+                told: told.and_then(ConversationId::new),
+                name: Name::new(at(*start)),
+            };
+            Self {
+                members: members.iter().enumerate().map(member).collect(),
+                others: false,
+            }
+        }
+
+        /// One that is alone was found in this conversation at that time.
+        fn alone_in(name: &str, made: u64, seen: u64) -> Self {
+            let mut directory = Self::new(&[(10, None)]);
+            assert_eq!(
+                directory.look(seen, &[transcript(name, made, seen)]),
+                [name]
+            );
+            directory
+        }
+
+        /// What each is in by a look at that time: `-` for nothing yet, `?` for one of several.
+        fn look(&mut self, now: u64, transcripts: &[Transcript]) -> Vec<String> {
+            let look = Look {
+                members: &self.members,
+                transcripts,
+                beginning: &beginning,
+                others: self.others,
+                now: at(now),
+            };
+            let names = look.names();
+            for (member, (_, name)) in self.members.iter_mut().zip(names) {
+                member.name = name;
+            }
+            let word = |member: &Member| match member.current() {
+                _ if member.name.ambiguous => "?".to_owned(),
+                Some(id) => id.to_string(),
+                None => "-".to_owned(),
+            };
+            self.members.iter().map(word).collect()
+        }
     }
 
     #[test]
-    fn a_process_that_is_alone_is_where_it_writes() {
-        let old = transcript("resumed", 0, 150);
-        let empty = transcript("empty", 101, 101);
-        assert_eq!(names(&[member(1, 100, None)], &[old, empty]), ["resumed"]);
+    fn one_that_is_alone_is_where_it_writes() {
+        let mut directory = Directory::new(&[(100, None)]);
         let before = transcript("before", 0, 90);
-        assert_eq!(names(&[member(1, 100, None)], &[before]), ["-"]);
+        let mut empty = transcript("empty", 102, 102);
+        empty.size = 0;
+        assert_eq!(directory.look(103, &[before.clone(), empty.clone()]), ["-"]);
+        let resumed = transcript("before", 0, 110);
+        assert_eq!(directory.look(111, &[resumed, empty]), ["before"]);
     }
 
     #[test]
-    fn processes_have_what_was_born_with_them() {
-        let all = [transcript("a", 12, 99), transcript("b", 52, 98)];
-        let starting = |one, two| names(&[member(1, one, None), member(2, two, None)], &all);
-        assert_eq!(starting(10, 50), ["a", "b"]);
-        assert_eq!(starting(10, 11), ["?", "?"], "born together");
-    }
-
-    /// Both are born near the first; only one can be of the second.
-    #[test]
-    fn processes_that_started_after_each_other_are_told_apart() {
-        let members = [member(1, 100, None), member(2, 103, None)];
-        let transcripts = [transcript("a", 101, 500), transcript("b", 104, 400)];
-        assert_eq!(names(&members, &transcripts), ["a", "b"]);
-    }
-
-    #[test]
-    fn what_fits_two_processes_is_given_to_none() {
-        let members = [member(1, 100, None), member(2, 101, None)];
-        assert_eq!(names(&members, &[transcript("a", 102, 102)]), ["?", "?"]);
-        assert_eq!(names(&members, &[]), ["-", "-"]);
-    }
-
-    #[test]
-    fn what_one_did_not_write_is_the_others() {
-        let members = [member(1, 100, None), member(2, 101, None)];
-        let both = [transcript("not2", 103, 150), transcript("b", 104, 104)];
-        assert_eq!(names(&members, &both), ["not2", "b"]);
-        assert_eq!(names(&members, &both[..1]), ["not2", "-"]);
+    fn one_that_is_alone_is_followed_where_it_clears_and_resumes() {
+        let mut directory = Directory::alone_in("a", 12, 20);
+        let a = transcript("a", 12, 20);
+        let mut new = transcript("new", 30, 30);
+        assert_eq!(
+            directory.look(30, &[a.clone(), new.clone()]),
+            ["a"],
+            "not yet"
+        );
+        new = transcript("cleared", 30, 31);
+        assert_eq!(directory.look(31, &[a, new.clone()]), ["cleared"]);
+        let a = transcript("a", 12, 40);
+        assert_eq!(
+            directory.look(41, &[a.clone(), new.clone()]),
+            ["a"],
+            "resumed"
+        );
+        assert_eq!(directory.look(50, &[a, new]), ["a"], "and stays there");
     }
 
     #[test]
-    fn the_only_one_that_can_have_written_is_found_among_three() {
-        let members = [
-            member(1, 100, None),
-            member(2, 101, None),
-            member(3, 101, None),
+    fn a_late_look_finds_where_one_went() {
+        let all = [
+            transcript("a", 12, 20),
+            transcript("cleared", 30, 31),
+            transcript("cleared2", 40, 41),
         ];
-        let mut all = ["not23", "b", "c"].map(|name| transcript(name, 104, 150));
-        all[1..].iter_mut().for_each(|t| t.size = 0);
-        assert_eq!(names(&members, &all), ["not23", "-", "-"]);
+        assert_eq!(Directory::new(&[(10, None)]).look(99, &all), ["cleared2"]);
+        assert_eq!(
+            Directory::new(&[(10, Some("a"))]).look(99, &all),
+            ["cleared2"]
+        );
     }
 
-    /// The first one's `/clear` began another, whose first lines do not say so yet.
+    /// A script ran `claude -p` beside it, and nobody saw that process.
     #[test]
-    fn what_was_known_stays_beside_something_new() {
-        let members = [member(1, 100, Some("a")), member(2, 105, Some("b"))];
-        let times = [("new", 109, 110), ("b", 107, 108), ("a", 102, 109)];
-        let all = times.map(|(name, created, written)| transcript(name, created, written));
-        assert_eq!(names(&members, &all), ["a", "b"]);
-    }
-
-    /// The second one was started with `--continue`: its own transcript stays empty.
-    #[test]
-    fn who_said_nothing_may_be_in_a_conversation_that_is_left() {
-        let members = [member(1, 100, None), member(2, 300, None)];
-        let mut all = [
-            transcript("a", 103, 150),
-            transcript("b", 303, 303),
-            transcript("old", 0, 400),
-        ];
-        all[1].size = 0;
-        assert_eq!(names(&members, &all), ["a", "?"]);
-        assert_eq!(names(&members, &all[..2]), ["a", "b"]);
-    }
-
-    #[test]
-    fn what_is_empty_says_the_same_of_both() {
-        let members = [member(1, 100, None), member(2, 101, None)];
-        let mut both = [transcript("a", 103, 103), transcript("b", 104, 104)];
-        both.iter_mut().for_each(|t| t.size = 0);
-        assert_eq!(names(&members, &both), ["-", "-"]);
-        both[0].size = 900;
-        assert_eq!(names(&members, &both), ["?", "?"]);
+    fn what_one_cannot_have_begun_leaves_a_doubt_until_it_writes() {
+        let foreign = transcript("b", 30, 35);
+        let mut late = Directory::new(&[(10, None)]);
+        assert_eq!(
+            late.look(50, &[transcript("a", 12, 20), foreign.clone()]),
+            ["?"]
+        );
+        assert_eq!(
+            late.look(61, &[transcript("a", 12, 60), foreign.clone()]),
+            ["a"]
+        );
+        let mut watched = Directory::alone_in("a", 12, 20);
+        assert_eq!(
+            watched.look(50, &[transcript("a", 12, 20), foreign.clone()]),
+            ["?"]
+        );
+        assert_eq!(watched.look(61, &[transcript("a", 12, 60), foreign]), ["a"]);
     }
 
     #[test]
-    fn what_was_known_stays() {
-        let mut members = [member(1, 100, Some("a")), member(2, 900, None)];
-        let transcripts = [transcript("a", 600, 950), transcript("b", 901, 901)];
-        assert_eq!(names(&members, &transcripts), ["a", "b"]);
-        // It was alone when its neighbour's transcript appeared.
-        members[0].known = Some(id("b"));
-        let transcripts = [transcript("a", 102, 950), transcript("b", 901, 901)];
-        assert_eq!(names(&members, &transcripts), ["a", "b"]);
+    fn what_may_be_of_either_is_of_none() {
+        let mut directory = Directory::new(&[(10, None), (50, None)]);
+        assert_eq!(directory.look(51, &[]), ["-", "-"]);
+        let all = [transcript("a", 53, 60), transcript("b", 54, 61)];
+        assert_eq!(directory.look(60, &all[..1]), ["?", "?"]);
+        assert_eq!(directory.look(62, &all), ["?", "?"]);
+        // Hooks told of the second: the first is the only one left.
+        directory.members.truncate(1);
+        assert_eq!(directory.look(70, &all[..1]), ["a"]);
     }
 
     #[test]
-    fn what_a_command_began_was_born_with_none() {
-        let members = [member(1, 100, Some("cleared")), member(2, 103, None)];
-        let transcripts = [
-            transcript("a", 101, 101),
-            transcript("b", 104, 104),
-            transcript("cleared", 106, 200),
-        ];
-        assert_eq!(names(&members, &transcripts), ["cleared", "b"]);
+    fn a_new_neighbour_takes_nobodys_name_and_gets_none() {
+        let mut directory = Directory::alone_in("a", 12, 20);
+        directory
+            .members
+            .extend(Directory::new(&[(50, None)]).members);
+        let a = transcript("a", 12, 20);
+        assert_eq!(directory.look(51, std::slice::from_ref(&a)), ["a", "-"]);
+        let b = transcript("b", 60, 60);
+        assert_eq!(directory.look(60, &[a.clone(), b.clone()]), ["a", "?"]);
+        let cleared = transcript("cleared", 70, 70);
+        assert_eq!(directory.look(70, &[a, b, cleared]), ["?", "?"]);
+    }
+
+    /// Who says nothing may have resumed what its neighbour is in.
+    #[test]
+    fn a_conversation_may_be_of_two() {
+        let mut directory = Directory::alone_in("a", 12, 20);
+        directory
+            .members
+            .extend(Directory::new(&[(50, None)]).members);
+        assert_eq!(directory.look(60, &[transcript("a", 12, 55)]), ["a", "?"]);
+        let mut both = Directory::new(&[(10, Some("a")), (50, Some("a"))]);
+        let cleared = transcript("cleared", 60, 60);
+        let all = [transcript("a", 12, 70), cleared];
+        assert_eq!(both.look(71, &all), ["?", "?"]);
     }
 
     #[test]
-    fn an_outdated_file_gives_the_first_conversation() {
-        let mut of_file = member(1, 100, None);
-        of_file.first = Some(id("a"));
-        let transcripts = [transcript("a", 102, 110), transcript("b", 105, 120)];
-        let members = [of_file.clone(), member(2, 104, None)];
-        assert_eq!(names(&members, &transcripts), ["a", "b"]);
-        of_file.known = Some(id("b"));
-        assert_eq!(names(&[of_file], &transcripts), ["b"], "cleared since");
+    fn two_that_are_told_apart_by_their_files_stay_so_until_one_clears() {
+        let mut directory = Directory::new(&[(10, Some("a")), (50, Some("b"))]);
+        let all = [transcript("a", 12, 80), transcript("b", 52, 81)];
+        assert_eq!(directory.look(82, &all), ["a", "b"]);
+        let cleared = transcript("cleared", 90, 90);
+        let all = [all[0].clone(), all[1].clone(), cleared];
+        assert_eq!(directory.look(90, &all), ["?", "?"]);
+        let spoke = [all[0].clone(), transcript("b", 52, 99), all[2].clone()];
+        assert_eq!(directory.look(99, &spoke), ["?", "?"]);
+    }
+
+    #[test]
+    fn what_an_ended_neighbour_wrote_is_not_taken_over() {
+        let mut directory = Directory::new(&[(10, None), (50, None)]);
+        let all = [transcript("a", 12, 60), transcript("b", 54, 90)];
+        assert_eq!(directory.look(91, &all), ["?", "?"]);
+        directory.members.truncate(1);
+        directory.members[0].name.neighbour_ended(at(100));
+        assert_eq!(directory.look(101, &all), ["?"]);
+        let all = [transcript("a", 12, 110), all[1].clone()];
+        assert_eq!(directory.look(110, &all), ["a"]);
+    }
+
+    /// A newer version beside it clears: its own file says so a moment later.
+    #[test]
+    fn what_others_may_have_begun_is_taken_after_a_moment_only() {
+        let mut directory = Directory::alone_in("a", 12, 20);
+        directory.others = true;
+        let all = [transcript("a", 12, 20), transcript("cleared", 30, 30)];
+        assert_eq!(directory.look(30, &all), ["a"]);
+        let mut theirs = Directory::alone_in("a", 12, 20);
+        theirs.others = true;
+        assert_eq!(theirs.look(30, &all), ["a"]);
+        assert_eq!(theirs.look(35, &all[..1]), ["a"]);
+        assert_eq!(directory.look(35, &all), ["cleared"]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_hides_nothing() {
+        let mut directory = Directory::alone_in("a", 12, 900);
+        let all = [transcript("a", 12, 50), transcript("cleared", 60, 61)];
+        assert_eq!(directory.look(62, &all), ["a"]);
+        let all = [transcript("a", 12, 50), transcript("cleared", 60, 63)];
+        assert_eq!(directory.look(63, &all), ["cleared"], "its next line");
     }
 }

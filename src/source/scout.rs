@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::naming::{Member, Naming};
 use super::process::{self, Handle};
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Watcher};
@@ -77,8 +76,6 @@ pub struct Scout {
     again: Vec<(Instant, Pid, u32)>,
     failed: BTreeMap<Pid, Failure>,
     shell_due: Option<Instant>,
-    naming: Naming,
-    names_due: Option<Instant>,
     verified: Pid,
 }
 
@@ -112,8 +109,6 @@ impl Scout {
             again: Vec::new(),
             failed: BTreeMap::new(),
             shell_due: None,
-            naming: Naming::default(),
-            names_due: None,
             verified: Pid(0),
         })
     }
@@ -511,12 +506,11 @@ impl Scout {
     fn end(&mut self, pid: Pid, out: &mut Vec<Observation>) {
         if let Some(mut tracked) = self.tracked.remove(&pid) {
             self.failed.remove(&pid);
-            self.naming.forget(pid);
-            if tracked.is_unnamed() {
-                let living: Vec<Member> = self.tracked.values().map(Tracked::member).collect();
-                let place = (&*tracked.config, tracked.cwd());
-                self.naming
-                    .end(place, &tracked.member(), &living, clock::now().into());
+            let (project, now) = (tracked.project(), clock::now());
+            for neighbour in self.tracked.values_mut() {
+                if neighbour.project() == project {
+                    neighbour.name.neighbour_ended(now.into());
+                }
             }
             tracked.unwatch(&mut self.watcher);
             out.push(Observation::Gone(tracked.key));

@@ -1,5 +1,6 @@
 //! One session under observation: its files, read when they change.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 
 use super::git::{self, Repository};
-use super::naming::{Member, Named};
+use super::naming::{Member, Name};
 use super::process::Handle;
 use super::subagents::{self, Subagents};
 use super::watch::Watcher;
@@ -28,6 +29,13 @@ mod asks;
 
 pub(super) use asks::ShellWatch;
 
+/// Conversations that are remembered of a session besides its own.
+const MOST_LEFT: usize = 64;
+
+/// For `explain`, where a version does not tell its conversation.
+const AMBIGUOUS: &str = "several conversations of its directory fit it, so that none is shown; \
+                         vmux hooks install tells them apart";
+
 /// A session that is watched.
 pub(super) struct Tracked {
     pub(super) key: SessionKey,
@@ -42,8 +50,9 @@ pub(super) struct Tracked {
     /// Its file was there and is not any more: it is about to end, or was parked.
     pub(super) file_gone: bool,
     /// What was found where its file does not name its conversation (any more).
-    found: Option<(PathBuf, ConversationId)>,
-    ambiguous: bool,
+    pub(super) name: Name,
+    /// The conversations that it was in before, the last first.
+    left: VecDeque<ConversationId>,
     tool_shell: Option<bool>,
     /// The pending calls for which a shell was seen: they were permitted.
     permitted: Vec<String>,
@@ -95,6 +104,8 @@ fn first_read(mut fact: TranscriptFact, before: Option<&TranscriptFact>) -> Tran
 
 impl Tracked {
     pub(super) fn new(key: SessionKey, config: PathBuf, process: ProcessFact, kind: Kind) -> Self {
+        let started = process.started_at;
+        let started = started.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
         Self {
             key,
             config,
@@ -103,8 +114,8 @@ impl Tracked {
             file: None,
             file_stamp: None,
             file_gone: false,
-            found: None,
-            ambiguous: false,
+            name: Name::new(started),
+            left: VecDeque::new(),
             tool_shell: None,
             permitted: Vec::new(),
             hook: None,
@@ -233,14 +244,12 @@ impl Tracked {
     }
 
     pub(super) fn conversation(&self) -> Option<&ConversationId> {
-        let found = || self.found.as_ref().map(|(_, id)| id);
-        let told = || self.hooked().or_else(found);
-        let told = if self.may_be_elsewhere() {
-            told()
-        } else {
-            None
-        };
-        told.or(self.named())
+        if !self.may_be_elsewhere() {
+            return self.named();
+        }
+        let found = self.name.found.as_ref().map(|(_, id)| id);
+        let found = found.or(self.named()).filter(|_| !self.name.ambiguous);
+        self.hooked().or(found)
     }
 
     /// The conversation by its hooks: as good as a file's word, where that says nothing of it.
@@ -270,18 +279,23 @@ impl Tracked {
         Member {
             pid: self.key.pid,
             start: self.started(),
-            first: self.named().cloned(),
-            known: self.found.as_ref().map(|(_, id)| id.clone()),
+            told: self.named().cloned(),
+            name: self.name.clone(),
         }
     }
 
-    /// Takes over what was found out of its conversation.
-    pub(super) fn take_name(&mut self, named: Named) {
-        self.ambiguous = named.is_err();
-        self.found = named.ok().flatten();
+    /// The directory of its transcripts: its configuration and the name under `projects`. Two
+    /// working directories may share it: `a.b` and `a-b` are written the same.
+    pub(super) fn project(&self) -> (PathBuf, String) {
+        (self.config.clone(), find::encode_cwd(self.cwd()))
     }
 
-    /// RawPath of the session: its file's word counts, the process may have moved on.
+    /// Whether it is, or was, in this conversation.
+    pub(super) fn was_in(&self, conversation: &ConversationId) -> bool {
+        self.conversation() == Some(conversation) || self.left.contains(conversation)
+    }
+
+    /// Working directory of the session: its file's word counts, the process may have moved on.
     pub(super) fn cwd(&self) -> &str {
         let by_file = self.file.as_ref().and_then(|file| file.fact.cwd.as_ref());
         &by_file.unwrap_or(&self.process.cwd).0
@@ -325,7 +339,7 @@ impl Tracked {
 
     fn transcript_path(&self) -> Option<PathBuf> {
         let id = self.conversation()?;
-        if let Some((path, _)) = self.found.as_ref().filter(|(_, found)| found == id) {
+        if let Some((path, _)) = self.name.found.as_ref().filter(|(_, found)| found == id) {
             return Some(path.clone());
         }
         if let Some(follower) = &self.follower {
@@ -427,6 +441,14 @@ impl Tracked {
         if self.sent.as_ref() == Some(&evidence) {
             return None;
         }
+        let before = self
+            .sent
+            .as_ref()
+            .and_then(|sent| sent.conversation.clone());
+        if before != evidence.conversation {
+            self.left.truncate(MOST_LEFT - 1);
+            before.into_iter().for_each(|id| self.left.push_front(id));
+        }
         self.sent = Some(evidence.clone());
         Some(evidence)
     }
@@ -441,6 +463,9 @@ impl Tracked {
         let before = sent.and_then(|sent| sent.transcript.as_ref());
         let transcript = self.follower.as_ref().map(|f| f.fact(now));
         let subagent = self.asking_subagent(now);
+        let ambiguous = self.is_unnamed() && self.name.ambiguous;
+        let problems = self.problem.iter().cloned();
+        let problems = problems.chain(ambiguous.then(|| CleanText::line(AMBIGUOUS)));
         Evidence {
             agent: claude::NAME,
             kind: self.file.as_ref().map_or(self.kind, |file| file.kind),
@@ -449,7 +474,7 @@ impl Tracked {
             file: self.file.as_ref().map(|file| file.fact.clone()),
             transcript: transcript.map(|fact| first_read(fact, before)),
             subagent: subagent.map(|f| first_read(f, sent.and_then(|s| s.subagent.as_ref()))),
-            transcript_ambiguous: self.ambiguous && self.hooked().is_none(),
+            transcript_ambiguous: ambiguous,
             expects_file: !self.file_gone
                 && self.kind == Kind::Interactive
                 && version.is_some_and(|version| version >= FIRST_WITH_FILE),
@@ -457,7 +482,7 @@ impl Tracked {
             hook: self.hook.clone(),
             git: self.git.clone(),
             failed: None,
-            problems: self.problem.iter().cloned().collect(),
+            problems: problems.collect(),
         }
     }
 }

@@ -135,8 +135,11 @@ fn decide(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
         return verdict;
     }
     if evidence.transcript_ambiguous {
-        return Verdict::new(State::Unknown, "several transcripts fit this process")
-            .because(Reason::Ambiguous);
+        return Verdict::new(
+            State::Unknown,
+            "several conversations of its directory fit it",
+        )
+        .because(Reason::Ambiguous);
     }
     match transcript {
         Some(transcript) if transcript.last != LastLine::Nothing => {

@@ -1,8 +1,10 @@
 //! Sessions whose own file does not tell what they do, or which conversation they are in.
 
+use std::fs;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use vmux::model::State;
+use vmux::model::{Session, State};
 
 use crate::machine::{Machine, answer, prompt, tool};
 use crate::watched::Watched;
@@ -11,6 +13,25 @@ use crate::watched::Watched;
 #[test]
 fn a_cleared_conversation_is_followed_where_the_file_does_not() {
     let machine = Machine::new();
+    let claude = machine.claude(101);
+    claude.file(json!({"status": null, "version": null, "procStart": null}));
+    claude.says("s-101", &[prompt("one"), answer("the first")]);
+    let mut watched = Watched::new(&machine);
+    assert_eq!(previews(&watched), ["the first"]);
+    claude.says("new", &[prompt("<command-name>/clear</command-name>")]);
+    watched.events();
+    assert_eq!(previews(&watched), [""]);
+    claude.says("new", &[prompt("go on"), answer("the second")]);
+    watched.events();
+    assert_eq!(previews(&watched), ["the second"]);
+    let again = Watched::new(&machine);
+    assert_eq!(previews(&again), ["the second"], "also by a later start");
+}
+
+/// The file of each names the conversation of its start, until one of them may have left it.
+#[test]
+fn of_two_in_a_directory_a_cleared_conversation_is_nobodys() {
+    let machine = Machine::new();
     let old = json!({"status": null, "version": null, "procStart": null});
     let (one, two) = (machine.claude(101), machine.claude(102));
     one.file(old.clone());
@@ -18,30 +39,59 @@ fn a_cleared_conversation_is_followed_where_the_file_does_not() {
     one.says("s-101", &[prompt("one"), answer("first of one")]);
     two.says("s-102", &[prompt("two"), answer("first of two")]);
     let mut watched = Watched::new(&machine);
-    let previews = |watched: &Watched| -> Vec<String> {
-        let sessions = watched.sessions();
-        let said = sessions.into_iter().map(|s| s.preview.unwrap_or_default());
-        said.map(|said| said.to_string()).collect()
-    };
     assert_eq!(previews(&watched), ["first of one", "first of two"]);
-    let now = Utc::now();
-    let history = json!({"display": "/clear", "sessionId": "s-102",
-                         "timestamp": now.timestamp_millis() - 9});
-    machine.write("home/.claude/history.jsonl", &format!("{history}\n"));
-    let mut command = prompt("<command-name>/clear</command-name>");
-    command["timestamp"] = now.to_rfc3339().into();
-    two.says("new", &[command]);
-    watched.events();
-    assert_eq!(previews(&watched), ["first of one", ""]);
-    two.says("new", &[prompt("go on"), answer("second of two")]);
-    watched.events();
-    assert_eq!(previews(&watched), ["first of one", "second of two"]);
-    let again = Watched::new(&machine);
-    assert_eq!(
-        previews(&again),
-        previews(&watched),
-        "also by a later start"
+    two.says(
+        "new",
+        &[prompt("<command-name>/clear</command-name>"), answer("new")],
     );
+    watched.events();
+    let ambiguous = (State::Unknown, Some("ambiguous".to_owned()));
+    assert_eq!(verdicts(&watched), [ambiguous.clone(), ambiguous]);
+    assert_eq!(previews(&watched), ["", ""], "and no first one is shown");
+    two.end();
+    watched.scan();
+    assert_eq!(watched.only().state, State::Unknown, "it may be in either");
+    let path = one.says("s-101", &[prompt("more"), answer("second of one")]);
+    // A file's time may lag behind the clock by some milliseconds.
+    let written = fs::File::options().append(true).open(path).unwrap();
+    written.set_modified(vmux::clock::now().into()).unwrap();
+    watched.events();
+    assert_eq!(previews(&watched), ["second of one"], "it wrote there");
+}
+
+/// A newer version says which conversations were its own.
+#[test]
+fn what_a_neighbour_that_is_told_for_certain_left_is_not_taken_over() {
+    let machine = Machine::new();
+    let (old, new) = (machine.claude(101), machine.claude(102));
+    old.file(json!({"status": null, "version": null, "procStart": null}));
+    old.says("s-101", &[prompt("old"), answer("of the old one")]);
+    new.file(json!({}));
+    new.says("s-102", &[prompt("new"), answer("of the new one")]);
+    let mut watched = Watched::new(&machine);
+    assert_eq!(previews(&watched), ["of the old one", "of the new one"]);
+    // The transcript is there before the file says so.
+    new.says("next", &[prompt("<command-name>/clear</command-name>")]);
+    watched.events();
+    assert_eq!(previews(&watched), ["of the old one", "of the new one"]);
+    new.file(json!({"sessionId": "next"}));
+    watched.events();
+    new.says("next", &[answer("of the next one")]);
+    new.says("s-102", &[json!({"type": "cost-state"})]);
+    watched.events();
+    assert_eq!(previews(&watched), ["of the old one", "of the next one"]);
+}
+
+fn previews(watched: &Watched) -> Vec<String> {
+    let sessions = watched.sessions();
+    let said = sessions.into_iter().map(|s| s.preview.unwrap_or_default());
+    said.map(|said| said.to_string()).collect()
+}
+
+/// The states, with their reasons.
+fn verdicts(watched: &Watched) -> Vec<(State, Option<String>)> {
+    let verdict = |s: &Session| (s.state, s.reason.as_ref().map(|r| r.as_str().to_owned()));
+    watched.sessions().iter().map(verdict).collect()
 }
 
 /// Without a status file: what a session said does not become its neighbour's when it ends.
@@ -184,11 +234,6 @@ fn two_processes_of_one_directory_without_files_stay_ambiguous() {
     machine.process(105, "claude", "/usr/bin/node", &["claude"]);
     claude.says("abc", &[prompt("whose?")]);
     let watched = Watched::new(&machine);
-    let verdicts: Vec<_> = watched
-        .sessions()
-        .iter()
-        .map(|s| (s.state, s.reason.clone().map(|r| r.as_str().to_owned())))
-        .collect();
     let ambiguous = (State::Unknown, Some("ambiguous".to_owned()));
-    assert_eq!(verdicts, [ambiguous.clone(), ambiguous]);
+    assert_eq!(verdicts(&watched), [ambiguous.clone(), ambiguous]);
 }

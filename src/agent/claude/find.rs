@@ -121,12 +121,12 @@ pub struct Transcript {
     pub size: u64,
 }
 
-/// The transcripts of a working directory that were written after `since`.
+/// The transcripts of a working directory, by its name under `projects/`.
 ///
 /// # Errors
 /// Those of listing the project directory; a missing one holds none.
-pub fn in_project(config: &Path, cwd: &str, since: SystemTime) -> io::Result<Vec<Transcript>> {
-    let project = config.join("projects").join(encode_cwd(cwd));
+pub fn in_project(config: &Path, name: &str) -> io::Result<Vec<Transcript>> {
+    let project = config.join("projects").join(name);
     let entries = match std::fs::read_dir(project) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
@@ -148,7 +148,7 @@ pub fn in_project(config: &Path, cwd: &str, since: SystemTime) -> io::Result<Vec
         let Ok(written) = metadata.modified() else {
             continue;
         };
-        if metadata.is_file() && written >= since {
+        if metadata.is_file() {
             let created = metadata.created().ok();
             found.push(Transcript {
                 path: entry.path(),
@@ -208,10 +208,10 @@ mod tests {
         for name in ["s1.jsonl", "agent-1f.jsonl", "notes.txt", ".jsonl"] {
             std::fs::write(project.join(name), "").unwrap();
         }
-        let found = in_project(config.path(), "/w/app", SystemTime::UNIX_EPOCH).unwrap();
+        let found = in_project(config.path(), "-w-app").unwrap();
         let names: Vec<_> = found.iter().map(|t| t.conversation.as_str()).collect();
         assert_eq!(names, ["s1"]);
-        let missing = in_project(config.path(), "/w/other", SystemTime::UNIX_EPOCH).unwrap();
+        let missing = in_project(config.path(), "-w-other").unwrap();
         assert!(missing.is_empty());
     }
 }

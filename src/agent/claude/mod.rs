@@ -5,7 +5,7 @@
 //! defensively: a missing field, an unknown word, a broken line cost only themselves.
 
 pub mod arguments;
-pub mod clears;
+pub mod beginning;
 pub mod conversation;
 pub mod find;
 pub mod hook;

@@ -31,10 +31,7 @@ impl Scout {
     pub fn due(&self) -> Option<Instant> {
         let torn = self.again.iter().map(|(at, _, _)| *at);
         let failed = self.failed.values().map(|failure| failure.due);
-        torn.chain(failed)
-            .chain(self.shell_due)
-            .chain(self.names_due)
-            .min()
+        torn.chain(failed).chain(self.shell_due).min()
     }
 
     /// Does what was put off: files that were torn, shells that a tool should have started.
@@ -58,9 +55,6 @@ impl Scout {
             for pid in pids {
                 self.tell(pid, now, &mut out);
             }
-        }
-        if self.names_due.is_some_and(|at| at <= steady) {
-            self.name_conversations(now, &mut out);
         }
         out
     }

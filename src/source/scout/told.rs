@@ -7,12 +7,11 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 
 use super::{Scout, Tracked, again};
+use crate::agent::claude::beginning::{self, Beginning};
 use crate::agent::claude::{find, hook};
-use crate::clock;
-use crate::model::{ConversationId, HookReport, Observation, Pid};
-use crate::source::naming::{Member, Naming};
+use crate::model::{HookReport, Observation, Pid};
+use crate::source::naming::{Look, Member};
 use crate::source::process;
-use crate::source::writers::SETTLED;
 
 /// Ancestors of a hook's process that are looked at: it is the second, a wrapper adds one or two.
 const ANCESTORS: usize = 8;
@@ -81,43 +80,39 @@ impl Scout {
 
     /// Finds the conversations of processes whose files do not name them (any more).
     pub(super) fn name_conversations(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        // Two directories may share one of transcripts: `a.b` and `a-b` are written the same.
-        let mut groups: BTreeMap<(PathBuf, String), (String, Vec<Member>)> = BTreeMap::new();
+        let mut groups: BTreeMap<(PathBuf, String), Vec<Member>> = BTreeMap::new();
         for tracked in self.tracked.values().filter(|t| t.is_unnamed()) {
-            if self.failed.contains_key(&tracked.key.pid) {
-                continue;
-            }
-            let cwd = tracked.cwd();
-            let place = (tracked.config.clone(), find::encode_cwd(cwd));
-            let group = groups.entry(place);
-            let (_, members) = group.or_insert_with(|| (cwd.to_owned(), Vec::new()));
-            members.push(tracked.member());
+            let group = groups.entry(tracked.project());
+            group.or_default().push(tracked.member());
         }
-        for ((config, _), (cwd, members)) in groups {
-            let named = self.tracked.values().filter(|t| !t.is_unnamed());
-            let taken: Vec<&ConversationId> = named.filter_map(Tracked::conversation).collect();
-            let taken = |id: &ConversationId| taken.contains(&id);
-            let written = |pid| self.proc.written(pid);
-            let place = (&*config, &*cwd);
-            let naming = &mut self.naming;
-            let names = catch_unwind(AssertUnwindSafe(|| {
-                naming.name(place, &members, &taken, &written, now)
-            }));
+        for (project, members) in groups {
+            let told = self.tracked.values().filter(|t| !t.is_unnamed());
+            let others: Vec<&Tracked> = told.filter(|t| t.project() == project).collect();
+            let mut transcripts = find::in_project(&project.0, &project.1).unwrap_or_default();
+            transcripts.retain(|t| !others.iter().any(|o| o.was_in(&t.conversation)));
+            let look = Look {
+                members: &members,
+                transcripts: &transcripts,
+                beginning: &|path| beginning::beginning(path).unwrap_or(Beginning::Unknown),
+                others: !others.is_empty(),
+                now: now.into(),
+            };
+            let names = catch_unwind(AssertUnwindSafe(|| look.names()));
             let names = names.unwrap_or_else(|panic| {
-                self.naming = Naming::default();
-                for member in members {
+                for member in &members {
                     self.fail(member.pid, &again::words(&*panic), now, out);
                 }
                 Vec::new()
             });
-            for (pid, named) in names {
+            for (pid, name) in names {
+                if self.failed.contains_key(&pid) {
+                    continue;
+                }
                 if let Some(tracked) = self.tracked.get_mut(&pid) {
-                    tracked.take_name(named);
+                    tracked.name = name;
                 }
                 self.refresh(pid, now, out);
             }
         }
-        let unsettled = self.naming.take_unsettled();
-        self.names_due = unsettled.then(|| clock::steady() + SETTLED);
     }
 }

@@ -63,8 +63,8 @@ contract! { v2_0_77 Lab::of("2.0.77") => {
     // No resuming: which conversation was resumed shows with its first prompt only.
     background_shell(Want::idle());
     agent_asks();
-    neighbours();
-    born_together();
+    doubtful_neighbours();
+    hooked_neighbours();
     ends();
     suspending();
     // No scripts: without a file, `claude -p` in a terminal looks like any session.
@@ -85,7 +85,8 @@ contract! { v2_1_100 Lab::of("2.1.100") => {
     resuming();
     background_shell(Want::idle());
     agent_asks();
-    neighbours();
+    neighbours_until_cleared();
+    hooked_neighbours();
     ends();
     suspending();
     scripts();

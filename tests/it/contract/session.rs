@@ -74,6 +74,11 @@ impl Want {
         Self::state("needs_input", Some(reason))
     }
 
+    /// Its conversation may be its neighbour's.
+    pub(super) fn ambiguous() -> Self {
+        Self::state("unknown", Some("ambiguous"))
+    }
+
     pub(super) fn preview(self, text: &str) -> Self {
         Self {
             preview: Some(text.to_owned()),
@@ -302,15 +307,6 @@ impl<'l> Session<'l> {
             done.then_some(())
         });
         assert!(gone.is_some(), "it still waits for an answer: {left:?}");
-    }
-
-    /// Whether vmux comes to say that this was said last.
-    pub(super) fn previews(&self, words: &str) -> bool {
-        let said = || {
-            self.row()
-                .filter(|row| row.preview.as_deref() == Some(words))
-        };
-        poll(SCANNED, said).is_some()
     }
 
     /// Waits until the screen shows this, and then until vmux says the same of it, while the

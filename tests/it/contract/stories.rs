@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::lab::Lab;
 use super::screen::{self, Shown};
-use super::session::Want;
+use super::session::{Session, Want};
 
 /// Asks before each tool, whatever a version's default is.
 const ASKING: [&str; 2] = ["--permission-mode", "default"];
@@ -257,14 +257,7 @@ pub(super) fn agent_asks(lab: &Lab) {
 
 /// Two sessions of one directory are never taken for each other.
 pub(super) fn neighbours(lab: &Lab) {
-    let mut left = lab.claude(&ASKING);
-    left.expect(Shown::Idle, &Want::idle().by_scan());
-    let mut right = lab.claude(&ASKING);
-    right.expect(Shown::Idle, &Want::idle().by_scan());
-    left.say("say:from the left");
-    left.sees("● from the left");
-    right.say("say:from the right");
-    right.sees("● from the right");
+    let (mut left, mut right) = both_speak(lab);
     right.expect(Shown::Idle, &Want::idle().preview("from the right"));
     left.expect(Shown::Idle, &Want::idle().preview("from the left"));
     left.say("hold:left");
@@ -282,31 +275,51 @@ pub(super) fn neighbours(lab: &Lab) {
     left.expect(Shown::Idle, &Want::idle().preview("left again"));
 }
 
-/// Two that started at once: only what each of them writes tells which is which. What the one
-/// draws on its own screen meanwhile may hide it, as it does in the first seconds.
-pub(super) fn born_together(lab: &Lab) {
-    let (mut left, mut right) = (lab.claude(&ASKING), lab.claude(&ASKING));
-    left.expect(Shown::Idle, &Want::idle().by_scan());
-    right.expect(Shown::Idle, &Want::idle().by_scan());
-    let told_apart = (1..=5).any(|n| {
-        let words = format!("right {n}");
-        right.say(&format!("say:{words}"));
-        right.sees(&format!("● {words}"));
-        right.previews(&words)
-    });
-    assert!(told_apart);
-    right.say("hold:right");
-    right.expect(Shown::Working, &Want::working());
-    left.expect(Shown::Idle, &Want::idle());
-    lab.go("right");
-    right.expect(Shown::Idle, &Want::idle());
-    left.say("say:from the left");
-    left.sees("● from the left");
-    left.expect(Shown::Idle, &Want::idle().preview("from the left"));
-    right.say("say:from the right");
-    right.sees("● from the right");
+/// Two sessions of one directory that no file tells apart: neither gets what may be the other's.
+pub(super) fn doubtful_neighbours(lab: &Lab) {
+    let (mut left, mut right) = both_speak(lab);
+    right.expect(Shown::Idle, &Want::ambiguous());
+    left.expect(Shown::Idle, &Want::ambiguous());
+    right.say("/exit");
+    right.expect_gone();
+    left.say("say:left alone");
+    left.sees("● left alone");
+    left.expect(Shown::Idle, &Want::idle().preview("left alone"));
+}
+
+/// The same where their files tell, until one of them clears.
+pub(super) fn neighbours_until_cleared(lab: &Lab) {
+    let (mut left, mut right) = both_speak(lab);
     right.expect(Shown::Idle, &Want::idle().preview("from the right"));
     left.expect(Shown::Idle, &Want::idle().preview("from the left"));
+    left.say("/clear");
+    left.say("say:left again");
+    left.sees("● left again");
+    left.expect(Shown::Idle, &Want::ambiguous());
+    right.expect(Shown::Idle, &Want::ambiguous());
+    right.say("/exit");
+    right.expect_gone();
+    left.say("say:left alone");
+    left.sees("● left alone");
+    left.expect(Shown::Idle, &Want::idle().preview("left alone"));
+}
+
+/// Two old sessions of one directory whose hooks tell them apart.
+pub(super) fn hooked_neighbours(lab: &Lab) {
+    hooks(lab, &["install"]);
+    neighbours(lab);
+}
+
+fn both_speak(lab: &Lab) -> (Session<'_>, Session<'_>) {
+    let mut left = lab.claude(&ASKING);
+    left.expect(Shown::Idle, &Want::idle().by_scan());
+    let mut right = lab.claude(&ASKING);
+    right.expect(Shown::Idle, &Want::idle().by_scan());
+    left.say("say:from the left");
+    left.sees("● from the left");
+    right.say("say:from the right");
+    right.sees("● from the right");
+    (left, right)
 }
 
 /// Ends: politely, and killed with its file left behind.
