@@ -3,21 +3,28 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::ask::Context;
 use super::out;
 use crate::cli::{Daemon, DaemonVerb};
 use crate::clock::{self, Deadline};
-use crate::daemon::lock::running_pid;
-use crate::daemon::{self, Settings, detach};
+use crate::daemon::{self, Settings, detach, lock};
 use crate::exec;
 use crate::exit::{Exit, Failure};
 use crate::paths::Paths;
 use crate::protocol::client::{Client, ClientError, PATIENCE};
+use crate::protocol::socket;
 use crate::protocol::{Request, Status};
 use crate::text::age;
 
-/// Longest wait for a daemon to be up, or gone.
+/// Longest wait for a daemon to be up.
 const CHANGE: Duration = Duration::from_secs(10);
+/// Longest wait to hear who listens where nobody answers.
+const PEER: Duration = Duration::from_millis(100);
+/// What becomes of a daemon whose socket is gone.
+pub(super) const UNREACHABLE: &str =
+    "it listens again or ends within seconds, unless it hangs; `vmux daemon stop` ends it";
 
 pub(super) fn run(context: &Context, args: &Daemon) -> anyhow::Result<Exit> {
     match args.verb.unwrap_or(DaemonVerb::Run { detached: false }) {
@@ -67,9 +74,15 @@ fn serve(context: &Context, detached: bool) -> anyhow::Result<Exit> {
 }
 
 fn start(context: &Context) -> anyhow::Result<Exit> {
-    if let Ok(status) = ask_status(context) {
-        out::write(format!("a vmux daemon is already running (pid {})\n", status.pid).as_bytes())?;
-        return Ok(Exit::Done);
+    match ask_status(context) {
+        Ok(Status { pid, .. }) => {
+            out::write(format!("a vmux daemon is already running (pid {pid})\n").as_bytes())?;
+            return Ok(Exit::Done);
+        }
+        Err(ClientError::NotRunning(_) | ClientError::HungUp) => {}
+        Err(error) => {
+            return Err(unanswered(context, "could not start the daemon: ", &error).into());
+        }
     }
     context
         .start_daemon(CHANGE)
@@ -80,12 +93,9 @@ fn start(context: &Context) -> anyhow::Result<Exit> {
 }
 
 fn stop(context: &Context) -> anyhow::Result<Exit> {
-    let pid = ask_status(context)
-        .ok()
-        .map(|status| status.pid)
-        .or_else(|| running_pid(&context.paths));
-    let mut client = match Client::connect(&context.paths.socket, PATIENCE) {
-        Ok(client) => client,
+    let deadline = Deadline::after(PATIENCE);
+    let pid = match tell_to_stop(context, deadline) {
+        Ok(pid) => pid,
         Err(ClientError::NotRunning(_)) => {
             out::write(b"no vmux daemon is running\n")?;
             return Ok(Exit::Done);
@@ -94,54 +104,75 @@ fn stop(context: &Context) -> anyhow::Result<Exit> {
             return Err(unanswered(context, "could not stop the daemon: ", &error).into());
         }
     };
-    client
-        .ask(&Request::Stop, PATIENCE)
-        .map_err(|error| unanswered(context, "could not stop the daemon: ", &error))?;
-    let deadline = Deadline::after(CHANGE);
     if pid.is_some_and(|pid| !exec::wait_for_exit(pid, deadline.left())) {
-        return Err(Failure::new("could not stop the daemon: it does not end").into());
+        return Err(Failure::new("could not stop the daemon: it does not end")
+            .hint(hung(&context.paths))
+            .into());
     }
     out::write(b"stopped\n")?;
     Ok(Exit::Done)
 }
 
+/// Tells the daemon to end; returns its pid, if that can be known.
+fn tell_to_stop(context: &Context, deadline: Deadline) -> Result<Option<u32>, ClientError> {
+    let paths = &context.paths;
+    let mut client = match Client::connect(&paths.socket, deadline.left()) {
+        Ok(client) => client,
+        // One that nobody can reach still hears a signal.
+        Err(error @ ClientError::NotRunning(_)) => {
+            let pid = lock::signal_holder(paths, Signal::TERM);
+            return pid.map(Some).ok_or(error);
+        }
+        Err(error) => return Err(error),
+    };
+    match client.ask(&Request::Stop, deadline.left()) {
+        Ok(_) | Err(ClientError::HungUp) => Ok(client.peer()),
+        Err(error) => Err(error),
+    }
+}
+
 /// What to do about a daemon that is there and does not answer.
 pub(super) fn hung(paths: &Paths) -> String {
-    match running_pid(paths) {
-        Some(pid) => {
-            format!("`kill -9 {pid}` ends it, and the next call starts another; labels are kept")
-        }
+    if let Some(pid) = lock::holder(paths) {
+        return format!(
+            "`kill -9 {pid}` ends it, and the next call starts another; labels are kept"
+        );
+    }
+    // Without the lock it may be any program.
+    let peer = socket::connect(&paths.socket, PEER).ok();
+    match peer.and_then(|stream| socket::peer_pid(&stream)) {
+        Some(pid) => format!(
+            "process {pid} listens at {}, and may be no vmux daemon",
+            paths.socket.display()
+        ),
         None => "end it by its pid; the next call starts another, and labels are kept".into(),
     }
 }
 
-/// What went wrong with a daemon, and the way out where it hangs.
+/// What went wrong with a daemon, and the way out where there is one.
 fn unanswered(context: &Context, what: &str, error: &ClientError) -> Failure {
-    let failure = Failure::new(format!("{what}{error}"));
     match error {
-        ClientError::Slow => failure.hint(hung(&context.paths)),
-        _ => failure,
+        ClientError::Slow => Failure::new(format!("{what}{error}")).hint(hung(&context.paths)),
+        ClientError::NotRunning(_) if lock::holder(&context.paths).is_some() => {
+            Failure::new(format!("{what}{}", lock::unreachable(&context.paths))).hint(UNREACHABLE)
+        }
+        ClientError::NotRunning(_) => Failure::new(format!("{what}{error}"))
+            .hint("`vmux daemon start` starts it; so does `vmux list`"),
+        _ => Failure::new(format!("{what}{error}")),
     }
 }
 
 fn ask_status(context: &Context) -> Result<Status, ClientError> {
+    let deadline = Deadline::after(PATIENCE);
     let mut client = Client::connect(&context.paths.socket, PATIENCE)?;
-    let (reply, _) = client.ask(&Request::Status, PATIENCE)?;
+    let (reply, _) = client.ask(&Request::Status, deadline.left())?;
     reply
         .status
         .ok_or_else(|| ClientError::Broken("no status".into()))
 }
 
 fn status(context: &Context, json: bool) -> anyhow::Result<Exit> {
-    let status = match ask_status(context) {
-        Ok(status) => status,
-        Err(error @ ClientError::NotRunning(_)) => {
-            return Err(Failure::new(error.to_string())
-                .hint("`vmux daemon start` starts it; so does `vmux list`")
-                .into());
-        }
-        Err(error) => return Err(unanswered(context, "", &error).into()),
-    };
+    let status = ask_status(context).map_err(|error| unanswered(context, "", &error))?;
     if json {
         out::write(format!("{}\n", serde_json::to_string(&status)?).as_bytes())?;
         return Ok(Exit::Done);

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::ask::{Context, sibling};
 use super::out::{self, paint};
+use crate::daemon::lock;
 use crate::dbus::{Argument, Body, Bus};
 use crate::exec;
 use crate::exit::Exit;
@@ -69,8 +70,10 @@ impl Check {
 pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let mut checks = vec![check_config(context), check_claude(context)];
     checks.push(check_hooks(context));
-    checks.extend(check_daemon(context));
-    checks.push(check_versions(context));
+    let daemon = check_daemon(context);
+    let answers = daemon.iter().all(|check| check.grade != Grade::Bad);
+    checks.extend(daemon);
+    checks.push(check_versions(context, answers));
     checks.push(check_runtime(context));
     checks.push(check_labels(context));
     checks.push(check_writing(context));
@@ -172,6 +175,10 @@ fn check_daemon(context: &Context) -> Vec<Check> {
         let remedy = super::daemon::hung(&context.paths);
         return vec![check("daemon", Grade::Bad, &error.to_string()).remedy(&remedy)];
     }
+    if asked.is_err() && lock::holder(&context.paths).is_some() {
+        let words = lock::unreachable(&context.paths);
+        return vec![check("daemon", Grade::Bad, &words).remedy(super::daemon::UNREACHABLE)];
+    }
     let status: Result<Status, String> = asked
         .map_err(|error| error.to_string())
         .and_then(|(reply, _)| reply.status.ok_or_else(|| "it gives no status".into()));
@@ -210,10 +217,16 @@ fn check_daemon(context: &Context) -> Vec<Check> {
 }
 
 /// What a bug report needs to know first.
-fn check_versions(context: &Context) -> Check {
+fn check_versions(context: &Context, answers: bool) -> Check {
     let mut words = vec![format!("vmux {}", env!("CARGO_PKG_VERSION"))];
-    let listed = Client::connect(&context.paths.socket, VERSION)
-        .and_then(|mut client| client.ask(&Request::List(ListArgs::default()), VERSION));
+    // A daemon that hangs has been waited for already.
+    let client = answers.then(|| Client::connect(&context.paths.socket, VERSION));
+    let listed = client.and_then(|client| {
+        client
+            .ok()?
+            .ask(&Request::List(ListArgs::default()), VERSION)
+            .ok()
+    });
     let sessions = listed.map(|(reply, _)| reply.sessions).unwrap_or_default();
     let agents: BTreeSet<String> = sessions
         .iter()

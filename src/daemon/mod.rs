@@ -43,6 +43,7 @@ use crate::registry::{Marks, Registry};
 use crate::source::scout::{Roots, Scout};
 
 use engine::Engine;
+use lock::Instance;
 use published::Published;
 
 /// Observations and commands that may wait for the engine. A source that outruns it waits.
@@ -74,11 +75,12 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     paths
         .create_runtime()
         .with_context(|| format!("could not make {}", paths.runtime.display()))?;
-    let lock = lock::Instance::take(paths)?;
-    raise_descriptor_limit();
-    crate::icons::write(&paths.icons()).context("could not write the icons")?;
-    let published = Arc::new(Published::new()?);
+    // First: who waits for the lock may signal its holder at any time.
     let signals = server::Signals::install()?;
+    let instance = Arc::new(Instance::take(paths)?);
+    raise_descriptor_limit();
+    write_icons(paths);
+    let published = Arc::new(Published::new()?);
     let (to_engine, from_all) = sync_channel(ENGINE_QUEUE);
 
     let (marks, stamp) = load_marks(paths, &published);
@@ -100,7 +102,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         registry.apply(observation, now);
     }
     registry.apply(Observation::Census(scout.keys()), now);
-    let listener = lock.listen(paths)?;
+    let listener = instance.listen()?;
     published.publish(registry.snapshot());
 
     let storage = storage::start(
@@ -113,7 +115,12 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let engine = thread::Builder::new()
         .name("engine".into())
         .spawn(move || engine.run(&from_all))?;
-    sources::sessions(scout, to_engine.clone(), Arc::clone(&published))?;
+    sources::sessions(
+        scout,
+        to_engine.clone(),
+        Arc::clone(&published),
+        Arc::clone(&instance),
+    )?;
     sources::desktop(to_engine.clone(), Arc::clone(&published), &settings)?;
     let workers = worker::Workers::start(&settings, &published)?;
     alerts::start(&settings, &published, to_engine.clone(), workers.focus())?;
@@ -122,18 +129,27 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     if settings.detached {
         detach::tell_ready();
     }
+    let place = (Arc::clone(&instance), listener);
     let labels = storage.clone();
     let mut server = server::Server::new(
-        listener, settings, published, to_engine, workers, labels, signals,
+        place, settings, published, to_engine, workers, labels, signals,
     );
     server.run()?;
     drop(server);
     storage.finish(LAST_WRITE);
     // The engine ends when all senders are gone; sources notice at their next report.
     drop(engine);
-    lock.release();
+    instance.release();
     log::info!("stopped");
     Ok(())
+}
+
+/// Writes the icons for rofi, which does without where that cannot be.
+fn write_icons(paths: &Paths) {
+    let icons = paths.icons();
+    if let Err(error) = crate::icons::write(&icons) {
+        log::warn!("could not write the icons to {}: {error}", icons.display());
+    }
 }
 
 /// The labels that were kept, and of which state of their file they are.

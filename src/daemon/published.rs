@@ -96,6 +96,8 @@ pub(super) struct Published {
     pub(super) desktop: Wake,
     /// Wakes the thread of notifications.
     pub(super) alerts: Wake,
+    /// Clients do not get here any more.
+    displaced: AtomicBool,
     /// The source of windows shall look again, though no event told it to.
     pass: AtomicBool,
 }
@@ -115,6 +117,7 @@ impl Published {
             sessions: Wake::new()?,
             desktop: Wake::new()?,
             alerts: Wake::new()?,
+            displaced: AtomicBool::new(false),
             pass: AtomicBool::new(false),
         })
     }
@@ -195,6 +198,16 @@ impl Published {
 
     pub(super) fn sources(&self) -> BTreeMap<String, SourceStatus> {
         locked(&self.sources).clone()
+    }
+
+    /// Has the server look after its socket.
+    pub(super) fn displace(&self) {
+        self.displaced.store(true, Ordering::Release);
+        self.wake.wake();
+    }
+
+    pub(super) fn take_displaced(&self) -> bool {
+        self.displaced.swap(false, Ordering::AcqRel)
     }
 
     /// Asks the source of windows to look again.

@@ -14,10 +14,11 @@ use signal_hook::consts::signal::{SIGINT, SIGTERM};
 use super::asks::Asks;
 use super::connection::{Connection, Heard};
 use super::listing::Listing;
+use super::lock::{Instance, LOOK};
 use super::published::{Completion, Published, Ticket};
 use super::storage::Storage;
 use super::worker::Workers;
-use super::{Input, Settings};
+use super::{Input, Settings, write_icons};
 use crate::clock;
 use crate::frontend::rofi::Dialogues;
 use crate::model::{Event, Observation};
@@ -29,24 +30,37 @@ const CLIENTS: usize = 3000;
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The signals that end the daemon, as something to poll.
-pub(super) struct Signals(UnixStream);
+/// Signals, as something to poll.
+pub(super) struct Signals {
+    /// It shall end.
+    end: UnixStream,
+    /// It shall look after its socket, see [`LOOK`].
+    look: UnixStream,
+}
 
 impl Signals {
-    /// Takes SIGTERM and SIGINT over.
+    /// Takes SIGTERM, SIGINT and SIGUSR1 over.
     ///
     /// # Errors
     /// Those of the kernel.
     pub(super) fn install() -> io::Result<Self> {
-        let (read, write) = UnixStream::pair()?;
-        for signal in [SIGTERM, SIGINT] {
-            signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
-        }
-        Ok(Self(read))
+        let receive = |signals: &[i32]| -> io::Result<UnixStream> {
+            let (read, write) = UnixStream::pair()?;
+            for signal in signals {
+                signal_hook::low_level::pipe::register(*signal, write.try_clone()?)?;
+            }
+            read.set_nonblocking(true)?;
+            Ok(read)
+        };
+        Ok(Self {
+            end: receive(&[SIGTERM, SIGINT])?,
+            look: receive(&[LOOK.as_raw()])?,
+        })
     }
 }
 
 pub(super) struct Server {
+    instance: Arc<Instance>,
     listener: UnixListener,
     signals: Signals,
     clients: Vec<Option<Connection>>,
@@ -81,7 +95,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(
-        listener: UnixListener,
+        (instance, listener): (Arc<Instance>, UnixListener),
         settings: Settings,
         published: Arc<Published>,
         engine: SyncSender<Input>,
@@ -90,6 +104,7 @@ impl Server {
         signals: Signals,
     ) -> Self {
         Self {
+            instance,
             listener,
             signals,
             clients: Vec::new(),
@@ -130,6 +145,9 @@ impl Server {
             if ready.signalled {
                 break;
             }
+            if ready.told_to_look || self.published.take_displaced() {
+                self.look_after_socket();
+            }
             if ready.woken {
                 self.published.wake.clear();
                 self.notify_subscribers();
@@ -155,15 +173,14 @@ impl Server {
     fn wait(&self) -> io::Result<Ready> {
         let now = clock::steady();
         let accepting = self.accept_after.is_none_or(|at| at <= now);
-        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.clients.len() + 3);
+        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.clients.len() + 4);
         fds.push(PollFd::from_borrowed_fd(
             self.published.wake.as_fd(),
             PollFlags::IN,
         ));
-        fds.push(PollFd::from_borrowed_fd(
-            self.signals.0.as_fd(),
-            PollFlags::IN,
-        ));
+        for signal in [&self.signals.end, &self.signals.look] {
+            fds.push(PollFd::from_borrowed_fd(signal.as_fd(), PollFlags::IN));
+        }
         let listening = if accepting {
             PollFlags::IN
         } else {
@@ -187,14 +204,35 @@ impl Server {
         }
         let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
         let hung_up = |fd: &PollFd<'_>| fd.revents().intersects(PollFlags::HUP | PollFlags::ERR);
-        let clients = fds[3..].iter().zip(slots).filter(|(fd, _)| happened(fd));
+        let clients = fds[4..].iter().zip(slots).filter(|(fd, _)| happened(fd));
         let clients = clients.map(|(fd, slot)| (slot, hung_up(fd)));
         Ok(Ready {
             woken: happened(&fds[0]),
             signalled: happened(&fds[1]),
-            connecting: happened(&fds[2]),
+            told_to_look: happened(&fds[2]),
+            connecting: happened(&fds[3]),
             clients: clients.collect(),
         })
+    }
+
+    /// Listens again where the socket was removed, and ends where nobody can get here any more.
+    fn look_after_socket(&mut self) {
+        let mut signals = [0u8; 64];
+        let _taken = rustix::io::read(&self.signals.look, &mut signals);
+        match self.instance.restore() {
+            Ok(None) => {}
+            Ok(Some(listener)) => {
+                let socket = self.settings.paths.socket.display();
+                log::warn!("{socket} was removed; listens again");
+                self.listener = listener;
+                // They lie there too, most often, and went along.
+                write_icons(&self.settings.paths);
+            }
+            Err(error) => {
+                log::warn!("nobody can reach this daemon any more, it ends: {error:#}");
+                self.stopping = true;
+            }
+        }
     }
 
     fn accept(&mut self) {
@@ -428,6 +466,7 @@ impl Server {
 struct Ready {
     woken: bool,
     signalled: bool,
+    told_to_look: bool,
     connecting: bool,
     /// Slots, and whether the client hung up.
     clients: Vec<(usize, bool)>,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::lock::Instance;
 use super::published::Published;
 use super::{Input, Settings};
 use crate::alert::Urgencies;
@@ -44,6 +45,7 @@ pub(super) fn sessions(
     scout: Scout,
     engine: SyncSender<Input>,
     published: Arc<Published>,
+    instance: Arc<Instance>,
 ) -> std::io::Result<()> {
     let roots = scout.roots().clone();
     let run = move || {
@@ -54,7 +56,7 @@ pub(super) fn sessions(
             let current = scout.take();
             let watched = catch_unwind(AssertUnwindSafe(|| {
                 let mut scout = current.map_or_else(|| start_anew(&roots, &engine), Ok)?;
-                watch(&mut scout, &engine, &published)
+                watch(&mut scout, &engine, &published, &instance)
             }));
             let failed = match watched {
                 Ok(Ok(())) => return,
@@ -90,6 +92,7 @@ fn watch(
     scout: &mut Scout,
     engine: &SyncSender<Input>,
     published: &Published,
+    instance: &Instance,
 ) -> std::io::Result<()> {
     let mut next_scan = clock::steady() + SCAN;
     loop {
@@ -108,6 +111,10 @@ fn watch(
         observations.extend(scout.retry(clock::now()));
         if clock::steady() >= next_scan {
             next_scan = clock::steady() + SCAN;
+            // Here, since this thread is awake: the server would have to wake for it.
+            if !instance.stands() {
+                published.displace();
+            }
             observations.extend(scout.scan(clock::now())?);
         }
         if !observations.is_empty() && engine.send(Input::Observed(observations)).is_err() {

@@ -69,6 +69,12 @@ impl Client {
         }
     }
 
+    /// The daemon's process.
+    #[must_use]
+    pub fn peer(&self) -> Option<u32> {
+        socket::peer_pid(&self.stream)
+    }
+
     /// Sends a request and reads its reply, with its payload if it has one.
     ///
     /// # Errors

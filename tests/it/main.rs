@@ -17,6 +17,7 @@ mod events;
 mod hooks;
 mod labels;
 mod layers;
+mod life;
 mod look;
 mod machine;
 #[cfg(feature = "pick")]

@@ -1,0 +1,230 @@
+//! The daemon's life: it can be reached, or it ends; and nobody is kept from having one.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::machine::Machine;
+use crate::service::{Daemon, command, shown, vmux, wait_for};
+
+/// Within this a daemon that nobody can reach is gone: three scans.
+const GONE: Duration = Duration::from_secs(15);
+
+/// What happens to a place, and how.
+type Replacement = (&'static str, fn(&Machine));
+
+fn machine() -> Machine {
+    let machine = Machine::new();
+    machine.claude(101).works_in("work/shop");
+    machine
+}
+
+fn run(machine: &Machine, words: &[&str]) -> String {
+    shown(machine, &vmux(machine, words))
+}
+
+fn signal(process: &Child, name: &str) {
+    let mut kill = std::process::Command::new("kill");
+    let done = kill.args([name, &process.id().to_string()]).status();
+    assert!(done.unwrap().success());
+}
+
+fn ends(daemon: &mut Daemon<'_>, why: &str) {
+    let since = Instant::now();
+    let status = wait_for(&format!("the end: {why}"), || {
+        daemon.child.try_wait().unwrap()
+    });
+    assert!(status.success(), "{why}: {status}");
+    assert!(since.elapsed() < GONE, "{why}");
+}
+
+#[test]
+fn a_socket_that_was_removed_is_made_again_and_nobody_notices() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    let mut subscriber = daemon.connect();
+    subscriber.ask(r#"{"action":"subscribe"}"#);
+    fs::remove_file(daemon.socket()).unwrap();
+    wait_for("the socket", || daemon.socket().exists().then_some(()));
+    daemon.ask(r#"{"action":"label","args":{"query":"101","label":"pay"}}"#);
+    while !subscriber
+        .line()
+        .expect("an event")
+        .contains("\"label\":\"pay\"")
+    {}
+
+    // Who comes at once need not wait for the next scan.
+    fs::remove_file(daemon.socket()).unwrap();
+    let since = Instant::now();
+    assert!(run(&machine, &["list"]).starts_with("pay"));
+    assert!(
+        since.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        since.elapsed()
+    );
+    let status = run(&machine, &["daemon", "status"]);
+    let same = format!("(pid {})", daemon.child.id());
+    assert!(status.contains(&same), "{status}");
+    assert_eq!(run(&machine, &["daemon", "stop"]), "stopped\n");
+}
+
+#[test]
+fn a_daemon_that_nobody_can_reach_ends_and_the_next_call_starts_another() {
+    let replace: [Replacement; 5] = [
+        ("its directory was removed", |machine| {
+            fs::remove_dir_all(machine.path("vmux")).unwrap();
+        }),
+        ("its directory was made anew", |machine| {
+            fs::remove_dir_all(machine.path("vmux")).unwrap();
+            fs::create_dir(machine.path("vmux")).unwrap();
+        }),
+        ("its directory was renamed", |machine| {
+            fs::rename(machine.path("vmux"), machine.path("old")).unwrap();
+        }),
+        ("a dead socket is in the socket's place", |machine| {
+            fs::remove_file(machine.path("vmux/vmux.sock")).unwrap();
+            drop(UnixListener::bind(machine.path("vmux/vmux.sock")).unwrap());
+        }),
+        ("another lock is in the lock's place", |machine| {
+            fs::remove_file(machine.path("vmux/vmux.lock")).unwrap();
+            fs::write(machine.path("vmux/vmux.lock"), "").unwrap();
+        }),
+    ];
+    std::thread::scope(|scope| {
+        for (why, replace) in replace {
+            scope.spawn(move || {
+                let machine = machine();
+                let mut daemon = Daemon::start(&machine);
+                let mut silent = daemon.connect();
+                silent.ask(r#"{"action":"subscribe"}"#);
+                replace(&machine);
+                ends(&mut daemon, why);
+                while silent.line().is_some() {}
+                let list = run(&machine, &["list"]);
+                assert!(list.starts_with("shop"), "{why}: {list}");
+                assert_eq!(run(&machine, &["daemon", "stop"]), "stopped\n");
+            });
+        }
+    });
+}
+
+#[test]
+fn what_a_cleaner_removes_is_made_again_even_the_lock() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    for name in ["vmux.sock", "vmux.lock", "vmuxd.pid"] {
+        fs::remove_file(machine.path("vmux").join(name)).unwrap();
+    }
+    fs::remove_dir_all(machine.path("vmux/icons")).unwrap();
+    wait_for("the socket", || daemon.socket().exists().then_some(()));
+    assert!(machine.path("vmux/vmux.lock").exists());
+    wait_for("the icons", || {
+        machine
+            .path("vmux/icons/waiting.svg")
+            .exists()
+            .then_some(())
+    });
+    let second = run(&machine, &["daemon", "run"]);
+    assert!(
+        second.contains(&format!("already running (pid {})", daemon.child.id())),
+        "{second}"
+    );
+}
+
+#[test]
+fn a_daemon_with_a_socket_of_its_own_ends_with_the_directory_above_it() {
+    let machine = machine();
+    let socket = machine.path("up/run/x.sock");
+    let mut daemon = command(&machine, env!("CARGO_BIN_EXE_vmux"))
+        .args(["daemon", "run"])
+        .env("VMUX_SOCKET", &socket)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the daemon", || socket.exists().then_some(()));
+    fs::rename(machine.path("up"), machine.path("down")).unwrap();
+    wait_for("its end", || daemon.try_wait().unwrap());
+}
+
+#[test]
+fn a_file_in_the_sockets_place_ends_the_daemon_and_is_left_alone() {
+    let machine = machine();
+    let mut daemon = Daemon::start(&machine);
+    fs::remove_file(daemon.socket()).unwrap();
+    fs::write(daemon.socket(), "precious").unwrap();
+    ends(&mut daemon, "a file is in the socket's place");
+    assert_eq!(fs::read(daemon.socket()).unwrap(), b"precious");
+    let list = run(&machine, &["list"]);
+    assert!(
+        list.contains("something that is no socket is in its place"),
+        "{list}"
+    );
+}
+
+#[test]
+fn two_daemons_whose_sockets_change_places_leave_no_orphan() {
+    let machine = machine();
+    let mut first = Daemon::start(&machine);
+    let other = machine.path("other/x.sock");
+    let mut second = command(&machine, env!("CARGO_BIN_EXE_vmux"))
+        .args(["daemon", "run", "--socket"])
+        .arg(&other)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the other daemon", || other.exists().then_some(()));
+    fs::rename(&other, first.socket()).unwrap();
+    ends(&mut first, "another daemon's socket is in its place");
+    // That one listens at its own place again, so that the moved one is dead.
+    wait_for("its socket", || other.exists().then_some(()));
+    assert!(run(&machine, &["list"]).starts_with("shop"));
+    assert_eq!(run(&machine, &["daemon", "stop"]), "stopped\n");
+    fs::remove_dir_all(machine.path("other")).unwrap();
+    wait_for("its end", || second.try_wait().unwrap());
+}
+
+#[test]
+fn a_daemon_that_hangs_without_a_socket_is_told_by_its_lock() {
+    let machine = machine();
+    let mut daemon = Daemon::start(&machine);
+    let pid = daemon.child.id();
+    signal(&daemon.child, "-STOP");
+    fs::remove_file(daemon.socket()).unwrap();
+    // Left over by another one, and by now perhaps a stranger.
+    machine.write("vmux/vmuxd.pid", "1\n");
+    let runs = format!("a vmux daemon (pid {pid}) runs, and does not listen at");
+    for words in [&["daemon", "status"][..], &["doctor"], &["list"]] {
+        let said = run(&machine, words);
+        assert!(said.contains(&runs), "{words:?}: {said}");
+    }
+    let since = Instant::now();
+    let said = run(&machine, &["daemon", "stop"]);
+    assert!(
+        since.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        since.elapsed()
+    );
+    assert!(said.contains(&format!("`kill -9 {pid}` ends it")), "{said}");
+    signal(&daemon.child, "-CONT");
+    ends(&mut daemon, "it was told to stop");
+}
+
+#[test]
+fn clients_that_all_start_the_daemon_start_one() {
+    let machine = machine();
+    std::thread::scope(|scope| {
+        let lists: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| run(&machine, &["list"])))
+            .collect();
+        for list in lists {
+            let list = list.join().unwrap();
+            assert!(list.starts_with("shop"), "{list}");
+        }
+    });
+    assert_eq!(run(&machine, &["daemon", "stop"]), "stopped\n");
+    assert_eq!(
+        run(&machine, &["daemon", "stop"]),
+        "no vmux daemon is running\n"
+    );
+}
