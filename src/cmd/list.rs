@@ -1,12 +1,11 @@
 //! `vmux list`
 
-use std::time::Duration;
-
-use super::ask::Context;
+use super::ask::{Context, unreachable_daemon};
 use super::out;
 use crate::cli::{List, ListFormat};
+use crate::clock::Deadline;
 use crate::exit::Exit;
-use crate::protocol::client::Client;
+use crate::protocol::client::{Client, ClientError, PATIENCE};
 use crate::protocol::{Format, ListArgs, Request};
 
 pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
@@ -58,10 +57,16 @@ pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
     let context = Context::new(None, false)
         .ok()
         .filter(|context| !context.no_daemon)?;
-    let patience = Duration::from_secs(5);
-    let mut client = Client::connect(&context.paths.socket, patience).ok()?;
+    let deadline = Deadline::after(PATIENCE);
     let request = request(&context, format, false).render();
-    let (line, payload) = client.ask_raw(&request, patience).ok()?;
+    let asked = Client::connect(&context.paths.socket, PATIENCE)
+        .and_then(|mut client| client.ask_raw(&request, deadline.left()));
+    let (line, payload) = match asked {
+        Ok(reply) => reply,
+        Err(ClientError::NotRunning(_) | ClientError::HungUp) => return None,
+        // To ask once more would be to wait once more.
+        Err(error) => return Some(Err(unreachable_daemon(&error).into())),
+    };
     if !line.starts_with(b"{\"ok\":true") {
         return None;
     }

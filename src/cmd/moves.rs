@@ -1,11 +1,12 @@
 //! `vmux switch`, `vmux next`, `vmux back`: what moves the focus. They stand behind keys.
 
-use super::ask::{Context, failure, has_terminal, target};
+use super::ask::{Context, failure, has_terminal, target, unreachable_daemon};
 use super::out;
 use crate::cli::{Move, Switch};
-use crate::exit::Exit;
+use crate::clock::Deadline;
+use crate::exit::{Exit, Failure};
 use crate::notify;
-use crate::protocol::client::{Client, PATIENCE};
+use crate::protocol::client::{Client, ClientError, PATIENCE};
 use crate::protocol::{MoveArgs, Reply, Request, SwitchArgs, Target};
 
 pub(super) fn switch(context: &Context, args: &Switch) -> anyhow::Result<Exit> {
@@ -103,26 +104,41 @@ pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
         ["next"] => Request::Next(moved(environ)),
         _ => Request::Back(moved(environ)),
     };
-    let mut client = Client::connect(&context.paths.socket, PATIENCE).ok()?;
-    let (line, _) = client.ask_raw(&request.render(), PATIENCE).ok()?;
-    if line.starts_with(b"{\"ok\":true") {
-        return Some(Ok(Exit::Done));
-    }
-    // Asking again the other way would be one more step of a walk.
-    let reply: Reply = serde_json::from_slice(&line).ok()?;
-    tell(&context, &reply);
-    Some(Err(failure(&reply).into()))
+    let deadline = Deadline::after(PATIENCE);
+    let mut client = match Client::connect(&context.paths.socket, PATIENCE) {
+        Ok(client) => client,
+        Err(ClientError::NotRunning(_)) => return None,
+        Err(error) => return Some(Err(give_up(&context, unreachable_daemon(&error)))),
+    };
+    // From here on the daemon may have heard it: to ask again could be one more step of a walk.
+    let failure = match client.ask_raw(&request.render(), deadline.left()) {
+        Ok((line, _)) if line.starts_with(b"{\"ok\":true") => return Some(Ok(Exit::Done)),
+        Ok((line, _)) => match serde_json::from_slice(&line) {
+            Ok(reply) => failure(&reply),
+            Err(error) => unreachable_daemon(&ClientError::Broken(error.to_string())),
+        },
+        Err(error) => unreachable_daemon(&error),
+    };
+    Some(Err(give_up(&context, failure)))
+}
+
+fn give_up(context: &Context, failure: Failure) -> anyhow::Error {
+    say(context, &failure);
+    failure.into()
 }
 
 /// Says what went wrong where a key binding's user can see it.
 pub(super) fn tell(context: &Context, reply: &Reply) {
+    say(context, &failure(reply));
+}
+
+fn say(context: &Context, failure: &Failure) {
     if has_terminal() {
         return;
     }
-    let failure = failure(reply);
     let text = match &failure.hint {
         Some(hint) => format!("{}\n{hint}", failure.error),
-        None => failure.error,
+        None => failure.error.clone(),
     };
     notify::message(&context.environ, "vmux", &text);
 }

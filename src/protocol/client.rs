@@ -13,9 +13,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::{REPLY_CAP, Reply, Request, socket};
 use crate::clock::Deadline;
 
-/// Longest wait for an ordinary reply. A switch through a hung window manager takes the daemon
-/// a second to give up.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest wait for an ordinary reply, so that a verb gives up within five seconds in all. A switch
+/// through a hung window manager takes the daemon a second to give up.
+pub const PATIENCE: Duration = Duration::from_millis(4500);
 
 /// One read, in bytes.
 const BLOCK: usize = 64 * 1024;

@@ -228,3 +228,51 @@ fn clients_that_all_start_the_daemon_start_one() {
         "no vmux daemon is running\n"
     );
 }
+
+/// Five seconds are the promise; a loaded machine may take a while to start a process.
+#[test]
+fn every_verb_gives_up_on_a_daemon_that_hangs_and_says_so() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    signal(&daemon.child, "-STOP");
+    let calls = [
+        "list",
+        "list --json",
+        "list --all",
+        "switch shop",
+        "switch --dry-run shop",
+        "next",
+        "next --dry-run",
+        "back",
+        "label shop pay",
+        "snooze shop 5m",
+        "pin shop",
+        "end --yes shop",
+        "preview shop",
+        "explain shop",
+        "status",
+        "answer shop",
+        "daemon start",
+        "daemon status",
+        "daemon stop",
+        "doctor",
+    ];
+    std::thread::scope(|scope| {
+        for call in calls {
+            let machine = &machine;
+            scope.spawn(move || {
+                let words: Vec<&str> = call.split(' ').collect();
+                let since = Instant::now();
+                let said = run(machine, &words);
+                let took = since.elapsed();
+                assert!(took < Duration::from_secs(7), "{call}: {took:?}");
+                assert!(
+                    said.contains("the vmux daemon does not answer"),
+                    "{call}: {said}"
+                );
+                assert!(said.contains("--- exit 1\n"), "{call}: {said}");
+            });
+        }
+    });
+    signal(&daemon.child, "-CONT");
+}
