@@ -209,6 +209,8 @@ impl Server {
     }
 
     fn hand_on(&mut self, ticket: Ticket, next: Next) -> Option<Vec<u8>> {
+        // Before it is handed on: whoever takes it asks whether it is still expected.
+        self.published.expect(ticket.serial, true);
         let full = match next {
             Next::Engine(command) => match self.engine.try_send(Input::Command(ticket, command)) {
                 Ok(()) => false,
@@ -216,7 +218,10 @@ impl Server {
             },
             Next::Work(job) => !self.workers.give(job),
         };
-        full.then(|| Reply::error("busy", "the vmux daemon is busy").render())
+        full.then(|| {
+            self.published.expect(ticket.serial, false);
+            Reply::error("busy", "the vmux daemon is busy").render()
+        })
     }
 
     fn rofi(&mut self, ticket: Ticket, args: &RofiArgs) -> Option<Vec<u8>> {
@@ -320,7 +325,12 @@ impl Server {
 
     /// Gives a job whose result becomes rofi's next page.
     fn put_off(&mut self, ticket: Ticket, rofi: u32, job: Option<Job>) -> Option<Vec<u8>> {
-        match job.map(|job| self.workers.give(job)) {
+        self.published.expect(ticket.serial, true);
+        let given = job.map(|job| self.workers.give(job));
+        if given != Some(true) {
+            self.published.expect(ticket.serial, false);
+        }
+        match given {
             Some(true) => {
                 self.rofi_waits.push((ticket, rofi));
                 None

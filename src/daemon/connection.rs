@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
-use rustix::event::PollFlags;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::clock;
 use crate::model::Event;
@@ -50,6 +50,8 @@ pub(super) struct Connection {
     pub(super) subscribed: Option<u64>,
     /// Closed as soon as its output is written.
     pub(super) closing: bool,
+    /// It will ask nothing more, and still listens: `shutdown(SHUT_WR)`, as `socat` and `nc -N` do.
+    pub(super) has_said_all: bool,
     pub(super) active_at: Instant,
 }
 
@@ -64,6 +66,7 @@ impl Connection {
             waiting: None,
             subscribed: None,
             closing: false,
+            has_said_all: false,
             active_at: clock::steady(),
         })
     }
@@ -80,7 +83,7 @@ impl Connection {
         flags.set(PollFlags::OUT, !self.output.is_empty());
         flags.set(
             PollFlags::IN,
-            self.output.is_empty() && self.waiting.is_none() && !self.closing,
+            self.is_idle() && !self.closing && !self.has_said_all,
         );
         flags
     }
@@ -135,6 +138,17 @@ impl Connection {
             .render(),
         );
         self.closing = true;
+    }
+
+    /// Whether it has closed the connection, and not only its own half of it: then nobody reads
+    /// an answer any more.
+    ///
+    /// **Source:** Linux 6.18, `unix_poll`: `POLLHUP` once both directions are shut, by `close` or
+    /// `shutdown`; what it sent before can still be read.
+    pub(super) fn has_hung_up(&self) -> bool {
+        let mut fds = [PollFd::new(&self.stream, PollFlags::empty())];
+        let polled = poll(&mut fds, Some(&Timespec::default()));
+        polled.is_ok() && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
     }
 
     pub(super) fn is_idle(&self) -> bool {

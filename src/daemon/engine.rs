@@ -80,6 +80,7 @@ impl Engine {
                 self.pending
                     .extend(self.registry.keep_marks(marks, through, now));
             }
+            Input::Command(ticket, _) if !self.published.is_expected(ticket) => {}
             Input::Command(ticket, Command::Mark(key, change)) => {
                 self.pending.extend(self.registry.mark(key, change, now));
                 // Published before the answer, so that who asked sees what he did.

@@ -1,6 +1,6 @@
 //! What the engine publishes, and how threads wake each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -79,6 +79,8 @@ impl AsFd for Wake {
 pub(super) struct Published {
     snapshot: Mutex<Arc<Snapshot>>,
     completions: Mutex<Vec<(Ticket, Completion)>>,
+    /// Requests that are worked on elsewhere and whose clients still wait, by their serials.
+    expected: Mutex<BTreeSet<u64>>,
     sources: Mutex<BTreeMap<String, SourceStatus>>,
     /// Event lines on their way to subscribers, with their serials.
     events: Mutex<Vec<(u64, Vec<u8>)>>,
@@ -107,6 +109,7 @@ impl Published {
         Ok(Self {
             snapshot: Mutex::default(),
             completions: Mutex::default(),
+            expected: Mutex::default(),
             sources: Mutex::default(),
             events: Mutex::default(),
             subscribers: AtomicUsize::new(0),
@@ -157,6 +160,20 @@ impl Published {
 
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&locked(&self.snapshot))
+    }
+
+    /// Somebody waits for the answer to a request, or does no more.
+    pub(super) fn expect(&self, serial: u64, waits: bool) {
+        if waits {
+            locked(&self.expected).insert(serial);
+        } else {
+            locked(&self.expected).remove(&serial);
+        }
+    }
+
+    /// Whether a request is still to be done: nobody has it done once its client has given up.
+    pub(super) fn is_expected(&self, ticket: Ticket) -> bool {
+        ticket == Ticket::NOBODY || locked(&self.expected).contains(&ticket.serial)
     }
 
     /// Hands an answer to the server.

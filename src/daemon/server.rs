@@ -296,6 +296,11 @@ impl Server {
     fn drop_client(&mut self, slot: usize) {
         let client = self.clients.get_mut(slot).and_then(Option::take);
         self.forget_asker(slot);
+        if let Some(serial) = client.as_ref().and_then(|client| client.waiting) {
+            self.published.expect(serial, false);
+            self.rofi_waits
+                .retain(|(ticket, _)| ticket.serial != serial);
+        }
         if client.is_some_and(|client| client.subscribed.is_some()) {
             self.published.count_subscriber(false);
         }
@@ -355,7 +360,7 @@ impl Server {
         let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        if hung_up && !client.is_idle() {
+        if hung_up && (!client.is_idle() || client.has_said_all) {
             // Nobody takes the answer, and poll would tell of this for ever.
             self.drop_client(slot);
             return;
@@ -369,6 +374,9 @@ impl Server {
         }
         match client.hear() {
             Heard::Nothing => {}
+            Heard::End if client.subscribed.is_some() && !client.has_hung_up() => {
+                client.has_said_all = true;
+            }
             Heard::End => self.drop_client(slot),
             Heard::Oversized => {
                 self.refuse(slot, "could not read the request: it is longer than 64 KiB");
@@ -396,9 +404,15 @@ impl Server {
 
     fn answer_line(&mut self, slot: usize, line: &[u8]) {
         let client = self.clients.get(slot).and_then(Option::as_ref);
-        if client.is_none_or(|client| client.subscribed.is_some()) {
-            // A subscriber has nothing more to ask on this connection.
+        // A subscriber has nothing more to ask on this connection.
+        let Some(client) = client.filter(|client| client.subscribed.is_none()) else {
             return;
+        };
+        let request = Request::parse(line);
+        if request.as_ref().is_ok_and(Request::acts) && client.has_hung_up() {
+            // The daemon was held up, and the user was told that it does not answer.
+            log::info!("left a request undone whose client has given up");
+            return self.drop_client(slot);
         }
         self.requests += 1;
         self.serial += 1;
@@ -406,7 +420,7 @@ impl Server {
             slot,
             serial: self.serial,
         };
-        let reply = match Request::parse(line) {
+        let reply = match request {
             Ok(Request::Stop) => {
                 self.stopping = true;
                 Some(Reply::done().render())
@@ -443,8 +457,13 @@ impl Server {
 
     /// Passes an answer on to its client, if that still waits for it.
     pub(super) fn complete(&mut self, ticket: Ticket, completion: Completion) {
+        self.published.expect(ticket.serial, false);
         let bytes = match completion {
-            Completion::Reply(reply) => reply.render(),
+            Completion::Reply(reply) => {
+                // One that tells rofi of trouble comes instead of the page.
+                self.rofi_waits.retain(|(waiting, _)| *waiting != ticket);
+                reply.render()
+            }
             other => match self.finish_rofi(ticket, other) {
                 Some(bytes) => bytes,
                 None => return,

@@ -67,6 +67,19 @@ pub(super) enum Job {
     },
 }
 
+impl Job {
+    /// Who waits for its answer, if anybody does.
+    fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Switch { ticket, .. }
+            | Self::Back { ticket, .. }
+            | Self::Preview { ticket, .. }
+            | Self::End { ticket, .. } => Some(*ticket),
+            Self::FocusAfter { .. } | Self::AskLabel { .. } => None,
+        }
+    }
+}
+
 /// The threads.
 pub(super) struct Workers {
     focus: SyncSender<Job>,
@@ -87,6 +100,7 @@ impl Workers {
         }
         let focus = spawn(
             "focus",
+            published,
             FocusThread {
                 focuser,
                 kept_in,
@@ -94,9 +108,11 @@ impl Workers {
             },
             FocusThread::work,
         )?;
-        let read = spawn("read", Arc::clone(published), read_job)?;
+        let read = spawn("read", published, Arc::clone(published), read_job)?;
         let socket = settings.paths.socket.clone();
-        let prompt = spawn("prompt", socket, |socket, job| ask_label(socket, job))?;
+        let prompt = spawn("prompt", published, socket, |socket, job| {
+            ask_label(socket, job)
+        })?;
         Ok(Self {
             focus,
             read,
@@ -122,13 +138,20 @@ impl Workers {
 
 fn spawn<S: Send + 'static>(
     name: &str,
+    published: &Arc<Published>,
     mut state: S,
     work: impl Fn(&mut S, Job) + Send + 'static,
 ) -> std::io::Result<SyncSender<Job>> {
-    let (give, jobs) = sync_channel(QUEUE);
+    let (give, jobs) = sync_channel::<Job>(QUEUE);
+    let published = Arc::clone(published);
     thread::Builder::new().name(name.into()).spawn(move || {
         for job in jobs {
-            work(&mut state, job);
+            if job
+                .ticket()
+                .is_none_or(|ticket| published.is_expected(ticket))
+            {
+                work(&mut state, job);
+            }
         }
     })?;
     Ok(give)
@@ -282,5 +305,40 @@ fn ask_label(socket: &Path, job: Job) {
         log::info!("could not label {}: {error}", session.id);
         let trouble = Trouble::new(TroubleCode::FocusRefused, &error);
         notify::trouble(&environ, &session.title(), &trouble);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    fn back(serial: u64) -> Job {
+        Job::Back {
+            ticket: Ticket { slot: 1, serial },
+            manner: Manner::default(),
+        }
+    }
+
+    #[test]
+    fn a_job_whose_client_has_given_up_is_left_undone() {
+        let published = Arc::new(Published::new().unwrap());
+        let (done, tickets) = channel();
+        let work = move |done: &mut Sender<Option<Ticket>>, job: Job| {
+            done.send(job.ticket()).unwrap();
+        };
+        let jobs = spawn("focus", &published, done, work).unwrap();
+        published.expect(2, true);
+        for serial in [1, 2] {
+            jobs.send(back(serial)).unwrap();
+        }
+        drop(jobs);
+        let done: Vec<u64> = tickets
+            .iter()
+            .flatten()
+            .map(|ticket| ticket.serial)
+            .collect();
+        assert_eq!(done, [2]);
     }
 }

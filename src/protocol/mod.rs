@@ -350,6 +350,33 @@ impl Request {
         })
     }
 
+    /// Whether it moves or changes something, so that it must not be done for somebody who has
+    /// given up waiting. A hook's report is told, and not asked.
+    #[must_use]
+    pub fn acts(&self) -> bool {
+        match self {
+            Self::Switch(_)
+            | Self::Next(_)
+            | Self::Back(_)
+            | Self::Label(_)
+            | Self::Snooze(_)
+            | Self::Pin(_)
+            | Self::End(_)
+            | Self::Rofi(_)
+            | Self::Answer(_)
+            | Self::Stop => true,
+            Self::Ping
+            | Self::List(_)
+            | Self::Preview(_)
+            | Self::Explain(_)
+            | Self::Ask(_)
+            | Self::Asked(_)
+            | Self::Hook(_)
+            | Self::Status
+            | Self::Subscribe => false,
+        }
+    }
+
     /// Writes one line, its line break included.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {

@@ -276,3 +276,72 @@ fn every_verb_gives_up_on_a_daemon_that_hangs_and_says_so() {
     });
     signal(&daemon.child, "-CONT");
 }
+
+#[test]
+fn what_its_client_gave_up_is_not_done_later() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    signal(&daemon.child, "-STOP");
+    let given_up = [
+        r#"{"action":"label","args":{"query":"101","label":"pay"}}"#,
+        r#"{"action":"pin","args":{"query":"101"}}"#,
+        r#"{"action":"snooze","args":{"query":"101","seconds":600}}"#,
+        r#"{"action":"end","args":{"query":"101"}}"#,
+        r#"{"action":"switch","args":{"query":"101"}}"#,
+        r#"{"action":"next"}"#,
+        r#"{"action":"back"}"#,
+        r#"{"action":"answer","args":{"query":"101","decision":"allow"}}"#,
+        r#"{"action":"rofi","args":{"retv":1,"info":"101-1010"}}"#,
+        r#"{"action":"stop"}"#,
+    ];
+    for request in given_up {
+        drop(daemon.connect().send(format!("{request}\n").as_bytes()));
+    }
+    // A hook does not wait for the answer, and is heard.
+    let report = r#"{"action":"hook","args":{"event":"session_start","processes":["101-1010"]}}"#;
+    drop(daemon.connect().send(format!("{report}\n").as_bytes()));
+    signal(&daemon.child, "-CONT");
+    let session = daemon.ask(r#"{"action":"list"}"#)["sessions"][0].clone();
+    let log = || fs::read_to_string(machine.path("daemon.log")).unwrap();
+    let undone = || log().matches("left a request undone").count();
+    wait_for("all of them", || (undone() == given_up.len()).then_some(()));
+    let requests = daemon.ask(r#"{"action":"status"}"#)["status"]["requests"].clone();
+    assert_eq!(requests, 3, "the report, the list and this one");
+    assert_eq!(session["label"], serde_json::Value::Null, "{session}");
+}
+
+#[test]
+fn who_closes_his_own_half_of_the_connection_is_served() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    signal(&daemon.child, "-STOP");
+    let mut labels = daemon.connect();
+    let mut listens = daemon.connect();
+    let label = r#"{"action":"label","args":{"query":"101","label":"pay"}}"#;
+    labels
+        .send(format!("{label}\n{label}\n").as_bytes())
+        .unwrap();
+    labels.close_own_half();
+    listens.send(b"{\"action\":\"subscribe\"}\n").unwrap();
+    listens.close_own_half();
+    signal(&daemon.child, "-CONT");
+    for _ in 0..2 {
+        assert!(
+            labels
+                .line()
+                .expect("a reply")
+                .contains("\"label\":\"pay\"")
+        );
+    }
+    assert_eq!(labels.line(), None, "and then let go");
+    daemon.ask(r#"{"action":"label","args":{"query":"101","label":"ship"}}"#);
+    while !listens
+        .line()
+        .expect("an event")
+        .contains("\"label\":\"ship\"")
+    {}
+    drop(listens);
+    wait_for("the subscriber to be let go", || {
+        (daemon.ask(r#"{"action":"status"}"#)["status"]["connections"] == 1).then_some(())
+    });
+}

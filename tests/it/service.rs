@@ -139,6 +139,12 @@ impl Client {
         self.reader.get_mut().write_all(bytes)
     }
 
+    /// Says that nothing more will be asked, as `nc -N` and `socat` do.
+    pub(crate) fn close_own_half(&mut self) {
+        let stream = self.reader.get_ref();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
     /// The next line; `None` at the end of the stream.
     pub(crate) fn line(&mut self) -> Option<String> {
         let mut line = String::new();
