@@ -85,23 +85,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
     let (marks, stamp) = load_marks(paths, &published);
     let mut registry = Registry::new(marks.clone());
-    let mut scout = Scout::new(Roots {
-        proc: paths.proc.clone(),
-        config: paths.claude.clone(),
-        uid: rustix::process::getuid().as_raw(),
-        only_config: paths.only_claude,
-    })
-    .context("could not watch for sessions")?;
-    let now = clock::now();
-    // A scan that panics is made again under supervision; until then there is nothing to tell.
-    let found = catch_unwind(AssertUnwindSafe(|| scout.scan(now))).unwrap_or_else(|_| {
-        log::error!("the first scan panicked, which is a bug of vmux");
-        Ok(Vec::new())
-    });
-    for observation in found.context("could not read /proc")? {
-        registry.apply(observation, now);
-    }
-    registry.apply(Observation::Census(scout.keys()), now);
+    let scout = look(paths, &mut registry)?;
     let listener = instance.listen()?;
     published.publish(registry.snapshot());
 
@@ -142,6 +126,28 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     instance.release();
     log::info!("stopped");
     Ok(())
+}
+
+/// Finds everything out once.
+fn look(paths: &Paths, registry: &mut Registry) -> anyhow::Result<Scout> {
+    let mut scout = Scout::new(Roots {
+        proc: paths.proc.clone(),
+        config: paths.claude.clone(),
+        uid: rustix::process::getuid().as_raw(),
+        only_config: paths.only_claude,
+    })
+    .context("could not watch for sessions")?;
+    let now = clock::now();
+    // A scan that panics is made again under supervision; until then there is nothing to tell.
+    let found = catch_unwind(AssertUnwindSafe(|| scout.scan(now))).unwrap_or_else(|_| {
+        log::error!("the first scan panicked, which is a bug of vmux");
+        Ok(Vec::new())
+    });
+    for observation in found.context("could not read /proc")? {
+        registry.apply(observation, now);
+    }
+    registry.apply(Observation::Census(scout.keys()), now);
+    Ok(scout)
 }
 
 /// Writes the icons for rofi, which does without where that cannot be.

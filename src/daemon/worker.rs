@@ -111,7 +111,7 @@ impl Workers {
         let read = spawn("read", published, Arc::clone(published), read_job)?;
         let socket = settings.paths.socket.clone();
         let prompt = spawn("prompt", published, socket, |socket, job| {
-            ask_label(socket, job)
+            ask_label(socket, job);
         })?;
         Ok(Self {
             focus,
