@@ -152,14 +152,19 @@ pub fn switch_reply(session: &Arc<Session>, trouble: Option<Trouble>) -> Reply {
             sessions,
             ..Reply::done()
         },
-        Some(trouble) => Reply {
-            sessions,
-            hint: trouble.hint.as_deref().map(str::to_owned),
-            ..Reply::error(
-                trouble.code.as_str(),
-                format!("could not focus {}: {}", session.title(), trouble.message),
-            )
-        },
+        Some(trouble) => {
+            let (title, message) = (session.title(), &trouble.message);
+            let words = if trouble.code.is_half() {
+                format!("focused the window of {title}, but {message}")
+            } else {
+                format!("could not focus {title}: {message}")
+            };
+            Reply {
+                sessions,
+                hint: trouble.hint.as_deref().map(str::to_owned),
+                ..Reply::error(trouble.code.as_str(), words)
+            }
+        }
     }
 }
 

@@ -153,8 +153,9 @@ pub fn choose<'t>(
         .hint(&format!("it is one of: {}", places.join(", "))))
 }
 
-/// Claude Code sets `✳ topic`, with a spinner in place of the star in older versions.
-fn same_title(window: &str, title: &str) -> bool {
+/// Whether a window has the title of a session: Claude Code sets `✳ topic`, with a spinner in place of the star in older versions.
+#[must_use]
+pub fn same_title(window: &str, title: &str) -> bool {
     let topic = window.trim_start_matches(|c: char| !c.is_alphanumeric());
     !title.is_empty() && (topic == title || window == title)
 }

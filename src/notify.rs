@@ -188,7 +188,12 @@ pub fn trouble(environ: &Environ, title: &str, trouble: &Trouble) {
         body.push('\n');
         body.push_str(hint);
     }
-    message(environ, &format!("Could not focus {title}"), &body);
+    let summary = if trouble.code.is_half() {
+        format!("Focused the window of {title}")
+    } else {
+        format!("Could not focus {title}")
+    };
+    message(environ, &summary, &body);
 }
 
 /// Shows a message.

@@ -1,5 +1,7 @@
-//! Where a session's terminal lives, if not directly in a window: multiplexers.
+//! Where a session's terminal lives, if not directly in a window: multiplexers, and terminals
+//! with tabs.
 
+pub mod kitty;
 pub mod screen;
 pub mod tmux;
 pub mod typing;

@@ -288,6 +288,10 @@ pub enum TroubleCode {
     FocusRefused,
     /// Something else has the focus.
     FocusLost,
+    /// Its window has the focus, but shows another tab.
+    OtherTab,
+    /// Its window has the focus, and may show another tab.
+    TabUnknown,
 }
 
 impl TroubleCode {
@@ -295,6 +299,12 @@ impl TroubleCode {
     #[must_use]
     pub fn concerns_wm(self) -> bool {
         matches!(self, Self::NoWm | Self::WmHung)
+    }
+
+    /// Whether the certain half is done: the window has the focus.
+    #[must_use]
+    pub fn is_half(self) -> bool {
+        matches!(self, Self::OtherTab | Self::TabUnknown)
     }
 
     /// The word on the wire.
@@ -310,6 +320,8 @@ impl TroubleCode {
             Self::WmHung => "wm_hung",
             Self::FocusRefused => "focus_refused",
             Self::FocusLost => "focus_lost",
+            Self::OtherTab => "other_tab",
+            Self::TabUnknown => "tab_unknown",
         }
     }
 }

@@ -33,13 +33,20 @@ pub fn connect(path: &Path, patience: Duration) -> io::Result<UnixStream> {
 /// # Errors
 /// See [`connect`].
 pub fn connect_foreign(path: &Path, patience: Duration) -> io::Result<UnixStream> {
+    connect_to(&SocketAddrUnix::new(path)?, patience)
+}
+
+/// The same, at any address.
+///
+/// # Errors
+/// See [`connect`].
+pub fn connect_to(address: &SocketAddrUnix, patience: Duration) -> io::Result<UnixStream> {
     let deadline = Deadline::after(patience);
-    let address = SocketAddrUnix::new(path)?;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket: OwnedFd =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     loop {
-        match rustix::net::connect(&socket, &address) {
+        match rustix::net::connect(&socket, address) {
             Ok(()) => break,
             // unix(7): the backlog is full. No event tells when it is not.
             Err(rustix::io::Errno::AGAIN) if !deadline.passed() => clock::sleep(TRY_AGAIN),

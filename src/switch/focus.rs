@@ -4,10 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::Found;
-use super::perform;
 use super::place::Places;
 use super::trail::{Summoned, Trail};
+use super::{Found, perform, tabs};
 use crate::clock;
 use crate::model::{Focus, Landed, Session, Trouble, TroubleCode, WindowRef};
 use crate::proc::Environ;
@@ -87,7 +86,8 @@ impl Focuser {
     /// more. `here` is what has the focus, if that is known; else it is read before it moves.
     ///
     /// # Errors
-    /// Why it could not be shown.
+    /// Why it could not be shown; or, if its code is half a success, why it may be hidden in the
+    /// window that has the focus now.
     pub fn switch(
         &mut self,
         session: &Session,
@@ -108,7 +108,7 @@ impl Focuser {
         if start.is_some() && !manner.summon {
             self.focus_known(session);
         }
-        let (found, mut summoned) = match self.once(session, manner, environ, &mut start) {
+        let mut done = match self.once(session, manner, environ, &mut start) {
             Err(trouble) if trouble.code == TroubleCode::FocusRefused => {
                 self.once(session, manner, environ, &mut start)?
             }
@@ -116,14 +116,20 @@ impl Focuser {
         };
         if manner.settle {
             clock::sleep(LOOK_AGAIN);
-            let (_, moved) = self.once(session, manner, environ, &mut start)?;
-            summoned = summoned.or(moved);
+            let summoned = done.summoned;
+            done = self.once(session, manner, environ, &mut start)?;
+            done.summoned = summoned.or(done.summoned);
         }
+        let Done {
+            found,
+            summoned,
+            doubt,
+        } = done;
         let trail =
             start.and_then(|start| Trail::after(self.trail.clone(), &start, &found, summoned));
         self.trail = trail.or(self.trail.take());
         self.moved_at = Some(clock::steady());
-        Ok(())
+        doubt.map_or(Ok(()), Err)
     }
 
     /// Goes back to where the user was before vmux moved the focus, sends home what was brought
@@ -188,22 +194,41 @@ impl Focuser {
         manner: Manner,
         environ: &Environ,
         start: &mut Option<Focus>,
-    ) -> Result<(Found, Option<Summoned>), Trouble> {
-        let found = self.find(session, environ)?;
+    ) -> Result<Done, Trouble> {
+        let mut found = self.find(session, environ)?;
         if start.is_none() {
             let socket = found.place.window.as_ref().and_then(|w| w.socket.as_ref());
             *start = socket.and_then(|socket| self.places.focus_at(Path::new(&socket.0)));
         }
+        let tabs = tabs::look(&found, session, &self.places);
+        if let Some(tabs) = &tabs {
+            tabs.lead(&mut found, &self.places);
+        }
         let mut summoned = None;
-        let in_view = found.place.window.as_ref().is_some_and(|w| w.focused) && !found.uncertain;
+        let in_view = found.place.window.as_ref().is_some_and(|w| w.focused)
+            && !found.uncertain
+            && tabs.is_none();
         if !in_view {
             if manner.summon {
                 summoned = perform::summon(&found, &mut self.places)?;
             }
             perform::perform(&found.actions, &mut self.places)?;
         }
-        Ok((found, summoned))
+        let doubt = tabs.and_then(|tabs| tabs.bring_up(session).err());
+        Ok(Done {
+            found,
+            summoned,
+            doubt,
+        })
     }
+}
+
+/// A move that was made.
+struct Done {
+    found: Found,
+    summoned: Option<Summoned>,
+    /// Why its window may show something else.
+    doubt: Option<Trouble>,
 }
 
 /// What has the focus of the window manager that shows a session.

@@ -4,10 +4,12 @@ pub mod focus;
 pub mod kept;
 pub mod perform;
 pub mod place;
+mod tabs;
 pub mod trail;
 mod way;
 
 use crate::model::{Action, Pid, Place, Trouble};
+use crate::text::CleanText;
 
 /// Where a session is, and what has to be done to see it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,10 +18,23 @@ pub struct Found {
     pub place: Place,
     /// Innermost multiplexer first, the window last.
     pub actions: Vec<Action>,
-    /// The process that owns the window.
-    pub owner: Option<Pid>,
+    /// Who shows it in the window.
+    pub terminal: Option<Terminal>,
     /// Its window may have the focus and show something else: screen cannot be asked.
     pub uncertain: bool,
+}
+
+/// The program that shows a session in a window.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Terminal {
+    /// What runs in it: the session, or the client of its multiplexer.
+    pub pid: Pid,
+    /// The process that owns the window.
+    pub owner: Pid,
+    /// Name of that.
+    pub program: CleanText,
+    /// Windows that it has.
+    pub windows: usize,
 }
 
 /// Either, or why not; with what is known of its place in both cases.

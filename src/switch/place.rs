@@ -1,16 +1,16 @@
 //! Finds the window of a session: asks `/proc`, window managers, X servers and multiplexers what
 //! `locate` needs to know. Nothing is kept from one pass to the next but open connections.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::way::Search;
-use super::{Finding, Found};
+use super::{Finding, Found, Terminal};
 use crate::host::{screen, tmux};
 use crate::locate::{self, Hints, Landing, Mux};
 use crate::model::{
-    Action, Focus, Host, Pid, Place, ProcChain, Session, SessionKey, Trouble, TroubleCode,
+    Action, Focus, Host, Pid, Place, ProcChain, Session, SessionKey, Trouble, TroubleCode, Window,
     WindowRef, WmTree, Xid,
 };
 use crate::proc::{Environ, Proc};
@@ -220,7 +220,7 @@ impl Places {
             Ok(place) => Ok(Found {
                 place,
                 actions: search.actions,
-                owner: search.owner,
+                terminal: search.terminal,
                 uncertain: search.uncertain,
             }),
             Err(trouble) => Err(Box::new(search.nowhere(trouble))),
@@ -265,15 +265,21 @@ impl Places {
                 Landing::Remote { program } => return Err(remote(&program, &environ)),
                 Landing::Owner {
                     program,
-                    pid,
+                    pid: owner,
                     windows,
                 } => {
                     search
                         .host
                         .get_or_insert_with(|| host("terminal", &program, None));
                     let choice =
-                        locate::choose(&program, pid, &windows, &hints(session, &environ))?;
+                        locate::choose(&program, owner, &windows, &hints(session, &environ))?;
                     search.arrived(&choice, &windows, &environ);
+                    search.terminal = Some(Terminal {
+                        pid,
+                        owner,
+                        program: CleanText::line(&program),
+                        windows: windows.len(),
+                    });
                     return Ok(search.place(&choice, manager.ok()));
                 }
                 Landing::Adrift => match self.holder(session.id, pid) {
@@ -286,6 +292,27 @@ impl Places {
             TroubleCode::NoWindow,
             "it runs in too many terminals within terminals",
         ))
+    }
+
+    /// How many terminals a process holds, as far as it lets us see.
+    pub(super) fn terminals(&self, owner: Pid) -> usize {
+        let masters: BTreeSet<u32> = self.proc.pty_masters(owner).into_iter().collect();
+        masters.len()
+    }
+
+    /// A process's ancestors, and its environment.
+    pub(super) fn surroundings(&self, pid: Pid) -> (ProcChain, Environ) {
+        let chain = self.proc.chain(pid);
+        let environ = self.nearest_environ(&chain);
+        (chain, environ)
+    }
+
+    /// An X11 window, as this pass has seen it.
+    pub(super) fn window_at(&self, socket: &Path, xid: Xid) -> Option<&Window> {
+        let mut desktops = self.desktops.iter();
+        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
+        let mut windows = desktop.tree.as_ref()?.windows.iter();
+        windows.find(|window| window.xid == Some(xid))
     }
 
     /// The process's own environment, or that of its nearest ancestor that lets us read it.

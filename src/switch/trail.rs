@@ -69,7 +69,7 @@ impl Trail {
         let window = WindowId {
             con_id: reference.con_id,
             xid: reference.xid,
-            pid: found.owner,
+            pid: found.terminal.as_ref().map(|terminal| terminal.owner),
         };
         let panes = panes_before(&found.actions);
         let before = before.filter(|trail| trail.socket == socket);
@@ -173,7 +173,7 @@ mod tests {
                 ..Place::default()
             },
             actions: Vec::new(),
-            owner: None,
+            terminal: None,
             uncertain: false,
         }
     }

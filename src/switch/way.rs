@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::Terminal;
 use crate::host::tmux;
 use crate::locate::Choice;
 use crate::model::{Action, Host, Pid, Place, ProcChain, RawPath, Trouble, Window, WindowRef, Xid};
@@ -18,8 +19,8 @@ pub(super) struct Search {
     pub(super) hidden: bool,
     /// One of them cannot be asked.
     pub(super) uncertain: bool,
-    /// The process that owns the window.
-    pub(super) owner: Option<Pid>,
+    /// Who shows it in the window.
+    pub(super) terminal: Option<Terminal>,
     way: Vec<CleanText>,
     rejected: Vec<CleanText>,
 }
@@ -105,7 +106,6 @@ impl Search {
     /// The place of the window; focusing it is the last action.
     pub(super) fn place(&mut self, choice: &Choice<'_>, socket: Option<&Path>) -> Place {
         let window = choice.window;
-        self.owner = window.pid;
         self.actions.extend(socket.map(|socket| Action::Focus {
             socket: socket.to_path_buf(),
             con_id: window.con_id,

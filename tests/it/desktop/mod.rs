@@ -11,6 +11,7 @@ mod notices;
 mod rofi;
 mod sway;
 mod switching;
+mod tabs;
 mod tmux;
 mod ways;
 
