@@ -14,7 +14,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, openat, readlinkat, statat, statx};
 
 use crate::model::{Link, Pid, ProcChain, SessionKey};
 
@@ -218,10 +218,25 @@ impl Proc {
         Some(PathBuf::from(OsStr::from_bytes(path)))
     }
 
-    /// The working directory.
+    /// The working directory. The ` (deleted)` that the kernel adds to one that was removed is
+    /// taken off, but not from one that is called so.
     #[must_use]
     pub fn cwd(&self, pid: Pid) -> Option<PathBuf> {
-        self.link(pid, "cwd").map(PathBuf::from)
+        let path = self.link(pid, "cwd")?;
+        let stripped = path.as_bytes().strip_suffix(b" (deleted)");
+        let name = stripped.filter(|_| self.cwd_is_removed(pid));
+        let name = name.map(|name| OsStr::from_bytes(name).to_os_string());
+        Some(PathBuf::from(name.unwrap_or(path)))
+    }
+
+    /// Whether no name leads to the working directory. Asks no server of a network file system.
+    fn cwd_is_removed(&self, pid: Pid) -> bool {
+        let cached = AtFlags::STATX_DONT_SYNC;
+        match statx(&self.dir, format!("{pid}/cwd"), cached, StatxFlags::NLINK) {
+            Ok(found) => found.stx_nlink == 0,
+            // In a recorded directory the link leads nowhere.
+            Err(errno) => errno == rustix::io::Errno::NOENT,
+        }
     }
 
     /// The terminal behind a file descriptor, if it is one.
@@ -235,7 +250,7 @@ impl Proc {
     /// The user that runs the process.
     #[must_use]
     pub fn uid(&self, pid: Pid) -> Option<u32> {
-        let stat = statat(&self.dir, pid.to_string(), rustix::fs::AtFlags::empty()).ok()?;
+        let stat = statat(&self.dir, pid.to_string(), AtFlags::empty()).ok()?;
         Some(stat.st_uid)
     }
 

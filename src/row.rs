@@ -149,16 +149,23 @@ fn row(session: &Session) -> Row {
     Row {
         id: session.id,
         name: session.title(),
-        branch: session
-            .git_branch
-            .clone()
-            .unwrap_or_else(|| CleanText::line("-")),
+        branch: CleanText::line(branch_words(session)),
         state: String::new(),
         detail: CleanText::line(&detail(session)),
         standing: session.standing(),
         icon: icon(session),
         keywords: CleanText::line(&keywords(session)),
         words: words(session),
+    }
+}
+
+/// The branch; `-` without one, `(gone)` where the directory was removed.
+#[must_use]
+pub fn branch_words(session: &Session) -> &str {
+    match &session.git_branch {
+        Some(branch) => branch,
+        None if session.cwd_gone => "(gone)",
+        None => "-",
     }
 }
 

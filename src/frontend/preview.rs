@@ -142,9 +142,13 @@ pub fn head(session: &Session, now: DateTime<Utc>) -> Vec<Line> {
         _ => Tone::Plain,
     };
     let state = row::state_words(session, now);
-    let branch = session.git_branch.as_deref().unwrap_or("-");
+    let branch = row::branch_words(session);
+    let doing = session
+        .git_doing
+        .map(|doing| format!(" ({})", doing.as_str()));
+    let doing = doing.unwrap_or_default();
     let model = session.model.as_deref().unwrap_or("-");
-    let place = format!("{}  {branch}  {model}", session.cwd.clean());
+    let place = format!("{}  {branch}{doing}  {model}", session.cwd.clean());
     let mut lines = vec![
         Line {
             spans: vec![

@@ -36,6 +36,8 @@ pub struct Evidence {
     pub hook: Option<HookFact>,
     /// The repository it works in.
     pub git: Option<GitFact>,
+    /// Nothing lies at its directory any more.
+    pub cwd_gone: bool,
     /// Why reading its files failed, which is a bug of vmux: nothing else here is to be believed.
     pub failed: Option<CleanText>,
     /// What could not be read, in words for `explain`.
@@ -340,10 +342,38 @@ pub struct GitFact {
     pub branch: Option<CleanText>,
     /// Whether no branch is checked out.
     pub detached: bool,
+    /// What goes on meanwhile; `branch` is then the one that comes back.
+    pub doing: Option<GitDoing>,
     /// Name of the main directory.
     pub repository: CleanText,
     /// Name of the linked worktree, if it is one.
     pub worktree: Option<CleanText>,
+}
+
+/// What git does while no branch is checked out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GitDoing {
+    /// A rebase stopped, or runs.
+    Rebasing,
+    /// A bad commit is looked for.
+    Bisecting,
+    /// A word of a newer version.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl GitDoing {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rebasing => "rebasing",
+            Self::Bisecting => "bisecting",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What a source reports to the registry.

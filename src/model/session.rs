@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ConId, ConversationId, Pid, SessionKey, Standing, Xid, time};
+use super::{ConId, ConversationId, GitDoing, Pid, SessionKey, Standing, Xid, time};
 use crate::text::CleanText;
 
 /// vmux's verdict on a session. Few values that never change meaning; [`Reason`] carries the rest.
@@ -224,6 +224,12 @@ pub struct Session {
     pub cwd: RawPath,
     /// Branch that is checked out there; the short commit if none is.
     pub git_branch: Option<CleanText>,
+    /// What git does while no branch is checked out; the branch is then the one that comes back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub git_doing: Option<GitDoing>,
+    /// Its directory was removed: it works nowhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cwd_gone: bool,
     /// The verdict.
     pub state: State,
     /// What decides or adds to the state.

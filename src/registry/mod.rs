@@ -358,6 +358,8 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Se
             .and_then(|f| f.cwd.clone())
             .unwrap_or_else(|| process.cwd.clone()),
         git_branch: git.and_then(|g| g.branch.clone()),
+        git_doing: git.and_then(|g| g.doing),
+        cwd_gone: entry.evidence.cwd_gone,
         state: verdict.state,
         reason: verdict.reason.clone(),
         state_since: entry.settled.since,

@@ -2,6 +2,7 @@
 //! block, and never touch the registry.
 
 pub mod git;
+pub mod ground;
 mod naming;
 mod process;
 pub mod scout;

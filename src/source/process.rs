@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use super::git::GitEnv;
 use crate::agent::claude::process::{Candidate, config_dir, installed_version, is_tool_shell};
 use crate::clock;
 use crate::model::{Pid, ProcessFact, RawPath, SessionKey, time};
@@ -58,6 +59,22 @@ pub(super) fn read_fact(
         read_at: now,
     };
     (config, fact)
+}
+
+/// What a process was started with, as far as git is concerned.
+pub(super) struct Start {
+    /// Its working directory, also where that is no UTF-8.
+    pub(super) cwd: PathBuf,
+    pub(super) git: GitEnv,
+}
+
+impl Start {
+    pub(super) fn read(proc: &Proc, pid: Pid) -> Self {
+        Self {
+            cwd: proc.cwd(pid).unwrap_or_default(),
+            git: GitEnv::of(&proc.environ(pid).unwrap_or_default()),
+        }
+    }
 }
 
 fn started_at(boot: DateTime<Utc>, start_ticks: u64) -> Option<DateTime<Utc>> {

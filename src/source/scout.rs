@@ -6,15 +6,16 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::process::{self, Handle};
+use super::ground::{Grounds, Spot};
+use super::process::{self, Handle, Start};
 use super::tracked::{FileRead, ShellWatch, Tracked};
-use super::watch::{Change, Watcher};
+use super::watch::{Change, Lack, Watcher};
 use crate::agent::claude::process::{
     Candidate, Role, is_claude_exe, is_electron, is_worker, plausible_comm, recognise,
 };
@@ -24,9 +25,11 @@ use crate::model::{Kind, Observation, Pid, SessionKey};
 use crate::proc::Proc;
 
 mod again;
+mod around;
 mod told;
 
 use again::Failure;
+pub use around::Senses;
 
 /// A torn status file is whole again within half a millisecond, an empty one once after 90 ms.
 const READ_AGAIN: Duration = Duration::from_millis(25);
@@ -77,14 +80,27 @@ pub struct Scout {
     failed: BTreeMap<Pid, Failure>,
     shell_due: Option<Instant>,
     verified: Pid,
+    /// What lies where sessions work, and whether configuration directories answer.
+    grounds: Grounds,
+    /// Processes that were sessions, or looked like one, and have ended: until their pids are
+    /// free, and in case somebody else gets one before the next scan.
+    departed: Vec<u32>,
 }
 
 impl Scout {
     /// A finder that knows nothing yet.
     ///
     /// # Errors
-    /// Those of opening `/proc` and of inotify.
+    /// Those of opening `/proc`.
     pub fn new(roots: Roots) -> io::Result<Self> {
+        Self::with(roots, Senses::default())
+    }
+
+    /// A finder with other senses.
+    ///
+    /// # Errors
+    /// Those of opening `/proc`.
+    pub fn with(roots: Roots, senses: Senses) -> io::Result<Self> {
         let proc = Proc::open(&roots.proc)?;
         let real_proc = roots.proc == Path::new("/proc");
         let mut configs = BTreeMap::new();
@@ -99,8 +115,10 @@ impl Scout {
             real_proc,
             boot: process::booted_at(&proc, real_proc),
             proc,
+            grounds: Grounds::new(senses.look, &roots.proc),
+            departed: Vec::new(),
             roots,
-            watcher: Watcher::new()?,
+            watcher: Watcher::new(senses.inotify),
             pids: Vec::new(),
             fresh: Vec::new(),
             young: Vec::new(),
@@ -119,7 +137,8 @@ impl Scout {
             .tracked
             .values()
             .filter_map(|tracked| tracked.handle.as_ref());
-        std::iter::once(self.watcher.as_fd()).chain(ends.map(Handle::pidfd))
+        let watcher = self.watcher.descriptor().into_iter();
+        watcher.chain(ends.map(Handle::pidfd))
     }
 
     /// Where it looks.
@@ -140,6 +159,12 @@ impl Scout {
         (self.tracked.len(), self.watcher.len())
     }
 
+    /// What keeps it from hearing of every change at once; then it only scans.
+    #[must_use]
+    pub fn lack(&self) -> Option<Lack> {
+        self.watcher.lack()
+    }
+
     /// Looks at all processes once. The first call finds everything; later ones cost little more
     /// than reading the directory.
     ///
@@ -149,6 +174,11 @@ impl Scout {
         let mut out = Vec::new();
         // The time of day may have been set since.
         self.boot = process::booted_at(&self.proc, self.real_proc);
+        let unheard = self.watcher.lack().is_some();
+        if self.watcher.renew() && unheard {
+            log::info!("changes of files are told again");
+        }
+        self.look_again(now, &mut out);
         let young = std::mem::take(&mut self.young);
         self.find_new(now, &mut out)?;
         for pid in young {
@@ -158,7 +188,11 @@ impl Scout {
         for config in configs {
             self.watch_config(&config, now, &mut out);
         }
-        self.verify_some(now, &mut out);
+        if unheard {
+            self.verify_all(now, &mut out);
+        } else {
+            self.verify_some(now, &mut out);
+        }
         self.name_conversations(now, &mut out);
         Ok(out)
     }
@@ -175,6 +209,16 @@ impl Scout {
         for pid in added {
             self.adopt(Pid(pid), None, now, out);
         }
+        for pid in std::mem::take(&mut self.departed) {
+            if self.pids.binary_search(&pid).is_err() {
+                continue;
+            }
+            // It was not reaped yet, or is somebody else's by now.
+            match self.proc.key(Pid(pid)) {
+                Some(_) => self.adopt(Pid(pid), None, now, out),
+                None => self.departed.push(pid),
+            }
+        }
         Ok(())
     }
 
@@ -185,7 +229,10 @@ impl Scout {
             match change {
                 Change::Entry { dir, name } => self.entry_changed(&dir, &name, now, &mut out),
                 Change::Lost { dir } => self.directory_lost(&dir, now, &mut out),
-                Change::Overflow => self.verify_all(now, &mut out),
+                Change::Overflow => {
+                    self.look_again(now, &mut out);
+                    self.verify_all(now, &mut out);
+                }
             }
         }
         let tracked = self.tracked.iter();
@@ -203,6 +250,8 @@ impl Scout {
         now: DateTime<Utc>,
         out: &mut Vec<Observation>,
     ) {
+        let spots = self.grounds.changed(dir, &mut self.watcher);
+        self.ground_changed(&spots, now, out);
         if let Some(config) = self.config_of_sessions(dir) {
             if let Some(pid) = status_file::pid_of_name(name) {
                 if self.tracked.contains_key(&pid) {
@@ -232,14 +281,7 @@ impl Scout {
             .collect();
         let mut unnamed = false;
         for pid in concerned {
-            if let Some(tracked) = self.tracked.get_mut(&pid) {
-                unnamed |= tracked.is_unnamed();
-            }
-            if name == "HEAD" {
-                self.guarded(pid, now, out, |scout, _| {
-                    scout.tracked.get_mut(&pid).map(Tracked::refresh_git);
-                });
-            }
+            unnamed |= self.tracked.get(&pid).is_some_and(Tracked::is_unnamed);
             self.refresh(pid, now, out);
         }
         if unnamed {
@@ -249,14 +291,9 @@ impl Scout {
         }
     }
 
-    fn config_of_sessions(&self, dir: &Path) -> Option<PathBuf> {
-        let config = dir.parent().filter(|_| dir.ends_with("sessions"))?;
-        self.configs
-            .contains_key(config)
-            .then(|| config.to_path_buf())
-    }
-
     fn directory_lost(&mut self, dir: &Path, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let spots = self.grounds.lost(dir, &mut self.watcher);
+        self.ground_changed(&spots, now, out);
         let configs: Vec<PathBuf> = self.configs.keys().cloned().collect();
         for config in configs {
             self.watch_config(&config, now, out);
@@ -270,60 +307,6 @@ impl Scout {
         }
     }
 
-    /// Watches the `sessions` directory of a configuration, or the nearest parent that exists;
-    /// where the directory is new or was replaced, its files are read.
-    fn watch_config(&mut self, path: &Path, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let sessions = path.join("sessions");
-        let identity = identity(&sessions);
-        let Some(config) = self.configs.get_mut(path) else {
-            return;
-        };
-        if identity.is_some() && identity == config.sessions && self.watcher.holds(&sessions) {
-            return;
-        }
-        if config.sessions.take().is_some() {
-            self.watcher.remove(&sessions);
-        }
-        if let Some(parent) = config.parent.take() {
-            self.watcher.remove(&parent);
-        }
-        if identity.is_some() {
-            // Without a watch (the user's limit is reached) every scan reads the directory.
-            if matches!(self.watcher.add(&sessions), Ok(true)) {
-                config.sessions = identity;
-            }
-            self.adopt_all(&sessions, path, now, out);
-            return;
-        }
-        let parent = path
-            .ancestors()
-            .find(|dir| dir.is_dir())
-            .map(Path::to_path_buf);
-        config.parent = parent.filter(|dir| matches!(self.watcher.add(dir), Ok(true)));
-    }
-
-    fn adopt_all(
-        &mut self,
-        sessions: &Path,
-        config: &Path,
-        now: DateTime<Utc>,
-        out: &mut Vec<Observation>,
-    ) {
-        for entry in std::fs::read_dir(sessions).into_iter().flatten().flatten() {
-            let pid = entry
-                .file_name()
-                .to_str()
-                .and_then(status_file::pid_of_name);
-            if let Some(pid) = pid {
-                if self.tracked.contains_key(&pid) {
-                    self.read_file(pid, 0, now, out);
-                } else {
-                    self.adopt(pid, Some(config), now, out);
-                }
-            }
-        }
-    }
-
     /// Looks at a process that is not tracked; tracks it if it is a session. `config` is where a
     /// status file names it.
     fn adopt(
@@ -334,20 +317,7 @@ impl Scout {
         out: &mut Vec<Observation>,
     ) {
         self.guarded(pid, now, out, |scout, out| {
-            scout.adopt_process(pid, config, 0, now, out);
-        });
-    }
-
-    /// The same where its status file was torn `tries` times.
-    fn adopt_again(
-        &mut self,
-        pid: Pid,
-        tries: u32,
-        now: DateTime<Utc>,
-        out: &mut Vec<Observation>,
-    ) {
-        self.guarded(pid, now, out, |scout, out| {
-            scout.adopt_process(pid, None, tries, now, out);
+            scout.adopt_process(pid, config, now, out);
         });
     }
 
@@ -355,7 +325,6 @@ impl Scout {
         &mut self,
         pid: Pid,
         config: Option<&Path>,
-        tries: u32,
         now: DateTime<Utc>,
         out: &mut Vec<Observation>,
     ) {
@@ -385,23 +354,23 @@ impl Scout {
         } else {
             Kind::Interactive
         };
-        let tracked = Tracked::new(key, config.clone(), fact, kind);
+        let start = Start::read(&self.proc, pid);
+        let silent = !self.answers(&config);
+        let tracked = Tracked::new(key, config.clone(), fact, kind, start);
         // Kept before anything of it is read: if that fails, it is a session that failed.
         let tracked = self.tracked.entry(pid).or_insert(tracked);
+        tracked.silent = silent;
         let read = tracked.read_file(now);
-        let is_session = tracked.is_session(role);
-        if is_session {
-            let handle = self.real_proc.then(|| Handle::open(&self.proc, key));
-            tracked.handle = handle.flatten();
-            tracked.refresh(&mut self.watcher);
-        } else {
+        if !tracked.is_session(role) {
             self.tracked.remove(&pid);
-        }
-        if read == FileRead::Again {
-            self.put_off(pid, tries);
-        }
-        if !is_session {
             return;
+        }
+        let handle = self.real_proc.then(|| Handle::open(&self.proc, key));
+        tracked.handle = handle.flatten();
+        tracked.refresh(&mut self.watcher, &mut self.grounds);
+        // Of another process no more is expected: whoever writes its file is heard.
+        if read == FileRead::Again {
+            self.put_off(pid, 0);
         }
         if !self.configs.contains_key(&config) {
             self.configs.insert(
@@ -456,8 +425,12 @@ impl Scout {
 
     fn read_file(&mut self, pid: Pid, tries: u32, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         self.guarded(pid, now, out, |scout, out| {
-            let tracked = scout.tracked.get_mut(&pid);
-            if tracked.is_some_and(|tracked| tracked.read_file(now) == FileRead::Again) {
+            let Some(tracked) = scout.tracked.get_mut(&pid) else {
+                return;
+            };
+            let config = Spot::only(&tracked.config);
+            tracked.silent = scout.grounds.at(&config, &mut scout.watcher).silent;
+            if tracked.read_file(now) == FileRead::Again {
                 scout.put_off(pid, tries);
             }
             scout.refresh(pid, now, out);
@@ -467,7 +440,7 @@ impl Scout {
     fn refresh(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         self.guarded(pid, now, out, |scout, out| {
             if let Some(tracked) = scout.tracked.get_mut(&pid) {
-                tracked.refresh(&mut scout.watcher);
+                tracked.refresh(&mut scout.watcher, &mut scout.grounds);
             }
             scout.tell(pid, now, out);
         });
@@ -505,6 +478,7 @@ impl Scout {
 
     fn end(&mut self, pid: Pid, out: &mut Vec<Observation>) {
         if let Some(mut tracked) = self.tracked.remove(&pid) {
+            self.departed.push(pid.0);
             self.failed.remove(&pid);
             let (project, now) = (tracked.project(), clock::now());
             for neighbour in self.tracked.values_mut() {
@@ -540,10 +514,12 @@ impl Scout {
         }
     }
 
+    /// Looks at everything: what happened was not told.
     fn verify_all(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         let pids: Vec<Pid> = self.tracked.keys().copied().collect();
         for pid in pids {
             self.verify(pid, now, out);
+            self.refresh(pid, now, out);
         }
         for config in self.configs.keys().cloned().collect::<Vec<_>>() {
             self.adopt_all(&config.join("sessions"), &config, now, out);
@@ -583,12 +559,4 @@ fn difference(a: &[u32], b: &[u32]) -> Vec<u32> {
         })
         .copied()
         .collect()
-}
-
-fn identity(dir: &Path) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    let metadata = std::fs::metadata(dir)
-        .ok()
-        .filter(std::fs::Metadata::is_dir)?;
-    Some((metadata.dev(), metadata.ino()))
 }

@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
-use super::git::{self, Repository};
+use super::ground::{Ground, Grounds, Spot};
 use super::naming::{Member, Name};
-use super::process::Handle;
+use super::process::{Handle, Start};
 use super::subagents::{self, Subagents};
 use super::watch::Watcher;
 use crate::agent::claude::find;
@@ -64,9 +64,12 @@ pub(super) struct Tracked {
     problem: Option<CleanText>,
     follower: Option<Follower>,
     subagents: Subagents,
-    repository: Option<Repository>,
-    repository_of: Option<PathBuf>,
-    git: Option<crate::model::GitFact>,
+    /// What its process was started with.
+    pub(super) start: Start,
+    /// What lies where it works.
+    ground: Ground,
+    /// Its configuration directory does not answer: nothing in it is looked at.
+    pub(super) silent: bool,
     watched: Vec<PathBuf>,
     sent: Option<Evidence>,
 }
@@ -103,7 +106,13 @@ fn first_read(mut fact: TranscriptFact, before: Option<&TranscriptFact>) -> Tran
 }
 
 impl Tracked {
-    pub(super) fn new(key: SessionKey, config: PathBuf, process: ProcessFact, kind: Kind) -> Self {
+    pub(super) fn new(
+        key: SessionKey,
+        config: PathBuf,
+        process: ProcessFact,
+        kind: Kind,
+        start: Start,
+    ) -> Self {
         let started = process.started_at;
         let started = started.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
         Self {
@@ -123,9 +132,9 @@ impl Tracked {
             problem: None,
             follower: None,
             subagents: Subagents::default(),
-            repository: None,
-            repository_of: None,
-            git: None,
+            start,
+            ground: Ground::default(),
+            silent: false,
             watched: Vec::new(),
             sent: None,
         }
@@ -149,6 +158,9 @@ impl Tracked {
 
     /// Reads the status file.
     pub(super) fn read_file(&mut self, now: DateTime<Utc>) -> FileRead {
+        if self.silent {
+            return FileRead::Done;
+        }
         let path = self.file_path();
         // Taken before the content: a later one is then never taken for this.
         self.file_stamp = stamp(&path);
@@ -201,6 +213,9 @@ impl Tracked {
 
     /// Whether its status file is another one than was read. One that is gone is forgotten.
     pub(super) fn file_changed(&mut self) -> bool {
+        if self.silent {
+            return false;
+        }
         let now = stamp(&self.file_path());
         if now.is_none() && self.file.is_some() {
             self.file = None;
@@ -301,18 +316,34 @@ impl Tracked {
         &by_file.unwrap_or(&self.process.cwd).0
     }
 
+    /// Where it works, and what git is told there.
+    pub(super) fn spot(&self) -> Spot {
+        let same = self.cwd() == self.process.cwd.0;
+        Spot {
+            // A path that is no UTF-8 is whole only here.
+            dir: if same {
+                self.start.cwd.clone()
+            } else {
+                self.cwd().into()
+            },
+            work: Some(self.start.git.clone()),
+        }
+    }
+
     /// Reads what is new in the transcript and the repository, and follows them where they went.
-    pub(super) fn refresh(&mut self, watcher: &mut Watcher) {
+    pub(super) fn refresh(&mut self, watcher: &mut Watcher, grounds: &mut Grounds) {
+        self.ground = grounds.at(&self.spot(), watcher).clone();
+        self.silent = grounds.at(&Spot::only(&self.config), watcher).silent;
+        if self.silent {
+            // Whoever reads on in it gets stuck.
+            self.follower = None;
+            self.subagents.clear();
+            return;
+        }
         // Watched before it is read, so that nothing slips through between; and after, because
         // the transcript may lie elsewhere than expected.
         self.watch(watcher);
         self.refresh_transcript();
-        let cwd = PathBuf::from(self.cwd());
-        if self.repository_of.as_ref() != Some(&cwd) {
-            self.repository = git::find(&cwd);
-            self.git = self.repository.as_ref().map(Repository::read);
-            self.repository_of = Some(cwd);
-        }
         self.watch(watcher);
         self.refresh_subagents();
     }
@@ -368,11 +399,6 @@ impl Tracked {
         // Before the first prompt the project's directory may be missing: a parent tells.
         let parents = [self.config.join("projects"), self.config.clone()];
         wanted.extend(project.into_iter().chain(parents).find(|dir| dir.is_dir()));
-        wanted.extend(
-            self.repository
-                .as_ref()
-                .map(|repository| repository.git_dir.clone()),
-        );
         if let (Some(_), Some(follower)) = (self.wants_subagents(), &self.follower) {
             wanted.extend(subagents::watched(follower.path()));
         }
@@ -403,17 +429,10 @@ impl Tracked {
         }
     }
 
-    /// Whether a change of `name` in `dir` concerns this session's transcript or repository.
+    /// Whether a change of `name` in `dir` concerns this session's transcript.
     pub(super) fn concerns(&self, dir: &Path, name: &str) -> bool {
         if !self.watched.iter().any(|watched| watched == dir) {
             return false;
-        }
-        if self
-            .repository
-            .as_ref()
-            .is_some_and(|repository| repository.git_dir == dir)
-        {
-            return name == "HEAD";
         }
         if find::is_subagent(name) {
             return self.wants_subagents().is_some();
@@ -424,11 +443,6 @@ impl Tracked {
                 .is_none_or(|stem| stem == id.as_str()),
             None => true,
         }
-    }
-
-    /// Reads the branch again.
-    pub(super) fn refresh_git(&mut self) {
-        self.git = self.repository.as_ref().map(Repository::read);
     }
 
     fn fact(&self) -> Option<&FileFact> {
@@ -464,8 +478,6 @@ impl Tracked {
         let transcript = self.follower.as_ref().map(|f| f.fact(now));
         let subagent = self.asking_subagent(now);
         let ambiguous = self.is_unnamed() && self.name.ambiguous;
-        let problems = self.problem.iter().cloned();
-        let problems = problems.chain(ambiguous.then(|| CleanText::line(AMBIGUOUS)));
         Evidence {
             agent: claude::NAME,
             kind: self.file.as_ref().map_or(self.kind, |file| file.kind),
@@ -476,13 +488,33 @@ impl Tracked {
             subagent: subagent.map(|f| first_read(f, sent.and_then(|s| s.subagent.as_ref()))),
             transcript_ambiguous: ambiguous,
             expects_file: !self.file_gone
+                && !self.silent
                 && self.kind == Kind::Interactive
                 && version.is_some_and(|version| version >= FIRST_WITH_FILE),
             tool_shell: self.tool_shell,
             hook: self.hook.clone(),
-            git: self.git.clone(),
+            git: self.ground.git.clone(),
+            cwd_gone: self.ground.gone,
             failed: None,
-            problems: problems.collect(),
+            problems: self.problems(),
         }
+    }
+
+    fn problems(&self) -> Vec<CleanText> {
+        let dir = self.config.display();
+        let silent = self.silent.then(|| {
+            CleanText::line(&format!(
+                "could not look into {dir}: its file system does not answer"
+            ))
+        });
+        let ambiguous = self.is_unnamed() && self.name.ambiguous;
+        let ambiguous = ambiguous.then(|| CleanText::line(AMBIGUOUS));
+        let found = [
+            self.problem.clone(),
+            self.ground.problem.clone(),
+            silent,
+            ambiguous,
+        ];
+        found.into_iter().flatten().collect()
     }
 }

@@ -3,13 +3,17 @@
 //! **Source:** inotify(7). A watch belongs to an inode: two paths to one directory share it, and
 //! a directory that is replaced loses it, which [`Change::Lost`] tells.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::inotify;
+use rustix::io::Errno;
+
+use super::git;
 
 /// Something happened below a watched directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,38 +34,66 @@ pub enum Change {
     Overflow,
 }
 
+/// What is missing for hearing of every change. Nothing is lost by it but time: what is not
+/// watched is looked at with each scan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lack {
+    /// No inotify instance could be had.
+    Instance(Errno),
+    /// The user's limit of watches is reached: some directories are not watched.
+    Watches,
+}
+
+impl Lack {
+    /// What is missing, and what helps.
+    #[must_use]
+    pub fn words(self) -> String {
+        let (what, limit) = match self {
+            Self::Instance(errno) => {
+                let cause = io::Error::from(errno);
+                (
+                    format!("no inotify instance is left ({cause})"),
+                    "fs.inotify.max_user_instances",
+                )
+            }
+            Self::Watches => (
+                "no inotify watch is left".into(),
+                "fs.inotify.max_user_watches",
+            ),
+        };
+        format!("{what}; hint: raise {limit} (sysctl), or close what uses them up, often editors")
+    }
+}
+
+/// Most events that one [`Watcher::read`] takes: beside a fast writer there is always one more.
+const EVENTS: usize = 4096;
+
+/// How an inotify instance is made.
+pub type Init = fn() -> Result<OwnedFd, Errno>;
+
 /// An inotify instance. Directories are counted: each `add` wants a `remove`.
 #[derive(Debug)]
 pub struct Watcher {
-    fd: OwnedFd,
+    init: Init,
+    /// Shared with the threads that add what may not answer.
+    fd: Option<Arc<OwnedFd>>,
+    lack: Option<Lack>,
     paths: HashMap<i32, Vec<PathBuf>>,
     watches: HashMap<PathBuf, (i32, usize)>,
+    /// Those of which only names matter that [`git::matters`](super::git::matters) knows.
+    git_dirs: HashSet<PathBuf>,
 }
 
-impl Watcher {
-    /// A watcher of nothing.
-    ///
-    /// # Errors
-    /// Those of `inotify_init1`: too many instances of this user.
-    pub fn new() -> io::Result<Self> {
-        let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        Ok(Self {
-            fd,
-            paths: HashMap::new(),
-            watches: HashMap::new(),
-        })
-    }
+/// Adds watches from another thread: [`Watcher::adopt`] takes them over.
+#[derive(Clone, Debug)]
+pub struct Adder(Arc<OwnedFd>);
 
-    /// Watches `dir`; says whether it now does (the directory may not exist).
+impl Adder {
+    /// Watches a directory, and tells by which number.
     ///
     /// # Errors
-    /// `StorageFull` when the user's limit of watches is reached, and those of the file system
-    /// but `NotFound`.
-    pub fn add(&mut self, dir: &Path) -> io::Result<bool> {
-        if let Some((_, count)) = self.watches.get_mut(dir) {
-            *count += 1;
-            return Ok(true);
-        }
+    /// Those of `inotify_add_watch`.
+    pub fn add(&self, dir: &Path) -> Result<i32, Errno> {
         use inotify::WatchFlags as F;
         let mask = F::CLOSE_WRITE
             | F::CREATE
@@ -71,34 +103,153 @@ impl Watcher {
             | F::DELETE_SELF
             | F::MOVE_SELF
             | F::ONLYDIR;
-        let wd = match inotify::add_watch(&self.fd, dir, mask) {
-            Ok(wd) => wd,
-            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(false),
-            Err(error) => return Err(error.into()),
+        inotify::add_watch(&self.0, dir, mask)
+    }
+}
+
+/// Asks the kernel for an instance.
+///
+/// # Errors
+/// Those of `inotify_init1`: this user has too many.
+pub fn instance() -> Result<OwnedFd, Errno> {
+    inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
+}
+
+impl Watcher {
+    /// A watcher of nothing. Without an inotify instance it watches nothing for now:
+    /// see [`Watcher::lack`] and [`Watcher::renew`].
+    #[must_use]
+    pub fn new(init: Init) -> Self {
+        let mut watcher = Self {
+            init,
+            fd: None,
+            lack: None,
+            paths: HashMap::new(),
+            watches: HashMap::new(),
+            git_dirs: HashSet::new(),
         };
+        watcher.renew();
+        watcher
+    }
+
+    /// What is missing, if something is.
+    #[must_use]
+    pub fn lack(&self) -> Option<Lack> {
+        self.lack
+    }
+
+    /// Tries to get what was missing; whether anything may be watched now that could not be.
+    pub fn renew(&mut self) -> bool {
+        if self.fd.is_some() {
+            // A watch may have become free; the next one that is refused says otherwise.
+            return self.lack.take().is_some();
+        }
+        match (self.init)() {
+            Ok(fd) => {
+                self.fd = Some(Arc::new(fd));
+                self.lack = None;
+                true
+            }
+            Err(errno) => {
+                self.lack = Some(Lack::Instance(errno));
+                false
+            }
+        }
+    }
+
+    /// What adds watches from another thread; nothing where there is no instance.
+    #[must_use]
+    pub fn adder(&self) -> Option<Adder> {
+        self.fd.clone().map(Adder)
+    }
+
+    /// Watches `dir`; says whether it now does (the directory may not exist, and without an
+    /// instance nothing is watched).
+    ///
+    /// # Errors
+    /// Those of the file system but `NotFound`.
+    pub fn add(&mut self, dir: &Path) -> io::Result<bool> {
+        if let Some((_, count)) = self.watches.get_mut(dir) {
+            *count += 1;
+            return Ok(true);
+        }
+        let Some(adder) = self.adder() else {
+            return Ok(false);
+        };
+        match adder.add(dir) {
+            Ok(wd) => {
+                self.insert(dir, wd);
+                Ok(true)
+            }
+            Err(errno) => self.refused(errno),
+        }
+    }
+
+    /// Takes over a git directory that an [`Adder`] watches: of its entries only those count
+    /// that tell of a checkout.
+    pub fn adopt(&mut self, dir: &Path, wd: i32) {
+        match self.watches.get_mut(dir) {
+            Some((known, count)) if *known == wd => *count += 1,
+            // The path leads to another directory now.
+            Some(_) => {
+                self.drop_watch(dir);
+                self.insert(dir, wd);
+            }
+            None => self.insert(dir, wd),
+        }
+        self.git_dirs.insert(dir.to_path_buf());
+    }
+
+    /// Notes why a watch was refused; not an error where it means only that there is none.
+    ///
+    /// # Errors
+    /// Those of the file system but `NotFound`.
+    pub fn refused(&mut self, errno: Errno) -> io::Result<bool> {
+        match errno {
+            Errno::NOENT | Errno::NOTDIR => Ok(false),
+            Errno::NOSPC => {
+                self.lack = Some(Lack::Watches);
+                Ok(false)
+            }
+            errno => Err(errno.into()),
+        }
+    }
+
+    fn insert(&mut self, dir: &Path, wd: i32) {
         self.paths.entry(wd).or_default().push(dir.to_path_buf());
         self.watches.insert(dir.to_path_buf(), (wd, 1));
-        Ok(true)
     }
 
     /// Takes one `add` back.
     pub fn remove(&mut self, dir: &Path) {
-        let Some((wd, count)) = self.watches.get_mut(dir) else {
+        let Some((_, count)) = self.watches.get_mut(dir) else {
             return;
         };
         *count -= 1;
-        if *count > 0 {
-            return;
+        if *count == 0 {
+            self.drop_watch(dir);
         }
-        let wd = *wd;
-        self.watches.remove(dir);
+    }
+
+    fn drop_watch(&mut self, dir: &Path) {
+        let Some((wd, _)) = self.watches.remove(dir) else {
+            return;
+        };
+        self.git_dirs.remove(dir);
         if let Some(paths) = self.paths.get_mut(&wd) {
             paths.retain(|path| path != dir);
             if paths.is_empty() {
                 self.paths.remove(&wd);
-                // Fails if the kernel has dropped the watch already; then nothing is left to do.
-                let _removed = inotify::remove_watch(&self.fd, wd);
+                self.forget(wd);
             }
+        }
+    }
+
+    /// Takes a watch from the kernel. That fails if it has dropped the watch already; then
+    /// nothing is left to do.
+    fn forget(&self, wd: i32) {
+        if let Some(fd) = &self.fd {
+            let _removed = inotify::remove_watch(fd, wd);
         }
     }
 
@@ -120,13 +271,24 @@ impl Watcher {
         self.watches.is_empty()
     }
 
-    /// All changes since the last call, without waiting; equal ones in a row once.
+    /// Changes since the last call, without waiting; equal ones once. After a burst some may be
+    /// left for the next call, for which the descriptor stays readable.
     pub fn read(&mut self) -> Vec<Change> {
+        let Some(fd) = self.fd.clone() else {
+            return Vec::new();
+        };
         let mut changes: Vec<Change> = Vec::new();
+        let mut told: HashSet<(i32, String)> = HashSet::new();
         let mut lost: Vec<i32> = Vec::new();
         let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
-        while let Ok(event) = reader.next() {
+        let mut reader = inotify::Reader::new(&*fd, &mut buffer);
+        // What was read from the kernel is taken whole.
+        let mut left = EVENTS;
+        while left > 0 || !reader.is_buffer_empty() {
+            let Ok(event) = reader.next() else {
+                break;
+            };
+            left = left.saturating_sub(1);
             use inotify::ReadFlags as F;
             let flags = event.events();
             if flags.contains(F::QUEUE_OVERFLOW) {
@@ -140,31 +302,34 @@ impl Watcher {
             let Some(name) = event.file_name().and_then(|name| name.to_str().ok()) else {
                 continue;
             };
-            for dir in self.paths.get(&event.wd()).into_iter().flatten() {
-                let change = Change::Entry {
-                    dir: dir.clone(),
-                    name: name.to_owned(),
-                };
-                if !changes.contains(&change) {
-                    changes.push(change);
-                }
+            let wd = event.wd();
+            let dirs = self.paths.get(&wd).into_iter().flatten();
+            let counts = |dir: &&PathBuf| git::matters(name) || !self.git_dirs.contains(*dir);
+            let mut dirs = dirs.filter(counts).peekable();
+            if dirs.peek().is_none() || !told.insert((wd, name.to_owned())) {
+                continue;
             }
+            changes.extend(dirs.map(|dir| Change::Entry {
+                dir: dir.clone(),
+                name: name.to_owned(),
+            }));
         }
         for wd in lost {
             for dir in self.paths.remove(&wd).into_iter().flatten() {
                 self.watches.remove(&dir);
+                self.git_dirs.remove(&dir);
                 // After a move the kernel still watches the old inode.
-                let _removed = inotify::remove_watch(&self.fd, wd);
+                self.forget(wd);
                 changes.push(Change::Lost { dir });
             }
         }
         changes
     }
-}
 
-impl AsFd for Watcher {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    /// What becomes readable with a change; nothing where there is no instance.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(|fd| fd.as_fd())
     }
 }
 
@@ -184,7 +349,7 @@ mod tests {
     #[test]
     fn writes_and_removals_are_told_once() {
         let dir = tempfile::tempdir().unwrap();
-        let mut watcher = Watcher::new().unwrap();
+        let mut watcher = Watcher::new(instance);
         assert!(watcher.add(dir.path()).unwrap());
         fs::write(dir.path().join("1.json"), "{}").unwrap();
         fs::write(dir.path().join("1.json"), "{}").unwrap();
@@ -198,7 +363,7 @@ mod tests {
     fn a_replaced_directory_is_lost_and_can_be_watched_again() {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("sessions");
-        let mut watcher = Watcher::new().unwrap();
+        let mut watcher = Watcher::new(instance);
         assert!(!watcher.add(&dir).unwrap(), "not there yet");
         fs::create_dir(&dir).unwrap();
         assert!(watcher.add(&dir).unwrap());
@@ -213,7 +378,7 @@ mod tests {
     #[test]
     fn a_directory_is_watched_until_its_last_user_leaves() {
         let dir = tempfile::tempdir().unwrap();
-        let mut watcher = Watcher::new().unwrap();
+        let mut watcher = Watcher::new(instance);
         watcher.add(dir.path()).unwrap();
         watcher.add(dir.path()).unwrap();
         watcher.remove(dir.path());

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use vmux::source::scout::{Roots, Scout};
+use vmux::source::scout::{Roots, Scout, Senses};
 
 /// A directory that looks like a machine to the scout.
 pub(crate) struct Machine {
@@ -46,6 +46,10 @@ impl Machine {
         Scout::new(self.roots()).unwrap()
     }
 
+    pub(crate) fn scout_with(&self, senses: Senses) -> Scout {
+        Scout::with(self.roots(), senses).unwrap()
+    }
+
     pub(crate) fn roots(&self) -> Roots {
         Roots {
             proc: self.path("proc"),
@@ -60,6 +64,14 @@ impl Machine {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path
+    }
+
+    /// A repository, as far as git wants to see one, with this branch checked out.
+    pub(crate) fn repository(&self, relative: &str, branch: &str) {
+        let dot_git = self.path(relative).join(".git");
+        fs::create_dir_all(dot_git.join("objects")).unwrap();
+        fs::create_dir_all(dot_git.join("refs")).unwrap();
+        fs::write(dot_git.join("HEAD"), format!("ref: refs/heads/{branch}\n")).unwrap();
     }
 
     /// A process as `/proc` shows it.

@@ -14,6 +14,8 @@ mod cli;
 mod contract;
 mod desktop;
 mod events;
+mod git;
+mod ground;
 mod hooks;
 mod labels;
 mod layers;

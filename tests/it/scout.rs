@@ -272,7 +272,7 @@ fn the_preview_model_and_branch_are_followed() {
     let machine = Machine::new();
     let claude = machine.claude(101);
     claude.works_in("work/shop");
-    machine.write("work/shop/.git/HEAD", "ref: refs/heads/main\n");
+    machine.repository("work/shop", "main");
     claude.file(json!({"status": "idle"}));
     let mut watched = Watched::new(&machine);
     assert_eq!(watched.only().preview, None, "nothing asked yet");

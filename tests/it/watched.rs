@@ -15,8 +15,12 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn new(machine: &Machine) -> Self {
+        Self::by(machine.scout())
+    }
+
+    pub(crate) fn by(scout: Scout) -> Self {
         let mut watched = Self {
-            scout: machine.scout(),
+            scout,
             registry: Registry::new(Marks::default()),
         };
         watched.scan();
@@ -63,6 +67,17 @@ impl Watched {
             .iter()
             .map(|session| session.pid.0)
             .collect()
+    }
+
+    /// What could not be read of a session.
+    pub(crate) fn problems(&self, pid: u32) -> String {
+        let session = self
+            .sessions()
+            .into_iter()
+            .find(|s| s.pid.0 == pid)
+            .unwrap();
+        let explanation = self.registry.explain(session.id).unwrap();
+        serde_json::to_value(explanation).unwrap()["evidence"]["problems"].to_string()
     }
 
     pub(crate) fn only(&self) -> Session {

@@ -42,11 +42,7 @@ impl Scout {
         let (due, later): (Vec<_>, Vec<_>) = torn.into_iter().partition(|(at, _, _)| *at <= steady);
         self.again = later;
         for (_, pid, tries) in due {
-            if self.tracked.contains_key(&pid) {
-                self.read_file(pid, tries, now, &mut out);
-            } else {
-                self.adopt_again(pid, tries, now, &mut out);
-            }
+            self.read_file(pid, tries, now, &mut out);
         }
         self.read_failed(now, &mut out);
         if self.shell_due.is_some_and(|at| at <= steady) {
@@ -106,7 +102,13 @@ impl Scout {
         };
         broken.unwatch(&mut self.watcher);
         // Whatever was read of it may be what it fails of.
-        let mut anew = Tracked::new(broken.key, broken.config, broken.process, broken.kind);
+        let mut anew = Tracked::new(
+            broken.key,
+            broken.config,
+            broken.process,
+            broken.kind,
+            broken.start,
+        );
         anew.handle = broken.handle;
         let evidence = Evidence {
             failed: Some(CleanText::line(why)),

@@ -81,7 +81,11 @@ impl Scout {
     /// Finds the conversations of processes whose files do not name them (any more).
     pub(super) fn name_conversations(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         let mut groups: BTreeMap<(PathBuf, String), Vec<Member>> = BTreeMap::new();
-        for tracked in self.tracked.values().filter(|t| t.is_unnamed()) {
+        for tracked in self.tracked.values() {
+            // What does not answer is not read.
+            if tracked.silent || !tracked.is_unnamed() {
+                continue;
+            }
             let group = groups.entry(tracked.project());
             group.or_default().push(tracked.member());
         }

@@ -1,0 +1,461 @@
+//! What lies where sessions work, looked at by threads that may get stuck.
+//!
+//! A directory may lie on a file system that does not answer: its server is away, its FUSE
+//! process hangs. Who looks there sleeps in the kernel, and no signal ends that. So the thread
+//! that finds sessions never looks below their directories itself: a reader does, and one that
+//! does not answer is left behind, with its mount, until it does. All others are served by a new
+//! one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::git::{self, GitEnv};
+use super::watch::{Adder, Watcher};
+use crate::files::read_bounded;
+use crate::model::GitFact;
+use crate::text::CleanText;
+
+/// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
+/// its answer.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Readers that are left behind at most, one a mount. With more, nothing is looked at until one
+/// of them answers: each is a thread.
+const STUCK: usize = 8;
+/// Largest list of mounts that is read, in bytes.
+const MOUNTS_CAP: usize = 1 << 20;
+
+/// A directory, and how it is looked at.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Spot {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Where a session works: what its environment tells git. `None`: it is only asked whether
+    /// the directory answers.
+    pub work: Option<GitEnv>,
+}
+
+/// What was found at a [`Spot`].
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ground {
+    /// Nothing is there (any more).
+    pub gone: bool,
+    /// Its file system does not answer.
+    pub silent: bool,
+    /// The repository around it.
+    pub git: Option<GitFact>,
+    /// Where a checkout shows.
+    pub watch: Option<PathBuf>,
+    /// What could not be read, in words for `explain`.
+    pub problem: Option<CleanText>,
+}
+
+impl Spot {
+    /// A directory of which it is only asked whether it answers.
+    pub(super) fn only(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+            work: None,
+        }
+    }
+}
+
+impl Ground {
+    /// Looks at a spot. May wait for ever.
+    #[must_use]
+    pub fn look(spot: &Spot) -> Self {
+        let Some(env) = &spot.work else {
+            // What is not there answers, too.
+            let _answered = fs::metadata(&spot.dir);
+            return Self::default();
+        };
+        match git::find(&spot.dir, env) {
+            Ok(repository) => Self {
+                git: repository.as_ref().map(git::Repository::read),
+                watch: repository.as_ref().map(git::Repository::watched),
+                ..Self::default()
+            },
+            Err(error) if is_gone(&error) => Self {
+                gone: true,
+                problem: words(&format!("{} is gone", spot.dir.display())),
+                ..Self::default()
+            },
+            Err(error) => Self::unread(&spot.dir, &error.to_string()),
+        }
+    }
+
+    fn unread(dir: &Path, cause: &str) -> Self {
+        Self {
+            problem: words(&format!("could not look into {}: {cause}", dir.display())),
+            ..Self::default()
+        }
+    }
+
+    fn silent(dir: &Path) -> Self {
+        Self {
+            silent: true,
+            ..Self::unread(dir, "its file system does not answer")
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn words(text: &str) -> Option<CleanText> {
+    CleanText::line(text).some()
+}
+
+/// How a spot is looked at: [`Ground::look`].
+pub type Look = Arc<dyn Fn(&Spot) -> Ground + Send + Sync>;
+
+/// What is known of all spots.
+pub(super) struct Grounds {
+    look: Look,
+    /// `/proc/self/mountinfo`.
+    mounts: PathBuf,
+    known: BTreeMap<Spot, Known>,
+    reader: Option<Reader>,
+    stuck: Vec<Stuck>,
+}
+
+#[derive(Default)]
+struct Known {
+    ground: Ground,
+    watched: Option<PathBuf>,
+}
+
+/// A reader that was left behind.
+struct Stuck {
+    /// Where nothing is looked at until it answers.
+    mount: PathBuf,
+    reader: Reader,
+}
+
+impl Grounds {
+    pub(super) fn new(look: Look, proc: &Path) -> Self {
+        Self {
+            look,
+            mounts: proc.join("self/mountinfo"),
+            known: BTreeMap::new(),
+            reader: None,
+            stuck: Vec::new(),
+        }
+    }
+
+    /// What is at a spot, as it was seen last; one that was never seen is looked at.
+    pub(super) fn at(&mut self, spot: &Spot, watcher: &mut Watcher) -> &Ground {
+        if !self.known.contains_key(spot) {
+            self.look_at(vec![spot.clone()], watcher);
+        }
+        &self.known.entry(spot.clone()).or_default().ground
+    }
+
+    /// Looks again at all spots that `wanted` tells, and forgets those that are no longer `used`.
+    /// Tells of which something is new.
+    pub(super) fn look_again(
+        &mut self,
+        used: impl Fn(&Spot) -> bool,
+        watcher: &mut Watcher,
+    ) -> Vec<Spot> {
+        let unused: Vec<Spot> = self
+            .known
+            .keys()
+            .filter(|spot| !used(spot))
+            .cloned()
+            .collect();
+        for spot in unused {
+            let known = self.known.remove(&spot);
+            self.unwatch(known.and_then(|known| known.watched), watcher);
+        }
+        let all = self.known.keys().cloned().collect();
+        self.look_at(all, watcher)
+    }
+
+    /// Looks again at the repositories whose checkout shows in `dir`; nothing where it is none
+    /// of them.
+    pub(super) fn changed(&mut self, dir: &Path, watcher: &mut Watcher) -> Vec<Spot> {
+        let here = |known: &Known| known.watched.as_deref() == Some(dir);
+        let spots = self.known.iter().filter(|(_, known)| here(known));
+        let spots = spots.map(|(spot, _)| spot.clone()).collect();
+        self.look_at(spots, watcher)
+    }
+
+    /// A watched directory was lost.
+    pub(super) fn lost(&mut self, dir: &Path, watcher: &mut Watcher) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        for (spot, known) in &mut self.known {
+            if known.watched.as_deref() == Some(dir) {
+                known.watched = None;
+                spots.push(spot.clone());
+            }
+        }
+        self.look_at(spots, watcher)
+    }
+
+    fn look_at(&mut self, spots: Vec<Spot>, watcher: &mut Watcher) -> Vec<Spot> {
+        let mut changed = Vec::new();
+        self.release();
+        let mut rest: VecDeque<Spot> = spots.into();
+        while !rest.is_empty() {
+            rest.retain(|spot| {
+                let silent = self.is_silent(&spot.dir);
+                if silent && self.note(spot, Answer::of(Ground::silent(&spot.dir)), watcher) {
+                    changed.push(spot.clone());
+                }
+                !silent
+            });
+            let Some(spot) = rest.front().cloned() else {
+                break;
+            };
+            match self.ask(&rest, watcher.adder()) {
+                Ok(()) => self.hear(&mut rest, watcher, &mut changed),
+                Err(error) => {
+                    let ground = Ground::unread(&spot.dir, &error.to_string());
+                    changed.extend(
+                        self.note(&spot, Answer::of(ground), watcher)
+                            .then_some(spot),
+                    );
+                    rest.pop_front();
+                }
+            }
+        }
+        changed
+    }
+
+    /// Hands the reader all that is to be looked at.
+    fn ask(&mut self, spots: &VecDeque<Spot>, adder: Option<Adder>) -> io::Result<()> {
+        let watched = |spot| self.known.get(spot).and_then(|known| known.watched.clone());
+        let spots = spots.iter().map(|spot| (spot.clone(), watched(spot)));
+        let job = Job {
+            spots: spots.collect(),
+            adder,
+        };
+        if self.reader.is_none() {
+            self.reader = Some(Reader::start(Arc::clone(&self.look))?);
+        }
+        let sent = self.reader.as_ref().map(|reader| reader.jobs.send(job));
+        if matches!(sent, Some(Ok(()))) {
+            return Ok(());
+        }
+        self.reader = None;
+        Err(io::Error::other("its reader has ended"))
+    }
+
+    /// Takes answers until all are there, or one is not.
+    fn hear(&mut self, rest: &mut VecDeque<Spot>, watcher: &mut Watcher, changed: &mut Vec<Spot>) {
+        while let (Some(spot), Some(reader)) = (rest.front().cloned(), &self.reader) {
+            let answer = match reader.answers.recv_timeout(PATIENCE) {
+                Ok(answer) => answer,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.leave_behind(&spot.dir);
+                    // The mount is silent now, and this spot with it.
+                    return;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    log::error!(
+                        "looking into {} panicked, which is a bug of vmux",
+                        spot.dir.display()
+                    );
+                    self.reader = None;
+                    Answer::of(Ground::unread(
+                        &spot.dir,
+                        "that panicked, which is a bug of vmux",
+                    ))
+                }
+            };
+            rest.pop_front();
+            if self.note(&spot, answer, watcher) {
+                changed.push(spot);
+            }
+        }
+    }
+
+    fn leave_behind(&mut self, dir: &Path) {
+        let Some(reader) = self.reader.take() else {
+            return;
+        };
+        reader.left_behind.store(true, Ordering::Release);
+        let mount = mount_of(dir, &self.mounts);
+        log::warn!(
+            "{} does not answer, nor may what lies under {}",
+            dir.display(),
+            mount.display()
+        );
+        self.stuck.push(Stuck { mount, reader });
+    }
+
+    /// Lets go of the readers that have answered after all, and of their mounts.
+    fn release(&mut self) {
+        self.stuck.retain(|stuck| {
+            let still = matches!(stuck.reader.answers.try_recv(), Err(TryRecvError::Empty));
+            if !still {
+                log::info!("{} answers again", stuck.mount.display());
+            }
+            still
+        });
+    }
+
+    fn is_silent(&self, dir: &Path) -> bool {
+        if self.stuck.len() >= STUCK {
+            return true;
+        }
+        !self.stuck.is_empty() && {
+            let mount = mount_of(dir, &self.mounts);
+            self.stuck.iter().any(|stuck| stuck.mount == mount)
+        }
+    }
+
+    /// Takes over what was found; whether that is new.
+    fn note(&mut self, spot: &Spot, answer: Answer, watcher: &mut Watcher) -> bool {
+        let mut ground = answer.ground;
+        let known = self.known.entry(spot.clone()).or_default();
+        if known.watched != ground.watch {
+            let before = known.watched.take();
+            self.unwatch(before, watcher);
+        }
+        match (&ground.watch, answer.added) {
+            (Some(dir), Some(Ok(wd))) if !self.is_watched(dir) => watcher.adopt(dir, wd),
+            (Some(dir), Some(Err(errno))) => {
+                if let Err(error) = watcher.refused(errno) {
+                    ground.problem = words(&format!("could not watch {}: {error}", dir.display()));
+                }
+            }
+            _ => {}
+        }
+        let known = self.known.entry(spot.clone()).or_default();
+        known.watched = ground.watch.clone().filter(|dir| watcher.holds(dir));
+        let new = known.ground != ground;
+        known.ground = ground;
+        new
+    }
+
+    fn is_watched(&self, dir: &Path) -> bool {
+        let mut watched = self.known.values().filter_map(|k| k.watched.as_deref());
+        watched.any(|watched| watched == dir)
+    }
+
+    /// Stops watching a directory that no spot needs any more.
+    fn unwatch(&self, dir: Option<PathBuf>, watcher: &mut Watcher) {
+        if let Some(dir) = dir.filter(|dir| !self.is_watched(dir)) {
+            watcher.remove(&dir);
+        }
+    }
+}
+
+/// What a reader is to do.
+struct Job {
+    /// Each with the directory that is watched for it.
+    spots: Vec<(Spot, Option<PathBuf>)>,
+    adder: Option<Adder>,
+}
+
+struct Answer {
+    ground: Ground,
+    /// The number of the new watch, where one was wanted.
+    added: Option<Result<i32, Errno>>,
+}
+
+impl Answer {
+    fn of(ground: Ground) -> Self {
+        Self {
+            ground,
+            added: None,
+        }
+    }
+}
+
+/// A thread that looks, and may get stuck.
+struct Reader {
+    jobs: Sender<Job>,
+    /// One for each spot, in order.
+    answers: Receiver<Answer>,
+    left_behind: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn start(look: Look) -> io::Result<Self> {
+        let (jobs, asked) = channel::<Job>();
+        let (tell, answers) = channel();
+        let left_behind = Arc::new(AtomicBool::new(false));
+        let is_left = Arc::clone(&left_behind);
+        let run = move || {
+            for job in asked {
+                for (spot, watched) in job.spots {
+                    let answer = answer(&look, &spot, watched.as_deref(), job.adder.as_ref());
+                    if tell.send(answer).is_err() || is_left.load(Ordering::Acquire) {
+                        return;
+                    }
+                }
+            }
+        };
+        thread::Builder::new().name("ground".into()).spawn(run)?;
+        Ok(Self {
+            jobs,
+            answers,
+            left_behind,
+        })
+    }
+}
+
+fn answer(look: &Look, spot: &Spot, watched: Option<&Path>, adder: Option<&Adder>) -> Answer {
+    let ground = look(spot);
+    let wanted = ground.watch.as_deref().filter(|dir| Some(*dir) != watched);
+    let Some((dir, adder)) = wanted.zip(adder) else {
+        return Answer::of(ground);
+    };
+    let added = Some(adder.add(dir));
+    // Read once more, so that nothing slips through between.
+    Answer {
+        ground: look(spot),
+        added,
+    }
+}
+
+/// The mount point that a directory lies under, by the kernel's list: the file system itself is
+/// not asked. Links on the way are not followed, so that a link into a silent file system counts
+/// as a mount of its own.
+/// **Source:** proc(5): field 5 of mountinfo, with octal escapes.
+fn mount_of(dir: &Path, mountinfo: &Path) -> PathBuf {
+    let list = read_bounded(mountinfo, MOUNTS_CAP).unwrap_or_default();
+    let list = String::from_utf8_lossy(&list);
+    let mounts = list
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4))
+        .map(unescaped);
+    let around = mounts.filter(|mount| dir.starts_with(mount) && mount != Path::new("/"));
+    around
+        .max_by_key(|mount| mount.as_os_str().len())
+        .unwrap_or_else(|| dir.to_path_buf())
+}
+
+fn unescaped(field: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut out = Vec::with_capacity(field.len());
+    let mut bytes = field.as_bytes();
+    while let Some((first, rest)) = bytes.split_first() {
+        let octal = (*first == b'\\')
+            .then(|| rest.get(..3))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        out.push(octal.unwrap_or(*first));
+        bytes = if octal.is_some() { &rest[3..] } else { rest };
+    }
+    PathBuf::from(std::ffi::OsString::from_vec(out))
+}
+
+#[cfg(test)]
+mod tests;

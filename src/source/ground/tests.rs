@@ -1,0 +1,188 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::source::watch;
+
+/// A file system below `/silent` and `/other` that answers once it is told to.
+struct Silent {
+    answer: Sender<()>,
+    look: Look,
+}
+
+impl Silent {
+    fn new() -> Self {
+        let (answer, wait) = channel();
+        let wait = Mutex::new(wait);
+        let look: Look = Arc::new(move |spot| {
+            if spot.dir.starts_with("/silent") || spot.dir.starts_with("/other") {
+                // Whoever waits here waits until the test answers or ends.
+                drop(wait.lock().map(|wait| wait.recv()));
+            }
+            found(&spot.dir)
+        });
+        Self { answer, look }
+    }
+
+    fn grounds(&self, mounts: &str) -> (tempfile::TempDir, Grounds) {
+        let proc = tempfile::tempdir().unwrap();
+        fs::create_dir(proc.path().join("self")).unwrap();
+        fs::write(proc.path().join("self/mountinfo"), mounts).unwrap();
+        let grounds = Grounds::new(Arc::clone(&self.look), proc.path());
+        (proc, grounds)
+    }
+}
+
+fn found(dir: &Path) -> Ground {
+    Ground {
+        git: Some(GitFact {
+            repository: CleanText::line(&dir.display().to_string()),
+            ..GitFact::default()
+        }),
+        ..Ground::default()
+    }
+}
+
+fn spot(dir: &str) -> Spot {
+    Spot {
+        dir: dir.into(),
+        work: Some(GitEnv::default()),
+    }
+}
+
+fn watcher() -> Watcher {
+    Watcher::new(watch::instance)
+}
+
+const MOUNTS: &str = "1 0 8:1 / / rw - ext4 /dev/sda rw\n\
+                      2 1 0:44 / /silent/the\\040nas rw - fuse x rw\n";
+
+#[test]
+fn what_does_not_answer_is_left_behind_with_its_mount() {
+    let silent = Silent::new();
+    let (_proc, mut grounds) = silent.grounds(MOUNTS);
+    let mut watcher = watcher();
+    let one = spot("/silent/the nas/one");
+    assert!(grounds.at(&one, &mut watcher).silent);
+    assert_eq!(
+        grounds.at(&one, &mut watcher).problem.as_deref(),
+        Some("could not look into /silent/the nas/one: its file system does not answer")
+    );
+    // Neither another directory of the mount nor the same once more takes another reader.
+    let started = crate::clock::steady();
+    for dir in ["/silent/the nas/two", "/silent/the nas"] {
+        assert!(grounds.at(&spot(dir), &mut watcher).silent, "{dir}");
+    }
+    assert_eq!(
+        grounds.at(&spot("/here"), &mut watcher),
+        &found(Path::new("/here"))
+    );
+    assert!(grounds.look_again(|_| true, &mut watcher).is_empty());
+    assert!(started.elapsed() < PATIENCE);
+    assert_eq!(grounds.stuck.len(), 1);
+    // It answers: all of its mount is looked at again.
+    drop(silent.answer);
+    let mut changed = Vec::new();
+    for _ in 0..2000 {
+        changed.extend(grounds.look_again(|_| true, &mut watcher));
+        if changed.len() == 3 {
+            break;
+        }
+        crate::clock::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(grounds.at(&one, &mut watcher), &found(&one.dir));
+    assert!(grounds.stuck.is_empty());
+}
+
+#[test]
+fn only_so_many_readers_are_left_behind() {
+    let silent = Silent::new();
+    let (_proc, mut grounds) = silent.grounds("");
+    let mut watcher = watcher();
+    // Without a list of mounts each directory is one of its own.
+    for n in 0..STUCK + 2 {
+        assert!(
+            grounds
+                .at(&spot(&format!("/other/{n}")), &mut watcher)
+                .silent
+        );
+    }
+    assert_eq!(grounds.stuck.len(), STUCK);
+    assert!(
+        grounds.at(&spot("/here"), &mut watcher).silent,
+        "nobody is left to look"
+    );
+    drop(silent.answer);
+    for _ in 0..2000 {
+        grounds.look_again(|_| true, &mut watcher);
+        if grounds.stuck.is_empty() {
+            break;
+        }
+        crate::clock::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(
+        grounds.at(&spot("/here"), &mut watcher),
+        &found(Path::new("/here"))
+    );
+}
+
+#[test]
+fn a_look_that_panics_costs_its_own_directory() {
+    let look: Look = Arc::new(|spot| {
+        if spot.dir.ends_with("bad") {
+            // As a panic does, without its words.
+            std::panic::resume_unwind(Box::new("bad"));
+        }
+        found(&spot.dir)
+    });
+    let mut grounds = Grounds::new(look, Path::new("/proc"));
+    let mut watcher = watcher();
+    let dirs = ["/a", "/b/bad", "/c"].map(spot);
+    grounds.look_at(dirs.to_vec(), &mut watcher);
+    let known = dirs.map(|spot| grounds.known[&spot].ground.clone());
+    assert_eq!(
+        [&known[0], &known[2]],
+        [&found(Path::new("/a")), &found(Path::new("/c"))]
+    );
+    assert!(known[1].problem.as_ref().unwrap().contains("panicked"));
+}
+
+#[test]
+fn a_checkout_is_watched_as_long_as_somebody_works_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let git_dir = dir.path().to_path_buf();
+    let watch = git_dir.clone();
+    let look: Look = Arc::new(move |_| Ground {
+        watch: Some(watch.clone()),
+        ..Ground::default()
+    });
+    let mut grounds = Grounds::new(look, Path::new("/proc"));
+    let mut watcher = watcher();
+    let (one, two) = (spot("/one"), spot("/two"));
+    grounds.look_at(vec![one.clone(), two.clone()], &mut watcher);
+    assert!(watcher.holds(&git_dir));
+    fs::write(git_dir.join("index.lock"), "").unwrap();
+    assert!(watcher.read().is_empty(), "not of the branch");
+    fs::write(git_dir.join("HEAD"), "").unwrap();
+    assert_eq!(watcher.read().len(), 1);
+    grounds.look_again(|spot| *spot == two, &mut watcher);
+    assert!(watcher.holds(&git_dir));
+    grounds.look_again(|_| false, &mut watcher);
+    assert!(watcher.is_empty());
+    assert!(grounds.known.is_empty());
+}
+
+#[test]
+fn a_mount_is_found_by_its_longest_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let list = dir.path().join("mountinfo");
+    fs::write(
+        &list,
+        MOUNTS.replace("the\\040nas", "a") + "3 2 0:45 / /silent/a/b rw - nfs x rw\n\\",
+    )
+    .unwrap();
+    let mount = |path: &str| mount_of(Path::new(path), &list);
+    assert_eq!(mount("/silent/a/b/c"), Path::new("/silent/a/b"));
+    assert_eq!(mount("/silent/a/bc"), Path::new("/silent/a"));
+    // The root answers: what does not is behind a link.
+    assert_eq!(mount("/home/link"), Path::new("/home/link"));
+}

@@ -1,0 +1,150 @@
+//! The directories around sessions: where they work, and their configurations.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{READ_TRIES, Scout, Tracked};
+use crate::agent::claude::status_file;
+use crate::model::{Observation, Pid};
+use crate::source::ground::{Ground, Look, Spot};
+use crate::source::watch::{self, Init};
+
+/// How the outside is heard and looked at. [`Senses::default`] asks the kernel.
+pub struct Senses {
+    /// Makes an inotify instance.
+    pub inotify: Init,
+    /// Looks at a directory that may not answer.
+    pub look: Look,
+}
+
+impl Default for Senses {
+    fn default() -> Self {
+        Self {
+            inotify: watch::instance,
+            look: Arc::new(Ground::look),
+        }
+    }
+}
+
+impl Scout {
+    /// Looks again where sessions work, and whether configuration directories answer.
+    pub(super) fn look_again(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let spots = self.tracked.values().map(Tracked::spot);
+        let configs = self.tracked.values().map(|tracked| &tracked.config);
+        let configs = configs
+            .chain(self.configs.keys())
+            .map(|dir| Spot::only(dir));
+        let used: BTreeSet<Spot> = spots.chain(configs).collect();
+        let changed = self
+            .grounds
+            .look_again(|spot| used.contains(spot), &mut self.watcher);
+        self.ground_changed(&changed, now, out);
+    }
+
+    /// Takes over what is new at these spots.
+    pub(super) fn ground_changed(
+        &mut self,
+        spots: &[Spot],
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
+        if spots.is_empty() {
+            return;
+        }
+        let concerned = self.tracked.values().filter(|tracked| {
+            spots.contains(&tracked.spot()) || spots.contains(&Spot::only(&tracked.config))
+        });
+        let concerned: Vec<Pid> = concerned.map(|tracked| tracked.key.pid).collect();
+        for pid in concerned {
+            self.read_file(pid, READ_TRIES, now, out);
+        }
+    }
+
+    pub(super) fn answers(&mut self, config: &Path) -> bool {
+        let spot = Spot::only(config);
+        !self.grounds.at(&spot, &mut self.watcher).silent
+    }
+
+    pub(super) fn config_of_sessions(&self, dir: &Path) -> Option<PathBuf> {
+        let config = dir.parent().filter(|_| dir.ends_with("sessions"))?;
+        self.configs
+            .contains_key(config)
+            .then(|| config.to_path_buf())
+    }
+
+    /// Watches the `sessions` directory of a configuration, or the nearest parent that exists;
+    /// where the directory is new or was replaced, its files are read.
+    pub(super) fn watch_config(
+        &mut self,
+        path: &Path,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
+        if !self.answers(path) {
+            return;
+        }
+        let sessions = path.join("sessions");
+        let identity = identity(&sessions);
+        let Some(config) = self.configs.get_mut(path) else {
+            return;
+        };
+        if identity.is_some() && identity == config.sessions && self.watcher.holds(&sessions) {
+            return;
+        }
+        if config.sessions.take().is_some() {
+            self.watcher.remove(&sessions);
+        }
+        if let Some(parent) = config.parent.take() {
+            self.watcher.remove(&parent);
+        }
+        if identity.is_some() {
+            // Without a watch (the user's limit is reached) every scan reads the directory.
+            if matches!(self.watcher.add(&sessions), Ok(true)) {
+                config.sessions = identity;
+            }
+            self.adopt_all(&sessions, path, now, out);
+            return;
+        }
+        let parent = path
+            .ancestors()
+            .find(|dir| dir.is_dir())
+            .map(Path::to_path_buf);
+        config.parent = parent.filter(|dir| matches!(self.watcher.add(dir), Ok(true)));
+    }
+
+    pub(super) fn adopt_all(
+        &mut self,
+        sessions: &Path,
+        config: &Path,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
+        if !self.answers(config) {
+            return;
+        }
+        for entry in std::fs::read_dir(sessions).into_iter().flatten().flatten() {
+            let pid = entry
+                .file_name()
+                .to_str()
+                .and_then(status_file::pid_of_name);
+            if let Some(pid) = pid {
+                if self.tracked.contains_key(&pid) {
+                    self.read_file(pid, 0, now, out);
+                } else {
+                    self.adopt(pid, Some(config), now, out);
+                }
+            }
+        }
+    }
+}
+
+fn identity(dir: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(dir)
+        .ok()
+        .filter(std::fs::Metadata::is_dir)?;
+    Some((metadata.dev(), metadata.ino()))
+}
