@@ -16,7 +16,7 @@ use crate::paths::Paths;
 use crate::protocol::client::{Client, ClientError, PATIENCE};
 use crate::protocol::socket;
 use crate::protocol::{Request, Status};
-use crate::text::age;
+use crate::text::{CleanText, age};
 
 /// Longest wait for a daemon to be up.
 const CHANGE: Duration = Duration::from_secs(10);
@@ -177,6 +177,12 @@ fn status(context: &Context, json: bool) -> anyhow::Result<Exit> {
         out::write(format!("{}\n", serde_json::to_string(&status)?).as_bytes())?;
         return Ok(Exit::Done);
     }
+    out::write(page(&status)?.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// The status as people read it.
+fn page(status: &Status) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let up = status
         .started_at
@@ -212,8 +218,11 @@ fn status(context: &Context, json: bool) -> anyhow::Result<Exit> {
         writeln!(
             text,
             "{name:<9} {word}: {}",
-            crate::text::CleanText::line(&source.detail)
+            CleanText::line(&source.detail)
         )?;
+        if let Some(lacks) = &source.lacks {
+            writeln!(text, "{:10}{}", "", CleanText::line(lacks))?;
+        }
     }
     if status.version != env!("CARGO_PKG_VERSION") {
         writeln!(
@@ -222,6 +231,5 @@ fn status(context: &Context, json: bool) -> anyhow::Result<Exit> {
             env!("CARGO_PKG_VERSION")
         )?;
     }
-    out::write(text.as_bytes())?;
-    Ok(Exit::Done)
+    Ok(text)
 }

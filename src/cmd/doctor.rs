@@ -206,12 +206,10 @@ fn check_daemon(context: &Context) -> Vec<Check> {
         check("daemon", Grade::Note, &words).remedy("`vmux daemon stop` lets it start anew")
     }];
     for (name, source) in &status.sources {
-        let grade = if source.ok { Grade::Good } else { Grade::Note };
-        checks.push(check(
-            "source",
-            grade,
-            &format!("{name}: {}", source.detail),
-        ));
+        let whole = source.ok && source.lacks.is_none();
+        let grade = if whole { Grade::Good } else { Grade::Note };
+        let found = check("source", grade, &format!("{name}: {}", source.detail));
+        checks.push(found.remedy(source.lacks.as_deref().unwrap_or_default()));
     }
     checks
 }

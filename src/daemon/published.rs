@@ -205,9 +205,21 @@ impl Published {
 
     /// Says how a source is.
     pub(super) fn report(&self, source: &str, ok: bool, detail: String) {
+        self.report_lacking(source, ok, detail, None);
+    }
+
+    /// Says how a source is, and what it has to do without.
+    pub(super) fn report_lacking(
+        &self,
+        source: &str,
+        ok: bool,
+        detail: String,
+        lacks: Option<String>,
+    ) {
         let status = SourceStatus {
             ok,
             detail,
+            lacks,
             at: Some(clock::now()),
         };
         locked(&self.sources).insert(source.to_owned(), status);

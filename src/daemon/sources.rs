@@ -97,11 +97,12 @@ fn watch(
     let mut next_scan = clock::steady() + SCAN;
     loop {
         let (sessions, directories) = scout.counts();
-        published.report(
-            "sessions",
-            true,
-            format!("{sessions} sessions, {directories} directories watched"),
-        );
+        let counts = format!("{sessions} sessions, {directories} directories watched");
+        let lacks = scout.lack().map(|lack| {
+            let pace = SCAN.as_secs();
+            format!("sees changes every {pace} s only: {}", lack.words())
+        });
+        published.report_lacking("sessions", true, counts, lacks);
         let due = scout.due().map_or(next_scan, |due| due.min(next_scan));
         wait(scout, published, due)?;
         let mut observations = scout.take_events(clock::now());

@@ -460,6 +460,9 @@ pub struct SourceStatus {
     pub ok: bool,
     /// What there is to say of it.
     pub detail: String,
+    /// What it has to do without, and what helps; it works nevertheless.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<String>,
     /// When it last reported.
     #[serde(
         skip_serializing_if = "Option::is_none",
