@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::Loaded;
 use crate::daemon::detach;
 use crate::exit::{Exit, Failure};
 use crate::local::Local;
@@ -44,16 +44,14 @@ impl Context {
         })
     }
 
-    /// What the user configured; warnings go to the log.
-    ///
-    /// # Errors
-    /// If the file cannot be understood.
-    pub fn config(&self) -> Result<Config, Failure> {
-        let (config, warnings) = Config::load(&self.paths.config).map_err(Failure::new)?;
-        for warning in warnings {
-            log::warn!("{warning}");
+    /// What the user configured; what is wrong with it goes to the log.
+    #[must_use]
+    pub fn config(&self) -> Loaded {
+        let loaded = Loaded::read(&self.paths.config);
+        for words in loaded.wrong.iter().chain(&loaded.unknown) {
+            log::warn!("{words}");
         }
-        Ok(config)
+        loaded
     }
 
     /// The variables that travel with a request.

@@ -54,18 +54,14 @@ fn serve(context: &Context, detached: bool) -> anyhow::Result<Exit> {
         detach::leave(&context.paths.log)?;
     }
     crate::logger::install(&context.environ, log::LevelFilter::Info);
-    let result = context
-        .config()
-        .map_err(anyhow::Error::from)
-        .and_then(|config| {
-            let settings = Settings {
-                paths: context.paths.clone(),
-                config,
-                environ: context.environ.clone(),
-                detached,
-            };
-            daemon::run(settings)
-        });
+    let loaded = context.config();
+    let result = daemon::run(Settings {
+        paths: context.paths.clone(),
+        config: loaded.config,
+        misread: loaded.wrong,
+        environ: context.environ.clone(),
+        detached,
+    });
     if let (Err(error), true) = (&result, detached) {
         // Whoever started this daemon reads it there.
         out::write(format!("{error:#}\n").as_bytes())?;

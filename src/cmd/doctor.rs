@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::ask::{Context, sibling};
 use super::out::{self, paint};
+use crate::config::Loaded;
 use crate::daemon::lock;
 use crate::dbus::{Argument, Body, Bus};
 use crate::exec;
@@ -111,26 +112,26 @@ fn render(checks: &[Check], colored: bool) -> String {
 
 fn check_config(context: &Context) -> Check {
     let path = context.paths.config.display().to_string();
-    match crate::config::Config::load(&context.paths.config) {
-        Err(error) => {
-            check("configuration", Grade::Bad, &error).remedy("mend the file, or move it away")
-        }
-        Ok((_, warnings)) if !warnings.is_empty() => {
-            check("configuration", Grade::Note, &warnings.join("; "))
-        }
-        Ok((config, _)) if config.launcher.as_deref().is_some_and(is_no_launcher) => {
-            let name = config.launcher.unwrap_or_default();
-            let words = format!("{path}: the launcher {name:?} is not known");
-            check("configuration", Grade::Bad, &words)
-                .remedy(&format!("known are {}, pick", menu::names()))
-        }
-        Ok(_) if context.paths.config.exists() => check("configuration", Grade::Good, &path),
-        Ok(_) => check(
-            "configuration",
-            Grade::Good,
-            &format!("none ({path} is optional)"),
-        ),
+    let loaded = Loaded::read(&context.paths.config);
+    let launcher = loaded.config.launcher.filter(|name| is_no_launcher(name));
+    if !loaded.wrong.is_empty() {
+        return check("configuration", Grade::Bad, &loaded.wrong.join("; "))
+            .remedy("mend the file, or move it away; the rest of it is used");
     }
+    if let Some(name) = launcher {
+        let words = format!("{path}: the launcher {name:?} is not known");
+        return check("configuration", Grade::Bad, &words)
+            .remedy(&format!("known are {}, pick", menu::names()));
+    }
+    if !loaded.unknown.is_empty() {
+        return check("configuration", Grade::Note, &loaded.unknown.join("; "));
+    }
+    let words = if context.paths.config.exists() {
+        path
+    } else {
+        format!("none ({path} is optional)")
+    };
+    check("configuration", Grade::Good, &words)
 }
 
 fn is_no_launcher(name: &str) -> bool {

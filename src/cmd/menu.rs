@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, args: &Menu) -> anyhow::Result<Exit> {
 }
 
 fn start(context: &Context, args: &Menu) -> anyhow::Result<Exit> {
-    let config = context.config()?;
+    let config = context.config().config;
     let wanted = args.launcher.as_deref().or(config.launcher.as_deref());
     let mut more = config.launcher_args.clone();
     more.extend_from_slice(&args.args);

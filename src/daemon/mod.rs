@@ -58,6 +58,8 @@ pub struct Settings {
     pub paths: Paths,
     /// What the user configured.
     pub config: Config,
+    /// What of it could not be read, in words.
+    pub misread: Vec<String>,
     /// The daemon's own environment.
     pub environ: Environ,
     /// Somebody waits to hear that it listens.
@@ -83,7 +85,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let published = Arc::new(Published::new()?);
     let (to_engine, from_all) = sync_channel(ENGINE_QUEUE);
 
-    let (marks, stamp) = load_marks(paths, &published);
+    let (marks, stamp) = load_marks(&settings, &published);
     let mut registry = Registry::new(marks.clone());
     let scout = look(paths, &mut registry)?;
     let listener = instance.listen()?;
@@ -158,10 +160,15 @@ fn write_icons(paths: &Paths) {
     }
 }
 
-/// The labels that were kept, and of which state of their file they are.
-fn load_marks(paths: &Paths, published: &Published) -> (Marks, Option<labels::Stamp>) {
-    let stamp = labels::stamp(&paths.labels);
-    let marks = labels::load(&paths.labels).unwrap_or_else(|refused| {
+/// The labels that were kept, and of which state of their file they are. Says what could not be
+/// read of them and of the configuration.
+fn load_marks(settings: &Settings, published: &Published) -> (Marks, Option<labels::Stamp>) {
+    if !settings.misread.is_empty() {
+        published.report("configuration", false, settings.misread.join("; "));
+    }
+    let path = &settings.paths.labels;
+    let stamp = labels::stamp(path);
+    let marks = labels::load(path).unwrap_or_else(|refused| {
         log::warn!("{} (to mend it: {})", refused.cause, refused.remedy);
         published.report("labels", false, refused.cause);
         None

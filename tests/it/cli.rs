@@ -513,6 +513,15 @@ fn the_doctor_names_what_is_missing_and_what_to_do() {
         run(&machine, &["doctor"]).ends_with("--- exit 1\n"),
         "a broken configuration is bad"
     );
+    // What can be used of it is, and the daemon runs.
+    let odd = "launcher = 3\nurgency = false\n";
+    machine.write("vmux/config.toml", odd);
+    let _daemon = Daemon::start(&machine);
+    for words in [&["doctor"][..], &["daemon", "status"]] {
+        let text = run(&machine, words);
+        let part = "could not read /M/vmux/config.toml: line 1: launcher: invalid type";
+        assert!(text.contains(part), "{text}");
+    }
     let json: serde_json::Value =
         serde_json::from_str(run(&machine, &["doctor", "--json"]).lines().next().unwrap()).unwrap();
     assert_eq!(json["ok"], false);

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use clap::Parser as _;
 use vmux::cli::Cli;
-use vmux::config::Config;
+use vmux::config::{Config, Loaded};
 use vmux::protocol::Request;
 
 fn readme() -> String {
@@ -73,15 +73,12 @@ fn every_command_line_parses() {
 #[test]
 fn every_configuration_loads_and_shows_the_defaults_there_are() {
     for block in blocks("toml") {
-        let config = Config::parse(&block).unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.toml");
-        fs::write(&path, &block).unwrap();
-        assert_eq!(
-            Config::load(&path).unwrap().1,
-            Vec::<String>::new(),
-            "no unknown keys"
-        );
+        let Loaded {
+            config,
+            wrong,
+            unknown,
+        } = Loaded::parse(&block);
+        assert_eq!([wrong, unknown].concat(), Vec::<String>::new());
         let mut defaults = Config::default();
         defaults.launcher = Some("rofi".into());
         assert_eq!(config, defaults, "what it shows are the defaults");
