@@ -211,11 +211,15 @@ fn page(status: &Status) -> Result<String, std::fmt::Error> {
     )?;
     for (name, source) in &status.sources {
         let word = if source.ok { "works" } else { "fails" };
-        writeln!(
-            text,
-            "{name:<9} {word}: {}",
-            CleanText::line(&source.detail)
-        )?;
+        let heard = source
+            .at
+            .filter(|_| !source.ok)
+            .map_or_else(String::new, |at| {
+                let ago = age((clock::now() - at).num_seconds());
+                format!(" (last heard of {ago} ago)")
+            });
+        let detail = CleanText::line(&source.detail);
+        writeln!(text, "{name:<9} {word}: {detail}{heard}")?;
         if let Some(lacks) = &source.lacks {
             writeln!(text, "{:10}{}", "", CleanText::line(lacks))?;
         }

@@ -207,8 +207,13 @@ fn check_daemon(context: &Context) -> Vec<Check> {
         check("daemon", Grade::Note, &words).remedy("`vmux daemon stop` lets it start anew")
     }];
     for (name, source) in &status.sources {
-        let whole = source.ok && source.lacks.is_none();
-        let grade = if whole { Grade::Good } else { Grade::Note };
+        // Many do without windows and notifications.
+        let grade = match name.as_str() {
+            _ if source.ok && source.lacks.is_none() => Grade::Good,
+            "windows" | "notifications" => Grade::Note,
+            _ if source.ok => Grade::Note,
+            _ => Grade::Bad,
+        };
         let found = check("source", grade, &format!("{name}: {}", source.detail));
         checks.push(found.remedy(source.lacks.as_deref().unwrap_or_default()));
     }

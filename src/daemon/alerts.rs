@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -15,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::engine::Command;
 use super::published::{Published, Ticket};
+use super::supervise::{PANICKED, Part, caught};
 use super::worker::Job;
 use super::{Input, Settings};
 use crate::alert::{Alerts, News, Step, Wanted, Words};
@@ -74,8 +74,10 @@ pub(super) fn start(
         failures: 0,
     };
     let run = move || {
-        while catch_unwind(AssertUnwindSafe(|| teller.run())).is_err() {
-            log::error!("the thread of notifications panicked, which is a bug of vmux");
+        while caught("notifications", || teller.run()).is_none() {
+            let published = &teller.published;
+            published.report("notifications", false, PANICKED.into());
+            published.pulse.rest(Part::Notifications);
             clock::sleep(PAUSE);
         }
     };
@@ -196,7 +198,9 @@ impl Teller {
         // A time that is cut to whole milliseconds would wake a moment too early.
         let timeout = left.map(|left| clock::timespec(left + Duration::from_millis(1)));
         // An interrupted wait is a wait that ended.
+        self.published.pulse.rest(Part::Notifications);
         let _ready = poll(&mut fds, timeout.as_ref());
+        self.published.pulse.begin(Part::Notifications);
         self.published.alerts.clear();
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Input;
 use super::published::{Completion, Published, Ticket};
 use super::storage::Storage;
+use super::supervise::Part;
 use crate::clock;
 use crate::model::{Event, SessionKey};
 use crate::protocol::Reply;
@@ -41,10 +42,12 @@ impl Engine {
     /// Runs until every sender is gone.
     pub(super) fn run(mut self, inputs: &Receiver<Input>) {
         loop {
+            self.published.pulse.rest(Part::Engine);
             let input = match self.wait() {
                 None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(pause) => inputs.recv_timeout(pause),
             };
+            self.published.pulse.begin(Part::Engine);
             match input {
                 Ok(input) => self.take(input),
                 Err(RecvTimeoutError::Timeout) => {}

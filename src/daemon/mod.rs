@@ -23,12 +23,11 @@ mod published;
 mod server;
 mod sources;
 mod storage;
+mod supervise;
 mod worker;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -77,6 +76,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     paths
         .create_runtime()
         .with_context(|| format!("could not make {}", paths.runtime.display()))?;
+    supervise::log_panics();
     // First: who waits for the lock may signal its holder at any time.
     let signals = server::Signals::install()?;
     let instance = Arc::new(Instance::take(paths)?);
@@ -98,9 +98,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         Arc::clone(&published),
     )?;
     let engine = Engine::new(registry, Arc::clone(&published), storage.clone());
-    let engine = thread::Builder::new()
-        .name("engine".into())
-        .spawn(move || engine.run(&from_all))?;
+    supervise::vital("engine", move || engine.run(&from_all))?;
     sources::sessions(
         scout,
         to_engine.clone(),
@@ -120,12 +118,12 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let mut server = server::Server::new(
         place, settings, published, to_engine, workers, labels, signals,
     );
-    server.run()?;
+    let served = supervise::caught("server", || server.run());
+    // The engine ends when all senders are gone; sources notice at their next report.
     drop(server);
     storage.finish(LAST_WRITE);
-    // The engine ends when all senders are gone; sources notice at their next report.
-    drop(engine);
     instance.release();
+    served.context("the server panicked, which is a bug of vmux")??;
     log::info!("stopped");
     Ok(())
 }
@@ -141,10 +139,7 @@ fn look(paths: &Paths, registry: &mut Registry) -> anyhow::Result<Scout> {
     .context("could not watch for sessions")?;
     let now = clock::now();
     // A scan that panics is made again under supervision; until then there is nothing to tell.
-    let found = catch_unwind(AssertUnwindSafe(|| scout.scan(now))).unwrap_or_else(|_| {
-        log::error!("the first scan panicked, which is a bug of vmux");
-        Ok(Vec::new())
-    });
+    let found = supervise::caught("the first scan", || scout.scan(now)).unwrap_or(Ok(Vec::new()));
     for observation in found.context("could not read /proc")? {
         registry.apply(observation, now);
     }

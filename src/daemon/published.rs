@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::supervise::Pulse;
 use crate::clock;
 use crate::model::{Event, HookReport, Trouble};
 use crate::protocol::{EventLine, PreviewMessage, Reply, SourceStatus};
@@ -82,6 +83,8 @@ pub(super) struct Published {
     /// Requests that are worked on elsewhere and whose clients still wait, by their serials.
     expected: Mutex<BTreeSet<u64>>,
     sources: Mutex<BTreeMap<String, SourceStatus>>,
+    /// What each thread is at.
+    pub(super) pulse: Pulse,
     /// Event lines on their way to subscribers, with their serials.
     events: Mutex<Vec<(u64, Vec<u8>)>>,
     subscribers: AtomicUsize,
@@ -111,6 +114,7 @@ impl Published {
             completions: Mutex::default(),
             expected: Mutex::default(),
             sources: Mutex::default(),
+            pulse: Pulse::new(),
             events: Mutex::default(),
             subscribers: AtomicUsize::new(0),
             here: Mutex::default(),
@@ -225,8 +229,15 @@ impl Published {
         locked(&self.sources).insert(source.to_owned(), status);
     }
 
+    /// How each source is. One that hangs cannot say so itself.
     pub(super) fn sources(&self) -> BTreeMap<String, SourceStatus> {
-        locked(&self.sources).clone()
+        let mut sources = locked(&self.sources).clone();
+        for (name, busy) in self.pulse.stuck() {
+            let source = sources.entry(name.to_owned()).or_default();
+            source.ok = false;
+            source.detail = format!("it hangs: busy with one thing for {} s", busy.as_secs());
+        }
+        sources
     }
 
     /// Has the server look after its socket.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
@@ -13,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::lock::Instance;
 use super::published::Published;
+use super::supervise::{PANICKED, Part, caught};
 use super::{Input, Settings};
 use crate::alert::Urgencies;
 use crate::clock;
@@ -54,17 +54,20 @@ pub(super) fn sessions(
         loop {
             let started = clock::steady();
             let current = scout.take();
-            let watched = catch_unwind(AssertUnwindSafe(|| {
+            published.pulse.begin(Part::Sessions);
+            let watched = caught("sessions", || {
                 let mut scout = current.map_or_else(|| start_anew(&roots, &engine), Ok)?;
                 watch(&mut scout, &engine, &published, &instance)
-            }));
+            });
             let failed = match watched {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "it panicked, which is a bug of vmux".to_owned(),
+                Some(Ok(())) => return,
+                Some(Err(error)) => error.to_string(),
+                None => PANICKED.to_owned(),
             };
             log::error!("the source of sessions failed: {failed}");
             published.report("sessions", false, failed);
+            published.pulse.rest(Part::Sessions);
+            see_that_it_stands(&instance, &published);
             if started.elapsed() > RETRY.1 {
                 pause = RETRY.0;
             }
@@ -112,15 +115,19 @@ fn watch(
         observations.extend(scout.retry(clock::now()));
         if clock::steady() >= next_scan {
             next_scan = clock::steady() + SCAN;
-            // Here, since this thread is awake: the server would have to wake for it.
-            if !instance.stands() {
-                published.displace();
-            }
+            see_that_it_stands(instance, published);
             observations.extend(scout.scan(clock::now())?);
         }
         if !observations.is_empty() && engine.send(Input::Observed(observations)).is_err() {
             return Ok(());
         }
+    }
+}
+
+/// Tells the server if clients do not get to it. Here, since this thread is awake now and then.
+fn see_that_it_stands(instance: &Instance, published: &Published) {
+    if !instance.stands() {
+        published.displace();
     }
 }
 
@@ -131,7 +138,10 @@ fn wait(scout: &Scout, published: &Published, until: Instant) -> std::io::Result
         .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
         .collect();
     let timeout = clock::timespec(until.saturating_duration_since(clock::steady()));
-    match poll(&mut fds, Some(&timeout)) {
+    published.pulse.rest(Part::Sessions);
+    let polled = poll(&mut fds, Some(&timeout));
+    published.pulse.begin(Part::Sessions);
+    match polled {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -163,19 +173,16 @@ pub(super) fn desktop(
         retry_at: None,
     };
     let run = move || {
-        while catch_unwind(AssertUnwindSafe(|| desktop.run())).is_err() {
-            log::error!("the source of windows panicked, which is a bug of vmux");
-            desktop.published.report(
-                "windows",
-                false,
-                "it panicked, which is a bug of vmux".into(),
-            );
+        while caught("windows", || desktop.run()).is_none() {
+            let published = Arc::clone(&desktop.published);
+            published.report("windows", false, PANICKED.into());
+            published.pulse.rest(Part::Windows);
             clock::sleep(RETRY.0);
-            let Ok(places) = Places::new(&proc, environ.clone()) else {
-                return;
-            };
-            desktop.places = places;
-            desktop.events.clear();
+            // What cannot be had now is tried again with what is there.
+            if let Ok(places) = Places::new(&proc, environ.clone()) {
+                desktop.places = places;
+                desktop.events.clear();
+            }
         }
     };
     thread::Builder::new()
@@ -392,7 +399,9 @@ impl Desktop {
         let timeout =
             until.map(|at| clock::timespec(at.saturating_duration_since(clock::steady())));
         // An interrupted wait is a wait that ended.
+        self.published.pulse.rest(Part::Windows);
         let _ready = poll(&mut fds, timeout.as_ref());
+        self.published.pulse.begin(Part::Windows);
         drop(fds);
         self.published.desktop.clear();
         if self.typing.take() {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Input;
 use super::published::{Completion, Published, Ticket};
+use super::supervise::{Part, caught};
 use crate::clock;
 use crate::labels::{self, Refused, Stamp};
 use crate::protocol::Reply;
@@ -130,7 +131,8 @@ pub(super) fn start(
     let orders = Arc::clone(&shared);
     let run = move || {
         labels::tidy(&keeper.path);
-        while keeper.step(&orders) {}
+        // What is owed is kept, and written with the next try.
+        while caught("storage", || keeper.step(&orders)).unwrap_or(true) {}
         orders.lock().ended = true;
         orders.changed.notify_all();
     };
@@ -182,11 +184,13 @@ impl Keeper {
         let look_at = self.looked_at + LOOK;
         let until = self.retry_at.map_or(look_at, |at| at.min(look_at));
         let left = until.saturating_duration_since(clock::steady());
+        self.published.pulse.rest(Part::Storage);
         let idle = |orders: &mut Orders| {
             !(orders.look || orders.end || orders.owed.is_some() || !orders.waiting.is_empty())
         };
         let waited = shared.changed.wait_timeout_while(shared.lock(), left, idle);
         let mut orders = waited.unwrap_or_else(PoisonError::into_inner).0;
+        self.published.pulse.begin(Part::Storage);
         std::mem::take(&mut *orders)
     }
 

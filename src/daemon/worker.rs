@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::Settings;
 use super::published::{Completion, Published, Ticket};
+use super::supervise::{Part, caught};
 use crate::act;
 use crate::answer::{back_reply, end_reply, switch_reply};
 use crate::exec;
@@ -93,26 +94,36 @@ impl Workers {
     /// # Errors
     /// Those of starting threads and of opening `/proc`.
     pub(super) fn start(settings: &Settings, published: &Arc<Published>) -> anyhow::Result<Self> {
-        let mut focuser = Focuser::new(&settings.paths.proc, settings.environ.clone())?;
-        let kept_in = settings.paths.trail();
-        if let Some(trail) = kept::load(&kept_in) {
-            focuser.set_trail(trail);
-        }
-        let focus = spawn(
-            "focus",
-            published,
-            FocusThread {
+        let (proc, environ) = (settings.paths.proc.clone(), settings.environ.clone());
+        let (kept_in, told) = (settings.paths.trail(), Arc::clone(published));
+        let focus = move || -> std::io::Result<FocusThread> {
+            let mut focuser = Focuser::new(&proc, environ.clone())?;
+            if let Some(trail) = kept::load(&kept_in) {
+                focuser.set_trail(trail);
+            }
+            Ok(FocusThread {
                 focuser,
-                kept_in,
-                published: Arc::clone(published),
-            },
-            FocusThread::work,
+                kept_in: kept_in.clone(),
+                published: Arc::clone(&told),
+            })
+        };
+        let focus = spawn(Some(Part::Focus), published, focus, FocusThread::work)?;
+        let told = Arc::clone(published);
+        let read = spawn(
+            Some(Part::Read),
+            published,
+            move || Ok(Arc::clone(&told)),
+            read_job,
         )?;
-        let read = spawn("read", published, Arc::clone(published), read_job)?;
         let socket = settings.paths.socket.clone();
-        let prompt = spawn("prompt", published, socket, |socket, job| {
-            ask_label(socket, job);
-        })?;
+        let prompt = spawn(
+            None,
+            published,
+            move || Ok(socket.clone()),
+            |socket, job| {
+                ask_label(socket, job);
+            },
+        )?;
         Ok(Self {
             focus,
             read,
@@ -136,21 +147,38 @@ impl Workers {
     }
 }
 
+/// Starts a thread that works off jobs with what `make` makes. A panic costs the job; what it was
+/// done with may be half changed, and is made anew.
 fn spawn<S: Send + 'static>(
-    name: &str,
+    part: Option<Part>,
     published: &Arc<Published>,
-    mut state: S,
+    make: impl Fn() -> std::io::Result<S> + Send + 'static,
     work: impl Fn(&mut S, Job) + Send + 'static,
 ) -> std::io::Result<SyncSender<Job>> {
     let (give, jobs) = sync_channel::<Job>(QUEUE);
     let published = Arc::clone(published);
+    let name = part.map_or("prompt", Part::name);
+    let mut state = make()?;
     thread::Builder::new().name(name.into()).spawn(move || {
         for job in jobs {
-            if job
-                .ticket()
-                .is_none_or(|ticket| published.is_expected(ticket))
-            {
-                work(&mut state, job);
+            let ticket = job.ticket();
+            if ticket.is_some_and(|ticket| !published.is_expected(ticket)) {
+                continue;
+            }
+            part.inspect(|part| published.pulse.begin(*part));
+            let done = caught(name, || work(&mut state, job));
+            part.inspect(|part| published.pulse.rest(*part));
+            if done.is_some() {
+                continue;
+            }
+            if let Some(ticket) = ticket {
+                let words = "could not do it: the daemon panicked, which is a bug of vmux";
+                let reply = Reply::error("bug", words);
+                published.complete(ticket, Completion::Reply(Box::new(reply)));
+            }
+            match make() {
+                Ok(made) => state = made,
+                Err(error) => log::warn!("{name} goes on with what it has: {error}"),
             }
         }
     })?;
@@ -325,10 +353,10 @@ mod tests {
     fn a_job_whose_client_has_given_up_is_left_undone() {
         let published = Arc::new(Published::new().unwrap());
         let (done, tickets) = channel();
-        let work = move |done: &mut Sender<Option<Ticket>>, job: Job| {
+        let work = |done: &mut Sender<Option<Ticket>>, job: Job| {
             done.send(job.ticket()).unwrap();
         };
-        let jobs = spawn("focus", &published, done, work).unwrap();
+        let jobs = spawn(None, &published, move || Ok(done.clone()), work).unwrap();
         published.expect(2, true);
         for serial in [1, 2] {
             jobs.send(back(serial)).unwrap();
@@ -340,5 +368,33 @@ mod tests {
             .map(|ticket| ticket.serial)
             .collect();
         assert_eq!(done, [2]);
+    }
+
+    #[test]
+    fn a_panic_costs_one_job_and_its_client_hears_of_it() {
+        let published = Arc::new(Published::new().unwrap());
+        let (done, rounds) = channel();
+        // How many jobs this state has done.
+        let work = move |count: &mut u32, job: Job| {
+            *count += 1;
+            assert_ne!(job.ticket().unwrap().serial, 2, "on purpose");
+            done.send(*count).unwrap();
+        };
+        let jobs = spawn(Some(Part::Focus), &published, || Ok(0), work).unwrap();
+        for serial in 1..=4 {
+            published.expect(serial, true);
+            jobs.send(back(serial)).unwrap();
+        }
+        drop(jobs);
+        assert_eq!(
+            rounds.iter().collect::<Vec<_>>(),
+            [1, 1, 2],
+            "made anew after the second"
+        );
+        let completions = published.take_completions();
+        let [(ticket, Completion::Reply(reply))] = &completions[..] else {
+            panic!("one reply");
+        };
+        assert_eq!((ticket.serial, reply.code.as_deref()), (2, Some("bug")));
     }
 }
