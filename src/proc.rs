@@ -297,6 +297,40 @@ impl Proc {
             .collect()
     }
 
+    /// The inode of the working directory, also if its path leads elsewhere from here.
+    #[must_use]
+    pub fn cwd_inode(&self, pid: Pid) -> Option<u64> {
+        // Its file system may not answer any more: what the kernel has of it is enough.
+        let flags = AtFlags::STATX_DONT_SYNC;
+        let stat = statx(&self.dir, format!("{pid}/cwd"), flags, StatxFlags::INO).ok()?;
+        Some(stat.stx_ino)
+    }
+
+    /// The inodes that the process watches by inotify(7).
+    /// **Source:** `ino:` in `/proc/pid/fdinfo/fd` (proc_pid_fdinfo(5)), in hexadecimal.
+    #[must_use]
+    pub fn watched_inodes(&self, pid: Pid) -> Vec<u64> {
+        let base = self.root.join(pid.to_string());
+        let entries = std::fs::read_dir(base.join("fd"));
+        let inotify = entries.into_iter().flatten().flatten().filter(|entry| {
+            std::fs::read_link(entry.path())
+                .is_ok_and(|target| target == Path::new("anon_inode:inotify"))
+        });
+        let mut found = Vec::new();
+        for entry in inotify {
+            let info = base.join("fdinfo").join(entry.file_name());
+            let text = crate::files::read_bounded(&info, 1 << 20).unwrap_or_default();
+            let lines = text.split(|byte| *byte == b'\n');
+            let words = lines.filter_map(|line| {
+                let line = std::str::from_utf8(line).ok()?.strip_prefix("inotify ")?;
+                let word = line.split(' ').find_map(|word| word.strip_prefix("ino:"))?;
+                u64::from_str_radix(word, 16).ok()
+            });
+            found.extend(words);
+        }
+        found
+    }
+
     /// Numbers `N` of the pseudo terminals `/dev/pts/N` whose master the process holds.
     /// **Source:** `tty-index` in `/proc/pid/fdinfo/fd`, Linux 4.15 and newer.
     #[must_use]

@@ -65,6 +65,9 @@ pub struct ProcessFact {
     pub default_config: bool,
     /// The agent's version as its installation says, before any file does.
     pub installed_version: Option<CleanText>,
+    /// Since when it has been in a dialog before its start: its inbox is open, and its session has
+    /// not begun.
+    pub inbox_at: Option<DateTime<Utc>>,
     /// When this was read.
     pub read_at: DateTime<Utc>,
 }

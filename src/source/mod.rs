@@ -3,6 +3,7 @@
 
 pub mod git;
 pub mod ground;
+mod inbox;
 mod naming;
 mod process;
 pub mod scout;

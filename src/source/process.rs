@@ -8,7 +8,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::git::GitEnv;
-use crate::agent::claude::process::{Candidate, config_dir, installed_version, is_tool_shell};
+use crate::agent::claude::process::{
+    Candidate, Role, config_dir, installed_version, is_claude_exe, is_electron, is_tool_shell,
+    is_worker, plausible_comm, recognise,
+};
 use crate::clock;
 use crate::model::{Pid, ProcessFact, RawPath, SessionKey, time};
 use crate::proc::{Proc, Stat, read_stat};
@@ -16,7 +19,7 @@ use crate::text::CleanText;
 
 /// The start of a process is known to a clock tick, 10 ms, and the time of day is adjusted now and
 /// then.
-const SLACK: TimeDelta = TimeDelta::milliseconds(300);
+pub(super) const SLACK: TimeDelta = TimeDelta::milliseconds(300);
 
 /// When the machine started; one that is made of files says so in one of them.
 pub(super) fn booted_at(proc: &Proc, real: bool) -> DateTime<Utc> {
@@ -25,6 +28,39 @@ pub(super) fn booted_at(proc: &Proc, real: bool) -> DateTime<Utc> {
     }
     let recorded = proc.boot_seconds();
     recorded.and_then(time::from_seconds).unwrap_or_default()
+}
+
+/// Reads what a process looks like; nothing if it is not Claude Code of this user. One that a
+/// status file names may look like anything.
+pub(super) fn look_at(
+    proc: &Proc,
+    uid: u32,
+    pid: Pid,
+    named: bool,
+) -> Option<(SessionKey, Candidate, Option<Role>)> {
+    let comm = proc.comm(pid)?;
+    let exe = proc.exe(pid);
+    let looks = plausible_comm(&comm) || exe.as_deref().is_some_and(is_claude_exe);
+    if !(looks || named) || proc.uid(pid) != Some(uid) {
+        return None;
+    }
+    let key = proc.key(pid)?;
+    let terminal = proc.tty(pid, 0).is_some() && proc.tty(pid, 1).is_some();
+    let root = proc.root().join(pid.to_string()).join("root");
+    let within = |exe: &Path| Some(root.join(exe.parent()?.strip_prefix("/").ok()?));
+    let candidate = Candidate {
+        comm,
+        electron: exe
+            .as_deref()
+            .and_then(within)
+            .is_some_and(|dir| is_electron(&dir)),
+        exe,
+        argv: proc.cmdline(pid),
+        terminal,
+        worker: proc.environ(pid).is_ok_and(|environ| is_worker(&environ)),
+    };
+    let role = recognise(&candidate);
+    (role.is_some() || named).then_some((key, candidate, role))
 }
 
 /// Reads the operating system's view of a session, and its configuration directory. `boot` is
@@ -56,6 +92,7 @@ pub(super) fn read_fact(
         config_dir: CleanText::line(&config.to_string_lossy()),
         installed_version: installed_version(exe, &environ)
             .map(|version| CleanText::line(&version)),
+        inbox_at: None,
         read_at: now,
     };
     (config, fact)

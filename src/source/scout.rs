@@ -16,9 +16,7 @@ use super::ground::{Grounds, Spot};
 use super::process::{self, Handle, Start};
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Lack, Watcher};
-use crate::agent::claude::process::{
-    Candidate, Role, is_claude_exe, is_electron, is_worker, plausible_comm, recognise,
-};
+use crate::agent::claude::process::Role;
 use crate::agent::claude::status_file;
 use crate::clock;
 use crate::model::{Kind, Observation, Pid, SessionKey};
@@ -259,6 +257,8 @@ impl Scout {
                 } else {
                     self.adopt(pid, Some(&config), now, out);
                 }
+            } else if let Some(pid) = status_file::pid_of_key(name) {
+                self.inbox_opened(pid, now, out);
             }
             return;
         }
@@ -289,6 +289,15 @@ impl Scout {
             drop(self.find_new(now, out));
             self.name_conversations(now, out);
         }
+    }
+
+    /// A process has opened its inbox: soon it has a status file, or it is in a dialog.
+    fn inbox_opened(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let Some(tracked) = self.tracked.get_mut(&pid) else {
+            return self.adopt(pid, None, now, out);
+        };
+        tracked.look_at_inbox(&self.proc);
+        self.tell(pid, now, out);
     }
 
     fn directory_lost(&mut self, dir: &Path, now: DateTime<Utc>, out: &mut Vec<Observation>) {
@@ -331,7 +340,9 @@ impl Scout {
         if self.tracked.contains_key(&pid) {
             return;
         }
-        let Some((key, candidate, role)) = self.look_at(pid, config.is_some()) else {
+        let Some((key, candidate, role)) =
+            process::look_at(&self.proc, self.roots.uid, pid, config.is_some())
+        else {
             return;
         };
         if config.is_none() && self.may_be_fork(pid) {
@@ -367,6 +378,7 @@ impl Scout {
         }
         let handle = self.real_proc.then(|| Handle::open(&self.proc, key));
         tracked.handle = handle.flatten();
+        tracked.look_at_inbox(&self.proc);
         tracked.refresh(&mut self.watcher, &mut self.grounds);
         // Of another process no more is expected: whoever writes its file is heard.
         if read == FileRead::Again {
@@ -392,37 +404,6 @@ impl Scout {
         self.young.contains(&pid.0) && parent().is_some_and(|pid| self.tracked.contains_key(&pid))
     }
 
-    /// Reads what a process looks like; nothing if it is not Claude Code of this user. One that a
-    /// status file names may look like anything.
-    fn look_at(&self, pid: Pid, named: bool) -> Option<(SessionKey, Candidate, Option<Role>)> {
-        let comm = self.proc.comm(pid)?;
-        let exe = self.proc.exe(pid);
-        let looks = plausible_comm(&comm) || exe.as_deref().is_some_and(is_claude_exe);
-        if !(looks || named) || self.proc.uid(pid) != Some(self.roots.uid) {
-            return None;
-        }
-        let key = self.proc.key(pid)?;
-        let terminal = self.proc.tty(pid, 0).is_some() && self.proc.tty(pid, 1).is_some();
-        let root = self.proc.root().join(pid.to_string()).join("root");
-        let within = |exe: &Path| Some(root.join(exe.parent()?.strip_prefix("/").ok()?));
-        let candidate = Candidate {
-            comm,
-            electron: exe
-                .as_deref()
-                .and_then(within)
-                .is_some_and(|dir| is_electron(&dir)),
-            exe,
-            argv: self.proc.cmdline(pid),
-            terminal,
-            worker: self
-                .proc
-                .environ(pid)
-                .is_ok_and(|environ| is_worker(&environ)),
-        };
-        let role = recognise(&candidate);
-        (role.is_some() || named).then_some((key, candidate, role))
-    }
-
     fn read_file(&mut self, pid: Pid, tries: u32, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         self.guarded(pid, now, out, |scout, out| {
             let Some(tracked) = scout.tracked.get_mut(&pid) else {
@@ -440,6 +421,7 @@ impl Scout {
     fn refresh(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         self.guarded(pid, now, out, |scout, out| {
             if let Some(tracked) = scout.tracked.get_mut(&pid) {
+                tracked.look_at_inbox(&scout.proc);
                 tracked.refresh(&mut scout.watcher, &mut scout.grounds);
             }
             scout.tell(pid, now, out);
@@ -543,7 +525,11 @@ impl Scout {
         let stopped = std::mem::replace(&mut tracked.process.stopped, stat.stopped());
         if tracked.file_changed() {
             self.read_file(pid, READ_TRIES, now, out);
-        } else if stopped != stat.stopped() {
+            return;
+        }
+        let opened = tracked.process.inbox_at;
+        tracked.look_at_inbox(&self.proc);
+        if (opened, stopped) != (tracked.process.inbox_at, stat.stopped()) {
             self.tell(pid, now, out);
         }
     }

@@ -47,6 +47,8 @@ pub(super) struct Tracked {
     pub(super) file: Option<StatusFile>,
     /// Inode, size and time of the status file when it was read: what an event may have missed.
     file_stamp: Option<Stamp>,
+    /// What is there in its place cannot be read, or not yet.
+    pub(super) file_broken: bool,
     /// Its file was there and is not any more: it is about to end, or was parked.
     pub(super) file_gone: bool,
     /// What was found where its file does not name its conversation (any more).
@@ -122,6 +124,7 @@ impl Tracked {
             kind,
             file: None,
             file_stamp: None,
+            file_broken: false,
             file_gone: false,
             name: Name::new(started),
             left: VecDeque::new(),
@@ -164,10 +167,12 @@ impl Tracked {
         let path = self.file_path();
         // Taken before the content: a later one is then never taken for this.
         self.file_stamp = stamp(&path);
+        self.file_broken = false;
         let bytes = match read_bounded(&path, status_file::SIZE_CAP) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return FileRead::Done,
             Err(error) => {
+                self.file_broken = true;
                 self.could_not("read", &path, &error);
                 return FileRead::Done;
             }
@@ -178,6 +183,7 @@ impl Tracked {
                 FileRead::Done
             }
             Err(error) => {
+                self.file_broken = true;
                 self.could_not("read", &path, &error);
                 FileRead::Again
             }
@@ -192,10 +198,8 @@ impl Tracked {
 
     fn take_file(&mut self, mut file: StatusFile) {
         // A file that a killed process left, under a pid that was given out again.
-        if file
-            .proc_start
-            .is_some_and(|start| start != self.key.start_ticks)
-        {
+        let start = file.proc_start.unwrap_or(self.key.start_ticks);
+        if start != self.key.start_ticks {
             return;
         }
         self.problem = None;

@@ -21,9 +21,13 @@ pub const SETTLE: TimeDelta = TimeDelta::milliseconds(300);
 /// for permission; the shell is there within half a second.
 pub const ASK_AFTER: TimeDelta = TimeDelta::milliseconds(1000);
 
-/// A process of a version that writes a status file, but has none after this long, is in a
-/// dialog before its start (trust, login). Creation took 0.6 s, once 4.7 s on a loaded machine.
-pub const START_DIALOG_AFTER: TimeDelta = TimeDelta::seconds(8);
+/// A process whose inbox is open for this long and whose session has not begun is in a dialog
+/// before its start (trust, login). Without a dialog it begins 0.1 s after that.
+pub const START_DIALOG_AFTER: TimeDelta = TimeDelta::seconds(4);
+
+/// A process of a version that writes a status file has written it after this long: it took 0.6 s,
+/// once 4.7 s on a loaded machine.
+pub const STARTED_AFTER: TimeDelta = TimeDelta::seconds(8);
 
 /// What decided a verdict, in words for `explain`.
 pub type Rule = &'static str;
@@ -282,25 +286,36 @@ fn without_transcript(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
         // With a file but no status: 2.1.75 to 2.1.118, or the first moments of a newer one.
         return Verdict::new(State::Idle, "nothing was asked yet").since_about(started);
     }
+    if let Some(opened) = evidence.process.inbox_at {
+        let asks_at = time::after(opened, START_DIALOG_AFTER);
+        if now < asks_at {
+            return starting(started, asks_at);
+        }
+        let rule = "its inbox is open and its session has not begun: a dialog before the start";
+        return Verdict::new(State::NeedsInput, rule)
+            .because(Reason::StartDialog)
+            .since(Some(opened));
+    }
     if !evidence.expects_file {
         return Verdict::new(State::Idle, "no status file and no transcript").since_about(started);
     }
-    let asks_at = time::after(
-        started.unwrap_or(evidence.process.read_at),
-        START_DIALOG_AFTER,
-    );
-    if now < asks_at {
-        return Verdict::new(State::Working, "its status file is not there yet")
-            .because(Reason::Starting)
-            .since(started)
-            .recheck(asks_at);
+    let known_at = time::after(started.unwrap_or(evidence.process.read_at), STARTED_AFTER);
+    if now < known_at {
+        return starting(started, known_at);
     }
+    // A dialog before the start, a directory that cannot be written, another program that tidied
+    // up: nothing tells which.
     Verdict::new(
-        State::NeedsInput,
-        "its status file never came: a dialog before the start",
+        State::Unknown,
+        "its status file is not there, and nothing shows why",
     )
-    .because(Reason::StartDialog)
-    .since(started)
+}
+
+fn starting(since: Option<DateTime<Utc>>, until: DateTime<Utc>) -> Verdict {
+    Verdict::new(State::Working, "its status file is not there yet")
+        .because(Reason::Starting)
+        .since(since)
+        .recheck(until)
 }
 
 /// What is shown, after verdicts that may be blips were held back.

@@ -137,7 +137,7 @@ fn two_versions_that_hide_their_dialogs_are_seen_through() {
 }
 
 #[test]
-fn a_version_that_should_have_a_file_and_has_none_is_in_a_dialog() {
+fn a_missing_file_is_no_dialog() {
     let mut evidence = Evidence {
         expects_file: true,
         ..Evidence::default()
@@ -147,12 +147,38 @@ fn a_version_that_should_have_a_file_and_has_none_is_in_a_dialog() {
         states(&evidence, 500),
         (State::Working, Some(Reason::Starting))
     );
+    assert_eq!(judge(&evidence, at(500)).recheck, Some(at(8000)));
+    assert_eq!(states(&evidence, 8000), (State::Unknown, None));
+    evidence.expects_file = false;
+    assert_eq!(states(&evidence, 500), (State::Idle, None));
+}
+
+#[test]
+fn an_open_inbox_before_the_session_is_a_dialog() {
+    let mut evidence = Evidence {
+        expects_file: true,
+        ..Evidence::default()
+    };
+    evidence.process.started_at = Some(at(0));
+    evidence.process.inbox_at = Some(at(300));
     assert_eq!(
-        states(&evidence, 8000),
-        (State::NeedsInput, Some(Reason::StartDialog))
+        states(&evidence, 4200),
+        (State::Working, Some(Reason::Starting))
+    );
+    assert_eq!(judge(&evidence, at(4200)).recheck, Some(at(4300)));
+    let verdict = judge(&evidence, at(4300));
+    assert_eq!(
+        (verdict.state, verdict.reason, verdict.since),
+        (State::NeedsInput, Some(Reason::StartDialog), Some(at(300)))
     );
     evidence.expects_file = false;
-    assert_eq!(states(&evidence, 8000), (State::Idle, None));
+    assert_eq!(
+        states(&evidence, 4300).0,
+        State::NeedsInput,
+        "whatever is known of its version"
+    );
+    evidence.file = Some(FileFact::default());
+    assert_eq!(states(&evidence, 4300), (State::Idle, None));
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod readme;
 mod recordings;
 mod scout;
 mod service;
+mod starts;
 mod untold;
 mod watched;
 mod wire;

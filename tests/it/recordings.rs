@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use vmux::agent::claude::tail::Follower;
 use vmux::agent::claude::{FIRST_WITH_FILE, parse_version, status_file};
-use vmux::model::{Evidence, Reason, State};
+use vmux::model::{Evidence, ProcessFact, Reason, State};
 use vmux::state::judge;
 
 use crate::machine::fixtures;
@@ -23,7 +23,13 @@ fn evidence(version: &str, dir: &Path, name: &str, now: DateTime<Utc>) -> Eviden
     let file = fs::read(dir.join(format!("{name}.session.json"))).ok();
     let file = file.map(|bytes| status_file::parse(&bytes, "", now).unwrap().fact);
     let follower = Follower::open(&dir.join(format!("{name}.jsonl"))).ok();
+    let process = ProcessFact {
+        // Its trust dialog was open: what was not recorded is that its inbox was, too.
+        inbox_at: (name == "untrusted").then_some(now - TimeDelta::minutes(1)),
+        ..ProcessFact::default()
+    };
     Evidence {
+        process,
         expects_file: parse_version(version).unwrap() >= FIRST_WITH_FILE,
         file,
         transcript: follower.map(|follower| follower.fact(now)),

@@ -52,6 +52,14 @@ pub fn pid_of_name(name: &str) -> Option<Pid> {
     digits.parse().ok().map(Pid)
 }
 
+/// The pid in the name of a key file, `<pid>.<64 hex digits>.key`.
+#[must_use]
+pub fn pid_of_key(name: &str) -> Option<Pid> {
+    let (digits, hash) = name.strip_suffix(".key")?.split_once('.')?;
+    let hex = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    hex.then(|| pid_of_name(&format!("{digits}.json")))?
+}
+
 /// Reads a status file's bytes. A field of an unexpected type counts as missing.
 ///
 /// # Errors
@@ -263,6 +271,22 @@ mod tests {
                 "{torn}"
             );
         }
+    }
+
+    #[test]
+    fn a_key_file_names_its_process() {
+        let hash = "cd505e61e9f996155410d2a6f3eb4179381a08790b7c0e43d3942d344065958b";
+        assert_eq!(pid_of_key(&format!("28018.{hash}.key")), Some(Pid(28018)));
+        for other in [
+            "28018.json",
+            "28018.key",
+            "28018.ab12.key",
+            ".key",
+            "x.y.key",
+        ] {
+            assert_eq!(pid_of_key(other), None, "{other}");
+        }
+        assert_eq!(pid_of_key(&format!("+1.{hash}.key")), None);
     }
 
     #[test]

@@ -90,7 +90,7 @@ contract! { v2_1_100 Lab::of("2.1.100") => {
     ends();
     suspending();
     scripts();
-    start_dialog();
+    start_dialog(Want::unknown().by_absence());
     answers();
     answers_there();
     answers_plan(false);
@@ -108,7 +108,7 @@ contract! { v2_1_140 Lab::of("2.1.140") => {
     background_shell(Want::idle_because("background shell"));
     agent_asks();
     neighbours();
-    start_dialog();
+    start_dialog(Want::unknown().by_absence());
 }}
 
 contract! { v2_1_142 Lab::of("2.1.142") => {
@@ -147,7 +147,7 @@ contract! { newest newest() => {
     leftovers();
     suspending();
     scripts();
-    start_dialog();
+    start_dialog(Want::waiting("start dialog").by_absence());
     answers();
     answers_there();
     answers_nothing();

@@ -69,6 +69,11 @@ impl Want {
         }
     }
 
+    /// Nothing tells what it does.
+    pub(super) fn unknown() -> Self {
+        Self::state("unknown", None)
+    }
+
     /// It waits, and what it asks is not known.
     pub(super) fn waiting(reason: &'static str) -> Self {
         Self::state("needs_input", Some(reason))
@@ -110,7 +115,7 @@ impl Want {
         }
     }
 
-    /// It shows by what does not come.
+    /// It shows by its status file, which does not come.
     pub(super) fn by_absence(self) -> Self {
         Self {
             within: NOT_STARTED,

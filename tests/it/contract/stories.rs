@@ -375,12 +375,10 @@ pub(super) fn scripts(lab: &Lab) {
 }
 
 /// A directory that is not trusted: a dialog before there is any session.
-pub(super) fn start_dialog(lab: &Lab) {
+/// Versions before 2.1.250 leave no sign of it.
+pub(super) fn start_dialog(lab: &Lab, want: &Want) {
     let mut claude = lab.claude_from_shell("unknown", &ASKING);
-    claude.expect(
-        Shown::StartDialog,
-        &Want::waiting("start dialog").by_absence(),
-    );
+    claude.expect(Shown::StartDialog, want);
     // The newest versions have "No" chosen at first.
     if claude.screen().contains("❯ No") {
         claude.press("Down");
