@@ -5,6 +5,8 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
+use serde_json::{Value, json};
+use vmux::agent::claude::conversation::Conversation;
 use vmux::agent::claude::tail::Follower;
 use vmux::agent::claude::{FIRST_WITH_FILE, parse_version, status_file};
 use vmux::model::{Evidence, ProcessFact, Reason, State};
@@ -140,4 +142,84 @@ fn a_damaged_recording_never_panics() {
             Follower::open(&path).unwrap();
         }
     }
+}
+
+/// Paths to all fields of a value, but for those in the inputs of tools, which are anybody's.
+fn fields(value: &Value) -> Vec<String> {
+    let children: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), value))
+            .collect(),
+        Value::Array(values) => (0..).map(|n: usize| n.to_string()).zip(values).collect(),
+        _ => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (name, value) in children {
+        // An element of a list has nothing that stands for it.
+        if name.parse::<usize>().is_err() {
+            found.push(format!("/{name}"));
+        }
+        found.extend(
+            fields(value)
+                .into_iter()
+                .map(|path| format!("/{name}{path}")),
+        );
+    }
+    found
+}
+
+/// One odd field costs that field: the line says what it would say without it.
+#[test]
+fn a_field_of_another_type_is_as_good_as_none() {
+    let mut tried = 0;
+    for path in [
+        "2.0.77/needs-permission",
+        "2.1.100/subagent",
+        "2.1.328/finished",
+        "2.1.328/question",
+    ] {
+        let text = fs::read_to_string(fixtures().join(format!("{path}.jsonl"))).unwrap();
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        for (n, line) in lines.iter().enumerate() {
+            for field in fields(line) {
+                let with = |odd: Option<Value>| {
+                    let mut line = line.clone();
+                    let (parent, name) = field.rsplit_once('/').unwrap();
+                    let parent = line.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+                    match odd {
+                        Some(odd) => drop(parent.insert(name.to_owned(), odd)),
+                        None => drop(parent.remove(name)),
+                    }
+                    let mut conversation = Conversation::default();
+                    for (other, whole) in lines.iter().enumerate() {
+                        let line = if other == n { &line } else { whole };
+                        conversation.fold(line.to_string().as_bytes(), None);
+                    }
+                    // A message that is none is counted as a broken line as well.
+                    conversation.broken = 0;
+                    conversation
+                };
+                let without = with(None);
+                let value = line.pointer(&field).unwrap();
+                for odd in [
+                    json!(null),
+                    json!(-7),
+                    json!([]),
+                    json!({}),
+                    json!([null, {}]),
+                ] {
+                    let same = std::mem::discriminant(&odd) == std::mem::discriminant(value);
+                    if !same {
+                        assert_eq!(with(Some(odd.clone())), without, "{path}:{n} {field} {odd}");
+                        tried += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(tried > 1000, "{tried}");
 }

@@ -4,15 +4,16 @@
 //! between and after, many without a time. A line that cannot be read is skipped and counted.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::line::{Line, RawMessage, each_record, with_message};
+use super::record::{Fields, beginning};
 use crate::model::{CallNature, LastLine, ToolCall, time};
 use crate::text::CleanText;
+
+mod line;
 
 /// What the CLI writes in the model's place, where it resumes a conversation that ended with its
 /// user (2.1.142): nobody said it, and no screen shows it.
@@ -43,6 +44,8 @@ pub struct Conversation {
     pub cwd: Option<String>,
     /// Lines that could not be read.
     pub broken: u32,
+    /// The model's id of its last message, which may have several lines.
+    message: String,
     /// Whether it is a subagent's: of a transcript only such lines count, or only others.
     pub of_subagent: bool,
 }
@@ -69,175 +72,45 @@ pub enum Role {
     Tool,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Line<'a> {
-    #[serde(default, borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(default, borrow)]
-    subtype: Cow<'a, str>,
-    #[serde(default)]
-    is_sidechain: bool,
-    #[serde(default)]
-    is_meta: bool,
-    #[serde(default)]
-    is_compact_summary: bool,
-    #[serde(default)]
-    is_api_error_message: bool,
-    #[serde(default, borrow)]
-    message: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    timestamp: Cow<'a, str>,
-    #[serde(default, borrow)]
-    cwd: Cow<'a, str>,
-    #[serde(default, borrow)]
-    ai_title: Cow<'a, str>,
-    #[serde(default, borrow)]
-    custom_title: Cow<'a, str>,
-    #[serde(default)]
-    pending_background_agent_count: u32,
-}
+/// The fields of a tool's input that say what it would do, the one that says most first.
+const TELLING: [&str; 9] = [
+    "command",
+    "file_path",
+    "notebook_path",
+    "url",
+    "query",
+    "pattern",
+    "skill",
+    "description",
+    "prompt",
+];
 
-#[derive(Deserialize)]
-struct RawMessage<'a> {
-    #[serde(default)]
-    model: Option<String>,
-    #[serde(default)]
-    stop_reason: Option<String>,
-    #[serde(default, borrow)]
-    content: Content<'a>,
-}
-
-#[derive(Deserialize)]
-struct Progress {
-    #[serde(default, rename = "type")]
-    kind: String,
-}
-
-/// A message's content: a text, or blocks.
-#[derive(Default)]
-struct Content<'a>(Vec<Block<'a>>);
-
-#[derive(Deserialize, Default)]
-struct Block<'a> {
-    #[serde(default, borrow, rename = "type")]
-    kind: Cow<'a, str>,
-    #[serde(default, borrow)]
-    text: Cow<'a, str>,
-    #[serde(default, borrow)]
-    id: Cow<'a, str>,
-    #[serde(default, borrow)]
-    name: Cow<'a, str>,
-    #[serde(default, borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    tool_use_id: Cow<'a, str>,
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Content<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of blocks")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Content::text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Content::text(Cow::Owned(text.to_owned())))
-            }
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(Content::default())
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut blocks = Vec::new();
-                // More blocks than a line of the CLI ever holds; the rest is read and dropped.
-                while blocks.len() < 64 {
-                    let Some(block) = seq.next_element()? else {
-                        return Ok(Content(blocks));
-                    };
-                    blocks.push(block);
-                }
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Content(blocks))
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
-
-impl<'a> Content<'a> {
-    fn text(text: Cow<'a, str>) -> Self {
-        Self(vec![Block {
-            kind: Cow::Borrowed("text"),
-            text,
-            ..Block::default()
-        }])
-    }
-}
-
-/// What a tool would do, in one line: the field of its input that says most.
-#[derive(Deserialize, Default)]
-struct Input {
-    command: Option<String>,
-    file_path: Option<String>,
-    notebook_path: Option<String>,
-    url: Option<String>,
-    query: Option<String>,
-    pattern: Option<String>,
-    skill: Option<String>,
-    plan: Option<String>,
-    description: Option<String>,
-    prompt: Option<String>,
-    #[serde(default)]
-    questions: Vec<Question>,
-}
-
-#[derive(Deserialize)]
-struct Question {
-    #[serde(default)]
-    question: String,
-}
-
-/// What a tool call would do, from its input: a command, a path, a question. Empty if its input
-/// holds none of the known fields.
+/// What a tool call would do, in one line, from its input: a command, a path, a question. Empty if
+/// its input holds none of the known fields.
 #[must_use]
 pub fn summarise_input(input: &str) -> CleanText {
-    let input: Input = serde_json::from_str(input).unwrap_or_default();
-    let first = input.questions.into_iter().map(|q| q.question).next();
+    let Ok(fields) = Fields::parse(input) else {
+        return CleanText::default();
+    };
+    let questions = fields.list("questions").into_iter();
+    let question = questions
+        .filter_map(|raw| Fields::parse(raw.get()).ok()?.text("question"))
+        .next();
     // A plan is a document; its first line is its title.
-    let plan = input.plan.and_then(|plan| {
+    let plan = || {
+        let plan = fields.text("plan")?;
         let mut lines = plan.lines().map(|line| line.trim_start_matches(['#', ' ']));
         lines.find(|line| !line.is_empty()).map(str::to_owned)
-    });
-    [
-        first,
-        plan,
-        input.command,
-        input.file_path,
-        input.notebook_path,
-        input.url,
-        input.query,
-        input.pattern,
-        input.skill,
-        input.description,
-        input.prompt,
-    ]
-    .into_iter()
-    .flatten()
-    .next()
-    .map(|text| CleanText::line(&text))
-    .unwrap_or_default()
+    };
+    let told = || TELLING.iter().find_map(|name| fields.text(name));
+    let text = question.or_else(plan).or_else(told);
+    text.map(|text| CleanText::line(&text)).unwrap_or_default()
 }
 
 /// A call of a tool.
 pub(super) fn tool_call(id: &str, name: &str, input: Option<&RawValue>) -> ToolCall {
     ToolCall {
-        id: id.to_owned(),
+        id: bounded(id).to_owned(),
         name: CleanText::line(name),
         summary: input.map(|i| summarise_input(i.get())).unwrap_or_default(),
         nature: nature(name),
@@ -257,17 +130,52 @@ fn nature(tool: &str) -> CallNature {
     }
 }
 
-/// Texts of `user` lines that no person typed: output of local commands and their echo.
-fn is_machine_text(text: &str) -> bool {
-    [
-        "<local-command-",
-        "<command-name>",
-        "<command-message>",
-        "<bash-",
-        "Caveat: The messages below",
-    ]
-    .iter()
-    .any(|start| text.starts_with(start))
+/// What a person typed, by the text of a `user` line.
+enum Typed<'a> {
+    /// A prompt: the model works on it.
+    Prompt(Cow<'a, str>),
+    /// Something that the CLI does by itself.
+    Aside(String),
+}
+
+impl<'a> Typed<'a> {
+    /// Nothing for the CLI's own words: output of its commands, and their echo.
+    ///
+    /// **Source:** 2.0.77, 2.1.100 and 2.1.328. A command of the person's own, of a plugin or a
+    /// skill begins with `<command-message>`, and what it stands for follows as `isMeta`; one of
+    /// the CLI's own begins with `<command-name>`. `!` in front makes `<bash-input>`, `#` made
+    /// `<user-memory-input>` (1.0).
+    fn of(text: &'a str) -> Option<Self> {
+        let aside = |mark: &str, tag| Some(Self::Aside(format!("{mark} {}", inside(text, tag)?)));
+        if text.starts_with("<command-message>") {
+            let name = inside(text, "command-name")?;
+            let arguments = inside(text, "command-args").unwrap_or_default();
+            let command = format!("{name} {arguments}");
+            // The tool of skills says without a slash which one it loads.
+            name.starts_with('/')
+                .then_some(Self::Prompt(command.into()))
+        } else if text.starts_with("<bash-input>") {
+            aside("!", "bash-input")
+        } else if text.starts_with("<user-memory-input>") {
+            aside("#", "user-memory-input")
+        } else {
+            let own = [
+                "<local-command-",
+                "<command-name>",
+                "<bash-",
+                "Caveat: The messages below",
+            ];
+            let own = own.iter().any(|start| text.starts_with(start));
+            (!own).then_some(Self::Prompt(text.into()))
+        }
+    }
+}
+
+/// What stands between a tag and its end.
+fn inside<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+    rest.split_once(&format!("</{tag}>"))
+        .map(|(inside, _)| inside)
 }
 
 /// A first prompt that is older than the line before it by less than this was written late.
@@ -278,33 +186,59 @@ const LATE: TimeDelta = TimeDelta::seconds(5);
 /// Most of one message that is kept for a preview, in bytes.
 const SAID_CAP: usize = 8 * 1024;
 
+/// Calls that are kept while they are not answered.
+const PENDING: usize = 32;
+
+/// Bytes of an id that are kept; the CLI's have some 30.
+const ID_CAP: usize = 128;
+
+/// Bytes of a path that are kept: more than Linux takes.
+const PATH_CAP: usize = 4096;
+
+fn bounded(id: &str) -> &str {
+    &id[..id.floor_char_boundary(ID_CAP)]
+}
+
 const INTERRUPTED: &str = "[Request interrupted by user";
 
 impl Conversation {
+    /// One of which nothing was read yet.
+    #[must_use]
+    pub fn new(of_subagent: bool) -> Self {
+        Self {
+            of_subagent,
+            ..Self::default()
+        }
+    }
+
     /// Folds one line (without its line break) into the conversation; `messages`, if given,
     /// receives what a preview would show of it.
-    pub fn fold(&mut self, bytes: &[u8], messages: Option<&mut Vec<Message>>) {
+    pub fn fold(&mut self, bytes: &[u8], mut messages: Option<&mut Vec<Message>>) {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return;
         }
-        let Ok(line) = serde_json::from_slice::<Line<'_>>(bytes) else {
+        let read = each_record(bytes, |line| {
+            self.fold_record(line, messages.as_deref_mut());
+        });
+        if !read {
             self.broken += 1;
-            return;
-        };
+        }
+    }
+
+    fn fold_record(&mut self, line: &Line<'_>, messages: Option<&mut Vec<Message>>) {
         if line.is_sidechain != self.of_subagent {
             return;
         }
-        if !line.cwd.is_empty() {
+        if !line.cwd.is_empty() && line.cwd.len() <= PATH_CAP {
             self.cwd = Some(line.cwd.clone().into_owned());
         }
         match &*line.kind {
-            "user" | "assistant" => self.fold_message(&line, messages),
-            "system" if line.subtype == "turn_duration" => self.end_turn(&line),
+            // One without a type tells by its role what it is.
+            "user" | "assistant" | "" => self.fold_message(line, messages),
+            "system" if line.subtype == "turn_duration" => self.end_turn(line),
             "progress" if !self.pending.is_empty() => {
-                let data = line
-                    .data
-                    .and_then(|d| serde_json::from_str::<Progress>(d.get()).ok());
-                if data.is_some_and(|d| d.kind == "bash_progress") {
+                let data = line.data.and_then(|raw| Fields::parse(raw.get()).ok());
+                if data.is_some_and(|data| data.word("type") == "bash_progress") {
                     self.last = LastLine::ToolRuns;
                 }
             }
@@ -334,18 +268,32 @@ impl Conversation {
 
     fn fold_message(&mut self, line: &Line<'_>, messages: Option<&mut Vec<Message>>) {
         let Some(raw) = line.message else { return };
-        let Ok(message) = serde_json::from_str::<RawMessage<'_>>(raw.get()) else {
+        let read = with_message(raw, |message| self.fold_said(line, message, messages));
+        if read.is_none() {
             self.broken += 1;
-            return;
+        }
+    }
+
+    fn fold_said(
+        &mut self,
+        line: &Line<'_>,
+        message: &RawMessage<'_>,
+        messages: Option<&mut Vec<Message>>,
+    ) {
+        let role = match &*line.kind {
+            "" => &*message.role,
+            kind => kind,
         };
         let at = time::parse(&line.timestamp);
         let mut said = Vec::new();
-        let late = line.kind == "user" && self.is_late(at);
-        let counts = if line.kind == "user" {
-            self.fold_user(line, &message, late, &mut said)
-        } else {
-            self.fold_assistant(line, &message, at, &mut said);
-            true
+        let late = role == "user" && self.is_late(at);
+        let counts = match role {
+            "user" => self.fold_user(line, message, late, &mut said),
+            "assistant" => {
+                self.fold_assistant(line, message, at, &mut said);
+                true
+            }
+            _ => false,
         };
         if counts {
             self.at = at.or(self.at);
@@ -393,38 +341,75 @@ impl Conversation {
         }
         let mut counts = false;
         for block in &message.content.0 {
-            match &*block.kind {
+            match block.kind() {
                 "tool_result" => {
-                    self.pending.retain(|call| call.id != block.tool_use_id);
-                    self.last = if self.pending.is_empty() {
-                        LastLine::ToolResult
-                    } else {
-                        LastLine::ToolCall
-                    };
+                    self.answer(&block.tool_use_id);
                     counts = true;
                 }
-                "text" if block.text.starts_with(INTERRUPTED) => {
-                    self.pending.clear();
-                    self.last = LastLine::Interrupted;
-                    counts = true;
-                }
-                // The lines before it say where the conversation stands.
-                "text" if late && !is_machine_text(&block.text) => {
-                    said.push((Role::User, CleanText::block(&block.text, SAID_CAP)));
-                }
-                "text" if !is_machine_text(&block.text) => {
-                    self.pending.clear();
-                    self.background_agents = 0;
-                    self.last = LastLine::Prompt;
-                    counts = true;
-                    if !block.text.starts_with("<task-notification>") {
-                        self.say(Role::User, &block.text, said);
-                    }
-                }
+                "text" => counts |= self.fold_text(&block.text, late, said),
                 _ => {}
             }
         }
         counts
+    }
+
+    /// Folds a text of the user's side; whether it belongs to the conversation.
+    fn fold_text(&mut self, text: &str, late: bool, said: &mut Said) -> bool {
+        if text.starts_with(INTERRUPTED) {
+            self.pending.clear();
+            self.last = LastLine::Interrupted;
+            return true;
+        }
+        match Typed::of(text) {
+            // The lines before it say where the conversation stands.
+            Some(Typed::Prompt(prompt)) if late => {
+                said.push((Role::User, CleanText::block(&prompt, SAID_CAP)));
+                false
+            }
+            Some(Typed::Prompt(prompt)) => {
+                self.pending.clear();
+                self.background_agents = 0;
+                self.last = LastLine::Prompt;
+                if !prompt.starts_with("<task-notification>") {
+                    self.say(Role::User, &prompt, said);
+                }
+                true
+            }
+            Some(Typed::Aside(aside)) => {
+                self.say(Role::User, &aside, said);
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// A call was made. One that is told twice is one.
+    fn call(&mut self, call: ToolCall) {
+        let known = |other: &ToolCall| !call.id.is_empty() && other.id == call.id;
+        // Bounded: a model calls a handful of tools at once.
+        if self.pending.len() < PENDING && !self.pending.iter().any(known) {
+            self.pending.push(call);
+        }
+        self.last = LastLine::ToolCall;
+    }
+
+    /// A call was answered: the one of this id; where an id is missing, the first that it can be.
+    fn answer(&mut self, id: &str) {
+        let id = bounded(id);
+        let before = self.pending.len();
+        self.pending.retain(|call| id.is_empty() || call.id != id);
+        if self.pending.len() == before {
+            let open = |call: &ToolCall| id.is_empty() || call.id.is_empty();
+            self.pending
+                .iter()
+                .position(open)
+                .map(|of| self.pending.remove(of));
+        }
+        self.last = if self.pending.is_empty() {
+            LastLine::ToolResult
+        } else {
+            LastLine::ToolCall
+        };
     }
 
     fn fold_assistant(
@@ -434,12 +419,17 @@ impl Conversation {
         at: Option<DateTime<Utc>>,
         said: &mut Said,
     ) {
+        // Whoever answers has heard of all that was called before, told here or not.
+        if !message.id.is_empty() && bounded(&message.id) != self.message {
+            self.message = bounded(&message.id).to_owned();
+            self.pending.clear();
+        }
         let model = message.model.as_deref();
         if let Some(model) = model.filter(|m| !m.starts_with('<')) {
             self.model = CleanText::line(model).some();
         }
         for block in &message.content.0 {
-            match &*block.kind {
+            match block.kind() {
                 "text" => {
                     if model != Some(SYNTHETIC) || block.text != NOTHING_SAID {
                         self.say(Role::Assistant, &block.text, said);
@@ -457,11 +447,7 @@ impl Conversation {
                         ..tool_call(&block.id, &block.name, block.input)
                     };
                     said.push((Role::Tool, call.ask()));
-                    // Bounded: a model calls a handful of tools at once.
-                    if self.pending.len() < 32 {
-                        self.pending.push(call);
-                    }
-                    self.last = LastLine::ToolCall;
+                    self.call(call);
                 }
                 "thinking" | "redacted_thinking" => self.last = LastLine::Thinking,
                 _ => {}
@@ -486,38 +472,35 @@ impl Conversation {
         if !conversation || head.contains("\"isSidechain\":true") != self.of_subagent {
             return;
         }
-        if let Some(at) = string_after(&tail, "\"timestamp\":\"")
-            .or_else(|| string_after(&head, "\"timestamp\":\""))
-        {
-            self.at = time::parse(at).or(self.at);
-        }
+        let at = string_after(&tail, "\"timestamp\":\"");
+        let at = at.or_else(|| string_after(&head, "\"timestamp\":\""));
+        self.at = at.and_then(time::parse).or(self.at);
         if head.contains("\"role\":\"assistant\"") {
             if head.contains("\"type\":\"tool_use\"") {
                 let field = |name: &str| string_after(&head, name).unwrap_or_default();
+                let id = field("\"type\":\"tool_use\",\"id\":\"");
+                let name = field("\"name\":\"");
                 let call = ToolCall {
-                    id: string_after(&head, "\"type\":\"tool_use\",\"id\":\"")
-                        .unwrap_or_default()
-                        .to_owned(),
-                    name: CleanText::line(field("\"name\":\"")),
                     summary: CleanText::line(field("\"file_path\":\"")),
-                    nature: nature(field("\"name\":\"")),
                     at: self.at,
+                    ..tool_call(id, name, None)
                 };
-                self.pending.push(call);
-                self.last = LastLine::ToolCall;
+                self.call(call);
             } else {
                 self.last = LastLine::Answer;
             }
         } else if let Some(id) = string_after(&head, "\"tool_use_id\":\"") {
-            self.pending.retain(|call| call.id != id);
-            self.last = if self.pending.is_empty() {
-                LastLine::ToolResult
+            self.answer(id);
+        } else if head.contains("\"role\":\"user\"") && !tail.contains("\"isMeta\":true") {
+            let text = ["\"content\":\"", "\"text\":\""]
+                .iter()
+                .find_map(|mark| head.split_once(mark));
+            let text = text.map(|(_, rest)| beginning(rest)).unwrap_or_default();
+            if tail.contains("\"isCompactSummary\":true") {
+                self.last = LastLine::Answer;
             } else {
-                LastLine::ToolCall
-            };
-        } else if head.contains("\"role\":\"user\"") {
-            self.pending.clear();
-            self.last = LastLine::Prompt;
+                self.fold_text(&text, false, &mut Vec::new());
+            }
         }
     }
 }

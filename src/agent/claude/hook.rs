@@ -3,12 +3,10 @@
 //! **Source:** payloads of 1.0.128, 2.0.45, 2.0.77, 2.1.142 and 2.1.328 of the real CLI. Dialogs
 //! come one after the other, each with its own `PermissionRequest`, which has no id of the call.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::value::RawValue;
 
 use super::conversation::tool_call;
+use super::record::{Fields, mend};
 use crate::model::{ConversationId, HookAsk, HookEvent, HookFact, HookReport};
 use crate::text::CleanText;
 
@@ -20,14 +18,14 @@ const CONFIRMS_WITHIN: TimeDelta = TimeDelta::seconds(60);
 /// payload that is no JSON as empty.
 #[must_use]
 pub fn parse(event: &str, payload: &[u8]) -> HookReport {
-    let fields: HashMap<String, &RawValue> = serde_json::from_slice(payload).unwrap_or_default();
-    let text =
-        |name: &str| -> Option<String> { serde_json::from_str(fields.get(name)?.get()).ok() };
+    let mended = mend(payload);
+    let fields = Fields::parse(&mended).unwrap_or_default();
+    let text = |name: &str| fields.text(name);
     let id = |name: &str| text(name).and_then(|id| ConversationId::new(&id));
     let message = text("message").unwrap_or_default();
     let named = || message.strip_prefix("Claude needs your permission to use ");
     let tool = text("tool_name").or_else(|| named().map(str::to_owned));
-    let input = fields.get("tool_input").copied();
+    let input = fields.raw("tool_input");
     HookReport {
         event: match event {
             "SessionStart" => HookEvent::Started,

@@ -10,6 +10,7 @@ pub mod conversation;
 pub mod find;
 pub mod hook;
 pub mod process;
+mod record;
 pub mod request;
 pub mod settings;
 pub mod status_file;

@@ -10,6 +10,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::record::mend;
 use crate::model::{Asked, Choice, Decision, Question};
 use crate::text::{CleanText, spelled_out};
 
@@ -26,10 +27,16 @@ struct Payload {
     tool_input: Map<String, Value>,
 }
 
+/// Half of a surrogate pair is replaced here as it is on the screen; an answer that holds it then
+/// does so in question and answer alike.
+fn parse(payload: &[u8]) -> Option<Payload> {
+    serde_json::from_str(&mend(payload)).ok()
+}
+
 /// Reads what is asked; `None` if this is no such payload.
 #[must_use]
 pub fn read(payload: &[u8]) -> Option<Asked> {
-    let payload: Payload = serde_json::from_slice(payload).ok()?;
+    let payload = parse(payload)?;
     let input = &payload.tool_input;
     // Cleaning would hide what a shell still runs: here it is written out.
     let text = spelled_out(&text(&payload.tool_name, input));
@@ -155,8 +162,7 @@ pub fn answer(payload: &[u8], decision: &Decision) -> Option<String> {
 
 /// A yes. To that of a plan belongs its input: 2.1.328 goes on waiting for its user otherwise.
 fn allowed(payload: &[u8]) -> Value {
-    let payload: Option<Payload> = serde_json::from_slice(payload).ok();
-    match payload.filter(|payload| payload.tool_name == "ExitPlanMode") {
+    match parse(payload).filter(|payload| payload.tool_name == "ExitPlanMode") {
         Some(plan) => json!({"behavior": "allow", "updatedInput": plan.tool_input}),
         None => json!({"behavior": "allow"}),
     }
@@ -164,7 +170,7 @@ fn allowed(payload: &[u8]) -> Value {
 
 /// The input of the question tool with the answers in it, in the very words of the model.
 fn with_answers(payload: &[u8], choices: &[Vec<usize>]) -> Option<Map<String, Value>> {
-    let payload: Payload = serde_json::from_slice(payload).ok()?;
+    let payload = parse(payload)?;
     if payload.tool_name != QUESTIONS {
         return None;
     }

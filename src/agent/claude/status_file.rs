@@ -1,11 +1,9 @@
 //! `sessions/<pid>.json`: Claude Code's own word on one of its processes. Pure.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use serde_json::value::RawValue;
 
 use super::parse_version;
+use super::record::{Fields, mend};
 use crate::model::{ConversationId, FileFact, FileStatus, Kind, Pid, RawPath, Reason, time};
 use crate::text::CleanText;
 
@@ -66,9 +64,8 @@ pub fn pid_of_key(name: &str) -> Option<Pid> {
 /// Says what is wrong if the bytes are no JSON object: the file can be empty at its creation and
 /// hold old bytes at its end for half a millisecond, so the caller reads again.
 pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile, String> {
-    let fields: HashMap<String, &RawValue> =
-        serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    let fields = Fields(&fields);
+    let text = mend(bytes);
+    let fields = Fields::parse(&text).map_err(|error| error.to_string())?;
     let kind = match (
         fields.text("kind").as_deref(),
         fields.text("entrypoint").as_deref(),
@@ -102,20 +99,28 @@ pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile,
             waiting_reason: fields
                 .text("waitingFor")
                 .map(|words| waiting_reason(&words)),
-            waiting_for: fields.line("waitingFor"),
+            waiting_for: line(&fields, "waitingFor"),
             busy_lies: version.is_some_and(|version| BUSY_LIES.contains(&version)),
             busy_spans_shells: version.is_some_and(|version| version < FIRST_WITH_SHELL),
-            status_at: fields
-                .time("statusUpdatedAt")
-                .or_else(|| fields.time("updatedAt")),
-            version: fields.line("version"),
-            name: fields.line("name"),
+            status_at: time(&fields, "statusUpdatedAt").or_else(|| time(&fields, "updatedAt")),
+            version: line(&fields, "version"),
+            name: line(&fields, "name"),
             named_by_user: fields.text("nameSource").as_deref() == Some("user"),
-            tmux: fields.line("tmux"),
-            started_at: fields.time("startedAt"),
+            tmux: line(&fields, "tmux"),
+            started_at: time(&fields, "startedAt"),
             read_at: now,
         },
     })
+}
+
+fn line(fields: &Fields<'_>, name: &str) -> Option<CleanText> {
+    let text = fields.text(name)?;
+    CleanText::line(&text).some()
+}
+
+/// Milliseconds since 1970.
+fn time(fields: &Fields<'_>, name: &str) -> Option<DateTime<Utc>> {
+    time::from_millis(fields.number(name)?)
 }
 
 fn status(word: &str) -> FileStatus {
@@ -137,37 +142,6 @@ fn waiting_reason(words: &str) -> Reason {
         (_, Some("ExitPlanMode")) => Reason::Plan,
         ("permission prompt", _) | (_, Some(_)) => Reason::Permission,
         (other, _) => Reason::Other(CleanText::line(other)),
-    }
-}
-
-/// The object's fields, each read on its own so that one surprise does not cost the others.
-struct Fields<'a>(&'a HashMap<String, &'a RawValue>);
-
-impl Fields<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.0.get(name)?.get()).ok()
-    }
-
-    fn line(&self, name: &str) -> Option<CleanText> {
-        self.text(name)
-            .and_then(|text| CleanText::line(&text).some())
-    }
-
-    /// A whole number, also one written as a string (`procStart` is).
-    fn number(&self, name: &str) -> Option<i64> {
-        let raw = self.0.get(name)?.get();
-        serde_json::from_str(raw)
-            .ok()
-            .or_else(|| self.text(name)?.parse().ok())
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|raw| raw.get() == "true")
-    }
-
-    /// Milliseconds since 1970.
-    fn time(&self, name: &str) -> Option<DateTime<Utc>> {
-        time::from_millis(self.number(name)?)
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -22,12 +23,10 @@ const LINE_CAP: usize = 192 * 1024;
 const HEAD: usize = 4 * 1024;
 /// How much of its end: the time comes last.
 const TAIL: usize = 1024;
-/// Lines read at first; one turn with a tool call is about ten.
-const FIRST_LINES: usize = 40;
-/// Lines read if those held no conversation.
-const MORE_LINES: usize = 400;
-/// Bytes searched backwards for line breaks at most: three of the largest lines seen.
-const BACK_CAP: u64 = 16 << 20;
+/// Lines that are read, and bytes that are searched backwards for them: at first (one turn with a
+/// tool call is about ten), if those held no conversation, and behind a line that is larger than
+/// any the CLI is known to write (16 MiB are three of those).
+const LOOKS: [(usize, u64); 3] = [(40, 16 << 20), (400, 16 << 20), (400, 512 << 20)];
 /// More appended bytes than this are not followed; the end is read anew.
 const FOLLOW_CAP: u64 = 1 << 20;
 
@@ -39,6 +38,7 @@ pub struct Follower {
     identity: (u64, u64),
     /// Everything before this offset is folded; it is the start of a line.
     offset: u64,
+    /// Its size at the last read: between `offset` and that there is no line break.
     size: u64,
     conversation: Conversation,
 }
@@ -57,11 +57,7 @@ impl Follower {
     /// # Errors
     /// Those of the file system.
     pub fn open_subagent(path: &Path) -> io::Result<Self> {
-        let conversation = Conversation {
-            of_subagent: true,
-            ..Conversation::default()
-        };
-        Self::open_as(path, conversation)
+        Self::open_as(path, Conversation::new(true))
     }
 
     fn open_as(path: &Path, conversation: Conversation) -> io::Result<Self> {
@@ -122,13 +118,16 @@ impl Follower {
         let metadata = file.metadata()?;
         let identity = (metadata.dev(), metadata.ino());
         let size = metadata.len();
+        let before = self.size;
         let same = identity == self.identity && size >= self.offset;
-        if same && size == self.size {
+        if same && size == before {
             return Ok(false);
         }
         self.size = size;
-        if same && size - self.offset <= FOLLOW_CAP {
-            self.offset = fold_appended(&file, self.offset, size, &mut self.conversation)?;
+        // What was read before is not read again, however long a line becomes.
+        let read = if size < before { self.offset } else { before };
+        if same && size - read <= FOLLOW_CAP {
+            self.offset = fold_appended(&file, self.offset..size, read, &mut self.conversation)?;
             return Ok(true);
         }
         self.identity = identity;
@@ -190,12 +189,10 @@ fn read_end(
     mut wanted: Option<(&mut Vec<Message>, usize)>,
 ) -> io::Result<(Conversation, u64)> {
     let mut buffer = vec![0u8; BLOCK];
-    for lines in [FIRST_LINES, MORE_LINES] {
-        let breaks = last_line_starts(file, size, lines, &mut buffer)?;
-        let mut conversation = Conversation {
-            of_subagent,
-            ..Conversation::default()
-        };
+    let mut found = (Conversation::new(of_subagent), 0);
+    for (lines, back) in LOOKS {
+        let breaks = last_line_starts(file, size, (lines, back), &mut buffer)?;
+        let mut conversation = Conversation::new(of_subagent);
         let mut messages = wanted.as_mut().map(|(messages, _)| {
             messages.clear();
             &mut **messages
@@ -214,26 +211,29 @@ fn read_end(
             .as_ref()
             .is_none_or(|(messages, most)| messages.len() >= *most);
         let known = conversation.last != LastLine::Nothing && conversation.said.is_some();
-        let whole = breaks.first().is_none_or(|start| *start == 0);
-        if (known && enough) || whole || lines == MORE_LINES {
-            return Ok((conversation, breaks.last().copied().unwrap_or(0)));
+        found = (conversation, breaks.last().copied().unwrap_or(0));
+        let whole = breaks.first() == Some(&0);
+        let again = lines > LOOKS[0].0;
+        let far = again && (known || breaks.len() > lines);
+        if (known && enough) || whole || far {
+            break;
         }
     }
-    unreachable!("the last turn of the loop returns")
+    Ok(found)
 }
 
 /// Offsets where the last `lines` whole lines start, ascending, and where the last of them ends.
-/// Fewer if they do not lie within [`BACK_CAP`] of the end.
+/// Fewer if they do not lie within `back` bytes of the end.
 fn last_line_starts(
     file: &File,
     size: u64,
-    lines: usize,
+    (lines, back): (usize, u64),
     block: &mut Vec<u8>,
 ) -> io::Result<Vec<u64>> {
     let mut starts = Vec::with_capacity(lines + 1);
     block.resize(BLOCK, 0);
     let mut end = size;
-    while end > 0 && size - end < BACK_CAP {
+    while end > 0 && size - end < back {
         let from = end.saturating_sub(BLOCK as u64);
         let length = usize::try_from(end - from).unwrap_or(BLOCK);
         let filled = read_up_to(file, from, &mut block[..length])?;
@@ -279,17 +279,22 @@ fn fold_line(
     Ok(())
 }
 
-/// Folds the whole lines that were appended in `from..to`; returns the offset after the last.
+/// Folds the whole lines of `range`, whose first line break comes after `read`; returns the offset
+/// after the last.
 fn fold_appended(
     file: &File,
-    from: u64,
-    to: u64,
+    Range { mut start, end: to }: Range<u64>,
+    read: u64,
     conversation: &mut Conversation,
 ) -> io::Result<u64> {
-    let length = usize::try_from(to - from).unwrap_or(usize::MAX);
+    // A line that is read anew from its start costs less than one that is read in two pieces.
+    let mut at = if read - start < BLOCK as u64 {
+        start
+    } else {
+        read
+    };
+    let length = usize::try_from(to - at).unwrap_or(usize::MAX);
     let mut buffer = vec![0u8; length.min(BLOCK)];
-    let mut start = from;
-    let mut at = from;
     while at < to {
         let length = usize::try_from(to - at).unwrap_or(BLOCK).min(BLOCK);
         let filled = read_up_to(file, at, &mut buffer[..length])?;
@@ -440,6 +445,30 @@ mod tests {
         append(&path, &(image(300_000) + "\n" + &answer("after") + "\n"));
         follower.refresh().unwrap();
         assert_eq!(said(&follower), "after");
+    }
+
+    /// What a crash leaves: a record of NULs, or one that is being written and is never finished.
+    #[test]
+    fn no_line_is_too_long_to_see_what_was_said_before_it() {
+        let (_dir, path) = write(&[prompt("see"), answer("seen")]);
+        let mut follower = Follower::open(&path).unwrap();
+        let grow = |by: u64| {
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_len(file.metadata().unwrap().len() + by).unwrap();
+        };
+        for _ in 0..3 {
+            grow(30 << 20);
+            follower.refresh().unwrap();
+            assert_eq!(
+                (said(&follower), follower.conversation().last),
+                ("seen", LastLine::Answer)
+            );
+        }
+        assert_eq!(said(&Follower::open(&path).unwrap()), "seen");
+        append(&path, &format!("\n{}\n", answer("after")));
+        follower.refresh().unwrap();
+        assert_eq!(said(&follower), "after");
+        assert_eq!(said(&Follower::open(&path).unwrap()), "after");
     }
 
     #[test]
