@@ -148,13 +148,13 @@ fn make_unique(rows: &mut [Row], sessions: &[Arc<Session>]) {
 fn row(session: &Session) -> Row {
     Row {
         id: session.id,
-        name: session.title(),
-        branch: CleanText::line(branch_words(session)),
+        name: session.title().composed(),
+        branch: CleanText::line(branch_words(session)).composed(),
         state: String::new(),
         detail: CleanText::line(&detail(session)),
         standing: session.standing(),
         icon: icon(session),
-        keywords: CleanText::line(&keywords(session)),
+        keywords: CleanText::line(&keywords(session)).composed(),
         words: words(session),
     }
 }
@@ -456,5 +456,14 @@ mod tests {
             ..session(1, &"n".repeat(80), State::Working, None)
         };
         assert!(width(&lines(vec![long])[0]) <= COLUMNS);
+    }
+
+    /// Menus look for what a keyboard types, which a Mac's names are not.
+    #[test]
+    fn letters_are_shown_composed() {
+        let decomposed = session(1, "/w/cafe\u{301}", State::Idle, None);
+        let row = &rows(&[Arc::new(decomposed)], at(0))[0];
+        assert_eq!(row.name.as_str(), "caf\u{e9}");
+        assert!(row.keywords.contains("/w/caf\u{e9}"));
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Longest text kept of one line a session wrote, in bytes. Rows show at most 200 columns;
@@ -68,6 +69,16 @@ impl CleanText {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same with each letter and its marks in one where there is such a letter: as keyboards
+    /// type it and menus look for it.
+    #[must_use]
+    pub fn composed(&self) -> Self {
+        if is_nfc_quick(self.chars()) == IsNormalized::Yes {
+            return self.clone();
+        }
+        Self(self.nfc().collect::<String>().into())
     }
 
     /// Whether nothing is left to show.

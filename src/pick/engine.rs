@@ -27,10 +27,11 @@ impl SkimItem for Ranked {
 }
 
 /// skim's options as far as they decide what fits and in which order: its older algorithm
-/// ("v2"), and everything else as it comes: smart case, ties by score, begin and end.
+/// ("v2"), letters without their marks, and everything else as it comes: smart case, ties by
+/// score, begin and end.
 pub(crate) fn options() -> SkimOptionsBuilder {
     let mut options = SkimOptionsBuilder::default();
-    options.algorithm(FuzzyAlgorithm::SkimV2);
+    options.algorithm(FuzzyAlgorithm::SkimV2).normalize(true);
     options
 }
 

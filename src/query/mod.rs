@@ -1,15 +1,17 @@
 //! User text -> session: exact id, pid, label, name, then fuzzy. Pure.
 //!
 //! The fuzzy part is skim's to the point, so that `vmux switch` and `vmux pick` agree on the best
-//! match: the same algorithm (skim's v2), the same text, the same query language, the same
-//! tie-break (score, begin, end, given order). `vmux` cannot link skim, which brings an async
+//! match: the same algorithm (skim's v2), the same text without the marks of its letters, the
+//! same query language, the same tie-break (score, begin, end, given order). `vmux` cannot link skim, which brings an async
 //! runtime and an allocator; a test of `vmux-pick` compares the two.
 
 mod fuzzy;
+mod letters;
 mod pattern;
 
 use std::sync::Arc;
 
+use self::letters::{bare, folded};
 use self::pattern::Pattern;
 use crate::model::{ConversationId, Session, SessionKey, Standing};
 use crate::text::CleanText;
@@ -65,8 +67,8 @@ pub fn resolve_named(query: &str, sessions: &[Arc<Session>]) -> Result<Arc<Sessi
     if let Some(exact) = exactly(query, sessions) {
         return exact;
     }
-    let part = query.trim().to_lowercase();
-    let has = |name: &str| !part.is_empty() && name.to_lowercase().contains(&part);
+    let part = folded(query.trim());
+    let has = |name: &str| !part.is_empty() && folded(name).contains(&part);
     let named = |session: &&Arc<Session>| {
         let name = session.name.as_deref().is_some_and(has);
         name || has(&session.title()) || has(&session.place())
@@ -132,7 +134,7 @@ fn exactly(query: &str, sessions: &[Arc<Session>]) -> Option<Result<Arc<Session>
 }
 
 fn same(a: &str, b: &str) -> bool {
-    a == b || a.to_lowercase() == b.to_lowercase()
+    a == b || folded(a) == folded(b)
 }
 
 /// Negated score, begin and end: ascending is best first.
@@ -141,11 +143,11 @@ pub type Rank = (i64, i64, i64);
 /// The sessions that fit `query`, best first; equally good ones in the given order.
 #[must_use]
 pub fn rank(query: &str, sessions: &[Arc<Session>]) -> Vec<(Rank, Arc<Session>)> {
-    let mut pattern = Pattern::parse(query);
+    let mut pattern = Pattern::parse(&bare(query));
     let mut ranked: Vec<_> = sessions
         .iter()
         .filter_map(|session| {
-            let hit = pattern.hit(&search_text(session))?;
+            let hit = pattern.hit(&bare(&search_text(session)))?;
             Some(((-hit.score, hit.begin, hit.end), Arc::clone(session)))
         })
         .collect();
@@ -338,6 +340,42 @@ mod tests {
             ("SHOP", Err(vec![])),
         ] {
             assert_eq!(named(query, &sessions), want, "{query}");
+        }
+    }
+
+    /// Names from a Mac are decomposed, keyboards type composed letters.
+    #[test]
+    fn a_letter_is_one_in_any_form() {
+        let labelled = Session {
+            label: Some(CleanText::line("Caf\u{e9}")),
+            ..session(4, "other", "d")
+        };
+        let sessions = [
+            session(1, "cafe\u{301}-menu", "a"),
+            session(2, "gr\u{fc}n", "b"),
+            session(3, "\u{d55c}\u{ae00}", "c"),
+            labelled,
+        ];
+        let arcs: Vec<_> = sessions.iter().cloned().map(Arc::new).collect();
+        for (query, exact, want) in [
+            ("caf\u{e9}-menu", true, 1),
+            ("caf\u{e9}-m", true, 1),
+            ("cafe-m", false, 1),
+            ("'caf\u{e9}-", false, 1),
+            ("^cafe\u{301}-", false, 1),
+            ("gru\u{308}n", true, 2),
+            ("GR\u{dc}N", true, 2),
+            ("GRU\u{308}N", true, 2),
+            ("gr\u{fc}", true, 2),
+            ("gru", false, 2),
+            ("\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}", true, 3),
+            ("cafe\u{301}", true, 4),
+            ("CAF\u{c9}", true, 4),
+            ("\u{ff43}\u{ff41}\u{ff46}\u{e9}", true, 4),
+        ] {
+            assert_eq!(named(query, &sessions), Ok(want), "{query}");
+            let changed = resolve_named(query, &arcs).map(|session| session.pid.0);
+            assert_eq!(changed.ok(), exact.then_some(want), "{query}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! skim and `vmux::query` side by side.
 
 use proptest::prelude::*;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 use vmux::model::{Host, Pid, RawPath, State};
 use vmux::query;
 use vmux::text::CleanText;
@@ -163,14 +165,15 @@ fn a_table_of_queries_gives_one_order() {
 }
 
 /// Every letter that has a case against every other: an exact word fits where skim's regular
-/// expressions say so. Scripts that Unicode still adds to are left out: skim and this toolchain
+/// expressions say so. Letters with marks lose these first and are left out. Scripts that Unicode still adds to are left out: skim and this toolchain
 /// may be of different versions.
 #[test]
 fn every_letters_case_is_folded_alike() {
     let cased = |c: &char| !c.to_lowercase().eq([*c]) || !c.to_uppercase().eq([*c]);
+    let whole = |c: &char| std::iter::once(*c).nfd().eq([*c]) && !is_combining_mark(*c);
     let plane = ('\u{21}'..='\u{2fff}').chain('\u{fb00}'..='\u{ffdc}');
-    let letters: Vec<char> = plane.filter(cased).collect();
-    assert!(letters.len() > 2000);
+    let letters: Vec<char> = plane.filter(cased).filter(whole).collect();
+    assert!(letters.len() > 1000, "{}", letters.len());
     let mut wrong = Vec::new();
     // A query with an upper-case letter is taken as it is.
     for letter in letters.iter().filter(|c| !c.is_uppercase()) {
@@ -206,7 +209,7 @@ fn text() -> impl Strategy<Value = String> {
         6 => prop::sample::select(vec!['a', 'b', 'l', 's']),
         2 => prop::sample::select(vec!['A', 'B', 'L', '1', '2']),
         3 => prop::sample::select(vec!['-', '/', '_', '.', ' ', '(', ':']),
-        1 => prop::sample::select(vec!['ü', 'Ü', 'ß', 'ς', 'Σ', '日', 'ａ', 'Ａ', '\u{301}', '|', '$']),
+        1 => prop::sample::select(vec!['ü', 'Ü', 'ß', 'ς', 'Σ', '日', 'ａ', 'Ａ', '\u{301}', 'が', '한', '|', '$']),
     ];
     prop::collection::vec(letter, 0..14).prop_map(String::from_iter)
 }
@@ -240,7 +243,8 @@ fn sessions() -> impl Strategy<Value = Vec<Arc<Session>>> {
 
 fn queries() -> impl Strategy<Value = String> {
     let letter = prop::sample::select(vec![
-        'a', 'b', 'l', 's', 'A', 'L', '1', '-', '/', 'ü', 'Ü', 'ς', '日', 'ａ', '_',
+        'a', 'b', 'l', 's', 'A', 'L', '1', '-', '/', 'ü', 'Ü', 'ς', '日', 'ａ', '_', '\u{308}',
+        'か', 'ᄒ',
     ]);
     let word = prop::collection::vec(letter, 0..5).prop_map(String::from_iter);
     let term = (
