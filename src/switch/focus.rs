@@ -65,7 +65,7 @@ impl Focuser {
     /// Those of opening `/proc`.
     pub fn new(proc: &Path, environ: Environ) -> io::Result<Self> {
         Ok(Self {
-            places: Places::new(proc, environ)?,
+            places: Places::new(proc, environ)?.at_once(),
             trail: None,
             moved_at: None,
         })

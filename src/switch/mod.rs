@@ -1,5 +1,6 @@
 //! From a session to its focused window: the I/O around `locate`.
 
+mod desktop;
 pub mod focus;
 pub mod kept;
 pub mod perform;

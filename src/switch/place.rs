@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::desktop::{Desktop, Ways};
 use super::way::Search;
 use super::{Finding, Found, Terminal};
 use crate::host::{screen, tmux};
@@ -16,7 +17,6 @@ use crate::model::{
 use crate::proc::{Environ, Proc};
 use crate::text::CleanText;
 use crate::wm::i3::I3;
-use crate::wm::x11::Display;
 use crate::wm::{WmError, discover};
 
 /// Terminals within terminals that are followed.
@@ -39,14 +39,6 @@ fn masters(proc: &mut Proc) -> HashMap<u32, Vec<Pid>> {
 /// What tells one desktop from another in an environment.
 type DesktopKey = [Option<String>; 3];
 
-/// A window manager, and the X server that knows who owns its windows.
-struct Desktop {
-    i3: I3,
-    display: Option<Display>,
-    /// Read once a pass.
-    tree: Option<WmTree>,
-}
-
 /// The finder of windows.
 pub struct Places {
     proc: Proc,
@@ -60,6 +52,8 @@ pub struct Places {
     /// Who holds which pseudo terminal's master: read once a pass, where it is asked for at all.
     masters: Option<HashMap<u32, Vec<Pid>>>,
     own_environ: Environ,
+    /// A person waits for what is found: what failed is tried again without a pause.
+    at_once: bool,
 }
 
 impl Places {
@@ -78,7 +72,17 @@ impl Places {
             holders: HashMap::new(),
             masters: None,
             own_environ,
+            at_once: false,
         })
+    }
+
+    /// The same for a person's own moves: what failed before is tried again without a pause.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Self {
+            at_once: true,
+            ..self
+        }
     }
 
     /// Starts a pass: what windows there are is asked anew.
@@ -142,7 +146,7 @@ impl Places {
             return Ok(());
         };
         let desktop = self.desktops.iter().find(|d| d.i3.socket() == socket);
-        let display = desktop.and_then(|desktop| desktop.display.as_ref());
+        let display = desktop.and_then(Desktop::display);
         if let (Some(display), Some(xid)) = (display, window.xid)
             && display.i3_socket()?.is_some()
         {
@@ -160,18 +164,28 @@ impl Places {
     /// See [`WmError`].
     pub fn tree(&mut self, socket: &Path) -> Result<WmTree, WmError> {
         let index = self.desktop_at(socket)?;
-        match read_tree(&mut self.desktops[index]) {
+        match self.read(index, &Environ::default()) {
             // Spoilt, or left over from before a restart.
-            Err(WmError::Closed(_) | WmError::Garbled(_)) => self.forget(index),
-            read => {
-                if read.is_err() {
-                    self.forget(index);
-                }
-                return read;
-            }
+            Err(WmError::Closed(_) | WmError::Garbled(_)) => {}
+            read => return read,
         }
         let index = self.desktop_at(socket)?;
-        read_tree(&mut self.desktops[index])
+        self.read(index, &Environ::default())
+    }
+
+    /// Reads a tree now. A desktop that does not answer is forgotten: its connection is spoilt,
+    /// and after a restart its socket may be another one.
+    fn read(&mut self, index: usize, environ: &Environ) -> Result<WmTree, WmError> {
+        let ways = Ways {
+            proc: &self.proc,
+            environs: &[environ, &self.own_environ],
+            at_once: self.at_once,
+        };
+        let read = self.desktops[index].read(ways);
+        if read.is_err() {
+            self.forget(index);
+        }
+        read
     }
 
     /// The desktop whose window manager listens at `socket`.
@@ -180,13 +194,7 @@ impl Places {
         if let Some(index) = self.desktops.iter().position(is) {
             return Ok(index);
         }
-        let i3 = I3::connect(socket)?;
-        let display = self.display_of(&i3, &self.own_environ);
-        self.desktops.push(Desktop {
-            i3,
-            display,
-            tree: None,
-        });
+        self.desktops.push(Desktop::new(I3::connect(socket)?));
         Ok(self.desktops.len() - 1)
     }
 
@@ -195,17 +203,13 @@ impl Places {
     pub fn focus_at(&self, socket: &Path) -> Option<Focus> {
         let mut desktops = self.desktops.iter();
         let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
-        Some(desktop.tree.as_ref()?.focus.clone())
+        desktop.focus().map(|(_, focus)| focus)
     }
 
     /// What has the focus, as this pass has read it, by the socket of each window manager.
     #[must_use]
     pub fn focuses(&self) -> Vec<(PathBuf, Focus)> {
-        let read = self.desktops.iter().filter_map(|desktop| {
-            let tree = desktop.tree.as_ref()?;
-            Some((desktop.i3.socket().to_path_buf(), tree.focus.clone()))
-        });
-        read.collect()
+        self.desktops.iter().filter_map(Desktop::focus).collect()
     }
 
     /// Finds the window that shows `session`. `client` is the environment of who asks: for
@@ -241,8 +245,7 @@ impl Places {
             let chain = self.proc.chain(pid);
             let environ = self.nearest_environ(&chain);
             // A multiplexer on the way needs no desktop, so that its trouble is kept for later.
-            let desktop = self.desktop(&environ, client);
-            let desktop = desktop.and_then(|index| self.read_tree(index).map(|()| index));
+            let desktop = self.look(&environ, client);
             let tree = desktop
                 .as_ref()
                 .ok()
@@ -282,16 +285,24 @@ impl Places {
                     });
                     return Ok(search.place(&choice, manager.ok()));
                 }
-                Landing::Adrift => match self.holder(session.id, pid) {
-                    Some(holder) => holder,
-                    None => return Err(desktop.err().unwrap_or_else(|| nowhere(&chain))),
-                },
+                Landing::Adrift => self
+                    .holder(session.id, pid)
+                    .ok_or_else(|| self.adrift(desktop, &chain))?,
             };
         }
         Err(Trouble::new(
             TroubleCode::NoWindow,
             "it runs in too many terminals within terminals",
         ))
+    }
+
+    /// Why nothing was found on the way up from a process.
+    fn adrift(&self, desktop: Result<usize, Trouble>, chain: &ProcChain) -> Trouble {
+        match desktop.map(|index| &self.desktops[index].ownerless) {
+            Err(trouble) => trouble,
+            Ok(Some(why)) => no_owners(why),
+            Ok(None) => nowhere(chain),
+        }
     }
 
     /// How many terminals a process holds, as far as it lets us see.
@@ -423,6 +434,19 @@ impl Places {
         holders.find(|other| *other != pid)
     }
 
+    /// The desktop of a session, with its tree as this pass has read it. A connection that was
+    /// left over from before a restart is made anew.
+    fn look(&mut self, environ: &Environ, client: &Environ) -> Result<usize, Trouble> {
+        let index = self.desktop(environ, client)?;
+        match self.read_tree(index, environ) {
+            Ok(()) => return Ok(index),
+            Err(trouble) if trouble.code == TroubleCode::WmHung => return Err(trouble),
+            Err(_) => {}
+        }
+        let index = self.desktop(environ, client)?;
+        self.read_tree(index, environ).map(|()| index)
+    }
+
     /// The desktop of a session's environment, else of the asker's, else of our own.
     fn desktop(&mut self, environ: &Environ, client: &Environ) -> Result<usize, Trouble> {
         if has_desktop(environ) {
@@ -457,45 +481,24 @@ impl Places {
             .iter()
             .position(|desktop| desktop.i3.socket() == i3.socket());
         let index = known.unwrap_or_else(|| {
-            let display = self.display_of(&i3, environ);
-            self.desktops.push(Desktop {
-                i3,
-                display,
-                tree: None,
-            });
+            self.desktops.push(Desktop::new(i3));
             self.desktops.len() - 1
         });
         self.by_environ.insert(key, index);
         Ok(index)
     }
 
-    /// The X server of a window manager: the one in the manager's own environment, whatever the
-    /// session's says.
-    fn display_of(&self, i3: &I3, environ: &Environ) -> Option<Display> {
-        let theirs = i3
-            .pid()
-            .and_then(|pid| self.proc.environ(pid).ok())
-            .unwrap_or_default();
-        [&theirs, environ].into_iter().find_map(|environ| {
-            let name = environ.text("DISPLAY")?;
-            discover::open_display(name, environ).ok()
-        })
-    }
-
     /// Reads the tree of a desktop, once a pass, with the owners of its windows.
-    fn read_tree(&mut self, index: usize) -> Result<(), Trouble> {
-        let desktop = &mut self.desktops[index];
-        if desktop.tree.is_some() {
+    fn read_tree(&mut self, index: usize, environ: &Environ) -> Result<(), Trouble> {
+        if self.desktops[index].tree.is_some() {
             return Ok(());
         }
-        match read_tree(desktop) {
+        match self.read(index, environ) {
             Ok(tree) => {
-                desktop.tree = Some(tree);
+                self.desktops[index].tree = Some(tree);
                 Ok(())
             }
             Err(error) => {
-                // Its connection is spoilt, and after a restart its socket may be another one.
-                self.forget(index);
                 let code = if matches!(error, WmError::Hung) {
                     TroubleCode::WmHung
                 } else {
@@ -513,27 +516,6 @@ impl Places {
         self.desktops.remove(index);
         self.by_environ.clear();
     }
-}
-
-fn read_tree(desktop: &mut Desktop) -> Result<WmTree, WmError> {
-    let mut tree = desktop.i3.tree()?;
-    let unowned: Vec<Xid> = tree
-        .windows
-        .iter()
-        .filter(|w| w.pid.is_none())
-        .filter_map(|w| w.xid)
-        .collect();
-    if let Some(display) = &desktop.display
-        && !unowned.is_empty()
-    {
-        let owners = display.owners(&unowned)?;
-        for window in &mut tree.windows {
-            window.pid = window.pid.or_else(|| owners.get(&window.xid?).copied());
-        }
-        let focus = &mut tree.focus;
-        focus.pid = focus.pid.or_else(|| owners.get(&focus.xid?).copied());
-    }
-    Ok(tree)
 }
 
 fn has_desktop(environ: &Environ) -> bool {
@@ -580,6 +562,11 @@ fn no_wm(tried: &str) -> Trouble {
         TroubleCode::NoWm,
         &format!("no i3 or sway was found for it ({tried})"),
     )
+}
+
+fn no_owners(why: &str) -> Trouble {
+    let message = format!("could not ask the X server who owns which window: {why}");
+    Trouble::new(TroubleCode::NoWm, &message)
 }
 
 fn nowhere(chain: &ProcChain) -> Trouble {

@@ -1,6 +1,6 @@
 //! What happens around vmux on a real desktop: restarts, hangs, and the end of things.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -162,5 +162,34 @@ fn a_daemon_without_any_display_variables_still_finds_the_window() {
             .unwrap()
             .success()
     );
+    assert_eq!(desktop.focused(), Some(window));
+}
+
+/// The first look of a daemon may come before its cookie can be read.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_cookie_that_comes_late_is_used() {
+    let desktop = Desktop::guarded();
+    let script = desktop.script("here");
+    let mut xterm = desktop.command("xterm");
+    // The window manager is found all the same.
+    xterm.env("I3SOCK", &desktop.socket).stderr(Stdio::null());
+    desktop.spawn(xterm.args(["-e", "sh", "-c", &script]));
+    let shown = desktop.adopt("here");
+    let away = desktop.path("cookie.away");
+    std::fs::rename(desktop.cookie(), &away).unwrap();
+    shown.set(json!({}));
+    wait_for("the trouble", || {
+        (desktop.session(&shown)?["no_window"] == json!("no_wm")).then_some(())
+    });
+    let done = desktop.vmux(&["switch", &shown.name]);
+    let error = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(error.contains("could not ask the X server"), "{error}");
+    std::fs::rename(&away, desktop.cookie()).unwrap();
+    // A person's own move tries again at once, and the list finds it by itself.
+    desktop.i3("workspace 2");
+    desktop.switch(&shown);
+    let window = desktop.window_of(&shown);
     assert_eq!(desktop.focused(), Some(window));
 }

@@ -75,6 +75,19 @@ impl Desktop {
 
     /// i3's default configuration, with some lines more.
     pub(crate) fn with_config(more: &str) -> Self {
+        Self::build(more, false)
+    }
+
+    /// One whose X server lets nobody in without the cookie in [`Desktop::cookie`].
+    pub(crate) fn guarded() -> Self {
+        Self::build("", true)
+    }
+
+    pub(crate) fn cookie(&self) -> PathBuf {
+        self.path("cookie")
+    }
+
+    fn build(more: &str, guarded: bool) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("vmux-e2e-")
             .tempdir()
@@ -84,7 +97,15 @@ impl Desktop {
         }
         // A process is called after the name it was started by.
         symlink("/bin/sleep", dir.path().join("bin/claude")).unwrap();
-        let (xvfb, display) = start_xvfb();
+        let cookie = dir.path().join("cookie");
+        if guarded {
+            // Xauthority(5): for any host and display, the name of the protocol, 16 bytes.
+            let name = b"MIT-MAGIC-COOKIE-1";
+            let data = [7; 16];
+            let head = [255, 255, 0, 0, 0, 0, 0, name.len() as u8];
+            fs::write(&cookie, [&head[..], name, &[0, 16], &data].concat()).unwrap();
+        }
+        let (xvfb, display) = start_xvfb(guarded.then_some(&*cookie));
         let default =
             fs::read_to_string("/etc/i3/config").expect("i3 is installed (scripts/test does)");
         let own: Vec<&str> = default
@@ -155,6 +176,7 @@ impl Desktop {
             // Other tests run sessions at the same time.
             .env("VMUX_ONLY_CONFIG", "1")
             .env("DISPLAY", &self.display)
+            .env("XAUTHORITY", self.cookie())
             .env("LANG", "C.UTF-8")
             .env("LIBGL_ALWAYS_SOFTWARE", "1")
             .current_dir(self.path("work"));
@@ -391,8 +413,12 @@ impl Shown {
     }
 }
 
-fn start_xvfb() -> (Killed, String) {
-    let mut xvfb = Command::new("Xvfb")
+fn start_xvfb(cookie: Option<&Path>) -> (Killed, String) {
+    let mut xvfb = Command::new("Xvfb");
+    if let Some(cookie) = cookie {
+        xvfb.arg("-auth").arg(cookie);
+    }
+    let mut xvfb = xvfb
         .args([
             "-displayfd",
             "1",
