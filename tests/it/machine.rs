@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use vmux::source::scout::{Roots, Scout, Senses};
 
+use crate::world::end_all_of;
+
 /// A directory that looks like a machine to the scout.
 pub(crate) struct Machine {
     dir: tempfile::TempDir,
@@ -111,6 +113,12 @@ impl Machine {
             "/n/@anthropic-ai/claude-code/bin/claude.exe",
             &["claude"],
         )
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        end_all_of(self.dir.path());
     }
 }
 

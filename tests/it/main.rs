@@ -33,3 +33,4 @@ mod starts;
 mod untold;
 mod watched;
 mod wire;
+mod world;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::world::end_all_of;
+
 /// Longest wait for anything, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -183,6 +185,7 @@ impl Drop for World {
     fn drop(&mut self) {
         self.tmux(&["kill-server"]);
         self.vmux(&["daemon", "stop"]);
+        end_all_of(self.dir.path());
     }
 }
 

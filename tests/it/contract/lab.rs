@@ -5,12 +5,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::Deserialize;
 use serde_json::json;
 use vmux::clock::Deadline;
@@ -19,6 +17,7 @@ use vmux::proc::Proc;
 
 use super::install;
 use super::session::Session;
+use crate::world::{end_all_of, processes_of};
 
 /// Between two looks at something that reports no event.
 const PACE: Duration = Duration::from_millis(50);
@@ -227,8 +226,8 @@ impl Lab {
 
     /// The hooks of vmux that wait for an answer, with the shells that they are run by.
     pub(super) fn waiting_hooks(&self) -> Vec<String> {
-        let mut proc = Proc::open(Path::new("/proc")).unwrap();
-        let all = processes_of(&self.dir, &mut proc);
+        let proc = Proc::open(Path::new("/proc")).unwrap();
+        let all = processes_of(&self.dir);
         let commands = all.iter().map(|(_, pid)| {
             let words = proc.cmdline(*pid);
             words.join(OsStr::new(" ")).to_string_lossy().into_owned()
@@ -285,38 +284,6 @@ impl Drop for Lab {
             drop(fs::remove_dir_all(&self.dir));
         }
     }
-}
-
-/// Ends what still runs in this world: sessions that write their last lines, their shells.
-fn end_all_of(dir: &Path) {
-    let mut proc = Proc::open(Path::new("/proc")).unwrap();
-    let ended = poll(COMMAND, || {
-        let left = processes_of(dir, &mut proc);
-        for (process, _) in &left {
-            // It may have ended meanwhile.
-            pidfd_send_signal(process, Signal::KILL).ok();
-        }
-        left.is_empty().then_some(())
-    });
-    if ended.is_none() {
-        eprintln!("something of {} still runs", dir.display());
-    }
-}
-
-/// What runs in this world, told by its environment; a descriptor keeps the pid from becoming
-/// another's.
-fn processes_of(dir: &Path, proc: &mut Proc) -> Vec<(OwnedFd, vmux::model::Pid)> {
-    let home = dir.join("vmux");
-    let mut pids = Vec::new();
-    proc.pids(&mut pids).unwrap();
-    let of_this = |pid: u32| {
-        let raw = rustix::process::Pid::from_raw(pid.cast_signed())?;
-        let process = pidfd_open(raw, PidfdFlags::empty()).ok()?;
-        let environ = proc.environ(vmux::model::Pid(pid)).ok()?;
-        let ours = environ.get("VMUX_DIR") == Some(home.as_os_str());
-        ours.then_some((process, vmux::model::Pid(pid)))
-    };
-    pids.into_iter().filter_map(of_this).collect()
 }
 
 /// Looks again and again until there is something; `None` after `patience`.

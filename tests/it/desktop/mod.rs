@@ -24,6 +24,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::world::end_all_of;
+
 /// Longest wait for anything: a loaded machine of two cores starts rofi in half a second.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -370,6 +372,7 @@ impl Drop for Desktop {
         self.i3.borrow_mut().take();
         // Last: a bar or a menu that still ran would start another one.
         drop(self.vmux(&["daemon", "stop"]));
+        end_all_of(self.dir.path());
         if std::thread::panicking() {
             for name in ["vmux/vmux.log", "i3.log"] {
                 let text = fs::read_to_string(self.path(name)).unwrap_or_default();

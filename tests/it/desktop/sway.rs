@@ -8,6 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use super::{Killed, wait_for};
+use crate::world::end_all_of;
 
 /// sway refuses to run as root: then its world belongs to this user.
 const USER: u32 = 12345;
@@ -181,6 +182,7 @@ impl Drop for Sway {
         while let Some(child) = children.pop() {
             drop(child);
         }
+        end_all_of(self.dir.path());
     }
 }
 
