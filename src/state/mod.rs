@@ -29,6 +29,11 @@ pub const START_DIALOG_AFTER: TimeDelta = TimeDelta::seconds(4);
 /// once 4.7 s on a loaded machine.
 pub const STARTED_AFTER: TimeDelta = TimeDelta::seconds(8);
 
+/// How far the clock may have been off when a source wrote a time: a machine that keeps local time,
+/// or was told the time after its start. What is dated further before its process began is
+/// nonsense; less than this keeps the order of those that wait.
+pub const CLOCKS_DIFFER: TimeDelta = TimeDelta::hours(24);
+
 /// What decided a verdict, in words for `explain`.
 pub type Rule = &'static str;
 
@@ -112,12 +117,14 @@ pub fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     // It was in no state before it was there, whatever a file says. A start in the future was
     // read before the clock was set back.
     let started = evidence.process.started_at.filter(|at| *at <= now);
-    Verdict {
-        since: verdict
-            .since
-            .map(|since| since.max(started.unwrap_or(since))),
-        ..verdict
-    }
+    let nonsense = |since: &DateTime<Utc>| {
+        started.is_some_and(|started| *since < time::before(started, CLOCKS_DIFFER))
+    };
+    let since = match verdict.since {
+        Some(since) if nonsense(&since) => started,
+        since => since,
+    };
+    Verdict { since, ..verdict }
 }
 
 fn decide(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {

@@ -267,13 +267,14 @@ fn a_clock_ahead_of_ours_never_dates_a_state_into_the_future() {
 }
 
 #[test]
-fn no_state_is_older_than_the_process_that_is_in_it() {
+fn no_state_is_older_than_its_process_by_more_than_clocks_differ() {
     let mut evidence = with_file(FileStatus::Waiting);
-    evidence.process.started_at = Some(at(5000));
-    assert_eq!(judge(&evidence, at(9000)).since, Some(at(5000)));
-    assert_eq!(
-        judge(&evidence, at(100)).since,
-        Some(at(0)),
-        "the clock was set back"
-    );
+    let day = CLOCKS_DIFFER.num_milliseconds();
+    let mut since = |started, now| {
+        evidence.process.started_at = Some(at(started));
+        judge(&evidence, at(now)).since
+    };
+    assert_eq!(since(day, day + 9000), Some(at(0)), "the clock was off");
+    assert_eq!(since(day + 1, day + 9000), Some(at(day + 1)), "nonsense");
+    assert_eq!(since(day + 1, 100), Some(at(0)), "the clock was set back");
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -54,7 +55,7 @@ fn waiting(desktop: &Desktop) -> (Shown, u64) {
     let [window, focused] = [&calls, &rests].map(|shown| desktop.window_of(shown));
     desktop.i3(&format!("[id={window}] move container to workspace 3"));
     desktop.wait_for_focus(focused);
-    calls.waits("2026-01-01T08:00:01Z");
+    calls.waits(Duration::from_secs(600));
     wait_for("the wait", || {
         let session = desktop.session(&calls)?;
         (session["state"] == "needs_input" && session["workspace"] == "3").then_some(())

@@ -66,7 +66,7 @@ fn a_stopped_i3_is_said_in_time_and_costs_nobody_else_anything() {
         "it took {:?}",
         started.elapsed()
     );
-    shown.waits("2026-11-20T08:00:00Z");
+    shown.waits(Duration::from_secs(600));
     wait_for("the state to go on", || {
         (desktop.session(&shown)?["state"] == "needs_input").then_some(())
     });

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::world::end_all_of;
 
 /// Longest wait for anything: a loaded machine of two cores starts rofi in half a second.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `test` gives something.
 pub(crate) fn wait_for<T>(what: &str, mut test: impl FnMut() -> Option<T>) -> T {
@@ -400,8 +400,9 @@ impl Shown {
         fs::write(&self.file, file.to_string()).unwrap();
     }
 
-    pub(crate) fn waits(&self, since: &str) {
-        let since: chrono::DateTime<chrono::Utc> = since.parse().unwrap();
+    /// It has been waiting for so long.
+    pub(crate) fn waits(&self, length: Duration) {
+        let since = chrono::Utc::now() - length;
         self.set(
             json!({"status": "waiting", "waitingFor": "permission prompt",
                         "statusUpdatedAt": since.timestamp_millis()}),

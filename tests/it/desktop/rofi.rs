@@ -1,6 +1,7 @@
 //! rofi's script mode on a real desktop, with i3's default `focus_follows_mouse`.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -36,7 +37,7 @@ fn wait_closed(desktop: &Desktop) {
 
 /// Whether rofi closes within moments. A click that comes after it would hit what is below.
 fn closes(desktop: &Desktop) -> bool {
-    let until = std::time::Instant::now() + std::time::Duration::from_millis(300);
+    let until = std::time::Instant::now() + Duration::from_millis(300);
     while std::time::Instant::now() < until {
         if window(desktop).is_none() {
             return true;
@@ -223,7 +224,7 @@ fn ending_a_session_is_asked_and_no_is_the_default() {
 
 /// The hook of a session that asks, as Claude Code runs it.
 fn asking(desktop: &Desktop, shown: &Shown, command: &str) -> std::process::Child {
-    shown.waits("2026-01-01T08:00:01Z");
+    shown.waits(Duration::from_secs(600));
     let payload = json!({"session_id": format!("s-{}", shown.pid), "tool_name": "Bash",
         "tool_input": {"command": command, "description": "Clean up"}});
     let mut hook = desktop.command(env!("CARGO_BIN_EXE_vmux"));
