@@ -51,6 +51,8 @@ impl Name {
 pub(super) struct Member {
     pub(super) pid: Pid,
     pub(super) start: SystemTime,
+    /// Its file may still come.
+    pub(super) starting: bool,
     /// The conversation that its file names.
     pub(super) told: Option<ConversationId>,
     pub(super) name: Name,
@@ -84,7 +86,7 @@ enum Finding<'t> {
     In(&'t Transcript),
     /// It may be in one of several.
     Ambiguous,
-    /// The first lines of a transcript are not all written: the next look tells.
+    /// Something that would tell is not written yet: the next look may find it.
     NotYet,
 }
 
@@ -135,6 +137,7 @@ impl<'a> Look<'a> {
             (1, _) => self.alone(member, &later),
             // It may also have resumed what a neighbour is in.
             (_, None) if held.is_empty() && later.is_empty() => Finding::Same,
+            (_, None) if member.starting && later.is_empty() => Finding::NotYet,
             (_, None) => Finding::Ambiguous,
             // What a neighbour began is no doubt.
             (_, Some(_)) => match self.count_going(member, &later) {
@@ -245,6 +248,7 @@ mod tests {
             let member = |(pid, (start, told)): (usize, &(u64, Option<&str>))| Member {
                 pid: Pid(u32::try_from(pid).unwrap()),
                 start: at(*start),
+                starting: false,
                 told: told.and_then(ConversationId::new),
                 name: Name::new(at(*start)),
             };
@@ -386,7 +390,11 @@ mod tests {
         directory
             .members
             .extend(Directory::new(&[(50, None)]).members);
-        assert_eq!(directory.look(60, &[transcript("a", 12, 55)]), ["a", "?"]);
+        directory.members[1].starting = true;
+        let a = transcript("a", 12, 55);
+        assert_eq!(directory.look(58, std::slice::from_ref(&a)), ["a", "-"]);
+        directory.members[1].starting = false;
+        assert_eq!(directory.look(60, &[a]), ["a", "?"]);
         let mut both = Directory::new(&[(10, Some("a")), (50, Some("a"))]);
         let cleared = transcript("cleared", 60, 60);
         let all = [transcript("a", 12, 70), cleared];

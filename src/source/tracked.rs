@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ground::{Ground, Grounds, Spot};
 use super::naming::{Member, Name};
@@ -28,6 +28,9 @@ use crate::text::CleanText;
 mod asks;
 
 pub(super) use asks::ShellWatch;
+
+/// A status file comes 0.6 s after the start, once after 4.7 s on a loaded machine.
+const STARTS_WITHIN: TimeDelta = TimeDelta::seconds(8);
 
 /// Conversations that are remembered of a session besides its own.
 const MOST_LEFT: usize = 64;
@@ -212,6 +215,10 @@ impl Tracked {
             }
             file.fact.read_at = read_at;
         }
+        if self.named() != file.fact.conversation.as_ref() {
+            // By its own word: nothing that was found or doubted before counts.
+            self.name = Name::new(self.started());
+        }
         self.file = Some(file);
     }
 
@@ -286,6 +293,12 @@ impl Tracked {
         self.may_be_elsewhere() && self.hooked().is_none()
     }
 
+    /// Whether it has started just now, so that its file may still come.
+    fn is_starting(&self, now: DateTime<Utc>) -> bool {
+        let young = |at: DateTime<Utc>| now.signed_duration_since(at) < STARTS_WITHIN;
+        self.file.is_none() && self.process.started_at.is_some_and(young)
+    }
+
     /// Whether it has no file, or one that goes on to name the conversation of its start.
     fn may_be_elsewhere(&self) -> bool {
         match &self.file {
@@ -294,10 +307,11 @@ impl Tracked {
         }
     }
 
-    pub(super) fn member(&self) -> Member {
+    pub(super) fn member(&self, now: DateTime<Utc>) -> Member {
         Member {
             pid: self.key.pid,
             start: self.started(),
+            starting: self.is_starting(now),
             told: self.named().cloned(),
             name: self.name.clone(),
         }

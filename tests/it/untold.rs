@@ -59,6 +59,29 @@ fn of_two_in_a_directory_a_cleared_conversation_is_nobodys() {
     assert_eq!(previews(&watched), ["second of one"], "it wrote there");
 }
 
+/// Its file comes a moment after its start; until then it is no neighbour that was never told.
+#[test]
+fn a_session_that_starts_beside_a_busy_one_is_not_ambiguous() {
+    let machine = Machine::new();
+    let old = json!({"status": null, "version": null});
+    let start = |pid| machine.process(pid, "claude", "/usr/bin/node", &["claude"]);
+    let left = start(101);
+    left.file(old.clone());
+    left.says("s-101", &[prompt("go")]);
+    let mut watched = Watched::new(&machine);
+    let mut right = start(102);
+    right.start = machine.ticks(Utc::now());
+    right.state('S');
+    watched.scan();
+    left.says("s-101", &[answer("gone")]);
+    watched.events();
+    assert_eq!(watched.sessions()[1].state, State::Idle);
+    right.file(old);
+    watched.events();
+    assert_eq!(watched.sessions()[1].state, State::Idle);
+    assert_eq!(previews(&watched), ["gone", ""]);
+}
+
 /// A newer version says which conversations were its own.
 #[test]
 fn what_a_neighbour_that_is_told_for_certain_left_is_not_taken_over() {

@@ -87,7 +87,7 @@ impl Scout {
                 continue;
             }
             let group = groups.entry(tracked.project());
-            group.or_default().push(tracked.member());
+            group.or_default().push(tracked.member(now));
         }
         for (project, members) in groups {
             let told = self.tracked.values().filter(|t| !t.is_unnamed());

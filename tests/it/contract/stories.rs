@@ -393,6 +393,7 @@ const SETTINGS: &str = "{\n    \"cleanupPeriodDays\": 99\n}\n";
 /// Changes the hooks of this world. Without a name, those of all that runs here would be changed.
 fn hooks(lab: &Lab, words: &[&str]) -> String {
     let config = lab.path("home/.claude");
+    fs::create_dir_all(&config).unwrap();
     let named = ["--config-dir", config.to_str().unwrap()];
     lab.vmux(&[&["hooks"], words, &named].concat()).unwrap();
     fs::read_to_string(config.join("settings.json")).unwrap()
