@@ -105,6 +105,9 @@ pub struct FileFact {
     pub started_at: Option<DateTime<Utc>>,
     /// When this content was first seen here.
     pub read_at: DateTime<Utc>,
+    /// Since when it can be read no more: removed, replaced, emptied or made unreadable by another
+    /// program. Then its status is not told here.
+    pub lost_at: Option<DateTime<Utc>>,
 }
 
 /// The agent's raw status word.

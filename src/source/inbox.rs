@@ -28,7 +28,7 @@ impl Tracked {
     /// Looks whether it is in a dialog before its start: a status file of its own ends that for
     /// good.
     pub(super) fn look_at_inbox(&mut self, proc: &Proc) {
-        let broken = self.file_broken || self.file_gone || self.silent;
+        let broken = self.file_broken || self.silent;
         let none = self.file.is_none() && !broken;
         let sessions = self.config.join("sessions");
         let (key, process) = (self.key, &self.process);

@@ -27,13 +27,18 @@ pub(super) struct Name {
 }
 
 impl Name {
-    /// Of a process that nothing was found out of, but what was told of it `since`.
-    pub(super) fn new(since: SystemTime) -> Self {
+    /// Of a process that started then, and that nothing was found out of.
+    pub(super) fn new(start: SystemTime) -> Self {
         Self {
             found: None,
             ambiguous: false,
-            since,
+            since: start,
         }
+    }
+
+    /// Of a process whose conversation was told for certain until now.
+    pub(super) fn told_until(now: SystemTime) -> Self {
+        Self::new(before(now))
     }
 
     /// A process of the same directory has ended: what was written before may be that one's.
@@ -128,13 +133,16 @@ impl<'a> Look<'a> {
         let current = self.transcript(member);
         // What is written in a conversation that two are in tells nothing of either.
         let last = current.filter(|t| self.inside(t) == 1).map(|t| t.written);
-        let later = |t: &&&Transcript| last.is_none_or(|last| t.written > last);
+        // File times have ticks. What a process that is alone wrote in the same one tells nothing.
+        let alone = self.members.len() == 1;
+        let after = |t: &Transcript, last| t.written > last || (!alone && t.written == last);
+        let later = |t: &&&Transcript| last.is_none_or(|last| after(t, last));
         let later: Vec<&Transcript> = free.iter().filter(later).copied().collect();
         if self.others && later.iter().any(|t| self.is_fresh(t)) {
             return Finding::NotYet;
         }
-        match (self.members.len(), member.current()) {
-            (1, _) => self.alone(member, &later),
+        match (alone, member.current()) {
+            (true, _) => self.alone(member, &later),
             // It may also have resumed what a neighbour is in.
             (_, None) if held.is_empty() && later.is_empty() => Finding::Same,
             (_, None) if member.starting && later.is_empty() => Finding::NotYet,

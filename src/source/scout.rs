@@ -33,6 +33,8 @@ pub use around::Senses;
 const READ_AGAIN: Duration = Duration::from_millis(25);
 /// Tries before a broken file is left to the next scan.
 const READ_TRIES: u32 = 8;
+/// A session that ends removes its status file, and is gone this soon after.
+const ENDS_WITHIN: Duration = Duration::from_millis(500);
 /// A tool's shell starts within half a second of its call; looked for at this pace, and only for
 /// versions that do not say whether they wait.
 const SHELL_PACE: Duration = Duration::from_millis(500);
@@ -53,6 +55,8 @@ pub struct Roots {
     pub only_config: bool,
 }
 
+/// What is watched for a configuration directory.
+#[derive(Default)]
 struct Config {
     /// Device and inode of its `sessions` directory while that is watched.
     sessions: Option<(u64, u64)>,
@@ -102,13 +106,7 @@ impl Scout {
         let proc = Proc::open(&roots.proc)?;
         let real_proc = roots.proc == Path::new("/proc");
         let mut configs = BTreeMap::new();
-        configs.insert(
-            roots.config.clone(),
-            Config {
-                sessions: None,
-                parent: None,
-            },
-        );
+        configs.insert(roots.config.clone(), Config::default());
         Ok(Self {
             real_proc,
             boot: process::booted_at(&proc, real_proc),
@@ -385,13 +383,7 @@ impl Scout {
             self.put_off(pid, 0);
         }
         if !self.configs.contains_key(&config) {
-            self.configs.insert(
-                config.clone(),
-                Config {
-                    sessions: None,
-                    parent: None,
-                },
-            );
+            self.configs.insert(config.clone(), Config::default());
             self.watch_config(&config, now, out);
         }
         self.tell(pid, now, out);
@@ -411,8 +403,14 @@ impl Scout {
             };
             let config = Spot::only(&tracked.config);
             tracked.silent = scout.grounds.at(&config, &mut scout.watcher).silent;
-            if tracked.read_file(now) == FileRead::Again {
-                scout.put_off(pid, tries);
+            match tracked.read_file(now) {
+                FileRead::Done => {}
+                _ if tries >= READ_TRIES => tracked.lose_file(now),
+                FileRead::Again => scout.put_off(pid, tries),
+                FileRead::Gone => {
+                    let at = clock::steady() + ENDS_WITHIN;
+                    scout.again.push((at, pid, READ_TRIES));
+                }
             }
             scout.refresh(pid, now, out);
         });
@@ -524,7 +522,7 @@ impl Scout {
         };
         let stopped = std::mem::replace(&mut tracked.process.stopped, stat.stopped());
         if tracked.file_changed() {
-            self.read_file(pid, READ_TRIES, now, out);
+            self.read_file(pid, 0, now, out);
             return;
         }
         let opened = tracked.process.inbox_at;

@@ -29,6 +29,10 @@ mod asks;
 
 pub(super) use asks::ShellWatch;
 
+/// For `explain`, where another program took its status file away.
+const LOST: &str = "its status file is there no more although it runs: its transcript, its processes \
+                    and its hooks tell what it does";
+
 /// A status file comes 0.6 s after the start, once after 4.7 s on a loaded machine.
 const STARTS_WITHIN: TimeDelta = TimeDelta::seconds(8);
 
@@ -48,12 +52,11 @@ pub(super) struct Tracked {
     /// What its arguments say; its file knows better.
     pub(super) kind: Kind,
     pub(super) file: Option<StatusFile>,
-    /// Inode, size and time of the status file when it was read: what an event may have missed.
+    /// Inode, size and change time of the status file when it was read: what an event may have
+    /// missed.
     file_stamp: Option<Stamp>,
     /// What is there in its place cannot be read, or not yet.
     pub(super) file_broken: bool,
-    /// Its file was there and is not any more: it is about to end, or was parked.
-    pub(super) file_gone: bool,
     /// What was found where its file does not name its conversation (any more).
     pub(super) name: Name,
     /// The conversations that it was in before, the last first.
@@ -88,18 +91,20 @@ fn stamp(path: &Path) -> Option<Stamp> {
     Some((
         metadata.ino(),
         metadata.len(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
     ))
 }
 
 /// What became of reading a status file.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) enum FileRead {
-    /// It was read, or is not there.
+    /// It was read, or was never there.
     Done,
     /// It holds no whole JSON yet: read again in a moment.
     Again,
+    /// It is not there any more, is another process's or cannot be read.
+    Gone,
 }
 
 /// A transcript's fact, which was read when the same content was read first.
@@ -128,7 +133,6 @@ impl Tracked {
             file: None,
             file_stamp: None,
             file_broken: false,
-            file_gone: false,
             name: Name::new(started),
             left: VecDeque::new(),
             tool_shell: None,
@@ -171,26 +175,68 @@ impl Tracked {
         // Taken before the content: a later one is then never taken for this.
         self.file_stamp = stamp(&path);
         self.file_broken = false;
+        let believed = self.file.as_ref().is_some_and(|f| f.fact.lost_at.is_none());
+        let gone = if believed {
+            FileRead::Gone
+        } else {
+            FileRead::Done
+        };
         let bytes = match read_bounded(&path, status_file::SIZE_CAP) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return FileRead::Done,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return gone,
             Err(error) => {
                 self.file_broken = true;
                 self.could_not("read", &path, &error);
-                return FileRead::Done;
+                return gone;
             }
         };
         match status_file::parse(&bytes, &path.to_string_lossy(), now) {
-            Ok(file) => {
+            Ok(file) if self.is_own(&file) => {
                 self.take_file(file);
                 FileRead::Done
             }
+            Ok(_) => gone,
             Err(error) => {
                 self.file_broken = true;
                 self.could_not("read", &path, &error);
                 FileRead::Again
             }
         }
+    }
+
+    /// Whether a file speaks of this process, and not of one that had its pid before and was
+    /// killed, or has it where other processes count.
+    fn is_own(&self, file: &StatusFile) -> bool {
+        file.pid.is_none_or(|pid| pid == self.key.pid)
+            && file
+                .proc_start
+                .is_none_or(|start| start == self.key.start_ticks)
+    }
+
+    /// The file can be read no more, and its process lives on, which never writes it again: its
+    /// last word is not believed. What it said of conversation, name and version stays.
+    ///
+    /// **Source:** 2.1.328; anthropics/claude-code#85283 (a container that shares the directory
+    /// removes the files of what it takes for dead).
+    pub(super) fn lose_file(&mut self, now: DateTime<Utc>) {
+        let Some(file) = self
+            .file
+            .as_mut()
+            .filter(|file| file.fact.lost_at.is_none())
+        else {
+            return;
+        };
+        if std::mem::take(&mut file.follows_clear) {
+            self.name = Name::told_until(now.into());
+        }
+        file.fact = FileFact {
+            status: None,
+            status_at: None,
+            waiting_for: None,
+            waiting_reason: None,
+            lost_at: Some(now),
+            ..std::mem::take(&mut file.fact)
+        };
     }
 
     /// Keeps what could not be done to one of its files, for `explain`.
@@ -200,13 +246,7 @@ impl Tracked {
     }
 
     fn take_file(&mut self, mut file: StatusFile) {
-        // A file that a killed process left, under a pid that was given out again.
-        let start = file.proc_start.unwrap_or(self.key.start_ticks);
-        if start != self.key.start_ticks {
-            return;
-        }
         self.problem = None;
-        self.file_gone = false;
         if let Some(before) = &self.file {
             let read_at = file.fact.read_at;
             file.fact.read_at = before.fact.read_at;
@@ -222,19 +262,9 @@ impl Tracked {
         self.file = Some(file);
     }
 
-    /// Whether its status file is another one than was read. One that is gone is forgotten.
-    pub(super) fn file_changed(&mut self) -> bool {
-        if self.silent {
-            return false;
-        }
-        let now = stamp(&self.file_path());
-        if now.is_none() && self.file.is_some() {
-            self.file = None;
-            self.file_gone = true;
-            self.file_stamp = None;
-            return true;
-        }
-        now != self.file_stamp
+    /// Whether its status file is another one than was read.
+    pub(super) fn file_changed(&self) -> bool {
+        !self.silent && stamp(&self.file_path()) != self.file_stamp
     }
 
     /// Whether its file says that it works.
@@ -299,12 +329,10 @@ impl Tracked {
         self.file.is_none() && self.process.started_at.is_some_and(young)
     }
 
-    /// Whether it has no file, or one that goes on to name the conversation of its start.
+    /// Whether it has no file, or one that goes on to name the conversation of its start or that
+    /// was lost.
     fn may_be_elsewhere(&self) -> bool {
-        match &self.file {
-            Some(file) => !file.follows_clear,
-            None => !self.file_gone,
-        }
+        self.file.as_ref().is_none_or(|file| !file.follows_clear)
     }
 
     pub(super) fn member(&self, now: DateTime<Utc>) -> Member {
@@ -505,8 +533,7 @@ impl Tracked {
             transcript: transcript.map(|fact| first_read(fact, before)),
             subagent: subagent.map(|f| first_read(f, sent.and_then(|s| s.subagent.as_ref()))),
             transcript_ambiguous: ambiguous,
-            expects_file: !self.file_gone
-                && !self.silent
+            expects_file: !self.silent
                 && self.kind == Kind::Interactive
                 && version.is_some_and(|version| version >= FIRST_WITH_FILE),
             tool_shell: self.tool_shell,
@@ -527,10 +554,13 @@ impl Tracked {
         });
         let ambiguous = self.is_unnamed() && self.name.ambiguous;
         let ambiguous = ambiguous.then(|| CleanText::line(AMBIGUOUS));
+        let lost = self.fact().and_then(|fact| fact.lost_at);
+        let lost = lost.map(|_| CleanText::line(LOST));
         let found = [
             self.problem.clone(),
             self.ground.problem.clone(),
             silent,
+            lost,
             ambiguous,
         ];
         found.into_iter().flatten().collect()

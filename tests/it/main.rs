@@ -21,6 +21,7 @@ mod labels;
 mod layers;
 mod life;
 mod look;
+mod lost;
 mod machine;
 #[cfg(feature = "pick")]
 mod pick;

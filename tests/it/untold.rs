@@ -245,7 +245,9 @@ fn a_running_shell_is_what_tells_a_tool_from_a_dialog_there() {
     machine.write("proc/104/task/104/children", "");
     watched.retry();
     assert_eq!(watched.only().state, State::Working, "its result is due");
-    claude.says("abc", &[tool("Bash", json!({"command": "make"}))]);
+    let mut another = tool("Bash", json!({"command": "make"}));
+    another["message"]["content"][0]["id"] = "toolu_2".into();
+    claude.says("abc", &[another]);
     watched.events();
     assert_eq!(watched.only().state, State::NeedsInput, "another call");
 }

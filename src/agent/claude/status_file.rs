@@ -109,6 +109,7 @@ pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile,
             tmux: line(&fields, "tmux"),
             started_at: time(&fields, "startedAt"),
             read_at: now,
+            lost_at: None,
         },
     })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{READ_TRIES, Scout, Tracked};
+use super::{Scout, Tracked};
 use crate::agent::claude::status_file;
 use crate::model::{Observation, Pid};
 use crate::source::ground::{Ground, Look, Spot};
@@ -59,7 +59,7 @@ impl Scout {
         });
         let concerned: Vec<Pid> = concerned.map(|tracked| tracked.key.pid).collect();
         for pid in concerned {
-            self.read_file(pid, READ_TRIES, now, out);
+            self.read_file(pid, 0, now, out);
         }
     }
 
@@ -94,7 +94,8 @@ impl Scout {
         if identity.is_some() && identity == config.sessions && self.watcher.holds(&sessions) {
             return;
         }
-        if config.sessions.take().is_some() {
+        let lost = config.sessions.take().is_some();
+        if lost {
             self.watcher.remove(&sessions);
         }
         if let Some(parent) = config.parent.take() {
@@ -113,8 +114,12 @@ impl Scout {
             .find(|dir| dir.is_dir())
             .map(Path::to_path_buf);
         config.parent = parent.filter(|dir| matches!(self.watcher.add(dir), Ok(true)));
+        if lost {
+            self.adopt_all(&sessions, path, now, out);
+        }
     }
 
+    /// Reads all files of a `sessions` directory, and those that should be there.
     pub(super) fn adopt_all(
         &mut self,
         sessions: &Path,
@@ -125,17 +130,16 @@ impl Scout {
         if !self.answers(config) {
             return;
         }
-        for entry in std::fs::read_dir(sessions).into_iter().flatten().flatten() {
-            let pid = entry
-                .file_name()
-                .to_str()
-                .and_then(status_file::pid_of_name);
-            if let Some(pid) = pid {
-                if self.tracked.contains_key(&pid) {
-                    self.read_file(pid, 0, now, out);
-                } else {
-                    self.adopt(pid, Some(config), now, out);
-                }
+        let entries = std::fs::read_dir(sessions).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name());
+        let there = names.filter_map(|name| status_file::pid_of_name(name.to_str()?));
+        let known = self.tracked.values().filter(|t| t.config == config);
+        let pids: BTreeSet<Pid> = there.chain(known.map(|t| t.key.pid)).collect();
+        for pid in pids {
+            if self.tracked.contains_key(&pid) {
+                self.read_file(pid, 0, now, out);
+            } else {
+                self.adopt(pid, Some(config), now, out);
             }
         }
     }
