@@ -100,7 +100,7 @@ impl Paths {
     /// Holds the lock of the daemon behind this socket.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
-        self.socket.with_extension("lock")
+        self.beside_socket("lock")
     }
 
     /// Holds the pid of that daemon.
@@ -109,7 +109,17 @@ impl Paths {
         if self.socket.ends_with("vmux.sock") {
             return self.socket.with_file_name("vmuxd.pid");
         }
-        self.socket.with_extension("pid")
+        self.beside_socket("pid")
+    }
+
+    /// No two sockets share it, be they `work.1` and `work.2`.
+    fn beside_socket(&self, extension: &str) -> PathBuf {
+        if self.socket.extension().is_some_and(|e| e == "sock") {
+            return self.socket.with_extension(extension);
+        }
+        let mut path = self.socket.clone().into_os_string();
+        path.push(format!(".{extension}"));
+        path.into()
     }
 
     /// Where the icons are written for rofi.
@@ -193,6 +203,10 @@ mod tests {
             (named.socket.as_path(), named.lock().as_path()),
             (Path::new("/z/third.sock"), Path::new("/z/third.lock"))
         );
+        for (socket, lock) in [("/z/a.1", "/z/a.1.lock"), ("/z/a.lock", "/z/a.lock.lock")] {
+            let named = Paths::of(&environ, Some(Path::new(socket))).unwrap();
+            assert_eq!(named.lock(), Path::new(lock));
+        }
     }
 
     #[test]

@@ -112,11 +112,18 @@ fn open_log(log: &Path) -> io::Result<File> {
     }
     let large = std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LOG_CAP);
     let mut options = File::options();
-    options.create(true).mode(0o600);
-    if large {
-        options.write(true).truncate(true).open(log)
+    // A FIFO that nobody reads would hold up the start, and one that somebody reads a later word.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    options.create(true).mode(0o600).custom_flags(flags);
+    let file = if large {
+        options.write(true).truncate(true).open(log)?
     } else {
-        options.append(true).open(log)
+        options.append(true).open(log)?
+    };
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is no regular file"))
     }
 }
 
@@ -152,5 +159,23 @@ pub fn tell_ready() {
     drop(out.write_all(READY).and_then(|()| out.flush()));
     if let Ok(null) = File::options().write(true).open("/dev/null") {
         let _replaced = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_a_file_or_nothing() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("state/vmux.log");
+        drop(open_log(&log).unwrap());
+        std::fs::remove_file(&log).unwrap();
+        mknodat(CWD, &log, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert!(open_log(&log).is_err(), "nobody reads it");
+        let _reader = File::options().read(true).write(true).open(&log).unwrap();
+        assert!(open_log(&log).is_err(), "somebody reads it, now");
     }
 }

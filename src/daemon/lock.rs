@@ -164,6 +164,9 @@ impl Instance {
         match socket::connect_foreign(path, KNOCK) {
             Ok(stream) => return Err(AlreadyRunning(socket::peer_pid(&stream)).into()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                bail!("could not listen: {error}")
+            }
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 bail!(
                     "could not listen at {}: somebody does, and does not answer",
@@ -184,7 +187,7 @@ impl Instance {
             log::warn!("could not write {}: {error}", self.pid_file.display());
         }
         let bind = || -> io::Result<(UnixListener, Pinned)> {
-            let listener = UnixListener::bind(path)?;
+            let listener = socket::listen(path)?;
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
             listener.set_nonblocking(true)?;
             Ok((listener, Pinned::open(path, AtFlags::SYMLINK_NOFOLLOW)?))

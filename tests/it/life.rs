@@ -345,3 +345,45 @@ fn who_closes_his_own_half_of_the_connection_is_served() {
         (daemon.ask(r#"{"action":"status"}"#)["status"]["connections"] == 1).then_some(())
     });
 }
+
+#[test]
+fn odd_places_keep_no_daemon_from_starting() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let machine = machine();
+    machine.write("vmux/icons", "no directory");
+    mknodat(
+        CWD,
+        machine.path("vmux/vmux.log"),
+        FileType::Fifo,
+        Mode::RWXU,
+        0,
+    )
+    .unwrap();
+    let list = run(&machine, &["list"]);
+    assert!(list.starts_with("shop"), "{list}");
+    assert_eq!(run(&machine, &["daemon", "stop"]), "stopped\n");
+}
+
+#[test]
+fn a_runtime_directory_may_have_any_length() {
+    let machine = machine();
+    let deep = machine.path(&format!("{}/run", "x".repeat(150)));
+    let at = |program: &str, words: &[&str]| {
+        let mut command = command(&machine, program);
+        command
+            .env("VMUX_DIR", &deep)
+            .env("ROFI_RETV", "0")
+            .args(words);
+        shown(&machine, &command.output().unwrap())
+    };
+    let vmux = env!("CARGO_BIN_EXE_vmux");
+    assert!(at(vmux, &["list"]).starts_with("shop"));
+    assert!(at(env!("CARGO_BIN_EXE_vmux-rofi"), &[]).contains("shop"));
+    assert!(at(vmux, &["daemon", "run"]).contains("already running (pid "));
+    fs::remove_file(deep.join("vmux.sock")).unwrap();
+    assert!(at(vmux, &["list"]).starts_with("shop"), "it listens again");
+    assert_eq!(at(vmux, &["daemon", "stop"]), "stopped\n");
+    let name = machine.path(&"n".repeat(120));
+    let said = at(vmux, &["--socket", name.to_str().unwrap(), "list"]);
+    assert!(said.contains("is too long for a socket"), "{said}");
+}
