@@ -9,9 +9,10 @@ use chrono::{DateTime, Local, Utc};
 use super::ask::{Context, unreachable_daemon};
 use super::out;
 use crate::clock;
-use crate::exit::{Exit, Failure};
+use crate::exit::{self, Exit, Failure};
 use crate::model::{Event, Session, SessionKey};
 use crate::protocol::EventLine;
+use crate::protocol::client::ClientError;
 use crate::protocol::subscription::{Heard, Subscription};
 use crate::row;
 use crate::text::CleanText;
@@ -19,14 +20,19 @@ use crate::text::CleanText;
 pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let mut events = subscribe(context)?;
     let mut told = Told::default();
+    // Whether that there is nothing to hear was said: it is tried again and again.
+    let mut said = false;
     loop {
         let line = match events.hear() {
             Heard::Line(line) => line,
             Heard::Lost(error) => {
-                log::info!("{error}");
+                if !std::mem::replace(&mut said, true) {
+                    exit::complain(&unanswered(context, &error).into());
+                }
                 continue;
             }
         };
+        said = false;
         if json {
             out::write(&line)?;
             continue;
@@ -35,6 +41,15 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
         if let Ok(line) = serde_json::from_slice::<EventLine>(&line) {
             out::write(told.describe(&line.event, clock::now()).as_bytes())?;
         }
+    }
+}
+
+/// Why there is nothing to hear, and what can be done.
+fn unanswered(context: &Context, error: &ClientError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        ClientError::Slow => failure.hint(super::daemon::hung(&context.paths)),
+        _ => failure.hint("the next one is waited for; `vmux daemon start` starts it"),
     }
 }
 

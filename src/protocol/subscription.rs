@@ -13,6 +13,12 @@ use crate::clock::{self, Deadline};
 /// Pauses between tries to reach a daemon that is gone: first and longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// Longest wait to be let in: only a daemon that hangs has no room.
+const KNOCK: Duration = Duration::from_millis(250);
+/// After so much silence the daemon is asked whether it is there. One that hangs tells nothing, as
+/// one does that has nothing to tell.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// What a subscriber hears.
 #[derive(Debug)]
 pub enum Heard {
@@ -31,6 +37,20 @@ pub struct Subscription {
     pause: Duration,
     /// When to try to connect, while there is no connection.
     retry: Deadline,
+    silence: Silence,
+    /// Asks whether the daemon is there.
+    asker: Option<Client>,
+}
+
+/// While nothing is heard: for how long that may be.
+#[derive(Clone, Copy, Debug)]
+enum Silence {
+    /// The whole state comes at once.
+    First(Deadline),
+    /// Nothing changes, perhaps.
+    Quiet(Deadline),
+    /// The daemon was asked, and answers at once.
+    Asked(Deadline),
 }
 
 impl Subscription {
@@ -42,6 +62,8 @@ impl Subscription {
             client: None,
             pause: Duration::ZERO,
             retry: Deadline::after(Duration::ZERO),
+            silence: Silence::First(Deadline::after(PATIENCE)),
+            asker: None,
         }
     }
 
@@ -64,12 +86,12 @@ impl Subscription {
             if let Some(heard) = self.hear_if_any() {
                 return heard;
             }
-            let left = self.retry_in().map(clock::timespec);
+            let left = clock::timespec(self.retry_in());
             let fd = self
                 .fd()
                 .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
             let mut fds: Vec<PollFd<'_>> = fd.into_iter().collect();
-            if let Err(error) = poll(&mut fds, left.as_ref()) {
+            if let Err(error) = poll(&mut fds, Some(&left)) {
                 log::debug!("could not wait for events: {error}");
             }
         }
@@ -80,18 +102,60 @@ impl Subscription {
         if self.client.is_none() && self.retry.passed() {
             self.connect();
         }
-        match self.client.as_mut()?.next_line_if_any() {
-            Ok(line) => {
-                let line = line?;
+        let error = match self.client.as_mut()?.next_line_if_any() {
+            Ok(Some(line)) => {
                 self.pause = RETRY.0;
-                Some(Heard::Line(line))
+                self.silence = Silence::Quiet(Deadline::after(QUIET));
+                return Some(Heard::Line(line));
             }
-            Err(error) => {
-                self.client = None;
-                self.retry = Deadline::after(self.pause);
-                Some(Heard::Lost(error))
+            // What has come is heard first: this program may have been held up, and not the daemon.
+            Ok(None) => self.bear_silence().err()?,
+            Err(error) => error,
+        };
+        self.client = None;
+        self.asker = None;
+        self.retry = Deadline::after(self.pause);
+        Some(Heard::Lost(error))
+    }
+
+    /// Asks the daemon whether it is there, if it is time.
+    ///
+    /// # Errors
+    /// `Slow` if it does not answer. That it is gone is told by the stream.
+    fn bear_silence(&mut self) -> Result<(), ClientError> {
+        let (Silence::First(until) | Silence::Quiet(until) | Silence::Asked(until)) = self.silence;
+        if let (Silence::Asked(_), Some(asker)) = (self.silence, &mut self.asker) {
+            match asker.next_line_if_any() {
+                Ok(None) => {}
+                Ok(Some(_)) => self.silence = Silence::Quiet(Deadline::after(QUIET)),
+                Err(_) => {
+                    self.asker = None;
+                    self.silence = Silence::Quiet(Deadline::after(QUIET));
+                }
             }
         }
+        match self.silence {
+            Silence::First(_) | Silence::Asked(_) if until.passed() => Err(ClientError::Slow),
+            Silence::Quiet(until) if until.passed() => self.ask(),
+            _ => Ok(()),
+        }
+    }
+
+    fn ask(&mut self) -> Result<(), ClientError> {
+        let asker = self
+            .asker
+            .take()
+            .map_or_else(|| Client::connect(&self.socket, KNOCK), Ok);
+        let asked = asker.and_then(|mut asker| asker.send(&Request::Ping).map(|()| asker));
+        self.silence = match asked {
+            Ok(asker) => {
+                self.asker = Some(asker);
+                Silence::Asked(Deadline::after(PATIENCE))
+            }
+            Err(ClientError::Slow) => return Err(ClientError::Slow),
+            Err(_) => Silence::Quiet(Deadline::after(QUIET)),
+        };
+        Ok(())
     }
 
     /// What is readable when there may be more to hear; none while nobody is connected.
@@ -100,18 +164,26 @@ impl Subscription {
         self.client.as_ref().map(AsFd::as_fd)
     }
 
-    /// When to listen again though nothing is readable: it is time to connect.
+    /// When to listen again though nothing is readable: it is time to connect, or to see whether
+    /// the daemon is there.
     #[must_use]
-    pub fn retry_in(&self) -> Option<Duration> {
-        self.client.is_none().then(|| self.retry.left())
+    pub fn retry_in(&self) -> Duration {
+        let (Silence::First(until) | Silence::Quiet(until) | Silence::Asked(until)) = self.silence;
+        match self.client {
+            Some(_) => until.left(),
+            None => self.retry.left(),
+        }
     }
 
     fn connect(&mut self) {
         self.pause = (self.pause * 2).clamp(RETRY.0, RETRY.1);
-        let connected = Client::connect(&self.socket, PATIENCE)
+        let connected = Client::connect(&self.socket, KNOCK)
             .and_then(|mut client| client.send(&Request::Subscribe).map(|()| client));
         match connected {
-            Ok(client) => self.client = Some(client),
+            Ok(client) => {
+                self.client = Some(client);
+                self.silence = Silence::First(Deadline::after(PATIENCE));
+            }
             Err(error) => {
                 log::debug!("could not subscribe again: {error}");
                 self.retry = Deadline::after(self.pause);

@@ -9,7 +9,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::machine::{Machine, Process};
-use crate::service::{Daemon, PATIENCE, command, shown, vmux, wait_for};
+use crate::service::{Daemon, PATIENCE, command, shown, signal, vmux, wait_for};
 
 fn ago(seconds: i64) -> i64 {
     (chrono::Utc::now() - chrono::TimeDelta::seconds(seconds)).timestamp_millis()
@@ -204,6 +204,25 @@ fn it_outlives_the_daemon_and_says_when_there_is_none() {
     drop(daemon);
     assert!(follower.line().contains("\"vmux off\""), "after a while");
     let _daemon = Daemon::start(&machine);
+    assert!(follower.line().contains(words));
+}
+
+#[test]
+fn it_says_when_the_daemon_hangs_and_goes_on_when_it_wakes() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    let follower = Follower::start(&machine, "i3blocks");
+    let words = "1 waiting 3m \u{b7} 1 working";
+    assert!(follower.line().contains(words));
+    signal(&daemon.child, "-STOP");
+    let late = Follower::start(&machine, "i3blocks");
+    assert!(
+        late.line().contains("vmux hangs"),
+        "one that never heard anything"
+    );
+    assert!(follower.line().contains("vmux hangs"), "one that did");
+    signal(&daemon.child, "-CONT");
+    assert!(late.line().contains(words));
     assert!(follower.line().contains(words));
 }
 

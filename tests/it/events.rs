@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use serde_json::{Value, json};
 
 use crate::machine::Machine;
-use crate::service::{Client, Daemon, PATIENCE, command, wait_for};
+use crate::service::{Client, Daemon, PATIENCE, command, signal, wait_for};
 
 fn machine() -> Machine {
     let machine = Machine::new();
@@ -170,6 +170,36 @@ fn vmux_events_goes_on_after_the_daemon_was_killed_and_started_again() {
     assert_eq!(wait("state")["sessions"].as_array().unwrap().len(), 2);
     daemon.ask(r#"{"action":"label","args":{"query":"102","label":"pay"}}"#);
     assert_eq!(wait("session")["event"], "session");
+    events.kill().unwrap();
+    events.wait().unwrap();
+}
+
+#[test]
+fn vmux_events_says_when_the_daemon_hangs_and_goes_on_when_it_wakes() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    let mut events = command(&machine, env!("CARGO_BIN_EXE_vmux"))
+        .arg("events")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(events.stdout.take().unwrap()).lines();
+    let mut said = BufReader::new(events.stderr.take().unwrap()).lines();
+    assert!(out.next().unwrap().unwrap().contains("working  shop"));
+    signal(&daemon.child, "-STOP");
+    assert_eq!(
+        said.next().unwrap().unwrap(),
+        "vmux: the vmux daemon does not answer"
+    );
+    let hint = said.next().unwrap().unwrap();
+    assert!(
+        hint.contains(&format!("`kill -9 {}` ends it", daemon.child.id())),
+        "{hint}"
+    );
+    signal(&daemon.child, "-CONT");
+    machine.claude(102).works_in("work/api");
+    assert!(out.next().unwrap().unwrap().contains("api"));
     events.kill().unwrap();
     events.wait().unwrap();
 }

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::os::unix::net::UnixListener;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::machine::Machine;
-use crate::service::{Daemon, command, shown, vmux, wait_for};
+use crate::service::{Daemon, command, shown, signal, vmux, wait_for};
 
 /// Within this a daemon that nobody can reach is gone: three scans.
 const GONE: Duration = Duration::from_secs(15);
@@ -22,12 +22,6 @@ fn machine() -> Machine {
 
 fn run(machine: &Machine, words: &[&str]) -> String {
     shown(machine, &vmux(machine, words))
-}
-
-fn signal(process: &Child, name: &str) {
-    let mut kill = std::process::Command::new("kill");
-    let done = kill.args([name, &process.id().to_string()]).status();
-    assert!(done.unwrap().success());
 }
 
 fn ends(daemon: &mut Daemon<'_>, why: &str) {

@@ -68,6 +68,13 @@ pub(crate) fn shown(machine: &Machine, done: &Output) -> String {
     shown
 }
 
+/// Signals a process, `-STOP` for example.
+pub(crate) fn signal(process: &Child, name: &str) {
+    let mut kill = Command::new("kill");
+    let done = kill.args([name, &process.id().to_string()]).status();
+    assert!(done.unwrap().success());
+}
+
 /// A daemon that is killed when the test ends.
 pub(crate) struct Daemon<'m> {
     pub(crate) machine: &'m Machine,

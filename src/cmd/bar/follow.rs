@@ -14,14 +14,16 @@ use crate::exit::{self, Exit, Failure};
 use crate::frontend::bar::{self, Format, Look};
 use crate::model::{Event, Mirror, Session};
 use crate::protocol::EventLine;
+use crate::protocol::client::ClientError;
 use crate::protocol::subscription::{Heard, Subscription};
 
 /// How long the last text stands once the daemon is gone: a restart takes less.
 const GRACE: Duration = Duration::from_secs(2);
 /// Events that are taken in before the bar is looked at again.
 const BURST: usize = 1024;
-/// What a bar shows while there is no daemon.
+/// What a bar shows while there is no daemon, and while it does not answer.
 const OFF: &str = "vmux off";
+const HANGS: &str = "vmux hangs";
 
 pub(super) fn run(context: &Context, format: Format) -> anyhow::Result<Exit> {
     if context.no_daemon {
@@ -51,6 +53,8 @@ struct Follower<'c> {
     mirror: Option<Mirror>,
     /// While there is no daemon: how long what it said last still stands.
     grace: Option<Deadline>,
+    /// What it says once that is over.
+    off: &'static str,
     clicks: Option<Clicks>,
     said: String,
 }
@@ -75,6 +79,7 @@ impl<'c> Follower<'c> {
             events,
             mirror: None,
             grace,
+            off: OFF,
             clicks: Clicks::listen(context, format),
             said: String::new(),
         }
@@ -92,7 +97,11 @@ impl<'c> Follower<'c> {
                 }
                 Some(Heard::Lost(error)) => {
                     log::info!("{error}");
-                    self.grace.get_or_insert_with(|| Deadline::after(GRACE));
+                    let hangs = matches!(error, ClientError::Slow);
+                    self.off = if hangs { HANGS } else { OFF };
+                    // One that hangs has had its time.
+                    let grace = if hangs { Duration::ZERO } else { GRACE };
+                    self.grace.get_or_insert_with(|| Deadline::after(grace));
                 }
                 None => return false,
             }
@@ -112,7 +121,7 @@ impl<'c> Follower<'c> {
         let now = clock::now();
         let (text, change) = match (&self.mirror, self.grace) {
             (_, Some(grace)) if grace.passed() => {
-                (Look::off(OFF, now).render(self.format, true), None)
+                (Look::off(self.off, now).render(self.format, true), None)
             }
             (_, Some(grace)) => return Ok(Some(grace.left())),
             (None, None) => return Ok(None),
@@ -132,7 +141,8 @@ impl<'c> Follower<'c> {
 
     /// Waits for an event, a click or `change`. Whether anybody still reads.
     fn wait(&mut self, change: Option<Duration>) -> std::io::Result<bool> {
-        let left = [change, self.events.retry_in()].into_iter().flatten().min();
+        let retry = self.events.retry_in();
+        let left = Some(change.map_or(retry, |change| change.min(retry)));
         let stdout = rustix::stdio::stdout();
         // No event is asked for: an error is told all the same.
         let mut fds = vec![PollFd::from_borrowed_fd(stdout, PollFlags::empty())];
