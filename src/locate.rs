@@ -45,10 +45,10 @@ pub enum Landing<'t> {
     Adrift,
 }
 
-/// Walks up from a process to what shows it.
+/// Walks up from a process to what shows it. The first `passed` of the chain are on the way already.
 #[must_use]
-pub fn land<'t>(chain: &ProcChain, tree: Option<&'t WmTree>) -> Landing<'t> {
-    for link in &chain.0 {
+pub fn land<'t>(chain: &ProcChain, passed: usize, tree: Option<&'t WmTree>) -> Landing<'t> {
+    for link in chain.0.iter().skip(passed) {
         if let Some(mux) = mux_server(&link.comm) {
             return Landing::Mux {
                 mux,
@@ -199,7 +199,7 @@ mod tests {
     fn the_nearest_owner_or_multiplexer_wins() {
         let tree = tree(vec![window(1, 30, "outer"), window(2, 20, "inner")]);
         let nested = chain(&[(10, "claude"), (20, "xterm"), (25, "bash"), (30, "xterm")]);
-        let Landing::Owner { pid, .. } = land(&nested, Some(&tree)) else {
+        let Landing::Owner { pid, .. } = land(&nested, 0, Some(&tree)) else {
             panic!()
         };
         assert_eq!(pid, Pid(20));
@@ -210,7 +210,7 @@ mod tests {
             (20, "xterm"),
         ]);
         assert_eq!(
-            land(&in_tmux, Some(&tree)),
+            land(&in_tmux, 0, Some(&tree)),
             Landing::Mux {
                 mux: Mux::Tmux,
                 server: Pid(16)
@@ -218,16 +218,30 @@ mod tests {
         );
         let login = chain(&[(10, "claude"), (11, "bash"), (12, "sshd-session")]);
         assert_eq!(
-            land(&login, Some(&tree)),
+            land(&login, 0, Some(&tree)),
             Landing::Remote {
                 program: "sshd-session".into()
             }
         );
         assert_eq!(
-            land(&chain(&[(10, "claude")]), Some(&tree)),
+            land(&chain(&[(10, "claude")]), 0, Some(&tree)),
             Landing::Adrift
         );
-        assert_eq!(land(&nested, None), Landing::Adrift);
+        assert_eq!(land(&nested, 0, None), Landing::Adrift);
+    }
+
+    /// Server and client of screen have one name.
+    #[test]
+    fn a_client_of_screen_is_not_taken_for_a_server() {
+        let tree = tree(vec![window(1, 30, "outer")]);
+        let started_attached = chain(&[(20, "screen"), (21, "screen"), (30, "xterm")]);
+        let at = |passed| land(&started_attached, passed, Some(&tree));
+        let server = |pid| Landing::Mux {
+            mux: Mux::Screen,
+            server: Pid(pid),
+        };
+        assert_eq!((at(0), at(1)), (server(20), server(21)));
+        assert!(matches!(at(2), Landing::Owner { pid: Pid(30), .. }));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! **Source:** tmux(1) of 3.3a. The server's own executable is run, so that no `PATH` and no
 //! difference between client and server versions matters; `TMUX` is unset, or it would win.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,17 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::exec;
-use crate::model::{Pane, Pid, ProcChain};
-use crate::proc::{Environ, Proc};
+use crate::model::{Pane, Pid, ProcChain, Trouble, TroubleCode};
+use crate::proc::Proc;
 use crate::protocol::socket;
 use crate::text::CleanText;
 
 /// Longest wait for one answer. tmux answers in 2 ms.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// What a server is called.
+pub const COMM: &str = "tmux: server";
+/// What a client is called.
+pub const CLIENT_COMM: &str = "tmux: client";
 /// Most names of its socket that are tried: one is true, the others are made up.
 const SOCKETS_CAP: usize = 4;
 
@@ -42,6 +46,8 @@ struct PaneRow {
     pane_index: String,
     /// It is the active pane of its window.
     active: bool,
+    /// Its terminal, as the server names it.
+    tty: String,
 }
 
 /// A client, as `list-clients` shows it.
@@ -53,7 +59,8 @@ pub struct Client {
     pub tty: String,
     session_id: String,
     window_id: String,
-    activity: i64,
+    /// When it was used last, in seconds since 1970.
+    pub activity: i64,
 }
 
 /// All panes and clients of a server at one moment.
@@ -63,54 +70,122 @@ pub struct Layout {
     clients: Vec<Client>,
 }
 
-/// A session's pane, and the client that shows its tmux session best.
+/// A session's pane, and who shows its tmux session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Spot {
-    /// The pane.
+    /// The pane, as its best view names it.
     pub pane: Pane,
-    /// The client, unless the session is detached.
-    pub client: Option<Client>,
-    /// Whether that client shows the pane right now, and it is the active one.
+    /// The best first; none if the session is detached.
+    pub views: Vec<View>,
+}
+
+/// A client that shows a pane, or can.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct View {
+    /// The client.
+    pub client: Client,
+    /// The pane as its session names it: grouped sessions have one pane each in their own way.
+    pub pane: Pane,
+    /// The pane in that session, as tmux takes it: `$1:@2.%3`.
+    pub target: String,
+    /// Whether the client shows the pane right now, and it is the active one.
     pub visible: bool,
     /// The active pane of the window that this client shows.
     pub shown: Option<String>,
 }
 
-/// Finds the server's executable and socket from its process and a pane's environment.
-#[must_use]
-pub fn server(proc: &Proc, pid: Pid, pane_environ: &Environ) -> Option<Server> {
-    let program = proc.root().join(pid.to_string()).join("exe");
-    let named = pane_environ.get("TMUX").and_then(named_socket);
-    // A terminal hands `TMUX` on to its children: it counts only if it names this server.
-    let named = named.filter(|(_, server)| *server == pid);
-    let socket = match named {
-        Some((socket, _)) => socket,
-        None => listening_socket(proc, pid)?,
+/// Finds a server's executable and socket, which `TMUX` may have named.
+///
+/// # Errors
+/// Why it cannot be asked.
+pub fn server(proc: &Proc, pid: Pid, named: Option<&Named>) -> Result<Server, Trouble> {
+    let nowhere = |message: &str| Trouble::new(TroubleCode::NoWindow, message);
+    // As the server was given it: relative to where it was started.
+    let cwd = proc.cwd(pid).unwrap_or_default();
+    let paths = match named {
+        Some(named) => vec![named.socket.clone()],
+        None => proc.listens_on(pid),
     };
-    Some(Server { program, socket })
+    let paths = paths.into_iter().take(SOCKETS_CAP);
+    let paths: Vec<PathBuf> = paths.map(|path| cwd.join(path)).collect();
+    let Some(socket) = paths
+        .iter()
+        .find(|path| is_served(proc, pid, path))
+        .cloned()
+    else {
+        let gone = |path: &&PathBuf| {
+            let file = std::fs::symlink_metadata(path);
+            file.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+        };
+        return Err(match paths.iter().find(gone) {
+            _ if proc.is_contained(pid) => nowhere("its tmux server runs in a container"),
+            Some(path) => {
+                let message = format!("the socket of its tmux server is gone: {}", path.display());
+                nowhere(&message).hint(&format!("tmux makes it anew upon: kill -USR1 {pid}"))
+            }
+            None if proc.exe(pid).is_none() => nowhere("its tmux server is another user's"),
+            None => nowhere("its tmux server cannot be reached through its socket"),
+        });
+    };
+    // Another user's executable cannot be run by this name.
+    let program = match proc.exe(pid) {
+        Some(_) => proc.root().join(pid.to_string()).join("exe"),
+        None => PathBuf::from("tmux"),
+    };
+    Ok(Server { program, socket })
 }
 
-/// Socket and server in the value of `TMUX`: `socket,pid,session` (tmux(1)).
-fn named_socket(value: &OsStr) -> Option<(PathBuf, Pid)> {
+/// What the value of `TMUX` says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// The server's process.
+    pub server: Pid,
+    /// The tmux session that the process was started in: `$3`.
+    pub session_id: String,
+    socket: PathBuf,
+}
+
+/// Reads the value of `TMUX`: `socket,pid,session` (tmux(1)).
+#[must_use]
+pub fn named_by(value: &OsStr) -> Option<Named> {
     let mut fields = value.as_bytes().rsplitn(3, |byte| *byte == b',');
-    let (_session, server, socket) = (fields.next()?, fields.next()?, fields.next()?);
-    let server = std::str::from_utf8(server).ok()?.parse().ok()?;
-    Some((PathBuf::from(OsStr::from_bytes(socket)), Pid(server)))
-}
-
-/// The socket a process listens on. Any user can make up a name for it, so that whoever listens
-/// there must be that process.
-fn listening_socket(proc: &Proc, pid: Pid) -> Option<PathBuf> {
-    let paths = proc.listens_on(pid).into_iter().take(SOCKETS_CAP);
-    let mut absolute = paths.filter(|path| path.is_absolute());
-    absolute.find(|path| {
-        let stream = socket::connect(path, PATIENCE);
-        stream.is_ok_and(|stream| socket::peer_pid(&stream) == Some(pid.0))
+    let (session, server, socket) = (fields.next()?, fields.next()?, fields.next()?);
+    let number = |field| std::str::from_utf8(field).ok()?.parse::<u32>().ok();
+    Some(Named {
+        server: Pid(number(server)?),
+        session_id: format!("${}", number(session)?),
+        socket: PathBuf::from(OsStr::from_bytes(socket)),
     })
 }
 
+/// The terminal for which a command line opens a popup.
+#[must_use]
+pub fn popup_client(words: &[OsString]) -> Option<String> {
+    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    let popup = |word: &&str| {
+        // tmux takes any beginning of a command's name that no other has.
+        *word == "popup" || word.len() > 8 && "display-popup".starts_with(*word)
+    };
+    let after = &words[words.iter().position(popup)? + 1..];
+    let at = after.iter().position(|word| *word == "-c")?;
+    after.get(at + 1).map(|tty| (*tty).to_owned())
+}
+
+/// Whether this server listens there, and no other that was started at the same place since. Any
+/// user can make up a name for its socket. Who listened first may be systemd, for the server.
+fn is_served(proc: &Proc, pid: Pid, path: &Path) -> bool {
+    let Ok(stream) = socket::connect_foreign(path, PATIENCE) else {
+        return false;
+    };
+    let Some(peer) = socket::peer_pid(&stream).map(Pid) else {
+        return false;
+    };
+    let trusted = socket::peer_uid(&stream).is_ok_and(|uid| uid == 0 || proc.uid(pid) == Some(uid));
+    peer == pid || trusted && proc.comm(peer).as_deref() != Some(COMM)
+}
+
 /// Columns of both listings, so that one child process answers both.
-const PANES: &str = "P\t#{pane_id}\t#{pane_pid}\t#{session_id}\t#{window_id}\t#{window_index}\t#{pane_index}\t#{pane_active}\t#{session_name}";
+const PANES: &str = "P\t#{pane_id}\t#{pane_pid}\t#{session_id}\t#{window_id}\t#{window_index}\t#{pane_index}\t#{pane_active}\t#{pane_tty}\t#{session_name}";
 const CLIENTS: &str = "C\t#{client_pid}\t#{client_tty}\t#{session_id}\t#{window_id}\t#{client_activity}\t#{client_control_mode}";
 
 impl Server {
@@ -160,7 +235,7 @@ impl Server {
 pub fn parse_layout(text: &str) -> Layout {
     let mut layout = Layout::default();
     for line in text.lines() {
-        let fields: Vec<&str> = line.splitn(9, '\t').collect();
+        let fields: Vec<&str> = line.splitn(10, '\t').collect();
         match fields[..] {
             [
                 "P",
@@ -171,6 +246,7 @@ pub fn parse_layout(text: &str) -> Layout {
                 window_index,
                 pane_index,
                 active,
+                tty,
                 session,
             ] => {
                 let Ok(pid) = pid.parse() else { continue };
@@ -183,6 +259,7 @@ pub fn parse_layout(text: &str) -> Layout {
                     window_index: window_index.into(),
                     pane_index: pane_index.into(),
                     active: active == "1",
+                    tty: tty.into(),
                 });
             }
             // A client in control mode shows nothing itself.
@@ -203,41 +280,66 @@ pub fn parse_layout(text: &str) -> Layout {
 }
 
 impl Layout {
-    /// Finds the pane in which a process runs: the one whose own process is among its ancestors,
-    /// else the one its environment names.
+    /// Finds the pane of a process: the one that has its terminal, else the one whose own process
+    /// is among its ancestors. `TMUX_PANE` proves nothing: a server hands on the one that it was
+    /// started with.
     #[must_use]
-    pub fn spot(&self, chain: &ProcChain, tmux_pane: Option<&str>) -> Option<Spot> {
-        let by_process = || self.panes.iter().filter(|pane| chain.holds(pane.pane_pid));
-        let by_name = || {
-            self.panes
-                .iter()
-                .filter(|pane| Some(&*pane.pane_id) == tmux_pane)
+    pub fn spot(&self, chain: &ProcChain, tty: Option<&str>) -> Option<Spot> {
+        let by_tty: Vec<&PaneRow> = self.panes.iter().filter(|p| Some(&*p.tty) == tty).collect();
+        // The inner one, of a pane that was started from within another.
+        let by_process = || {
+            let pids = chain.0.iter().map(|link| link.pid);
+            let panes = pids.map(|pid| self.panes.iter().filter(move |p| p.pane_pid == pid));
+            panes
+                .map(Iterator::collect)
+                .find(|rows: &Vec<_>| !rows.is_empty())
         };
-        // Grouped sessions list one pane several times: take the listing that a client shows.
-        let rows: Vec<&PaneRow> = match by_process().count() {
-            0 => by_name().collect(),
-            _ => by_process().collect(),
+        let rows = if by_tty.is_empty() {
+            by_process()?
+        } else {
+            by_tty
         };
-        let best = rows
-            .iter()
-            .map(|row| (row, self.client_of(row)))
-            .max_by_key(|(_, client)| client.map(rank))?;
-        let (row, client) = (best.0, best.1.map(|(client, ..)| client));
-        let visible = row.active
-            && client
-                .is_some_and(|c| c.session_id == row.session_id && c.window_id == row.window_id);
-        let shown = client.and_then(|client| self.shown_by(client));
-        let target = format!("{}:{}.{}", row.session, row.window_index, row.pane_index);
+        // Grouped sessions list one pane several times.
+        let mut views: Vec<View> = rows.iter().flat_map(|row| self.views_of(row)).collect();
+        views.sort_by_key(|view| std::cmp::Reverse((view.shows_window(), view.client.activity)));
+        let pane = views.first().map(|view| view.pane.clone());
         Some(Spot {
-            pane: Pane {
-                pane_id: row.pane_id.clone(),
-                target: CleanText::line(&target),
-                session: row.session.clone(),
-            },
-            client: client.cloned(),
-            visible,
-            shown,
+            pane: pane.unwrap_or_else(|| rows[0].pane()),
+            views,
         })
+    }
+
+    fn views_of(&self, row: &PaneRow) -> impl Iterator<Item = View> {
+        let clients = self.clients.iter();
+        let of_session = clients.filter(|client| client.session_id == row.session_id);
+        of_session.map(|client| View {
+            client: client.clone(),
+            pane: row.pane(),
+            target: format!("{}:{}.{}", row.session_id, row.window_id, row.pane_id),
+            visible: row.active && client.window_id == row.window_id,
+            shown: self.shown_by(client),
+        })
+    }
+
+    /// The clients that may show a popup which was opened in this tmux session: those of the
+    /// session, else all. The one that was used last first.
+    #[must_use]
+    pub fn popup_clients(&self, session_id: Option<&str>) -> Vec<Client> {
+        let of_session = |client: &&Client| Some(&*client.session_id) == session_id;
+        let mut clients: Vec<Client> = self.clients.iter().filter(of_session).cloned().collect();
+        if clients.is_empty() {
+            clients.clone_from(&self.clients);
+        }
+        clients.sort_by_key(|client| std::cmp::Reverse(client.activity));
+        clients
+    }
+
+    /// The name of a tmux session.
+    #[must_use]
+    pub fn session_name(&self, session_id: &str) -> Option<&str> {
+        let mut rows = self.panes.iter();
+        let row = rows.find(|row| row.session_id == session_id)?;
+        Some(&row.session)
     }
 
     /// The active pane of the window that a client shows.
@@ -247,20 +349,26 @@ impl Layout {
         };
         self.panes.iter().find(shows).map(|row| row.pane_id.clone())
     }
+}
 
-    /// The client that fits a pane best: it shows the pane's session, then its window; then the
-    /// one that was used last.
-    fn client_of(&self, row: &PaneRow) -> Option<(&Client, bool, i64)> {
-        self.clients
-            .iter()
-            .filter(|client| client.session_id == row.session_id)
-            .map(|client| (client, client.window_id == row.window_id, client.activity))
-            .max_by_key(|client| rank(*client))
+impl PaneRow {
+    fn pane(&self) -> Pane {
+        let target = format!("{}:{}.{}", self.session, self.window_index, self.pane_index);
+        Pane {
+            pane_id: self.pane_id.clone(),
+            target: CleanText::line(&target),
+            session: self.session.clone(),
+        }
     }
 }
 
-fn rank((_, window, activity): (&Client, bool, i64)) -> (bool, i64) {
-    (window, activity)
+impl View {
+    fn shows_window(&self) -> bool {
+        self.target.starts_with(&format!(
+            "{}:{}.",
+            self.client.session_id, self.client.window_id
+        ))
+    }
 }
 
 /// Makes a client show a pane, zoomed windows staying zoomed. The window changes for all clients
@@ -288,10 +396,10 @@ mod tests {
     use super::*;
     use crate::model::Link;
 
-    const LAYOUT: &str = "P\t%0\t100\t$0\t@0\t0\t0\t1\twork\n\
-        P\t%1\t101\t$0\t@1\t1\t0\t1\twork\n\
-        P\t%2\t102\t$0\t@1\t1\t1\t0\twork\n\
-        P\t%3\t103\t$1\t@2\t0\t0\t1\ta name\twith tabs\n\
+    const LAYOUT: &str = "P\t%0\t100\t$0\t@0\t0\t0\t1\t/dev/pts/10\twork\n\
+        P\t%1\t101\t$0\t@1\t1\t0\t1\t/dev/pts/11\twork\n\
+        P\t%2\t102\t$0\t@1\t1\t1\t0\t/dev/pts/12\twork\n\
+        P\t%3\t103\t$1\t@2\t0\t0\t1\t/dev/pts/13\ta name\twith tabs\n\
         C\t900\t/dev/pts/9\t$0\t@1\t50\t0\n\
         C\t901\t/dev/pts/8\t$0\t@0\t40\t0\n\
         C\t902\t\t$1\t@2\t99\t1\n\
@@ -308,55 +416,105 @@ mod tests {
         )
     }
 
-    fn spot(pids: &[u32], pane: Option<&str>) -> Spot {
-        parse_layout(LAYOUT).spot(&chain(pids), pane).unwrap()
+    fn spot(pids: &[u32], tty: Option<&str>) -> Spot {
+        parse_layout(LAYOUT).spot(&chain(pids), tty).unwrap()
+    }
+
+    fn clients(views: &[View]) -> Vec<(u32, bool)> {
+        let views = views.iter();
+        views
+            .map(|view| (view.client.pid.0, view.visible))
+            .collect()
     }
 
     #[test]
-    fn a_process_is_found_in_its_pane_and_at_the_best_client() {
+    fn a_process_is_found_in_its_pane_and_who_shows_it_comes_first() {
         let shown = spot(&[500, 101, 7], None);
         assert_eq!(
             (shown.pane.pane_id.as_str(), shown.pane.target.as_str()),
             ("%1", "work:1.0")
         );
-        assert_eq!((shown.client.unwrap().pid, shown.visible), (Pid(900), true));
+        assert_eq!(clients(&shown.views), [(900, true), (901, false)]);
+        assert_eq!(shown.views[0].target, "$0:@1.%1");
         let other_window = spot(&[500, 100, 7], None);
-        assert_eq!(
-            (other_window.client.unwrap().pid, other_window.visible),
-            (Pid(901), true)
-        );
+        assert_eq!(clients(&other_window.views), [(901, true), (900, false)]);
         let inactive = spot(&[102], None);
-        assert!(
-            !inactive.visible,
+        assert_eq!(
+            clients(&inactive.views),
+            [(900, false), (901, false)],
             "shown, but another pane is the active one"
         );
-        assert_eq!(inactive.shown.as_deref(), Some("%1"));
+        assert_eq!(inactive.views[0].shown.as_deref(), Some("%1"));
     }
 
     #[test]
     fn a_session_only_a_control_client_shows_is_detached() {
         let detached = spot(&[103], None);
         assert_eq!(
-            (detached.client, detached.pane.session.as_str()),
-            (None, "a name\twith tabs")
+            (detached.views, detached.pane.session.as_str()),
+            (vec![], "a name\twith tabs")
         );
     }
 
     #[test]
-    fn the_environment_names_the_pane_only_if_no_process_does() {
-        assert_eq!(spot(&[999], Some("%2")).pane.pane_id, "%2");
-        assert_eq!(spot(&[100], Some("%2")).pane.pane_id, "%0");
-        assert_eq!(parse_layout(LAYOUT).spot(&chain(&[999]), None), None);
+    fn a_terminal_tells_the_pane_better_than_the_parents_do() {
+        assert_eq!(spot(&[999], Some("/dev/pts/12")).pane.pane_id, "%2");
+        assert_eq!(spot(&[100], Some("/dev/pts/12")).pane.pane_id, "%2");
+        assert_eq!(spot(&[100], Some("/dev/pts/77")).pane.pane_id, "%0");
+        assert_eq!(spot(&[500, 101, 100], None).pane.pane_id, "%1");
+        let popup = parse_layout(LAYOUT).spot(&chain(&[999]), Some("/dev/pts/77"));
+        assert_eq!(popup, None);
     }
 
     #[test]
     fn of_a_grouped_session_the_shown_one_counts() {
-        let text = "P\t%0\t100\t$0\t@0\t0\t0\t1\tfirst\nP\t%0\t100\t$5\t@0\t0\t0\t1\tsecond\n\
+        let text = "P\t%0\t100\t$0\t@0\t0\t0\t1\t/dev/pts/1\tfirst\nP\t%0\t100\t$5\t@0\t0\t0\t1\t/dev/pts/1\tsecond\n\
             C\t900\t/dev/pts/9\t$5\t@0\t50\t0\n";
         let spot = parse_layout(text).spot(&chain(&[100]), None).unwrap();
         assert_eq!(
-            (spot.pane.session.as_str(), spot.client.unwrap().pid),
-            ("second", Pid(900))
+            (spot.pane.session.as_str(), &*spot.views[0].target),
+            ("second", "$5:@0.%0")
         );
+    }
+
+    #[test]
+    fn a_popup_is_shown_by_a_client_of_the_session_it_was_opened_in() {
+        let layout = parse_layout(LAYOUT);
+        let pids = |session| -> Vec<u32> {
+            let clients = layout.popup_clients(session).into_iter();
+            clients.map(|client| client.pid.0).collect()
+        };
+        assert_eq!(pids(Some("$0")), [900, 901]);
+        assert_eq!(pids(None), [900, 901]);
+        assert_eq!(pids(Some("$9")), [900, 901], "it may show another by now");
+    }
+
+    #[test]
+    fn a_command_tells_whose_popup_it_opens() {
+        let of = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            popup_client(&words)
+        };
+        let line = "tmux -S /tmp/s display-popup -w 80% -c /dev/pts/4 -E vi";
+        assert_eq!(of(line).as_deref(), Some("/dev/pts/4"));
+        assert_eq!(
+            of("tmux popup -c /dev/pts/4").as_deref(),
+            Some("/dev/pts/4")
+        );
+        assert_eq!(of("tmux display-panes -c /dev/pts/4"), None);
+        assert_eq!(of("tmux display-popup -c"), None);
+        assert_eq!(of("tmux display-popup vi"), None);
+    }
+
+    #[test]
+    fn tmux_names_socket_server_and_session() {
+        let named = named_by(OsStr::new("/tmp/a,12,b c,77,3")).unwrap();
+        assert_eq!(
+            (named.socket, named.server, &*named.session_id),
+            (PathBuf::from("/tmp/a,12,b c"), Pid(77), "$3")
+        );
+        for odd in ["", ",", ",,", "/tmp/a,x,1", "/tmp/a,1,x", "/tmp/a,1"] {
+            assert_eq!(named_by(OsStr::new(odd)), None, "{odd}");
+        }
     }
 }

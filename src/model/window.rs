@@ -194,15 +194,19 @@ pub enum Action {
         socket: std::path::PathBuf,
         /// Terminal of the client that shall show it.
         client_tty: String,
-        /// The pane.
+        /// The pane, in the session that the client shows: `$1:@2.%3`.
         pane_id: String,
         /// The pane it shows instead now.
         shown: Option<String>,
     },
     /// Makes GNU screen show one of its windows.
     ScreenSelect {
-        /// The session, as `STY` names it.
+        /// Where its socket is, if that is known.
+        directory: Option<std::path::PathBuf>,
+        /// How the session's name begins: `PID.`.
         session: String,
+        /// Terminal of the client that shall show it.
+        display: String,
         /// The window's number.
         window: String,
     },

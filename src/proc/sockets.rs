@@ -47,7 +47,7 @@ impl Proc {
     }
 }
 
-fn socket_inode(link: &OsStr) -> Option<u64> {
+pub(super) fn socket_inode(link: &OsStr) -> Option<u64> {
     let number = link.to_str()?.strip_prefix("socket:[")?;
     number.strip_suffix(']')?.parse().ok()
 }

@@ -2,9 +2,11 @@
 
 mod desktop;
 pub mod focus;
+mod follow;
 pub mod kept;
 pub mod perform;
 pub mod place;
+mod popup;
 mod tabs;
 pub mod trail;
 mod way;

@@ -40,8 +40,13 @@ pub fn perform(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
                 tmux::switch_client(program, socket, client_tty, pane_id)
                     .map_err(|error| refused(&format!("tmux did not switch: {error}")))?;
             }
-            Action::ScreenSelect { session, window } => {
-                screen::select(session, window)
+            Action::ScreenSelect {
+                directory,
+                session,
+                display,
+                window,
+            } => {
+                screen::select(directory.as_deref(), session, display, window)
                     .map_err(|error| refused(&format!("screen did not switch: {error}")))?;
             }
             Action::Focus {

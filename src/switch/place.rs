@@ -6,31 +6,28 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::desktop::{Desktop, Ways};
+use super::follow::Walk;
 use super::way::Search;
-use super::{Finding, Found, Terminal};
-use crate::host::{screen, tmux};
-use crate::locate::{self, Hints, Landing, Mux};
+use super::{Finding, Found};
+use crate::host::tmux;
 use crate::model::{
-    Action, Focus, Host, Pid, Place, ProcChain, Session, SessionKey, Trouble, TroubleCode, Window,
-    WindowRef, WmTree, Xid,
+    Focus, Pid, ProcChain, Session, SessionKey, Trouble, TroubleCode, Window, WindowRef, WmTree,
+    Xid,
 };
+use crate::proc::pty::Tty;
 use crate::proc::{Environ, Proc};
-use crate::text::CleanText;
 use crate::wm::i3::I3;
 use crate::wm::{WmError, discover};
 
-/// Terminals within terminals that are followed.
-const ROUNDS: usize = 6;
-
-/// The holders of all pseudo terminals, by their numbers.
-fn masters(proc: &mut Proc) -> HashMap<u32, Vec<Pid>> {
+/// The holders of all pseudo terminals.
+fn masters(proc: &mut Proc) -> HashMap<Tty, Vec<Pid>> {
     let mut pids = Vec::new();
     // What cannot be listed holds nothing that could be found.
     let _listed = proc.pids(&mut pids);
-    let mut masters: HashMap<u32, Vec<Pid>> = HashMap::new();
+    let mut masters: HashMap<Tty, Vec<Pid>> = HashMap::new();
     for pid in pids.into_iter().map(Pid) {
-        for number in proc.pty_masters(pid) {
-            masters.entry(number).or_default().push(pid);
+        for tty in proc.pty_masters(pid) {
+            masters.entry(tty).or_default().push(pid);
         }
     }
     masters
@@ -41,16 +38,16 @@ type DesktopKey = [Option<String>; 3];
 
 /// The finder of windows.
 pub struct Places {
-    proc: Proc,
-    desktops: Vec<Desktop>,
+    pub(super) proc: Proc,
+    pub(super) desktops: Vec<Desktop>,
     by_environ: HashMap<DesktopKey, usize>,
     /// Environments that lead nowhere in this pass, with what was tried.
     dead_ends: HashMap<DesktopKey, String>,
-    layouts: HashMap<Pid, Result<tmux::Layout, String>>,
-    /// Who holds the other end of a session's terminal, for sessions whose parents are gone.
-    holders: HashMap<SessionKey, Option<SessionKey>>,
+    pub(super) layouts: HashMap<Pid, Result<tmux::Layout, String>>,
+    /// Who holds the other end of a process's terminal, where its parents did not lead on.
+    holders: HashMap<(SessionKey, Tty), Vec<SessionKey>>,
     /// Who holds which pseudo terminal's master: read once a pass, where it is asked for at all.
-    masters: Option<HashMap<u32, Vec<Pid>>>,
+    masters: Option<HashMap<Tty, Vec<Pid>>>,
     own_environ: Environ,
     /// A person waits for what is found: what failed is tried again without a pause.
     at_once: bool,
@@ -95,7 +92,7 @@ impl Places {
         self.masters = None;
         let proc = &self.proc;
         self.holders
-            .retain(|key, _| proc.key(key.pid) == Some(*key));
+            .retain(|(key, _), _| proc.key(key.pid) == Some(*key));
     }
 
     /// The sockets of the window managers that were found.
@@ -219,7 +216,7 @@ impl Places {
     /// Why there is none, and what is known of its host.
     pub fn find(&mut self, session: &Session, client: &Environ) -> Finding {
         let mut search = Search::default();
-        let result = self.search(session, client, &mut search);
+        let result = self.search(&mut Walk::new(session, client), &mut search);
         match result {
             Ok(place) => Ok(Found {
                 place,
@@ -231,73 +228,8 @@ impl Places {
         }
     }
 
-    fn search(
-        &mut self,
-        session: &Session,
-        client: &Environ,
-        search: &mut Search,
-    ) -> Result<Place, Trouble> {
-        if self.proc.key(session.pid) != Some(session.id) {
-            return Err(Trouble::new(TroubleCode::Gone, "its process has ended"));
-        }
-        let mut pid = session.pid;
-        for _ in 0..ROUNDS {
-            let chain = self.proc.chain(pid);
-            let environ = self.nearest_environ(&chain);
-            // A multiplexer on the way needs no desktop, so that its trouble is kept for later.
-            let desktop = self.look(&environ, client);
-            let tree = desktop
-                .as_ref()
-                .ok()
-                .and_then(|index| self.desktops[*index].tree.as_ref());
-            let manager = desktop.as_ref().map(|i| self.desktops[*i].i3.socket());
-            search.walked(&chain, &manager);
-            pid = match locate::land(&chain, tree) {
-                Landing::Mux {
-                    mux: Mux::Tmux,
-                    server,
-                } => self.through_tmux(server, &chain, &environ, search)?,
-                Landing::Mux {
-                    mux: Mux::Screen,
-                    server,
-                } => self.through_screen(server, &environ, search)?,
-                Landing::Mux {
-                    mux: Mux::Other(name),
-                    ..
-                } => return Err(unknown_mux(name)),
-                Landing::Remote { program } => return Err(remote(&program, &environ)),
-                Landing::Owner {
-                    program,
-                    pid: owner,
-                    windows,
-                } => {
-                    search
-                        .host
-                        .get_or_insert_with(|| host("terminal", &program, None));
-                    let choice =
-                        locate::choose(&program, owner, &windows, &hints(session, &environ))?;
-                    search.arrived(&choice, &windows, &environ);
-                    search.terminal = Some(Terminal {
-                        pid,
-                        owner,
-                        program: CleanText::line(&program),
-                        windows: windows.len(),
-                    });
-                    return Ok(search.place(&choice, manager.ok()));
-                }
-                Landing::Adrift => self
-                    .holder(session.id, pid)
-                    .ok_or_else(|| self.adrift(desktop, &chain))?,
-            };
-        }
-        Err(Trouble::new(
-            TroubleCode::NoWindow,
-            "it runs in too many terminals within terminals",
-        ))
-    }
-
     /// Why nothing was found on the way up from a process.
-    fn adrift(&self, desktop: Result<usize, Trouble>, chain: &ProcChain) -> Trouble {
+    pub(super) fn adrift(&self, desktop: Result<usize, Trouble>, chain: &ProcChain) -> Trouble {
         match desktop.map(|index| &self.desktops[index].ownerless) {
             Err(trouble) => trouble,
             Ok(Some(why)) => no_owners(why),
@@ -307,7 +239,7 @@ impl Places {
 
     /// How many terminals a process holds, as far as it lets us see.
     pub(super) fn terminals(&self, owner: Pid) -> usize {
-        let masters: BTreeSet<u32> = self.proc.pty_masters(owner).into_iter().collect();
+        let masters: BTreeSet<Tty> = self.proc.pty_masters(owner).into_iter().collect();
         masters.len()
     }
 
@@ -326,117 +258,30 @@ impl Places {
         windows.find(|window| window.xid == Some(xid))
     }
 
-    /// The process's own environment, or that of its nearest ancestor that lets us read it.
-    fn nearest_environ(&self, chain: &ProcChain) -> Environ {
-        let readable = chain
-            .0
-            .iter()
-            .filter_map(|link| self.proc.environ(link.pid).ok());
-        readable
-            .into_iter()
-            .find(|environ| !environ.is_empty())
-            .unwrap_or_default()
-    }
-
-    fn through_tmux(
-        &mut self,
-        pid: Pid,
-        chain: &ProcChain,
-        environ: &Environ,
-        search: &mut Search,
-    ) -> Result<Pid, Trouble> {
-        let server = tmux::server(&self.proc, pid, environ)
-            .ok_or_else(|| Trouble::new(TroubleCode::NoWindow, "its tmux server has no socket"))?;
-        let layout = self
-            .layouts
-            .entry(pid)
-            .or_insert_with(|| server.layout().map_err(|error| error.to_string()))
-            .as_ref()
-            .map_err(|error| {
-                Trouble::new(TroubleCode::WmHung, &format!("could not ask tmux: {error}"))
-            })?;
-        let spot = layout
-            .spot(chain, environ.text("TMUX_PANE"))
-            .ok_or_else(|| Trouble::new(TroubleCode::NoWindow, "tmux does not list its pane"))?;
-        search
-            .host
-            .get_or_insert_with(|| host("tmux", "tmux", Some(&spot.pane.target)));
-        search.through_tmux(pid, &server, &spot, environ);
-        let Some(client) = spot.client else {
-            let name = CleanText::line(&spot.pane.session);
-            let message = format!("tmux session {name} is detached");
-            let attach = format!(
-                "attach it with: tmux -S {} attach -t {}",
-                server.socket.display(),
-                quoted(&name)
-            );
-            return Err(Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach));
+    /// Who holds the other end of a process's terminal. Looked for once, and again when one of
+    /// them has ended.
+    pub(super) fn holders(&mut self, pid: Pid, tty: Tty) -> Vec<Pid> {
+        let Some(key) = self.proc.key(pid) else {
+            return Vec::new();
         };
-        search.hidden |= !spot.visible;
-        if !spot.visible {
-            search.actions.push(Action::TmuxSwitch {
-                program: server.program,
-                socket: server.socket,
-                client_tty: client.tty,
-                pane_id: spot.pane.pane_id,
-                shown: spot.shown,
-            });
+        let alive = |key: &SessionKey| self.proc.key(key.pid) == Some(*key);
+        if let Some(known) = self.holders.get(&(key, tty))
+            && known.iter().all(alive)
+        {
+            return known.iter().map(|key| key.pid).collect();
         }
-        Ok(client.pid)
-    }
-
-    fn through_screen(
-        &mut self,
-        server: Pid,
-        environ: &Environ,
-        search: &mut Search,
-    ) -> Result<Pid, Trouble> {
-        let session = environ.text("STY").unwrap_or_default().to_owned();
-        search
-            .host
-            .get_or_insert_with(|| host("screen", "screen", Some(&CleanText::line(&session))));
-        let client = screen::client(&mut self.proc, server).ok_or_else(|| {
-            let message = format!("screen session {} is detached", CleanText::line(&session));
-            let attach = format!("attach it with: screen -r {}", quoted(&session));
-            Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach)
-        })?;
-        // Which of its windows screen shows cannot be asked: select it anyway.
-        search.uncertain = true;
-        if let Some(window) = environ.text("WINDOW") {
-            search.actions.push(Action::ScreenSelect {
-                session,
-                window: window.to_owned(),
-            });
-        }
-        Ok(client)
-    }
-
-    /// The process that holds the other end of the session's terminal, if it is not an ancestor
-    /// (a reparented session, or one behind script(1)). Looked for once for each session.
-    fn holder(&mut self, key: SessionKey, pid: Pid) -> Option<Pid> {
-        if let Some(known) = self.holders.get(&key) {
-            let known = known.filter(|holder| self.proc.key(holder.pid) == Some(*holder));
-            return known
-                .map(|holder| holder.pid)
-                .filter(|holder| *holder != pid);
-        }
-        let found = self.find_holder(pid);
-        self.holders
-            .insert(key, found.and_then(|holder| self.proc.key(holder)));
-        found
-    }
-
-    fn find_holder(&mut self, pid: Pid) -> Option<Pid> {
-        let tty = self.proc.tty(pid, 0)?;
-        let number: u32 = tty.to_str()?.strip_prefix("/dev/pts/")?.parse().ok()?;
         let masters = self.masters.get_or_insert_with(|| masters(&mut self.proc));
-        let mut holders = masters.get(&number)?.iter().copied();
-        holders.find(|other| *other != pid)
+        let found = masters.get(&tty).cloned().unwrap_or_default();
+        let others = found.into_iter().filter(|other| *other != pid);
+        let keys: Vec<SessionKey> = others.filter_map(|pid| self.proc.key(pid)).collect();
+        let pids = keys.iter().map(|key| key.pid).collect();
+        self.holders.insert((key, tty), keys);
+        pids
     }
 
     /// The desktop of a session, with its tree as this pass has read it. A connection that was
     /// left over from before a restart is made anew.
-    fn look(&mut self, environ: &Environ, client: &Environ) -> Result<usize, Trouble> {
+    pub(super) fn look(&mut self, environ: &Environ, client: &Environ) -> Result<usize, Trouble> {
         let index = self.desktop(environ, client)?;
         match self.read_tree(index, environ) {
             Ok(()) => return Ok(index),
@@ -524,39 +369,6 @@ fn has_desktop(environ: &Environ) -> bool {
         .any(|name| environ.get(name).is_some())
 }
 
-fn host(kind: &str, program: &str, target: Option<&CleanText>) -> Host {
-    Host {
-        kind: CleanText::line(kind),
-        program: CleanText::line(program).some(),
-        target: target.cloned(),
-    }
-}
-
-fn hints(session: &Session, environ: &Environ) -> Hints {
-    let window_id = environ
-        .text("WINDOWID")
-        .and_then(|text| text.parse().ok())
-        .map(Xid);
-    Hints {
-        window_id,
-        titles: session.name.iter().cloned().collect(),
-    }
-}
-
-fn remote(program: &str, environ: &Environ) -> Trouble {
-    let from = environ
-        .text("SSH_CONNECTION")
-        .and_then(|text| text.split(' ').next());
-    let from = from.map(|host| format!(" from {host}")).unwrap_or_default();
-    let message = format!("it runs in a login{from} ({program}); its window is on that machine");
-    Trouble::new(TroubleCode::Remote, &message)
-}
-
-fn unknown_mux(name: &str) -> Trouble {
-    let message = format!("it runs in {name}, whose window vmux cannot find yet");
-    Trouble::new(TroubleCode::NoWindow, &message)
-}
-
 fn no_wm(tried: &str) -> Trouble {
     Trouble::new(
         TroubleCode::NoWm,
@@ -572,14 +384,4 @@ fn no_owners(why: &str) -> Trouble {
 fn nowhere(chain: &ProcChain) -> Trouble {
     let message = format!("no window shows it (started from: {})", chain.describe());
     Trouble::new(TroubleCode::NoWindow, &message)
-        .hint("it may run in the background, on a console, or in a container")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }

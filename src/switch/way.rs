@@ -6,12 +6,15 @@ use std::path::Path;
 use super::Terminal;
 use crate::host::tmux;
 use crate::locate::Choice;
-use crate::model::{Action, Host, Pid, Place, ProcChain, RawPath, Trouble, Window, WindowRef, Xid};
+use crate::model::{
+    Action, Host, Pane, Pid, Place, ProcChain, RawPath, Trouble, TroubleCode, Window, WindowRef,
+    Xid,
+};
 use crate::proc::Environ;
 use crate::text::CleanText;
 
 /// What a round of the search has found out so far.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Search {
     pub(super) actions: Vec<Action>,
     pub(super) host: Option<Host>,
@@ -26,11 +29,11 @@ pub(super) struct Search {
 }
 
 impl Search {
-    fn step(&mut self, words: &str) {
+    pub(super) fn step(&mut self, words: &str) {
         self.way.push(CleanText::line(words));
     }
 
-    fn reject(&mut self, words: &str) {
+    pub(super) fn reject(&mut self, words: &str) {
         self.rejected.push(CleanText::line(words));
     }
 
@@ -45,37 +48,64 @@ impl Search {
         }
     }
 
-    /// Through a tmux server.
-    pub(super) fn through_tmux(
-        &mut self,
-        pid: Pid,
-        server: &tmux::Server,
-        spot: &tmux::Spot,
-        environ: &Environ,
-    ) {
-        let named = environ.text("TMUX").and_then(server_of);
-        if let Some(other) = named.filter(|other| *other != pid.0) {
+    /// At a tmux server.
+    pub(super) fn at_tmux(&mut self, pid: Pid, server: &tmux::Server, environ: &Environ) {
+        let named = environ.get("TMUX").and_then(tmux::named_by);
+        if let Some(other) = named.map(|named| named.server)
+            && other != pid
+        {
             self.reject(&format!(
-                "TMUX: it names server {other}, the process runs under server {}",
-                pid.0
+                "TMUX: it names server {other}, the process runs under server {pid}"
             ));
         }
-        let socket = server.socket.display();
-        self.step(&format!("tmux server {} at {socket}", pid.0));
-        let pane = &spot.pane;
+        self.step(&format!("tmux server {pid} at {}", server.socket.display()));
+    }
+
+    /// Through a client of tmux that shows its pane, or shall.
+    pub(super) fn through_view(&mut self, view: &tmux::View, server: &tmux::Server) {
+        let pane = &view.pane;
         self.step(&format!("its pane {} is {}", pane.pane_id, pane.target));
-        match &spot.client {
-            Some(client) => {
-                let how = if spot.visible {
-                    "which shows it"
-                } else {
-                    "which shows another pane now"
-                };
-                let (tty, pid) = (&client.tty, client.pid.0);
-                self.step(&format!("its client {tty} ({pid}), {how}"));
-            }
-            None => self.step("no client shows its session"),
+        let how = if view.visible {
+            "which shows it"
+        } else {
+            "which shows another pane now"
+        };
+        let client = &view.client;
+        self.step(&format!(
+            "its client {} ({}), {how}",
+            client.tty, client.pid
+        ));
+        if view.visible {
+            return;
         }
+        self.hidden = true;
+        self.actions.push(Action::TmuxSwitch {
+            program: server.program.clone(),
+            socket: server.socket.clone(),
+            client_tty: client.tty.clone(),
+            pane_id: view.target.clone(),
+            shown: view.shown.clone(),
+        });
+    }
+
+    /// Through a client of tmux that shows a popup.
+    pub(super) fn over_popup(&mut self, client: &tmux::Client) {
+        let (tty, pid) = (&client.tty, client.pid);
+        self.step(&format!("a popup of its client {tty} ({pid})"));
+    }
+
+    /// In a session of tmux that nothing shows.
+    pub(super) fn detached(&mut self, pane: &Pane, server: &tmux::Server) -> Trouble {
+        self.step(&format!("its pane {} is {}", pane.pane_id, pane.target));
+        self.step("no client shows its session");
+        let name = CleanText::line(&pane.session);
+        let message = format!("tmux session {name} is detached");
+        let attach = format!(
+            "attach it with: tmux -S {} attach -t {}",
+            quoted(&server.socket.to_string_lossy()),
+            quoted(&name)
+        );
+        Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach)
     }
 
     /// At the window, one of those of its owner.
@@ -145,7 +175,11 @@ impl Search {
     }
 }
 
-/// The server's pid in the value of `TMUX`: `socket,pid,session` (tmux(1)).
-fn server_of(value: &str) -> Option<u32> {
-    value.rsplit(',').nth(1)?.parse().ok()
+/// A word as a shell takes it.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }

@@ -8,10 +8,13 @@ mod bars;
 mod faults;
 mod menus;
 mod notices;
+mod popups;
 mod rofi;
+mod screens;
 mod sway;
 mod switching;
 mod tabs;
+mod terminals;
 mod tmux;
 mod ways;
 

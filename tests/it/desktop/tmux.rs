@@ -8,20 +8,20 @@ use serde_json::json;
 
 use super::{Desktop, Shown, wait_for};
 
-struct Tmux<'d> {
-    desktop: &'d Desktop,
-    socket: std::path::PathBuf,
+pub(super) struct Tmux<'d> {
+    pub(super) desktop: &'d Desktop,
+    pub(super) socket: std::path::PathBuf,
 }
 
 impl<'d> Tmux<'d> {
-    fn new(desktop: &'d Desktop, name: &str) -> Self {
+    pub(super) fn new(desktop: &'d Desktop, name: &str) -> Self {
         Self {
             desktop,
             socket: desktop.path(&format!("{name}.tmux")),
         }
     }
 
-    fn run(&self, words: &[&str]) -> Output {
+    pub(super) fn run(&self, words: &[&str]) -> Output {
         self.desktop
             .command("tmux")
             .arg("-S")
@@ -31,7 +31,7 @@ impl<'d> Tmux<'d> {
             .unwrap()
     }
 
-    fn ok(&self, words: &[&str]) -> String {
+    pub(super) fn ok(&self, words: &[&str]) -> String {
         let done = self.run(words);
         assert!(
             done.status.success(),
@@ -42,7 +42,7 @@ impl<'d> Tmux<'d> {
     }
 
     /// A detached session whose first window runs `claude` in a shell's place.
-    fn session(&self, session: &str, name: &str) -> Shown {
+    pub(super) fn session(&self, session: &str, name: &str) -> Shown {
         self.ok(&[
             "new-session",
             "-d",
@@ -69,7 +69,7 @@ impl<'d> Tmux<'d> {
     }
 
     /// An xterm that shows a session; returns its X window.
-    fn attach(&self, session: &str) -> u64 {
+    pub(super) fn attach(&self, session: &str) -> u64 {
         let before = self.clients();
         let mut xterm = self.desktop.command("xterm");
         xterm
@@ -79,6 +79,16 @@ impl<'d> Tmux<'d> {
         self.desktop.spawn(xterm.stderr(Stdio::null()));
         wait_for("the client", || (self.clients() > before).then_some(()));
         wait_for("its window", || self.desktop.focused())
+    }
+
+    /// Waits until no client was used for a second: tmux counts whole ones.
+    pub(super) fn rest(&self) {
+        wait_for("clients at rest", || {
+            let now = chrono::Utc::now().timestamp();
+            let used = self.ok(&["list-clients", "-F", "#{client_activity}"]);
+            let mut used = used.lines().map(|line| line.parse::<i64>().unwrap());
+            used.all(|used| used + 2 < now).then_some(())
+        });
     }
 
     fn clients(&self) -> usize {
@@ -141,6 +151,37 @@ fn of_several_clients_the_one_that_shows_the_session_counts() {
     }
 }
 
+/// A telephone over ssh was used last; the key was pressed on this desktop.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_client_that_leads_nowhere_does_not_hide_one_that_has_a_window() {
+    let desktop = Desktop::new();
+    let tmux = Tmux::new(&desktop, "a");
+    let front = tmux.session("work", "front");
+    let hidden = tmux.window("work", "hidden");
+    let terminal = tmux.attach("work");
+    tmux.rest();
+    // Holds a terminal without a window, under the name of what serves logins.
+    std::fs::copy("/usr/bin/script", desktop.path("bin/sshd")).unwrap();
+    let attach = format!("exec tmux -S '{}' attach -t work", tmux.socket.display());
+    let mut login = desktop.command("sshd");
+    let login = login.args(["-qfc", &attach, "/dev/null"]);
+    let login = login.env("SSH_CONNECTION", "192.0.2.7 50000 192.0.2.1 22");
+    let login = login.env("TERM", "xterm").stdin(Stdio::piped());
+    desktop.spawn(login.stdout(Stdio::null()));
+    wait_for("the other client", || (tmux.clients() == 2).then_some(()));
+    for shown in [&hidden, &front] {
+        desktop.i3("workspace 2");
+        desktop.switch(shown);
+        assert_eq!(desktop.focused(), Some(terminal), "{}", shown.name);
+    }
+    wait_for("the other client to be passed over", || {
+        let why = desktop.vmux(&["explain", &hidden.name]).stdout;
+        let why = String::from_utf8_lossy(&why).into_owned();
+        why.contains("its window is on that machine").then_some(())
+    });
+}
+
 #[test]
 #[ignore = "needs a desktop"]
 fn tmux_in_tmux_is_followed_to_the_terminal() {
@@ -196,6 +237,32 @@ fn a_detached_session_says_how_to_attach_it() {
     assert!(error.contains("attach -t 'my work'"), "{error}");
     tmux.attach("my work");
     wait_for("rofi to be closed", || choose().is_empty().then_some(()));
+}
+
+/// Cleaners of /tmp do that.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_socket_that_was_removed_can_be_had_again() {
+    let desktop = Desktop::new();
+    let tmux = Tmux::new(&desktop, "a");
+    let shown = tmux.session("work", "front");
+    let terminal = tmux.attach("work");
+    let server = tmux.ok(&["display-message", "-p", "#{pid}"]);
+    desktop.i3("workspace 2");
+    std::fs::remove_file(&tmux.socket).unwrap();
+    let done = desktop.vmux(&["switch", &shown.name]);
+    let error = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(
+        error.contains("socket of its tmux server is gone"),
+        "{error}"
+    );
+    let hint = format!("kill -USR1 {server}");
+    assert!(error.contains(&hint), "{error}");
+    let kill = desktop.command("sh").args(["-c", &hint]).status().unwrap();
+    assert!(kill.success());
+    wait_for("the socket", || tmux.socket.exists().then_some(()));
+    desktop.switch(&shown);
+    assert_eq!(desktop.focused(), Some(terminal));
 }
 
 /// People take TMUX out of the environment to nest; then the socket is found by its number.
