@@ -42,13 +42,7 @@ impl Local {
         });
         let kept = kept.unwrap_or_default();
         let mut registry = Registry::new(kept.clone());
-        let mut scout = Scout::new(Roots {
-            proc: paths.proc.clone(),
-            config: paths.claude.clone(),
-            uid: rustix::process::getuid().as_raw(),
-            only_config: paths.only_claude,
-        })
-        .context("could not look for sessions")?;
+        let mut scout = Scout::new(Roots::of(paths)).context("could not look for sessions")?;
         let now = clock::now();
         for observation in scout.scan(now).context("could not read /proc")? {
             registry.apply(observation, now);

@@ -31,6 +31,11 @@ fn main() -> ExitCode {
     if let Some(result) = cmd::daemon_hot(&words) {
         return exit::conclude(result);
     }
+    if let [verb] = &words[..]
+        && verb == vmux::source::ground::apart::VERB
+    {
+        return exit::conclude(cmd::look_at());
+    }
     if let [verb, number] = &words[..]
         && verb == "stand-in"
         && let Ok(number) = number.parse()

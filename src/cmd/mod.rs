@@ -14,6 +14,7 @@ mod explain;
 mod hook;
 mod hooks;
 mod list;
+mod look_at;
 mod man;
 mod mark;
 mod menu;
@@ -29,6 +30,7 @@ pub use daemon::run_hot as daemon_hot;
 pub use demo::play;
 pub use hook::report as hook;
 pub use list::run_hot as list_hot;
+pub use look_at::run as look_at;
 pub use moves::run_hot as move_hot;
 
 use crate::cli::{Cli, Verb};

@@ -130,13 +130,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Finds everything out once.
 fn look(paths: &Paths, registry: &mut Registry) -> anyhow::Result<Scout> {
-    let mut scout = Scout::new(Roots {
-        proc: paths.proc.clone(),
-        config: paths.claude.clone(),
-        uid: rustix::process::getuid().as_raw(),
-        only_config: paths.only_claude,
-    })
-    .context("could not watch for sessions")?;
+    let mut scout = Scout::new(Roots::of(paths)).context("could not watch for sessions")?;
     let now = clock::now();
     // A scan that panics is made again under supervision; until then there is nothing to tell.
     let found = supervise::caught("the first scan", || scout.scan(now)).unwrap_or(Ok(Vec::new()));

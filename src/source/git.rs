@@ -9,7 +9,7 @@
 //! `ref: refs/heads/NAME` or an object id, or is a link to `refs/heads/NAME`; `commondir` leads
 //! from a linked worktree to the main repository.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
@@ -78,6 +78,29 @@ impl GitEnv {
                 .any(|word| across.eq_ignore_ascii_case(word)),
             home: path("HOME"),
         }
+    }
+}
+
+impl GitEnv {
+    /// The same as variables, for another process.
+    #[must_use]
+    pub fn vars(&self) -> Vec<(&'static str, OsString)> {
+        let ceilings = std::env::join_paths(&self.ceilings).unwrap_or_default();
+        let path = |path: &Option<PathBuf>| path.clone().map(OsString::from);
+        let vars = [
+            ("GIT_DIR", path(&self.dir)),
+            ("GIT_WORK_TREE", path(&self.work_tree)),
+            ("GIT_CEILING_DIRECTORIES", Some(ceilings)),
+            (
+                "GIT_DISCOVERY_ACROSS_FILESYSTEM",
+                self.across.then(|| "1".into()),
+            ),
+            ("HOME", path(&self.home)),
+        ];
+        let set = vars
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        set.collect()
     }
 }
 

@@ -17,12 +17,16 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
+use self::mounts::Mounts;
 use super::git::{self, GitEnv};
 use super::watch::{Adder, Watcher};
-use crate::files::read_bounded;
 use crate::model::GitFact;
 use crate::text::CleanText;
+
+pub mod apart;
+mod mounts;
 
 /// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
 /// its answer.
@@ -30,8 +34,6 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// Readers that are left behind at most, one a mount. With more, nothing is looked at until one
 /// of them answers: each is a thread.
 const STUCK: usize = 8;
-/// Largest list of mounts that is read, in bytes.
-const MOUNTS_CAP: usize = 1 << 20;
 
 /// A directory, and how it is looked at.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -44,7 +46,8 @@ pub struct Spot {
 }
 
 /// What was found at a [`Spot`].
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Ground {
     /// Nothing is there (any more).
     pub gone: bool,
@@ -53,6 +56,7 @@ pub struct Ground {
     /// The repository around it.
     pub git: Option<GitFact>,
     /// Where a checkout shows.
+    #[serde(skip)]
     pub watch: Option<PathBuf>,
     /// What could not be read, in words for `explain`.
     pub problem: Option<CleanText>,
@@ -288,7 +292,7 @@ impl Grounds {
             return;
         };
         reader.left_behind.store(true, Ordering::Release);
-        let mount = mount_of(dir, &self.mounts);
+        let mount = Mounts::read(&self.mounts).point_of(dir);
         log::warn!(
             "{} does not answer, nor may what lies under {}",
             dir.display(),
@@ -313,7 +317,7 @@ impl Grounds {
             return true;
         }
         !self.stuck.is_empty() && {
-            let mount = mount_of(dir, &self.mounts);
+            let mount = Mounts::read(&self.mounts).point_of(dir);
             self.stuck.iter().any(|stuck| stuck.mount == mount)
         }
     }
@@ -422,39 +426,6 @@ fn answer(look: &Look, spot: &Spot, watched: Option<&Path>, adder: Option<&Adder
         ground: look(spot),
         added,
     }
-}
-
-/// The mount point that a directory lies under, by the kernel's list: the file system itself is
-/// not asked. Links on the way are not followed, so that a link into a silent file system counts
-/// as a mount of its own.
-/// **Source:** proc(5): field 5 of mountinfo, with octal escapes.
-fn mount_of(dir: &Path, mountinfo: &Path) -> PathBuf {
-    let list = read_bounded(mountinfo, MOUNTS_CAP).unwrap_or_default();
-    let list = String::from_utf8_lossy(&list);
-    let mounts = list
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4))
-        .map(unescaped);
-    let around = mounts.filter(|mount| dir.starts_with(mount) && mount != Path::new("/"));
-    around
-        .max_by_key(|mount| mount.as_os_str().len())
-        .unwrap_or_else(|| dir.to_path_buf())
-}
-
-fn unescaped(field: &str) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt as _;
-    let mut out = Vec::with_capacity(field.len());
-    let mut bytes = field.as_bytes();
-    while let Some((first, rest)) = bytes.split_first() {
-        let octal = (*first == b'\\')
-            .then(|| rest.get(..3))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        out.push(octal.unwrap_or(*first));
-        bytes = if octal.is_some() { &rest[3..] } else { rest };
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(out))
 }
 
 #[cfg(test)]

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::ground::{Grounds, Spot};
+use super::ground::{Ground, Grounds, Spot, apart};
 use super::process::{self, Handle, Start};
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Lack, Watcher};
@@ -20,6 +21,7 @@ use crate::agent::claude::process::Role;
 use crate::agent::claude::status_file;
 use crate::clock;
 use crate::model::{Kind, Observation, Pid, SessionKey};
+use crate::paths::Paths;
 use crate::proc::Proc;
 
 mod again;
@@ -53,6 +55,23 @@ pub struct Roots {
     pub uid: u32,
     /// Only sessions of that configuration directory count.
     pub only_config: bool,
+    /// The `vmux` that looks where a file system may not answer; without it this process does.
+    pub looker: Option<PathBuf>,
+}
+
+impl Roots {
+    /// What a real machine has.
+    #[must_use]
+    pub fn of(paths: &Paths) -> Self {
+        let own = std::env::current_exe();
+        Self {
+            proc: paths.proc.clone(),
+            config: paths.claude.clone(),
+            uid: rustix::process::getuid().as_raw(),
+            only_config: paths.only_claude,
+            looker: own.ok().map(|own| own.with_file_name("vmux")),
+        }
+    }
 }
 
 /// What is watched for a configuration directory.
@@ -95,7 +114,14 @@ impl Scout {
     /// # Errors
     /// Those of opening `/proc`.
     pub fn new(roots: Roots) -> io::Result<Self> {
-        Self::with(roots, Senses::default())
+        let senses = Senses {
+            look: match &roots.looker {
+                Some(program) => apart::look(program.clone(), &roots.proc),
+                None => Arc::new(Ground::look),
+            },
+            ..Senses::default()
+        };
+        Self::with(roots, senses)
     }
 
     /// A finder with other senses.

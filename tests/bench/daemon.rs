@@ -150,6 +150,7 @@ fn scans(report: &mut Report) {
         config: real.dir.path().join("home/.claude"),
         uid,
         only_config: true,
+        looker: None,
     };
     let mut floor = Proc::open(Path::new("/proc")).unwrap();
     let mut pids = Vec::new();

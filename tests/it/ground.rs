@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -10,7 +11,7 @@ use rustix::io::Errno;
 use serde_json::json;
 use vmux::model::{Session, State};
 use vmux::source::ground::Ground;
-use vmux::source::scout::Senses;
+use vmux::source::scout::{Scout, Senses};
 use vmux::source::watch;
 
 use crate::machine::{Machine, answer, prompt};
@@ -144,6 +145,39 @@ fn a_silent_file_system_costs_its_own_sessions_only() {
         watched.scan();
         if branches(&watched)[..3] == [main(), main(), main()] {
             assert_eq!(watched.problems(104), "[]");
+            return;
+        }
+        vmux::clock::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("it answers again, and nobody looked");
+}
+
+/// The same with the processes that look there: they, too, wait for it.
+#[test]
+fn who_looks_at_a_silent_file_system_is_a_process_of_its_own() {
+    let machine = machine_with_a_silent_mount();
+    let (answers, looker) = (machine.path("answers"), machine.path("looker"));
+    let script = format!(
+        "#!/bin/sh\nuntil [ -e {} ]; do sleep 0.02; done\nexec {} look-at\n",
+        answers.display(),
+        env!("CARGO_BIN_EXE_vmux"),
+    );
+    fs::write(&looker, script).unwrap();
+    fs::set_permissions(&looker, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut roots = machine.roots();
+    roots.looker = Some(looker);
+    let mut watched = Watched::by(Scout::new(roots).unwrap());
+    let branches = |watched: &Watched| {
+        let sessions = watched.sessions();
+        let branches = sessions.iter().map(|s| branch(s).map(str::to_owned));
+        branches.collect::<Vec<_>>()
+    };
+    let main = || Some("main".to_owned());
+    assert_eq!(branches(&watched), [None, main(), None, None]);
+    fs::write(&answers, "").unwrap();
+    for _ in 0..2000 {
+        watched.scan();
+        if branches(&watched)[..3] == [main(), main(), main()] {
             return;
         }
         vmux::clock::sleep(std::time::Duration::from_millis(5));

@@ -44,7 +44,7 @@ const PLAN: [(&str, &[&str]); 37] = [
     ),
     (
         "source",
-        &["model", "agent", "proc", "files", "clock", "text"],
+        &["model", "agent", "proc", "files", "paths", "clock", "text"],
     ),
     ("labels", &["files", "registry", "model", "text"]),
     ("config", &["alert", "files", "text"]),

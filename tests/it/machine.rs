@@ -58,6 +58,7 @@ impl Machine {
             config: self.config(),
             uid: rustix::process::getuid().as_raw(),
             only_config: false,
+            looker: None,
         }
     }
 

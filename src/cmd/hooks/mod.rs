@@ -122,12 +122,7 @@ fn installed(context: &Context) -> Option<[u32; 3]> {
 /// The configuration directories of running sessions, and their versions. A version on node says
 /// its own only in its transcript; one that has not even that may be any, so it counts as oldest.
 fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3])> {
-    let roots = Roots {
-        proc: context.paths.proc.clone(),
-        config: context.paths.claude.clone(),
-        uid: rustix::process::getuid().as_raw(),
-        only_config: context.paths.only_claude,
-    };
+    let roots = Roots::of(&context.paths);
     let seen = Scout::new(roots).and_then(|mut scout| scout.scan(clock::now()));
     let seen = seen.unwrap_or_default().into_iter();
     // The last word on each: its transcript may be found after it.

@@ -170,19 +170,3 @@ fn a_checkout_is_watched_as_long_as_somebody_works_there() {
     assert!(watcher.is_empty());
     assert!(grounds.known.is_empty());
 }
-
-#[test]
-fn a_mount_is_found_by_its_longest_name() {
-    let dir = tempfile::tempdir().unwrap();
-    let list = dir.path().join("mountinfo");
-    fs::write(
-        &list,
-        MOUNTS.replace("the\\040nas", "a") + "3 2 0:45 / /silent/a/b rw - nfs x rw\n\\",
-    )
-    .unwrap();
-    let mount = |path: &str| mount_of(Path::new(path), &list);
-    assert_eq!(mount("/silent/a/b/c"), Path::new("/silent/a/b"));
-    assert_eq!(mount("/silent/a/bc"), Path::new("/silent/a"));
-    // The root answers: what does not is behind a link.
-    assert_eq!(mount("/home/link"), Path::new("/home/link"));
-}

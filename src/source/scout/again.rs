@@ -167,6 +167,7 @@ mod tests {
             config: config.into(),
             uid: rustix::process::getuid().as_raw(),
             only_config: true,
+            looker: None,
         };
         (Scout::new(roots).unwrap(), pid)
     }

@@ -1,0 +1,102 @@
+//! Which file system a directory lies on, by the kernel's list: the file system itself is not
+//! asked.
+//!
+//! **Source:** proc(5), `/proc/self/mountinfo`: field 5 is the mount point, with octal escapes,
+//! and the type follows the field `-`.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::files::read_bounded;
+
+/// Largest list that is read, in bytes.
+const CAP: usize = 1 << 20;
+
+/// File systems that answer as long as the machine does: no server, and no other process.
+const LOCAL: [&str; 14] = [
+    "bcachefs", "btrfs", "devtmpfs", "erofs", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs",
+    "squashfs", "tmpfs", "xfs", "zfs",
+];
+
+/// The mounts that this process sees.
+#[derive(Debug, Default)]
+pub(super) struct Mounts(Vec<(PathBuf, String)>);
+
+impl Mounts {
+    /// Reads a list; what cannot be read is empty.
+    pub(super) fn read(mountinfo: &Path) -> Self {
+        let list = read_bounded(mountinfo, CAP).unwrap_or_default();
+        let list = String::from_utf8_lossy(&list);
+        let mount = |line: &str| {
+            let (mount, source) = line.split_once(" - ")?;
+            let point = mount.split(' ').nth(4)?;
+            Some((unescaped(point), source.split(' ').next()?.to_owned()))
+        };
+        Self(list.lines().filter_map(mount).collect())
+    }
+
+    /// The mount that a directory lies under; of several at one place the last.
+    fn of(&self, dir: &Path) -> Option<&(PathBuf, String)> {
+        let around = self.0.iter().filter(|(point, _)| dir.starts_with(point));
+        around.max_by_key(|(point, _)| point.as_os_str().len())
+    }
+
+    /// Where the mount of a directory is. Links on the way are not followed, and the root
+    /// answers: there what does not lies behind a link, and stands for itself.
+    pub(super) fn point_of(&self, dir: &Path) -> PathBuf {
+        let point = self.of(dir).map_or(Path::new("/"), |(point, _)| point);
+        let point = Some(point).filter(|point| *point != Path::new("/"));
+        point.unwrap_or(dir).to_path_buf()
+    }
+
+    /// Whether the file system of a directory answers as long as the machine does.
+    pub(super) fn is_local(&self, dir: &Path) -> bool {
+        self.of(dir)
+            .is_none_or(|(_, kind)| LOCAL.contains(&&**kind))
+    }
+}
+
+fn unescaped(field: &str) -> PathBuf {
+    let mut out = Vec::with_capacity(field.len());
+    let mut bytes = field.as_bytes();
+    while let Some((first, rest)) = bytes.split_first() {
+        let octal = (*first == b'\\')
+            .then(|| rest.get(..3))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        out.push(octal.unwrap_or(*first));
+        bytes = if octal.is_some() { &rest[3..] } else { rest };
+    }
+    PathBuf::from(OsString::from_vec(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_is_found_by_its_longest_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let list = dir.path().join("mountinfo");
+        let text = "1 0 8:1 / / rw,relatime shared:1 - ext4 /dev/sda rw\n\
+                    2 1 0:44 / /mnt/the\\040nas rw shared:2 - fuse.sshfs x rw\n\
+                    3 2 0:45 / /mnt/the\\040nas/b rw - nfs4 x rw\n\
+                    4 1 0:46 / /home rw - btrfs x rw\ntorn \\";
+        std::fs::write(&list, text).unwrap();
+        let mounts = Mounts::read(&list);
+        for (dir, point, local) in [
+            ("/mnt/the nas/b/c", "/mnt/the nas/b", false),
+            ("/mnt/the nas/bc", "/mnt/the nas", false),
+            ("/home/me", "/home", true),
+            ("/srv/link", "/srv/link", true),
+        ] {
+            let dir = Path::new(dir);
+            assert_eq!(
+                (mounts.point_of(dir), mounts.is_local(dir)),
+                (point.into(), local)
+            );
+        }
+    }
+}
