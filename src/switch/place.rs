@@ -41,8 +41,8 @@ pub struct Places {
     pub(super) proc: Proc,
     pub(super) desktops: Vec<Desktop>,
     by_environ: HashMap<DesktopKey, usize>,
-    /// Environments that lead nowhere in this pass, with what was tried.
-    dead_ends: HashMap<DesktopKey, String>,
+    /// Environments that lead nowhere in this pass, and why: that is waited for once.
+    dead_ends: HashMap<DesktopKey, Trouble>,
     pub(super) layouts: HashMap<Pid, Result<tmux::Layout, String>>,
     /// Who holds the other end of a process's terminal, where its parents did not lead on.
     holders: HashMap<(SessionKey, Tty), Vec<SessionKey>>,
@@ -179,7 +179,12 @@ impl Places {
             at_once: self.at_once,
         };
         let read = self.desktops[index].read(ways);
-        if read.is_err() {
+        if let Err(error) = &read {
+            if matches!(error, WmError::Hung) {
+                let led = self.by_environ.iter().filter(|(_, to)| **to == index);
+                let ends = led.map(|(key, _)| (key.clone(), unasked(error)));
+                self.dead_ends.extend(ends.collect::<Vec<_>>());
+            }
             self.forget(index);
         }
         read
@@ -310,14 +315,14 @@ impl Places {
         if let Some(index) = self.by_environ.get(&key) {
             return Ok(*index);
         }
-        if let Some(tried) = self.dead_ends.get(&key) {
-            return Err(no_wm(tried));
+        if let Some(trouble) = self.dead_ends.get(&key) {
+            return Err(trouble.clone());
         }
         let i3 = match discover::find(environ, &self.proc) {
             Ok(i3) => i3,
             Err(tried) => {
                 let trouble = no_wm(&tried);
-                self.dead_ends.insert(key, tried);
+                self.dead_ends.insert(key, trouble.clone());
                 return Err(trouble);
             }
         };
@@ -343,17 +348,7 @@ impl Places {
                 self.desktops[index].tree = Some(tree);
                 Ok(())
             }
-            Err(error) => {
-                let code = if matches!(error, WmError::Hung) {
-                    TroubleCode::WmHung
-                } else {
-                    TroubleCode::NoWm
-                };
-                Err(Trouble::new(
-                    code,
-                    &format!("could not ask the window manager: {error}"),
-                ))
-            }
+            Err(error) => Err(unasked(&error)),
         }
     }
 
@@ -374,6 +369,15 @@ fn no_wm(tried: &str) -> Trouble {
         TroubleCode::NoWm,
         &format!("no i3 or sway was found for it ({tried})"),
     )
+}
+
+fn unasked(error: &WmError) -> Trouble {
+    let code = if matches!(error, WmError::Hung) {
+        TroubleCode::WmHung
+    } else {
+        TroubleCode::NoWm
+    };
+    Trouble::new(code, &format!("could not ask the window manager: {error}"))
 }
 
 fn no_owners(why: &str) -> Trouble {

@@ -2,6 +2,7 @@
 //! daemon under systemd has none of it, and never by guessing between two.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::WmError;
 use super::i3::I3;
@@ -73,19 +74,30 @@ pub fn open_display(name: &str, environ: &Environ) -> Result<Display, WmError> {
     Display::open(name, cookies.as_deref())
 }
 
+/// Anybody may give a socket such a name and never accept there: a socket counts if the process
+/// in its name is this user's and the one that listens, and none is waited for.
 fn by_listening(display: Option<&str>, proc: &Proc) -> Result<I3, String> {
-    let mut fitting = Vec::new();
-    for (path, pid) in listening(proc.listening(None)).take(SOCKETS_CAP) {
+    let own = rustix::process::getuid().as_raw();
+    let sockets = listening(proc.listening(None));
+    let of_ours = sockets.filter(|(_, pid)| proc.uid(*pid) == Some(own));
+    let (mut fitting, mut busy) = (Vec::new(), 0);
+    for (path, pid) in of_ours.take(SOCKETS_CAP) {
         let theirs = proc.environ(pid).unwrap_or_default();
-        let same = display.is_none_or(|ours| theirs.text("DISPLAY") == Some(ours));
-        if same && let Ok(i3) = I3::connect(&path) {
-            fitting.push(i3);
+        if display.is_some_and(|ours| theirs.text("DISPLAY") != Some(ours)) {
+            continue;
+        }
+        match I3::connect_within(&path, Duration::ZERO) {
+            Ok(i3) if i3.pid() == Some(pid) => fitting.push(i3),
+            Ok(_) => log::debug!("not {pid} listens at {}", path.display()),
+            Err(WmError::Hung) => busy += 1,
+            Err(error) => log::debug!("{}: {error}", path.display()),
         }
     }
-    match fitting.len() {
-        1 => Ok(fitting.remove(0)),
-        0 => Err("no i3 or sway listens".into()),
-        n => Err(format!(
+    match (fitting.len(), busy) {
+        (1, _) => Ok(fitting.remove(0)),
+        (0, 0) => Err("no i3 or sway listens".into()),
+        (0, _) => Err("no i3 or sway that listens accepts".into()),
+        (n, _) => Err(format!(
             "{n} window managers listen, and nothing tells which is meant"
         )),
     }
@@ -128,5 +140,68 @@ mod tests {
         });
         let pids: Vec<u32> = listening(sockets.into()).map(|(_, pid)| pid.0).collect();
         assert_eq!(pids, [812, 9, 77]);
+    }
+    /// A `/proc` with this process in it, and these sockets.
+    fn machine(dir: &Path, sockets: &[PathBuf]) -> Proc {
+        let mut table = String::from("Num RefCount Protocol Flags Type St Inode Path\n");
+        for (n, path) in sockets.iter().enumerate() {
+            let path = path.display();
+            table += &format!("0: 00000002 00000000 00010000 0001 01 {n} {path}\n");
+        }
+        std::fs::create_dir_all(dir.join("net")).unwrap();
+        std::fs::write(dir.join("net/unix"), table).unwrap();
+        let own = dir.join(std::process::id().to_string());
+        std::fs::create_dir_all(&own).unwrap();
+        std::fs::write(own.join("environ"), "DISPLAY=:7\0").unwrap();
+        std::fs::create_dir_all(dir.join("1")).unwrap();
+        Proc::open(dir).unwrap()
+    }
+
+    #[test]
+    fn sockets_that_do_not_accept_cost_nothing_and_hide_nobody() {
+        use rustix::net::{
+            AddressFamily, SocketAddrUnix, SocketType, bind, connect, listen, socket,
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let named = |n: usize, pid: u32| {
+            let dir = dir.path().join(n.to_string());
+            std::fs::create_dir_all(&dir).unwrap();
+            dir.join(format!("ipc-socket.{pid}"))
+        };
+        let stream = || socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        let mut sockets = Vec::new();
+        let mut open = Vec::new();
+        for n in 0..20 {
+            let path = named(n, std::process::id());
+            let address = SocketAddrUnix::new(&path).unwrap();
+            let (listener, caller) = (stream(), stream());
+            bind(&listener, &address).unwrap();
+            // One call fills the queue.
+            listen(&listener, 0).unwrap();
+            connect(&caller, &address).unwrap();
+            open.extend([listener, caller]);
+            sockets.push(path);
+        }
+        let started = crate::clock::steady();
+        let none = by_listening(None, &machine(dir.path(), &sockets)).unwrap_err();
+        assert_eq!(none, "no i3 or sway that listens accepts");
+        // One that has another process in its name, and the right one behind them all.
+        for (n, pid) in [(20, 1), (21, std::process::id())] {
+            let path = named(n, pid);
+            open.push(
+                std::os::unix::net::UnixListener::bind(&path)
+                    .unwrap()
+                    .into(),
+            );
+            sockets.push(path);
+        }
+        let proc = machine(dir.path(), &sockets);
+        for display in [None, Some(":7")] {
+            let found = by_listening(display, &proc).unwrap();
+            assert_eq!(found.socket(), sockets[21]);
+        }
+        assert!(by_listening(Some(":8"), &proc).is_err());
+        let took = started.elapsed();
+        assert!(took < Duration::from_millis(500), "it took {took:?}");
     }
 }

@@ -6,10 +6,11 @@ pub mod tree;
 pub mod wire;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use wire::{Connection, MessageKind};
 
-use super::WmError;
+use super::{PATIENCE, WmError};
 use crate::model::{ConId, WmTree, Xid};
 
 /// A connection for requests.
@@ -27,8 +28,16 @@ impl I3 {
     /// # Errors
     /// See [`WmError`].
     pub fn connect(socket: &Path) -> Result<Self, WmError> {
+        Self::connect_within(socket, PATIENCE)
+    }
+
+    /// The same, but waits no longer than this for a listener that is busy.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn connect_within(socket: &Path, patience: Duration) -> Result<Self, WmError> {
         Ok(Self {
-            connection: Connection::open(socket)?,
+            connection: Connection::open_within(socket, patience)?,
             socket: socket.to_path_buf(),
             is_sway: None,
         })

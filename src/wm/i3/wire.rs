@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -62,7 +63,15 @@ impl Connection {
     /// # Errors
     /// `Closed` if nobody or somebody else does.
     pub fn open(socket: &Path) -> Result<Self, WmError> {
-        let stream = crate::protocol::socket::connect(socket, PATIENCE)?;
+        Self::open_within(socket, PATIENCE)
+    }
+
+    /// The same, but waits no longer than this for a listener that is busy.
+    ///
+    /// # Errors
+    /// See [`Connection::open`].
+    pub fn open_within(socket: &Path, patience: Duration) -> Result<Self, WmError> {
+        let stream = crate::protocol::socket::connect(socket, patience)?;
         Self::over(stream)
     }
 
