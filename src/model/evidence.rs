@@ -293,7 +293,9 @@ pub enum CallNature {
     AsksFirst,
     /// A subagent works, and may ask.
     Subagent,
-    /// It may run for long without a sign.
+    /// It asks nobody, and may take long.
+    Free,
+    /// It may ask, and it may run for long without a sign.
     #[default]
     #[serde(other)]
     Other,

@@ -59,22 +59,23 @@ impl Subagents {
         self.followers.iter().any(|f| f.path() == path)
     }
 
-    /// The one that made the last call between these times that may ask.
+    /// The one that made the last call between these times that asks, or else may.
     pub(super) fn asking(
         &self,
         since: DateTime<Utc>,
         until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Option<TranscriptFact> {
+        let asks = |f: &Follower| has_call(&f.conversation().pending, &CallNature::ASKING);
         let asking = self.followers.iter().filter(|follower| {
             let conversation = follower.conversation();
             let between = |at| time::before(since, SLACK) <= at && at <= time::after(until, SLACK);
             conversation.last == LastLine::ToolCall
-                && has_call(&conversation.pending, &CallNature::ASKING)
+                && (asks(follower) || has_call(&conversation.pending, &[CallNature::Other]))
                 && conversation.at.is_some_and(between)
         });
         asking
-            .max_by_key(|f| f.conversation().at)
+            .max_by_key(|f| (asks(f), f.conversation().at))
             .map(|f| f.fact(now))
     }
 

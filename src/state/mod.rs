@@ -25,6 +25,13 @@ pub const ASK_AFTER: TimeDelta = TimeDelta::milliseconds(1000);
 /// before its start (trust, login). Without a dialog it begins 0.1 s after that.
 pub const START_DIALOG_AFTER: TimeDelta = TimeDelta::seconds(4);
 
+/// A tool call of a version without status that may ask, and may run for long without a sign, is
+/// believed to run for so long. Most have ended by then.
+pub const UNSURE_AFTER: TimeDelta = TimeDelta::seconds(3);
+
+/// Clocks of one machine differ by less.
+const AHEAD: TimeDelta = TimeDelta::seconds(1);
+
 /// A process of a version that writes a status file has written it after this long: it took 0.6 s,
 /// once 4.7 s on a loaded machine.
 pub const STARTED_AFTER: TimeDelta = TimeDelta::seconds(8);
@@ -176,7 +183,8 @@ fn by_file(
             let by_transcript = transcript.map(|t| by_transcript(t, evidence, now));
             match by_transcript {
                 Some(verdict)
-                    if verdict.state == State::NeedsInput || verdict.recheck.is_some() =>
+                    if matches!(verdict.state, State::NeedsInput | State::Unknown)
+                        || verdict.recheck.is_some() =>
                 {
                     return verdict;
                 }
@@ -274,14 +282,27 @@ fn by_tool_call(transcript: &TranscriptFact, evidence: &Evidence, now: DateTime<
     if transcript.has_pending(&[CallNature::Question, CallNature::Plan]) {
         return asking("its transcript ends with a question to the user");
     }
+    let called_at = transcript.at.unwrap_or(transcript.read_at);
+    // A call from the future was made before the clock was set back: it is not fresh for ever.
+    let is_fresh = |until| now < until && called_at <= time::after(now, AHEAD);
     if !transcript.has_pending(&[CallNature::AsksFirst]) {
-        return working("its transcript ends with a tool call");
+        let working = working("its transcript ends with a tool call");
+        let unsure_at = time::after(called_at, UNSURE_AFTER);
+        // Hooks would have told of a dialog.
+        return match transcript.has_pending(&[CallNature::Other]) && evidence.hook.is_none() {
+            false => working,
+            true if is_fresh(unsure_at) => working.recheck(unsure_at),
+            true => {
+                let rule = "a tool call is pending: it runs, or waits for permission";
+                Verdict::new(State::Unknown, rule).since(Some(unsure_at))
+            }
+        };
     }
     if evidence.tool_shell == Some(true) {
         return working("a shell of its tool call runs");
     }
-    let asks_at = time::after(transcript.at.unwrap_or(transcript.read_at), ASK_AFTER);
-    if now < asks_at {
+    let asks_at = time::after(called_at, ASK_AFTER);
+    if is_fresh(asks_at) {
         return working("its transcript ends with a fresh tool call").recheck(asks_at);
     }
     asking("a tool call is pending and no shell of it runs")

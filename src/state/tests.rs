@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::ProcessFact;
+use crate::model::{HookFact, ProcessFact};
 
 fn at(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
@@ -108,7 +108,7 @@ fn without_a_status_a_pending_tool_asks_once_its_shell_should_run() {
         ..with_transcript(LastLine::ToolCall, bash())
     };
     assert_eq!(states(&running, 9000).0, State::Working);
-    let agent = with_transcript(LastLine::ToolCall, vec![call("Task", CallNature::Other)]);
+    let agent = with_transcript(LastLine::ToolCall, vec![call("Task", CallNature::Subagent)]);
     assert_eq!(states(&agent, 90_000).0, State::Working);
     let question = with_transcript(LastLine::ToolCall, vec![call("Ask", CallNature::Question)]);
     assert_eq!(
@@ -277,4 +277,37 @@ fn no_state_is_older_than_its_process_by_more_than_clocks_differ() {
     assert_eq!(since(day, day + 9000), Some(at(0)), "the clock was off");
     assert_eq!(since(day + 1, day + 9000), Some(at(day + 1)), "nonsense");
     assert_eq!(since(day + 1, 100), Some(at(0)), "the clock was set back");
+}
+
+/// A page is fetched, or a dialog is open: nothing tells, and neither is claimed.
+#[test]
+fn a_call_that_may_run_or_ask_is_unknown_after_a_moment() {
+    let pending = |nature| with_transcript(LastLine::ToolCall, vec![call("x", nature)]);
+    let fetch = pending(CallNature::Other);
+    assert_eq!(states(&fetch, 2999).0, State::Working);
+    assert_eq!(judge(&fetch, at(2999)).recheck, Some(at(3000)));
+    assert_eq!(states(&fetch, 3000).0, State::Unknown);
+    assert_eq!(states(&pending(CallNature::Free), 90_000).0, State::Working);
+    let told = Evidence {
+        hook: Some(HookFact::default()),
+        ..fetch.clone()
+    };
+    assert_eq!(states(&told, 90_000).0, State::Working, "a hook would tell");
+    let mut lies = with_file(FileStatus::Busy);
+    lies.file.as_mut().unwrap().busy_lies = true;
+    lies.transcript = fetch.transcript.clone();
+    assert_eq!(states(&lies, 3000).0, State::Unknown);
+    let mut of_subagent = pending(CallNature::Subagent);
+    of_subagent.subagent = fetch.transcript;
+    assert_eq!(states(&of_subagent, 3000).0, State::Unknown);
+}
+
+#[test]
+fn a_call_from_the_future_is_not_fresh_until_then() {
+    let asks = with_transcript(
+        LastLine::ToolCall,
+        vec![call("Bash", CallNature::AsksFirst)],
+    );
+    assert_eq!(states(&asks, -999).0, State::Working);
+    assert_eq!(states(&asks, -3_600_000).0, State::NeedsInput);
 }

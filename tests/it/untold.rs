@@ -214,7 +214,16 @@ fn what_a_background_subagent_asks_is_told() {
 /// A shell of a tool among the children of a process, that started at this time of the recorded
 /// lines' day.
 fn start_shell(machine: &Machine, parent: u32, pid: u32, time: &str) {
-    let command = "source /x/shell-snapshots/s && eval 'make'";
+    start_process(
+        machine,
+        parent,
+        pid,
+        time,
+        "source /x/shell-snapshots/s && eval 'make'",
+    );
+}
+
+fn start_process(machine: &Machine, parent: u32, pid: u32, time: &str, command: &str) {
     let mut shell = machine.process(pid, "bash", "/bin/bash", &["/bin/bash", "-c", command]);
     let at = format!("2026-11-20T{time}Z")
         .parse::<DateTime<Utc>>()
@@ -250,6 +259,22 @@ fn a_running_shell_is_what_tells_a_tool_from_a_dialog_there() {
     claude.says("abc", &[another]);
     watched.events();
     assert_eq!(watched.only().state, State::NeedsInput, "another call");
+}
+
+/// Just before the first dialog of a session 2.0.77 to 2.1.328 make a snapshot of the shell.
+#[test]
+fn the_making_of_a_snapshot_is_no_running_tool() {
+    let machine = Machine::new();
+    let claude = machine.process(104, "claude", "/usr/bin/node", &["claude"]);
+    claude.says(
+        "abc",
+        &[prompt("run it"), tool("Bash", json!({"command": "make"}))],
+    );
+    let script =
+        "SNAPSHOT_FILE=/x/shell-snapshots/snapshot-bash-1.sh\n# No user config file to source";
+    start_process(&machine, 104, 206, "08:48:50", script);
+    let watched = Watched::new(&machine);
+    assert_eq!(watched.only().state, State::NeedsInput);
 }
 
 #[test]

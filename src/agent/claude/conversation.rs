@@ -123,9 +123,11 @@ fn nature(tool: &str) -> CallNature {
     match tool {
         "AskUserQuestion" => CallNature::Question,
         "ExitPlanMode" => CallNature::Plan,
-        "Bash" | "Write" | "Edit" | "MultiEdit" | "NotebookEdit" => CallNature::AsksFirst,
+        "Bash" | "Write" | "Edit" | "MultiEdit" | "NotebookEdit" | "Read" => CallNature::AsksFirst,
         // Its name before and since some 2.1.
         "Task" | "Agent" => CallNature::Subagent,
+        // They wait for what was started before, as long as it takes.
+        "TaskOutput" | "BashOutput" | "AgentOutputTool" => CallNature::Free,
         _ => CallNature::Other,
     }
 }
@@ -186,6 +188,16 @@ const LATE: TimeDelta = TimeDelta::seconds(5);
 /// Most of one message that is kept for a preview, in bytes.
 const SAID_CAP: usize = 8 * 1024;
 
+/// Kinds of progress that only a tool tells which runs. A hook's comes before the dialog.
+/// **Source:** the code of 2.0.77 and 2.1.100.
+const RUNS: [&str; 5] = [
+    "bash_progress",
+    "powershell_progress",
+    "mcp_progress",
+    "query_update",
+    "search_results_received",
+];
+
 /// Calls that are kept while they are not answered.
 const PENDING: usize = 32;
 
@@ -238,7 +250,7 @@ impl Conversation {
             "system" if line.subtype == "turn_duration" => self.end_turn(line),
             "progress" if !self.pending.is_empty() => {
                 let data = line.data.and_then(|raw| Fields::parse(raw.get()).ok());
-                if data.is_some_and(|data| data.word("type") == "bash_progress") {
+                if data.is_some_and(|data| RUNS.contains(&&*data.word("type"))) {
                     self.last = LastLine::ToolRuns;
                 }
             }

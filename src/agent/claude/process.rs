@@ -214,19 +214,17 @@ pub fn config_dir(environ: &Environ, cwd: &Path) -> Option<PathBuf> {
 }
 
 /// Whether this command line is the shell of a running tool.
-/// **Source:** 2.0.77 to 2.1.328: `/bin/bash -c [-l] "source …/shell-snapshots/snapshot-bash-… && … eval '<cmd>'"`.
+/// **Source:** 2.0.77 to 2.1.328: `/bin/bash -c [-l] "source …/shell-snapshots/snapshot-bash-… && … eval '<cmd>' …
+/// && pwd -P >| …/claude-…-cwd"`. Hooks, status lines and MCP servers have shells without that; the one
+/// that makes the snapshot, once a session and often just before its first dialog, begins with
+/// `SNAPSHOT_FILE=`.
 #[must_use]
 pub fn is_tool_shell(argv: &[OsString]) -> bool {
-    let words: Vec<&str> = argv.iter().filter_map(|arg| arg.to_str()).collect();
-    let shell = words
-        .first()
-        .and_then(|w| w.rsplit('/').next())
-        .unwrap_or_default();
-    matches!(shell, "bash" | "zsh" | "sh")
-        && words
-            .iter()
-            .skip(1)
-            .any(|word| word.contains("shell-snapshots/") || word.contains("eval "))
+    argv.iter().skip(1).any(|word| {
+        let word = word.to_string_lossy();
+        let own = word.contains("/shell-snapshots/") || word.contains("pwd -P >| ");
+        own && word.contains("eval ") && !word.trim_start().starts_with("SNAPSHOT_FILE=")
+    })
 }
 
 #[cfg(test)]
@@ -395,6 +393,19 @@ mod tests {
             "-l",
             "source /c/shell-snapshots/snapshot-bash-1 && eval 'ls'"
         ]));
+        assert!(shell(&[
+            "/bin/zsh",
+            "-c",
+            "eval 'ls' < /dev/null && pwd -P >| /tmp/claude-fb7e-cwd"
+        ]));
+        for other in [
+            "SNAPSHOT_FILE=/c/shell-snapshots/snapshot-bash-1.sh\neval \"$f\" >> \"$SNAPSHOT_FILE\"",
+            "eval \"$(direnv export bash)\"",
+            "npx -y some-mcp-server",
+            "~/.claude/statusline.sh",
+        ] {
+            assert!(!shell(&["/bin/bash", "-c", "-l", other]), "{other}");
+        }
         assert!(!shell(&["/bin/bash"]));
         assert!(!shell(&["node", "server.js"]));
     }
