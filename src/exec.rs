@@ -1,11 +1,11 @@
 //! Child processes with a deadline. The only place that starts and waits for them.
 
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::clock::Deadline;
@@ -131,22 +131,33 @@ impl<R: Read + AsFd> Output<R> {
     }
 }
 
-/// Waits for the end of a process that is no child of this one; `true` once it has ended.
+/// What becomes readable at the end of a process that is no child of this one; `None` if it has
+/// ended, or cannot be waited for.
 ///
 /// A pidfd, not `kill(pid, 0)`: a process that its parent does not reap stays "alive" for that.
 #[must_use]
-pub fn wait_for_exit(pid: u32, patience: Duration) -> bool {
+pub fn end_of(pid: u32) -> Option<OwnedFd> {
     // No process has a number past that.
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+/// Whether the process behind [`end_of`] has ended.
+#[must_use]
+pub fn has_ended(process: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// Waits for the end of a process that is no child of this one; `true` once it has ended.
+#[must_use]
+pub fn wait_for_exit(pid: u32, patience: Duration) -> bool {
+    let Some(process) = end_of(pid) else {
         return true;
-    };
-    let fd = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(fd) => fd,
-        Err(error) => return error == rustix::io::Errno::SRCH,
     };
     let deadline = Deadline::after(patience);
     loop {
-        let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+        let mut fds = [PollFd::new(&process, PollFlags::IN)];
         match poll(&mut fds, Some(&deadline.timespec())) {
             Ok(0) => return false,
             Ok(_) => return true,

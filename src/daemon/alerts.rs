@@ -256,7 +256,6 @@ impl Teller {
         };
         let job = Job::FocusAfter {
             session,
-            rofi: None,
             environ: self.environ.clone(),
         };
         if self.focus.try_send(job).is_err() {

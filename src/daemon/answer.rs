@@ -244,12 +244,8 @@ impl Server {
                 if let Some(word) = shown.as_ref().and_then(|session| unreachable(session)) {
                     return Some(self.page_again(rofi, word));
                 }
-                let job = shown.map(|session| Job::FocusAfter {
-                    session,
-                    rofi: Some(rofi),
-                    environ,
-                });
-                self.promise(rofi, job)
+                let job = shown.map(|session| Job::FocusAfter { session, environ });
+                self.focus_after(rofi, job)
             }
             Effect::Label(key) => {
                 let job = session(self, key).map(|session| Job::AskLabel {
@@ -312,6 +308,16 @@ impl Server {
         );
         let word = reply.error.unwrap_or_else(|| "It was answered.".into());
         self.page_again(rofi, &word)
+    }
+
+    /// Focuses what was chosen once rofi has ended, which it does with the answer.
+    fn focus_after(&mut self, rofi: u32, job: Option<Job>) -> Option<Vec<u8>> {
+        let now = match job.map(|job| self.leaving.put_off(rofi, job, clock::steady())) {
+            Some(Ok(())) => return Some(render_payload(Vec::new())),
+            Some(Err(job)) => Some(job),
+            None => None,
+        };
+        self.promise(rofi, now)
     }
 
     /// Gives a job whose result rofi does not wait for: it gets nothing, and closes.

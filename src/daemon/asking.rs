@@ -132,6 +132,9 @@ impl Server {
 
     /// Tells the engine; what it is too busy for is told again, or it would stand for ever.
     fn tell_answerable(&mut self, session: SessionKey, id: Option<u64>) {
+        // Of what is said of one session only the last word counts.
+        let same = |o: &Observation| matches!(o, Observation::Answerable(s, _) if *s == session);
+        self.untold.retain(|untold| !same(untold));
         self.untold.push(Observation::Answerable(session, id));
         self.tell_untold();
     }

@@ -120,14 +120,20 @@ impl Connection {
         self.flush()
     }
 
+    /// Bytes of memory that it takes.
+    pub(super) fn held(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
+    }
+
     /// Takes back all lines but the one that is partly written, and says why.
-    fn cut_off(&mut self) {
+    pub(super) fn cut_off(&mut self) {
         let end = self
             .output
             .iter()
             .position(|byte| *byte == b'\n')
             .map_or(0, |at| at + 1);
         self.output.truncate(if self.mid_line { end } else { 0 });
+        self.output.shrink_to_fit();
         let reason = CleanText::line("it read too slowly");
         let seq = self.subscribed.unwrap_or_default();
         self.output.extend(

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::Input;
 use super::published::{Completion, Published, Ticket};
 use super::storage::Storage;
 use super::supervise::Part;
+use super::{ENGINE_QUEUE, Input};
 use crate::clock;
 use crate::model::{Event, SessionKey};
 use crate::protocol::Reply;
@@ -53,8 +53,9 @@ impl Engine {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            // What has arrived meanwhile is taken along, so that a burst is published once.
-            while let Ok(input) = inputs.try_recv() {
+            // What has arrived meanwhile is taken along, so that a burst is published once; and no
+            // more, so that a source that never rests keeps nothing from being published.
+            for input in inputs.try_iter().take(ENGINE_QUEUE) {
                 self.take(input);
             }
             self.pending.extend(self.registry.tick(clock::now()));

@@ -17,6 +17,7 @@ mod asks;
 mod connection;
 pub mod detach;
 mod engine;
+mod leaving;
 mod listing;
 pub mod lock;
 mod published;

@@ -13,6 +13,7 @@ use signal_hook::consts::signal::{SIGINT, SIGTERM};
 
 use super::asks::Asks;
 use super::connection::{Connection, Heard};
+use super::leaving::Leaving;
 use super::listing::Listing;
 use super::lock::{Instance, LOOK};
 use super::published::{Completion, Published, Ticket};
@@ -23,10 +24,13 @@ use crate::clock;
 use crate::frontend::rofi::Dialogues;
 use crate::model::{Event, Observation};
 use crate::order::Walk;
-use crate::protocol::{EventLine, Reply, Request, socket};
+use crate::protocol::{EventLine, REPLY_CAP, Reply, Request, socket};
 
 /// Clients at once. Past this the one that was quiet longest goes.
 const CLIENTS: usize = 3000;
+/// Bytes that wait for all clients together at most. Past this the one that has most goes. It is
+/// room for the longest reply, and for more subscribers than anybody has, who do not read.
+const HELD: usize = REPLY_CAP;
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -74,6 +78,8 @@ pub(super) struct Server {
     pub(super) dialogues: Dialogues,
     /// The last rofi call that was put off: who gets its page.
     pub(super) rofi_waits: Vec<(Ticket, u32)>,
+    /// Menus in which something was chosen.
+    pub(super) leaving: Leaving,
     pub(super) started_at: DateTime<Utc>,
     pub(super) requests: u64,
     /// All sessions as JSON, of this generation.
@@ -116,6 +122,7 @@ impl Server {
             labels,
             dialogues: Dialogues::default(),
             rofi_waits: Vec::new(),
+            leaving: Leaving::default(),
             started_at: clock::now(),
             requests: 0,
             json: None,
@@ -163,6 +170,12 @@ impl Server {
                 self.accept();
             }
             self.drop_expired();
+            self.drop_heaviest();
+            for job in self.leaving.take_due(clock::steady()) {
+                if !self.workers.give(job) {
+                    log::warn!("could not focus what was chosen: too many moves wait");
+                }
+            }
             if self.asks.deadline().is_some_and(|at| at <= clock::steady()) {
                 self.review_asks();
             }
@@ -189,7 +202,8 @@ impl Server {
         fds.push(PollFd::from_borrowed_fd(self.listener.as_fd(), listening));
         let mut slots = Vec::with_capacity(self.clients.len());
         let after = self.accept_after.filter(|at| *at > now);
-        let mut deadline = after.into_iter().chain(self.asks.deadline()).min();
+        let due = [after, self.asks.deadline(), self.leaving.deadline()];
+        let mut deadline = due.into_iter().flatten().min();
         for (slot, client) in self.clients.iter().enumerate() {
             if let Some(client) = client {
                 fds.push(PollFd::from_borrowed_fd(client.as_fd(), client.interest()));
@@ -197,6 +211,8 @@ impl Server {
                 deadline = deadline.into_iter().chain(client.deadline()).min();
             }
         }
+        let menus = self.leaving.descriptors();
+        fds.extend(menus.map(|menu| PollFd::from_borrowed_fd(menu, PollFlags::IN)));
         let timeout = deadline.map(|at| clock::timespec(at.saturating_duration_since(now)));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -352,6 +368,23 @@ impl Server {
         }
         while matches!(self.clients.last(), Some(None)) {
             self.clients.pop();
+        }
+    }
+
+    /// Bounds the memory of all clients together: each has its own bound, but they are many.
+    fn drop_heaviest(&mut self) {
+        let held = |client: &Option<Connection>| client.as_ref().map_or(0, Connection::held);
+        let mut sum: usize = self.clients.iter().map(held).sum();
+        while sum > HELD {
+            let heaviest = (0..self.clients.len()).max_by_key(|slot| held(&self.clients[*slot]));
+            let Some(slot) = heaviest else { return };
+            let before = held(&self.clients[slot]);
+            // A subscriber is told; who was told before, or asked for more than he reads, is not.
+            match self.clients[slot].as_mut() {
+                Some(client) if client.subscribed.is_some() && !client.closing => client.cut_off(),
+                _ => self.drop_client(slot),
+            }
+            sum = sum - before + held(&self.clients[slot]);
         }
     }
 

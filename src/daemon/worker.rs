@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Settings;
+use super::leaving::MENU_END;
 use super::published::{Completion, Published, Ticket};
 use super::supervise::{Part, caught};
 use crate::act;
@@ -25,8 +26,6 @@ use crate::text::CleanText;
 
 /// Jobs of one kind that wait at most.
 const QUEUE: usize = 16;
-/// Longest wait for a menu to end before the focus is moved all the same.
-const MENU_END: Duration = Duration::from_secs(1);
 /// A prompt for a label that nobody answers is closed after this long.
 const PROMPT: Duration = Duration::from_secs(300);
 
@@ -41,10 +40,10 @@ pub(super) enum Job {
     },
     /// Go back to where the focus was before vmux moved it.
     Back { ticket: Ticket, manner: Manner },
-    /// Focus it, once rofi has ended if it was chosen there; trouble becomes a notification.
+    /// Focus it after it was chosen in a menu that is gone by now, or in a notification; trouble
+    /// becomes a notification.
     FocusAfter {
         session: Arc<Session>,
-        rofi: Option<u32>,
         environ: Environ,
     },
     /// Ask for a label once rofi has ended.
@@ -226,14 +225,7 @@ impl FocusThread {
                 let reply = Box::new(back_reply(self.focuser.back(manner)));
                 self.published.complete(ticket, Completion::Reply(reply));
             }
-            Job::FocusAfter {
-                session,
-                rofi,
-                environ,
-            } => {
-                if rofi.is_some_and(|rofi| !exec::wait_for_exit(rofi, MENU_END)) {
-                    log::debug!("rofi is still there; focusing all the same");
-                }
+            Job::FocusAfter { session, environ } => {
                 let manner = Manner {
                     settle: true,
                     ..Manner::default()

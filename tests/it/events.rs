@@ -203,3 +203,38 @@ fn vmux_events_says_when_the_daemon_hangs_and_goes_on_when_it_wakes() {
     events.kill().unwrap();
     events.wait().unwrap();
 }
+
+#[test]
+fn readers_that_never_read_take_little_together() {
+    let machine = Machine::new();
+    let sessions: Vec<_> = (101..131).map(|pid| machine.claude(pid)).collect();
+    let daemon = Daemon::start(&machine);
+    let silent: Vec<Client> = (0..200).map(|_| subscribe(&daemon).0).collect();
+    let (mut brisk, whole) = subscribe(&daemon);
+    let mut last = whole["seq"].as_u64().unwrap();
+    // A megabyte each would be 200.
+    let mut heard = 0;
+    for round in 0.. {
+        let name = format!("{round}-{}", "x".repeat(500));
+        sessions
+            .iter()
+            .for_each(|session| session.file(json!({"status": "busy", "name": name})));
+        let mut left = sessions.len();
+        while left > 0 {
+            let event = hear(&mut brisk, &mut last, |_| true);
+            heard += event.to_string().len();
+            left -= usize::from(event["session"]["name"] == json!(name));
+        }
+        if heard > 1_100_000 {
+            break;
+        }
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
+    let most = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let most: u64 = most.trim_end_matches("kB").trim().parse().unwrap();
+    assert!(most < 130_000, "{most} KiB");
+    drop(silent);
+}

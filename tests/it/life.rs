@@ -381,3 +381,25 @@ fn a_runtime_directory_may_have_any_length() {
     let said = at(vmux, &["--socket", name.to_str().unwrap(), "list"]);
     assert!(said.contains("is too long for a socket"), "{said}");
 }
+
+#[test]
+fn a_menu_that_does_not_end_holds_up_nobody_elses_move() {
+    let machine = machine();
+    let daemon = Daemon::start(&machine);
+    daemon.wait_for_session("its place", |session| session["no_window"] == "no_wm");
+    // A rofi that lives on after its choice.
+    let chosen = format!(
+        r#"{{"action":"rofi","args":{{"retv":1,"info":"101-1010","outside":{}}}}}"#,
+        std::process::id()
+    );
+    for _ in 0..8 {
+        assert_eq!(daemon.ask(&chosen)["ok"], true);
+    }
+    let since = Instant::now();
+    assert_eq!(daemon.ask(r#"{"action":"back"}"#)["ok"], false);
+    assert!(
+        since.elapsed() < Duration::from_millis(900),
+        "{:?}",
+        since.elapsed()
+    );
+}
