@@ -109,14 +109,6 @@ pub fn update(path: &Path, known: &Marks, owed: &Owed) -> Result<Marks, Refused>
     Ok(marks)
 }
 
-/// Removes what killed writers left beside the file.
-pub fn tidy(path: &Path) {
-    let there = past_links(path).is_ok_and(|path| path.parent().is_some_and(Path::is_dir));
-    if there && let Ok(held) = Held::take(path) {
-        held.clear_left_over();
-    }
-}
-
 /// Reads the file once it is whole, unless that lasts: others write it in place, or take it away
 /// and make it anew.
 fn settled(path: &Path, known: &Marks) -> Result<Option<Marks>, Refused> {

@@ -13,6 +13,7 @@ use super::Input;
 use super::published::{Completion, Published, Ticket};
 use super::supervise::{Part, caught};
 use crate::clock;
+use crate::files::tidy;
 use crate::labels::{self, Refused, Stamp};
 use crate::protocol::Reply;
 use crate::registry::{Marks, Owed};
@@ -130,7 +131,7 @@ pub(super) fn start(
     };
     let orders = Arc::clone(&shared);
     let run = move || {
-        labels::tidy(&keeper.path);
+        tidy(&keeper.path);
         // What is owed is kept, and written with the next try.
         while caught("storage", || keeper.step(&orders)).unwrap_or(true) {}
         orders.lock().ended = true;

@@ -117,7 +117,7 @@ impl Held {
 
     /// Removes temporary files of writers that were killed. While this is held no other writes,
     /// but one of an older vmux, which has a live process.
-    pub fn clear_left_over(&self) {
+    fn clear_left_over(&self) {
         if self.dir.is_none() {
             return;
         }
@@ -304,6 +304,14 @@ fn is_dead(pid: Pid) -> bool {
 
 fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
+}
+
+/// Removes temporary files of a file's killed writers, if there is anything to write to.
+pub fn tidy(path: &Path) {
+    let there = past_links(path).is_ok_and(|path| parent(&path).is_dir());
+    if there && let Ok(held) = Held::take(path) {
+        held.clear_left_over();
+    }
 }
 
 /// Replaces somebody else's file at `path`, which holds `old`, by `new`. Does nothing if it holds

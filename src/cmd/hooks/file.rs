@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::claude::settings::{self, HOOKS, Own, Refusal};
 use crate::exit::Failure;
-use crate::files::{read_bounded, replace, unchanged};
+use crate::files::{read_bounded, replace, tidy, unchanged};
 
 /// Largest settings that are read, in bytes. Real ones have some kilobytes.
 const SIZE_CAP: usize = 16 << 20;
@@ -193,6 +193,12 @@ impl Settings {
             replace(&path, old.as_deref(), bare.as_bytes()).map_err(fail)?;
         }
         Ok(())
+    }
+
+    /// Removes what killed calls left.
+    pub(super) fn tidy(&self) {
+        tidy(&self.target);
+        tidy(&self.copy());
     }
 
     fn copy(&self) -> PathBuf {

@@ -1,13 +1,14 @@
 //! `vmux hooks`: puts vmux's hooks into Claude Code's settings, and takes them out.
 
-mod diff;
 mod file;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
+use similar::TextDiff;
 
 use self::file::{Change, Settings};
 use super::ask::{Context, vmux_program};
@@ -22,7 +23,10 @@ use crate::exec;
 use crate::exit::{Exit, Failure};
 use crate::model::{Evidence, Observation, SessionKey};
 use crate::source::scout::{Roots, Scout};
-use crate::text::CleanText;
+use crate::text::{CleanText, spelled_out};
+
+/// Longest search for the shortest way from one text to another.
+const DIFF: Duration = Duration::from_secs(1);
 
 pub(super) fn run(context: &Context, verb: &HooksVerb) -> anyhow::Result<Exit> {
     match verb {
@@ -176,18 +180,22 @@ fn change_one(
         Some(answers) => settings.install(program, &config.events(), answers)?,
         None => settings.uninstall()?,
     };
+    if !dry_run {
+        settings.tidy();
+    }
     let install = install.is_some();
     let path = CleanText::line(&settings.path.display().to_string());
     let old = settings.text.as_deref().unwrap_or_default();
     let mut text = match &change {
         Change::Nothing if install => format!("already installed in {path}\n"),
         Change::Nothing => format!("not installed in {path}\n"),
-        Change::Write(new) if dry_run => diff::render(&path, old, new),
-        Change::Remove if dry_run => diff::render(&path, old, ""),
+        Change::Write(new) if dry_run => preview(&path, old, new),
+        Change::Remove if dry_run => preview(&path, old, ""),
         _ => {
             let kept = settings.perform(&change)?;
             let kept = kept.map_or_else(String::new, |kept| {
-                format!(" (what was there before: {})", kept.display())
+                let kept = CleanText::line(&kept.display().to_string());
+                format!(" (what was there before: {kept})")
             });
             match change {
                 Change::Remove => format!("removed {path}: it held nothing else\n"),
@@ -201,6 +209,13 @@ fn change_one(
         let _ = writeln!(text, "{words}");
     }
     Ok(text)
+}
+
+/// What would change in a file, as `diff -u` prints it. What a terminal would obey is spelled out.
+fn preview(name: &str, old: &str, new: &str) -> String {
+    let diff = TextDiff::configure().timeout(DIFF).diff_lines(old, new);
+    let text = diff.unified_diff().header(name, name).to_string();
+    spelled_out(&text.replace("\r\n", "\n"))
 }
 
 /// How the hooks of a configuration directory are.
