@@ -162,9 +162,8 @@ fn check_claude(context: &Context) -> Check {
 
 fn check_hooks(context: &Context) -> Check {
     match super::hooks::summary(context) {
-        Ok((words, true)) => check("hooks", Grade::Good, &words),
-        Ok((words, false)) => check("hooks", Grade::Note, &words)
-            .remedy("`vmux hooks install` puts them right; `vmux hooks uninstall` takes them out"),
+        Ok((words, None)) => check("hooks", Grade::Good, &words),
+        Ok((words, Some(remedy))) => check("hooks", Grade::Note, &words).remedy(remedy),
         Err(error) => check("hooks", Grade::Note, &error),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -20,14 +20,14 @@ fn program() -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn run(machine: &Machine, words: &[&str]) -> String {
+pub(crate) fn run(machine: &Machine, words: &[&str]) -> String {
     shown(machine, &vmux(machine, words))
         .replace(&program(), "/opt/vmux")
         .replace(env!("CARGO_MANIFEST_DIR"), "/src")
 }
 
 /// A machine with these settings, and where they lie.
-fn with_settings(text: &str) -> (Machine, PathBuf) {
+pub(crate) fn with_settings(text: &str) -> (Machine, PathBuf) {
     let machine = Machine::new();
     let path = machine.write("home/.claude/settings.json", text);
     (machine, path)
@@ -94,63 +94,6 @@ fn the_merged_file_is_as_it_was_and_more() {
     assert_snapshot!("hooks", story);
     let merged = merged.replace(&program(), "/opt/vmux");
     assert_snapshot!("hooks_merged", merged);
-}
-
-#[test]
-fn a_dry_run_shows_what_a_terminal_would_obey() {
-    let (machine, path) = with_settings("{\r\n  \"a\": \"\u{9b}31m \u{202e} \u{7f}\"\r\n}\r\n");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-    let said = run(&machine, &["hooks", "install", "--dry-run"]);
-    let line = "-  \"a\": \"\\u{9b}31m \\u{202e} \\u{7f}\"\n";
-    assert!(said.contains(line), "{said}");
-    assert!(
-        said.chars().all(|c| c == '\n' || !c.is_control()),
-        "{said:?}"
-    );
-}
-
-#[test]
-fn what_root_installs_stays_its_users() {
-    if !rustix::process::geteuid().is_root() {
-        return;
-    }
-    let (machine, path) = with_settings("{}\n");
-    let config = machine.config();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    for of_user in [&config, &path] {
-        chown(of_user, Some(4711), Some(4712)).unwrap();
-    }
-    fs::write(
-        config.join("settings.json.4194304.tmp"),
-        "of a killed install",
-    )
-    .unwrap();
-    run(&machine, &["hooks", "install"]);
-    let mut files: Vec<_> = fs::read_dir(&config).unwrap().flatten().collect();
-    files.sort_by_key(fs::DirEntry::file_name);
-    let told = files.iter().map(|file| {
-        let metadata = file.metadata().unwrap();
-        let name = file.file_name().into_string().unwrap();
-        (
-            name,
-            metadata.uid(),
-            metadata.gid(),
-            metadata.mode() & 0o777,
-        )
-    });
-    let of_user = |name: &str, mode| (name.to_owned(), 4711, 4712, mode);
-    assert_eq!(
-        told.collect::<Vec<_>>(),
-        [
-            of_user("settings.json", 0o640),
-            of_user("settings.json.before-vmux", 0o600)
-        ]
-    );
-    // And where there were none.
-    run(&machine, &["hooks", "uninstall"]);
-    fs::remove_file(&path).unwrap();
-    run(&machine, &["hooks", "install"]);
-    assert_eq!(fs::metadata(&path).unwrap().uid(), 4711);
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod events;
 mod git;
 mod ground;
 mod hooks;
+mod installed;
 mod labels;
 mod layers;
 mod life;

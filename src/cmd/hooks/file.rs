@@ -10,7 +10,7 @@ use crate::exit::Failure;
 use crate::files::{read_bounded, replace, tidy, unchanged};
 
 /// Largest settings that are read, in bytes. Real ones have some kilobytes.
-const SIZE_CAP: usize = 16 << 20;
+pub(super) const SIZE_CAP: usize = 16 << 20;
 /// Permissions of settings that are made: they may hold keys.
 const NEW_MODE: u32 = 0o600;
 

@@ -1,6 +1,7 @@
 //! `vmux hooks`: puts vmux's hooks into Claude Code's settings, and takes them out.
 
 mod file;
+mod off;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,6 +17,7 @@ use super::out;
 use crate::agent::claude::parse_version;
 use crate::agent::claude::process::{FIRST_NATIVE, installed_version};
 use crate::agent::claude::settings::HOOKS;
+use crate::agent::claude::settings::off::Off;
 use crate::agent::claude::tail::read_version;
 use crate::cli::{HooksChange, HooksVerb};
 use crate::clock;
@@ -36,10 +38,13 @@ pub(super) fn run(context: &Context, verb: &HooksVerb) -> anyhow::Result<Exit> {
     }
 }
 
-/// A configuration directory, and the versions of Claude Code that are known to read it.
+/// A configuration directory, and what is known to use it.
 struct Config {
     dir: PathBuf,
+    /// Versions of Claude Code.
     versions: Vec<[u32; 3]>,
+    /// Working directories of running sessions.
+    cwds: Vec<PathBuf>,
 }
 
 impl Config {
@@ -48,6 +53,24 @@ impl Config {
         let known = |since: [u32; 3]| self.versions.iter().all(|version| *version >= since);
         let hooks = HOOKS.iter().filter(|hook| hook.since.is_none_or(known));
         hooks.map(|hook| hook.event).collect()
+    }
+
+    /// What keeps its hooks from running.
+    fn switched_off(&self) -> SwitchedOff {
+        let managed = Path::new(off::MANAGED);
+        let everywhere = off::look(&self.dir, None, managed);
+        let mut only_in: BTreeMap<PathBuf, Off> = BTreeMap::new();
+        if everywhere.is_none() {
+            let off = |cwd: &PathBuf| {
+                let off = off::look(&self.dir, Some(cwd), managed)?;
+                Some((cwd.clone(), off))
+            };
+            only_in.extend(self.cwds.iter().filter_map(off));
+        }
+        SwitchedOff {
+            everywhere,
+            only_in,
+        }
     }
 
     /// What is left out, and why.
@@ -67,24 +90,20 @@ impl Config {
 
 /// The directories that are named; else the default one and those of running sessions.
 fn configs(context: &Context, named: &[PathBuf]) -> Result<Vec<Config>, Failure> {
-    let mut found: BTreeMap<PathBuf, Vec<[u32; 3]>> = BTreeMap::new();
     let own = installed(context);
-    let mut add = |dir: &Path, version: Option<[u32; 3]>| {
-        found
-            .entry(dir.to_path_buf())
-            .or_default()
-            .extend(version.into_iter().chain(own));
+    let mut found: BTreeMap<PathBuf, Config> = BTreeMap::new();
+    let new = |dir: &Path| Config {
+        dir: dir.to_path_buf(),
+        versions: own.into_iter().collect(),
+        cwds: Vec::new(),
     };
-    add(&context.paths.claude, None);
-    for (dir, version) in running(context, own) {
-        add(&dir, Some(version));
+    let default = &context.paths.claude;
+    found.insert(default.clone(), new(default));
+    for (dir, version, cwd) in running(context, own) {
+        let config = found.entry(dir).or_insert_with_key(|dir| new(dir));
+        config.versions.push(version);
+        config.cwds.push(cwd);
     }
-    let known = |dir: &Path| {
-        found
-            .get(dir)
-            .cloned()
-            .unwrap_or_else(|| own.into_iter().collect())
-    };
     let dirs: Vec<PathBuf> = if named.is_empty() {
         found.keys().filter(|dir| dir.is_dir()).cloned().collect()
     } else {
@@ -100,16 +119,13 @@ fn configs(context: &Context, named: &[PathBuf]) -> Result<Vec<Config>, Failure>
         )));
     }
     if dirs.is_empty() {
-        let shown = context.paths.claude.display();
+        let shown = default.display();
         return Err(
             Failure::new(format!("could not find {shown}: it is no directory"))
                 .hint("start claude once, or name a configuration directory with --config-dir"),
         );
     }
-    let config = |dir: PathBuf| Config {
-        versions: known(&dir),
-        dir,
-    };
+    let config = |dir: PathBuf| found.remove(&dir).unwrap_or_else(|| new(&dir));
     Ok(dirs.into_iter().map(config).collect())
 }
 
@@ -123,9 +139,10 @@ fn installed(context: &Context) -> Option<[u32; 3]> {
     )?)
 }
 
-/// The configuration directories of running sessions, and their versions. A version on node says
-/// its own only in its transcript; one that has not even that may be any, so it counts as oldest.
-fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3])> {
+/// The configuration directories of running sessions, their versions and where they run. A version
+/// on node says its own only in its transcript; one that has not even that may be any, so it counts
+/// as oldest.
+fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3], PathBuf)> {
     let roots = Roots::of(&context.paths);
     let seen = Scout::new(roots).and_then(|mut scout| scout.scan(clock::now()));
     let seen = seen.unwrap_or_default().into_iter();
@@ -146,7 +163,7 @@ fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3])>
             .or(own.filter(|own| *own < FIRST_NATIVE))
             .unwrap_or_default();
         let dir = PathBuf::from(evidence.process.config_dir.as_str());
-        (dir, version)
+        (dir, version, PathBuf::from(&evidence.process.cwd.0))
     };
     sessions.into_values().map(config).collect()
 }
@@ -204,11 +221,41 @@ fn change_one(
             }
         }
     };
-    if let Some(words) = config.left_out().filter(|_| install) {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{words}");
+    if install {
+        for words in config
+            .left_out()
+            .into_iter()
+            .chain(config.switched_off().told())
+        {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{words}");
+        }
     }
     Ok(text)
+}
+
+/// What keeps hooks that are installed from running.
+#[derive(Serialize)]
+struct SwitchedOff {
+    #[serde(rename = "off", skip_serializing_if = "Option::is_none")]
+    everywhere: Option<Off>,
+    /// By the working directory of a running session.
+    #[serde(rename = "off_in", skip_serializing_if = "BTreeMap::is_empty")]
+    only_in: BTreeMap<PathBuf, Off>,
+}
+
+impl SwitchedOff {
+    /// In words, cleaned.
+    fn told(&self) -> Vec<String> {
+        let all = self.everywhere.iter();
+        let all = all.map(|off| format!("no hook runs: {off} switches them off"));
+        let some = self.only_in.iter().map(|(cwd, off)| {
+            let cwd = cwd.display();
+            format!("no hook runs in {cwd}: {off} switches them off")
+        });
+        let clean = |words: String| CleanText::line(&words).to_string();
+        all.chain(some).map(clean).collect()
+    }
 }
 
 /// What would change in a file, as `diff -u` prints it. What a terminal would obey is spelled out.
@@ -222,8 +269,13 @@ fn preview(name: &str, old: &str, new: &str) -> String {
 #[derive(Serialize)]
 struct Found {
     config_dir: PathBuf,
-    /// `installed`, `missing`, `outdated` (another program, other events) or `unreadable`.
+    /// `installed`, `missing`, `outdated` (another program, other events), `off` (installed, but
+    /// no hook runs) or `unreadable`.
     state: &'static str,
+    /// Sessions that run with it.
+    running: usize,
+    #[serde(flatten)]
+    off: SwitchedOff,
     events: Vec<String>,
     /// Whether permission requests can be answered from vmux.
     answers: bool,
@@ -248,14 +300,18 @@ fn look(config: &Config, program: &str) -> Found {
     programs.dedup();
     let right = events == wanted && programs == [program];
     events.dedup();
+    let off = config.switched_off();
     Found {
         config_dir: config.dir.clone(),
         state: match () {
             () if error.is_some() => "unreadable",
             () if events.is_empty() => "missing",
+            () if off.everywhere.is_some() => "off",
             () if right => "installed",
             () => "outdated",
         },
+        running: config.cwds.len(),
+        off,
         events,
         answers,
         programs,
@@ -277,7 +333,8 @@ fn status(context: &Context, named: &[PathBuf], json: bool) -> anyhow::Result<Ex
     let found = look_all(context, named)?;
     let mut text = String::new();
     if json {
-        writeln!(text, "{}", serde_json::json!({ "configs": found }))?;
+        let all = BTreeMap::from([("configs", found)]);
+        writeln!(text, "{}", serde_json::to_string(&all)?)?;
     } else {
         for found in found {
             let more = match found.state {
@@ -287,46 +344,62 @@ fn status(context: &Context, named: &[PathBuf], json: bool) -> anyhow::Result<Ex
                     found.events.join(", "),
                     found.programs.join(", ")
                 ),
+                "missing" if found.running > 0 => match found.running {
+                    1 => "1 session runs without".to_owned(),
+                    n => format!("{n} sessions run without"),
+                },
                 _ if found.answers => format!("{}; answers", found.events.join(", ")),
                 _ => found.events.join(", "),
             };
             let dir = CleanText::line(&found.config_dir.to_string_lossy());
             let line = format!("{:<10}  {dir}  {}", found.state, CleanText::line(&more));
             writeln!(text, "{}", line.trim_end())?;
+            for words in found.off.told() {
+                writeln!(text, "{:<10}  {words}", "")?;
+            }
         }
     }
     out::write(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
-/// One line for `doctor`, and whether all is as it should be.
-pub(super) fn summary(context: &Context) -> Result<(String, bool), String> {
+/// A line for `doctor`, and what to do if all is not as it should be.
+pub(super) fn summary(context: &Context) -> Result<(String, Option<&'static str>), String> {
+    const INSTALL: &str =
+        "`vmux hooks install` puts them right; `vmux hooks uninstall` takes them out";
     let found = look_all(context, &[]).map_err(|failure| failure.error)?;
-    let in_state = |state: &str| -> Vec<String> {
-        let dirs = found.iter().filter(|found| found.state == state);
-        dirs.map(|found| found.config_dir.display().to_string())
-            .collect()
+    let dirs = |wanted: &dyn Fn(&Found) -> bool| {
+        let dirs = found.iter().filter(|found| wanted(found));
+        let dirs: Vec<String> = dirs.map(|f| f.config_dir.display().to_string()).collect();
+        Some(dirs.join(", ")).filter(|dirs| !dirs.is_empty())
     };
-    let (outdated, unreadable) = (in_state("outdated"), in_state("unreadable"));
-    Ok(if !unreadable.is_empty() {
-        (
-            format!("the settings of {} cannot be read", unreadable.join(", ")),
-            false,
-        )
-    } else if !outdated.is_empty() {
-        (
-            format!(
-                "those of another vmux, or not all, in {}",
-                outdated.join(", ")
-            ),
-            false,
-        )
+    let in_state = |state: &str| dirs(&|found: &Found| found.state == state);
+    let off: Vec<String> = found
+        .iter()
+        .filter(|found| !found.events.is_empty())
+        .flat_map(|found| found.off.told())
+        .collect();
+    let installed = in_state("installed");
+    // Some run with hooks, so that others were meant to.
+    let without = dirs(&|found| found.state == "missing" && found.running > 0);
+    let without = without.filter(|_| installed.is_some());
+    Ok(if let Some(dirs) = in_state("unreadable") {
+        let words = format!("the settings of {dirs} cannot be read");
+        (words, Some(INSTALL))
+    } else if let Some(dirs) = in_state("outdated") {
+        let words = format!("those of another vmux, or not all, in {dirs}");
+        (words, Some(INSTALL))
+    } else if !off.is_empty() {
+        let remedy = "take that key out; until then vmux reads files only";
+        (off.join("; "), Some(remedy))
+    } else if let Some(without) = without {
+        let words = format!("sessions run without them in {without}");
+        (words, Some(INSTALL))
     } else {
-        let dirs = in_state("installed");
-        let words = match &dirs[..] {
-            [] => "not installed (optional: `vmux hooks install`)".to_owned(),
-            dirs => format!("installed in {}", dirs.join(", ")),
+        let words = match installed {
+            None => "not installed (optional: `vmux hooks install`)".to_owned(),
+            Some(dirs) => format!("installed in {dirs}"),
         };
-        (words, true)
+        (words, None)
     })
 }

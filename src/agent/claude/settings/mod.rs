@@ -3,6 +3,7 @@
 //! Only what is vmux's own is ever added or taken away, known by its command; every other byte
 //! stays, so that taking the hooks out again gives back the text from before.
 
+pub mod off;
 mod text;
 
 use std::ops::Range;
