@@ -110,14 +110,14 @@ impl Engine {
     /// Hands changed labels to the thread that writes them; that one answers.
     fn save(&mut self, asked: Option<(Ticket, SessionKey)>) {
         let answer = asked.map(|(ticket, key)| {
-            let session = self.registry.snapshot().by_key(key).cloned();
-            (
-                ticket,
-                Reply {
-                    sessions: session.into_iter().collect(),
+            let reply = match self.registry.snapshot().by_key(key) {
+                None => gone(),
+                Some(session) => Reply {
+                    sessions: vec![Arc::clone(session)],
                     ..Reply::done()
                 },
-            )
+            };
+            (ticket, reply)
         });
         let owed = self.registry.take_owed_marks();
         if (owed.is_some() || answer.is_some())
@@ -131,7 +131,7 @@ impl Engine {
 
     fn explain(&self, key: SessionKey) -> Reply {
         let Some(explanation) = self.registry.explain(key) else {
-            return Reply::error("gone", "the session has ended");
+            return gone();
         };
         match serde_json::value::to_raw_value(&explanation) {
             Ok(raw) => Reply {
@@ -142,4 +142,8 @@ impl Engine {
             Err(error) => Reply::error("bug", format!("could not write the explanation: {error}")),
         }
     }
+}
+
+fn gone() -> Reply {
+    Reply::error("gone", "the session has ended")
 }

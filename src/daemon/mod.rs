@@ -45,6 +45,7 @@ use crate::source::scout::{Roots, Scout};
 use engine::Engine;
 use lock::Instance;
 use published::Published;
+use storage::Kept;
 
 /// Observations and commands that may wait for the engine. A source that outruns it waits.
 const ENGINE_QUEUE: usize = 1024;
@@ -86,15 +87,15 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let published = Arc::new(Published::new()?);
     let (to_engine, from_all) = sync_channel(ENGINE_QUEUE);
 
-    let (marks, stamp) = load_marks(&settings, &published);
-    let mut registry = Registry::new(marks.clone());
+    let kept = load_marks(&settings, &published);
+    let mut registry = Registry::new(kept.marks.clone());
     let scout = look(paths, &mut registry)?;
     let listener = instance.listen()?;
     published.publish(registry.snapshot());
 
     let storage = storage::start(
         paths.labels.clone(),
-        (marks, stamp),
+        kept,
         to_engine.clone(),
         Arc::clone(&published),
     )?;
@@ -150,20 +151,23 @@ fn write_icons(paths: &Paths) {
     }
 }
 
-/// The labels that were kept, and of which state of their file they are. Says what could not be
-/// read of them and of the configuration.
-fn load_marks(settings: &Settings, published: &Published) -> (Marks, Option<labels::Stamp>) {
+/// The labels that were kept. Says what could not be read of them and of the configuration.
+fn load_marks(settings: &Settings, published: &Published) -> Kept {
     if !settings.misread.is_empty() {
         published.report("configuration", false, settings.misread.join("; "));
     }
     let path = &settings.paths.labels;
     let stamp = labels::stamp(path);
-    let marks = labels::load(path).unwrap_or_else(|refused| {
+    let read = labels::load(path);
+    if let Err(refused) = &read {
         log::warn!("{} (to mend it: {})", refused.cause, refused.remedy);
-        published.report("labels", false, refused.cause);
-        None
-    });
-    (marks.unwrap_or_default(), stamp)
+        published.report("labels", false, refused.cause.clone());
+    }
+    Kept {
+        ill: read.is_err(),
+        marks: read.ok().flatten().unwrap_or_default(),
+        stamp,
+    }
 }
 
 /// A thousand clients at once need more descriptors than the usual soft limit of 1024.

@@ -106,28 +106,38 @@ impl Storage {
     }
 }
 
-/// Starts the thread that writes labels to `path`, of which `known` was read at `stamp`.
+/// What was read of the file when the daemon began.
+pub(super) struct Kept {
+    /// What it holds.
+    pub(super) marks: Marks,
+    /// Its state before it was read.
+    pub(super) stamp: Option<Stamp>,
+    /// It could not be read, which was told.
+    pub(super) ill: bool,
+}
+
+/// Starts the thread that writes labels to `path`.
 ///
 /// # Errors
 /// Those of starting a thread.
 pub(super) fn start(
     path: PathBuf,
-    (known, stamp): (Marks, Option<Stamp>),
+    kept: Kept,
     engine: SyncSender<Input>,
     published: Arc<Published>,
 ) -> std::io::Result<Storage> {
     let shared = Arc::new(Shared::default());
     let mut keeper = Keeper {
         path,
-        known,
-        stamp,
+        known: kept.marks,
+        stamp: kept.stamp,
         engine,
         published,
         owed: None,
         pause: RETRY.0,
         retry_at: None,
         looked_at: clock::steady(),
-        ill: false,
+        ill: kept.ill,
     };
     let orders = Arc::clone(&shared);
     let run = move || {
@@ -166,10 +176,9 @@ impl Keeper {
     /// Waits for something to do and does it; `false` once the daemon ends.
     fn step(&mut self, shared: &Shared) -> bool {
         let orders = self.wait(shared);
-        let news = orders.owed.is_some();
         self.owed = orders.owed.or_else(|| self.owed.take());
-        let due = self.retry_at.map_or(news, |at| at <= clock::steady());
-        if self.owed.is_some() && (due || !orders.waiting.is_empty() || orders.end) {
+        let due = self.retry_at.is_none_or(|at| at <= clock::steady());
+        if !orders.waiting.is_empty() || (self.owed.is_some() && (due || orders.end)) {
             let written = self.write();
             for (ticket, reply) in orders.waiting {
                 let reply = Box::new(written.as_ref().map_or_else(unsaved, |()| reply));

@@ -98,6 +98,26 @@ fn an_unsaved_label_is_written_by_itself_as_soon_as_it_can_be() {
 }
 
 #[test]
+fn labels_that_could_not_be_read_at_the_start_are_as_soon_as_they_can_be() {
+    let machine = machine();
+    let path = machine.path("vmux/labels.json");
+    fs::create_dir_all(&path).unwrap();
+    let _daemon = Daemon::start(&machine);
+    let status = || run(&machine, &["daemon", "status"]);
+    assert!(
+        status().contains("labels    fails: could not read"),
+        "{}",
+        status()
+    );
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, r#"{"labels": {"s-101": {"label": "old"}}}"#).unwrap();
+    wait_for("the label", || {
+        run(&machine, &["list"]).contains("old").then_some(())
+    });
+    assert!(status().contains("labels    works"), "{}", status());
+}
+
+#[test]
 fn daemons_at_two_sockets_keep_each_others_labels() {
     let machine = machine();
     let one = Daemon::start(&machine);
