@@ -17,7 +17,7 @@ fn machine() -> Machine {
     let machine = Machine::new();
     let waits = machine.claude(101);
     waits.works_in("work/shop");
-    machine.write("work/shop/.git/HEAD", "ref: refs/heads/main\n");
+    machine.repository("work/shop", "main");
     waits.file(json!({"status": "waiting", "waitingFor": "permission prompt", "statusUpdatedAt": ago(190)}));
     waits.says(
         "s-101",

@@ -15,7 +15,7 @@ fn machine() -> Machine {
     let machine = Machine::new();
     let claude = machine.claude(101);
     claude.works_in("work/shop");
-    machine.write("work/shop/.git/HEAD", "ref: refs/heads/main\n");
+    machine.repository("work/shop", "main");
     claude.file(json!({"status": "waiting", "waitingFor": "permission prompt", "name": "shop-5e"}));
     claude.says(
         "s-101",
