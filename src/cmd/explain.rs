@@ -60,6 +60,7 @@ fn render(session: &Session, explanation: &Value, now: DateTime<Utc>, colored: b
         ("status file", &evidence["file"]),
         ("transcript", &evidence["transcript"]),
         ("subagent", &evidence["subagent"]),
+        ("background", &evidence["job"]),
         ("hooks", &evidence["hook"]),
         ("git", &evidence["git"]),
         ("window", place),

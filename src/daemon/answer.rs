@@ -421,7 +421,7 @@ fn unreachable(session: &Session) -> Option<&'static str> {
     let code = session.no_window.as_deref()?;
     let is = |known: TroubleCode| code == known.as_str();
     if is(TroubleCode::MuxDetached) {
-        Some("It is detached: attach its tmux or screen session. vmux explain names it.")
+        Some("No terminal shows it: vmux explain says how to attach it.")
     } else if is(TroubleCode::Remote) {
         Some("It runs in a login from another machine.")
     } else if is(TroubleCode::Ambiguous) {

@@ -1,6 +1,6 @@
 //! The threads of the sources: each is started again, after a pause, if it fails.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use crate::clock;
 use crate::host::typing::Typing;
 use crate::model::{Action, ConId, Observation, Place, SessionKey, State};
 use crate::proc::Environ;
+use crate::registry::Snapshot;
 use crate::source::scout::{Roots, Scout};
 use crate::switch::focus::Here;
 use crate::switch::place::Places;
@@ -163,6 +164,7 @@ pub(super) fn desktop(
         engine,
         published,
         told: HashMap::new(),
+        viewers: Vec::new(),
         events: HashMap::new(),
         urgencies: settings.config.urgency.then(Urgencies::default),
         typing: Typing::new()?,
@@ -200,11 +202,19 @@ fn behind(found: &Found) -> Option<(ConId, PathBuf)> {
     })
 }
 
+/// The processes that show sessions in the background.
+fn viewers(snapshot: &Snapshot) -> impl Iterator<Item = SessionKey> {
+    let sessions = snapshot.sessions.iter();
+    sessions.flat_map(|session| session.shown_by.iter().copied())
+}
+
 struct Desktop {
     places: Places,
     engine: SyncSender<Input>,
     published: Arc<Published>,
     told: HashMap<SessionKey, Place>,
+    /// Who showed sessions in the background.
+    viewers: Vec<SessionKey>,
     /// One stream of events for each window manager.
     events: HashMap<PathBuf, Events>,
     /// Windows that were made urgent, if the user wants that.
@@ -264,19 +274,16 @@ impl Desktop {
         self.passed.is_none_or(|at| at.elapsed() >= PASS_PACE)
     }
 
-    fn sessions(&self) -> Vec<SessionKey> {
-        self.published
-            .snapshot()
-            .sessions
-            .iter()
-            .map(|session| session.id)
-            .collect()
+    /// The sessions that there are, and who shows those in the background.
+    fn sessions(&self) -> BTreeSet<SessionKey> {
+        let snapshot = self.published.snapshot();
+        let keys = snapshot.sessions.iter().map(|session| session.id);
+        keys.chain(viewers(&snapshot)).collect()
     }
 
-    fn known(&self) -> Vec<SessionKey> {
-        let mut keys: Vec<SessionKey> = self.told.keys().copied().collect();
-        keys.sort_unstable();
-        keys
+    /// Those that the last pass has looked for.
+    fn known(&self) -> BTreeSet<SessionKey> {
+        self.told.keys().chain(&self.viewers).copied().collect()
     }
 
     /// Looks at all windows and tells what changed.
@@ -287,6 +294,7 @@ impl Desktop {
         self.subscribe();
         self.places.begin();
         let snapshot = self.published.snapshot();
+        self.viewers = viewers(&snapshot).collect();
         let mut observations = Vec::new();
         let mut lost = 0;
         let mut hidden = Vec::new();

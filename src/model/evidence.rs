@@ -32,6 +32,8 @@ pub struct Evidence {
     /// Whether a shell runs, or has run, what is pending, for versions whose files do not tell a
     /// running tool from a permission dialog.
     pub tool_shell: Option<bool>,
+    /// What else is known of a background session.
+    pub job: Option<JobFact>,
     /// What its hooks reported, where vmux's hooks are installed.
     pub hook: Option<HookFact>,
     /// The repository it works in.
@@ -68,6 +70,8 @@ pub struct ProcessFact {
     /// Since when it has been in a dialog before its start: its inbox is open, and its session has
     /// not begun.
     pub inbox_at: Option<DateTime<Utc>>,
+    /// How a shell starts its CLI, for a process of a background session.
+    pub cli: Option<CleanText>,
     /// When this was read.
     pub read_at: DateTime<Utc>,
 }
@@ -99,6 +103,8 @@ pub struct FileFact {
     pub name: Option<CleanText>,
     /// Whether a person gave that name.
     pub named_by_user: bool,
+    /// The id of a background session, fit to be part of a path.
+    pub job: Option<CleanText>,
     /// `session:@window.%pane`, when started in tmux (2.1.225 and newer).
     pub tmux: Option<CleanText>,
     /// When the session started, by the file.
@@ -108,6 +114,19 @@ pub struct FileFact {
     /// Since when it can be read no more: removed, replaced, emptied or made unreadable by another
     /// program. Then its status is not told here.
     pub lost_at: Option<DateTime<Utc>>,
+}
+
+/// A session that the agent runs in the background (2.1.328 and newer).
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct JobFact {
+    /// What it needs of its user, by `jobs/<id>/state.json`.
+    pub needs: Option<CleanText>,
+    /// The same, without the verb.
+    pub ask: Option<CleanText>,
+    /// The command that shows it in a terminal.
+    pub attach: Option<CleanText>,
+    /// The processes that show it in their terminals.
+    pub shown_by: Vec<SessionKey>,
 }
 
 /// The agent's raw status word.

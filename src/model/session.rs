@@ -300,6 +300,12 @@ pub struct Session {
     /// Where its terminal lives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
+    /// The processes in whose terminals a background session is shown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shown_by: Vec<SessionKey>,
+    /// The command that shows a background session in a terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attach: Option<CleanText>,
     /// The window that shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowRef>,

@@ -338,6 +338,7 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Se
         file,
         transcript,
         hook,
+        job,
         git,
         ..
     } = &entry.evidence;
@@ -381,6 +382,8 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Se
         version: from_file(|f| f.version.clone()).or_else(|| process.installed_version.clone()),
         started_at: file.and_then(|f| f.started_at).or(process.started_at),
         config_dir: (!process.default_config).then(|| process.config_dir.clone()),
+        shown_by: job.iter().flat_map(|job| job.shown_by.clone()).collect(),
+        attach: job.as_ref().and_then(|job| job.attach.clone()),
         host: entry.place.host.clone(),
         window: entry.place.window.clone(),
         answerable: entry.answerable.filter(|_| waits),

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::git::GitEnv;
+use crate::agent::claude::job;
 use crate::agent::claude::process::{
     Candidate, Role, config_dir, installed_version, is_claude_exe, is_electron, is_tool_shell,
     is_worker, plausible_comm, recognise,
@@ -93,6 +94,9 @@ pub(super) fn read_fact(
         installed_version: installed_version(exe, &environ)
             .map(|version| CleanText::line(&version)),
         inbox_at: None,
+        cli: is_worker(&environ)
+            .then(|| job::cli(&environ, exe, config == default_config))
+            .flatten(),
         read_at: now,
     };
     (config, fact)

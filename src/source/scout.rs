@@ -27,6 +27,7 @@ use crate::proc::Proc;
 mod again;
 mod around;
 mod told;
+mod viewers;
 
 use again::Failure;
 pub use around::Senses;
@@ -96,6 +97,7 @@ pub struct Scout {
     /// its parent, so these are looked at once more.
     young: Vec<u32>,
     tracked: BTreeMap<Pid, Tracked>,
+    viewers: viewers::Viewers,
     configs: BTreeMap<PathBuf, Config>,
     again: Vec<(Instant, Pid, u32)>,
     failed: BTreeMap<Pid, Failure>,
@@ -145,6 +147,7 @@ impl Scout {
             fresh: Vec::new(),
             young: Vec::new(),
             tracked: BTreeMap::new(),
+            viewers: viewers::Viewers::default(),
             configs,
             again: Vec::new(),
             failed: BTreeMap::new(),
@@ -160,7 +163,8 @@ impl Scout {
             .values()
             .filter_map(|tracked| tracked.handle.as_ref());
         let watcher = self.watcher.descriptor().into_iter();
-        watcher.chain(ends.map(Handle::pidfd))
+        let ends = watcher.chain(ends.map(Handle::pidfd));
+        ends.chain(self.viewers.descriptors())
     }
 
     /// Where it looks.
@@ -214,6 +218,7 @@ impl Scout {
             self.verify_all(now, &mut out);
         } else {
             self.verify_some(now, &mut out);
+            self.verify_viewers(now, &mut out);
         }
         self.name_conversations(now, &mut out);
         Ok(out)
@@ -226,6 +231,7 @@ impl Scout {
         let added = difference(&self.pids, &self.fresh);
         for pid in difference(&self.fresh, &self.pids) {
             self.end(Pid(pid), out);
+            self.viewer_ended(Pid(pid), now, out);
         }
         self.young.extend_from_slice(&added);
         for pid in added {
@@ -262,6 +268,7 @@ impl Scout {
         for pid in process::ended(handles) {
             self.end(pid, &mut out);
         }
+        self.take_viewers_ends(now, &mut out);
         out
     }
 
@@ -396,8 +403,11 @@ impl Scout {
         let tracked = self.tracked.entry(pid).or_insert(tracked);
         tracked.silent = silent;
         let read = tracked.read_file(now);
-        if !tracked.is_session(role) {
+        if !tracked.is_session(role.as_ref()) {
             self.tracked.remove(&pid);
+            if let Some(Role::Attached(word)) = role {
+                self.add_viewer(key, &config, word, now, out);
+            }
             return;
         }
         let handle = self.real_proc.then(|| Handle::open(&self.proc, key));
@@ -458,6 +468,7 @@ impl Scout {
     }
 
     fn tell_news(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+        let shown_by = self.shown_by(pid);
         let Some(tracked) = self.tracked.get_mut(&pid) else {
             return;
         };
@@ -477,6 +488,7 @@ impl Scout {
             tracked.follow_asker();
             self.shell_due = Some(clock::steady() + SHELL_PACE);
         }
+        tracked.shown_by = shown_by;
         if let Some(evidence) = tracked.news(now) {
             out.push(Observation::Seen(tracked.key, Box::new(evidence)));
         }

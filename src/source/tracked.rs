@@ -26,6 +26,7 @@ use crate::model::{
 use crate::text::CleanText;
 
 mod asks;
+mod job;
 
 pub(super) use asks::ShellWatch;
 
@@ -72,6 +73,10 @@ pub(super) struct Tracked {
     problem: Option<CleanText>,
     follower: Option<Follower>,
     subagents: Subagents,
+    /// What a background session needs, by its record.
+    needs: Option<CleanText>,
+    /// Who shows a background session.
+    pub(super) shown_by: Vec<SessionKey>,
     /// What its process was started with.
     pub(super) start: Start,
     /// What lies where it works.
@@ -142,6 +147,8 @@ impl Tracked {
             problem: None,
             follower: None,
             subagents: Subagents::default(),
+            needs: None,
+            shown_by: Vec::new(),
             start,
             ground: Ground::default(),
             silent: false,
@@ -151,7 +158,7 @@ impl Tracked {
     }
 
     /// Whether it is a session, by its role and its file.
-    pub(super) fn is_session(&self, role: Option<Role>) -> bool {
+    pub(super) fn is_session(&self, role: Option<&Role>) -> bool {
         match (&self.file, role) {
             // A worker that is kept ready is tracked but not told: its file changes when it is used.
             (Some(file), None) => file.proc_start.is_some(),
@@ -392,6 +399,7 @@ impl Tracked {
         self.refresh_transcript();
         self.watch(watcher);
         self.refresh_subagents();
+        self.needs = self.read_needs();
     }
 
     fn refresh_transcript(&mut self) {
@@ -445,6 +453,7 @@ impl Tracked {
         // Before the first prompt the project's directory may be missing: a parent tells.
         let parents = [self.config.join("projects"), self.config.clone()];
         wanted.extend(project.into_iter().chain(parents).find(|dir| dir.is_dir()));
+        wanted.extend(self.job_dir().filter(|dir| dir.is_dir()));
         if let (Some(_), Some(follower)) = (self.wants_subagents(), &self.follower) {
             wanted.extend(subagents::watched(follower.path()));
         }
@@ -479,6 +488,9 @@ impl Tracked {
     pub(super) fn concerns(&self, dir: &Path, name: &str) -> bool {
         if !self.watched.iter().any(|watched| watched == dir) {
             return false;
+        }
+        if self.job_dir().is_some_and(|job| job == dir) {
+            return name == job::STATE;
         }
         if find::is_subagent(name) {
             return self.wants_subagents().is_some();
@@ -537,6 +549,7 @@ impl Tracked {
                 && self.kind == Kind::Interactive
                 && version.is_some_and(|version| version >= FIRST_WITH_FILE),
             tool_shell: self.tool_shell,
+            job: self.job_fact(),
             hook: self.hook.clone(),
             git: self.ground.git.clone(),
             cwd_gone: self.ground.gone,

@@ -106,6 +106,13 @@ impl Verdict {
         self.asking_for(call.as_ref())
     }
 
+    /// What the agent's own record of a background session says, if nothing said more.
+    fn or_needs(mut self, evidence: &Evidence) -> Self {
+        let needs = || evidence.job.as_ref()?.ask.clone();
+        self.ask = self.ask.or_else(needs);
+        self
+    }
+
     fn asking_for(mut self, call: Option<&ToolCall>) -> Self {
         match call.map(|call| call.nature) {
             Some(CallNature::Question) => self.reason = Some(Reason::Question),
@@ -231,7 +238,7 @@ fn waiting(file: &FileFact, evidence: &Evidence) -> Verdict {
             let verdict = verdict.because(reason);
             match hook::asked_for(file, evidence) {
                 Some(call) => verdict.asking_for(Some(call)),
-                None => verdict.asking(evidence),
+                None => verdict.asking(evidence).or_needs(evidence),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! From a session to its focused window: the I/O around `locate`.
 
+mod background;
 mod desktop;
 pub mod focus;
 mod follow;

@@ -11,8 +11,8 @@ use super::way::Search;
 use super::{Finding, Found};
 use crate::host::tmux;
 use crate::model::{
-    Focus, Pid, ProcChain, Session, SessionKey, Trouble, TroubleCode, Window, WindowRef, WmTree,
-    Xid,
+    Focus, Kind, Pid, ProcChain, Session, SessionKey, Trouble, TroubleCode, Window, WindowRef,
+    WmTree, Xid,
 };
 use crate::proc::pty::Tty;
 use crate::proc::{Environ, Proc};
@@ -220,6 +220,9 @@ impl Places {
     /// # Errors
     /// Why there is none, and what is known of its host.
     pub fn find(&mut self, session: &Session, client: &Environ) -> Finding {
+        if session.kind == Kind::Background {
+            return self.find_attached(session, client);
+        }
         let mut search = Search::default();
         let result = self.search(&mut Walk::new(session, client), &mut search);
         match result {

@@ -9,6 +9,7 @@
 )]
 
 mod asks;
+mod background;
 mod bar;
 mod cli;
 mod contract;

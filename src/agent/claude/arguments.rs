@@ -6,6 +6,8 @@
 
 use std::ffi::OsString;
 
+use super::job;
+
 /// What a command line asks for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Asked {
@@ -201,7 +203,7 @@ fn command(words: &[&str], first: bool) -> Asked {
         return Asked::Session;
     }
     if OF_A_JOB.contains(&word) {
-        let names = |id: &str| is_job(id) || (word == "respawn" && id == "--all");
+        let names = |id: &str| job::is_id(id) || (word == "respawn" && id == "--all");
         if !first && !argument.is_some_and(|id| names(id)) {
             return Asked::Session;
         }
@@ -210,11 +212,6 @@ fn command(words: &[&str], first: bool) -> Asked {
         }
     }
     COMMAND
-}
-
-/// Whether this is the id of a background session.
-fn is_job(word: &str) -> bool {
-    word.len() == 8 && word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_option(word: &str) -> bool {

@@ -9,6 +9,7 @@ pub mod beginning;
 pub mod conversation;
 pub mod find;
 pub mod hook;
+pub mod job;
 pub mod process;
 mod record;
 pub mod request;

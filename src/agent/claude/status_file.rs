@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::parse_version;
 use super::record::{Fields, mend};
+use super::{job, parse_version};
 use crate::model::{ConversationId, FileFact, FileStatus, Kind, Pid, RawPath, Reason, time};
 use crate::text::CleanText;
 
@@ -107,6 +107,10 @@ pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile,
             name: line(&fields, "name"),
             named_by_user: fields.text("nameSource").as_deref() == Some("user"),
             tmux: line(&fields, "tmux"),
+            job: fields
+                .text("jobId")
+                .filter(|id| job::is_id(id))
+                .map(|id| CleanText::line(&id)),
             started_at: time(&fields, "startedAt"),
             read_at: now,
             lost_at: None,

@@ -81,7 +81,7 @@ pub fn command(own: &Own) -> String {
 }
 
 /// A word as the shell takes it.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
