@@ -167,7 +167,7 @@ pub(super) fn desktop(
         viewers: Vec::new(),
         events: HashMap::new(),
         urgencies: settings.config.urgency.then(Urgencies::default),
-        typing: Typing::new()?,
+        typing: Typing::default(),
         resting: BTreeMap::new(),
         passed: None,
         typed_at: None,
@@ -397,13 +397,12 @@ impl Desktop {
 
     /// Waits for something to look at; whether windows changed.
     fn wait(&mut self, until: Option<Instant>) -> bool {
-        let own = [self.published.desktop.as_fd(), self.typing.descriptor()];
-        let mut fds = Vec::from(own.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        fds.extend(
-            self.events
-                .values()
-                .map(|e| PollFd::from_borrowed_fd(e.descriptor(), PollFlags::IN)),
-        );
+        let own = std::iter::once(self.published.desktop.as_fd());
+        let events = self.events.values().map(|events| events.descriptor());
+        let all = own.chain(self.typing.descriptor()).chain(events);
+        let mut fds: Vec<PollFd<'_>> = all
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
         let timeout =
             until.map(|at| clock::timespec(at.saturating_duration_since(clock::steady())));
         // An interrupted wait is a wait that ended.

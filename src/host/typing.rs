@@ -5,7 +5,6 @@
 //! terminal is an `IN_ACCESS` of `/dev/pts/N`, what tmux draws there is none.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -13,40 +12,39 @@ use std::path::PathBuf;
 use rustix::fs::inotify;
 
 /// Terminals that are listened to, until the first key of any of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Typing {
-    fd: OwnedFd,
+    /// There from the first terminal on, if one could be had.
+    fd: Option<OwnedFd>,
     watched: Vec<i32>,
 }
 
 impl Typing {
-    /// Listens to nothing.
-    ///
-    /// # Errors
-    /// Those of `inotify_init1`: too many instances of this user.
-    pub fn new() -> io::Result<Self> {
-        let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-        Ok(Self {
-            fd,
-            watched: Vec::new(),
-        })
-    }
-
-    /// Listens to these terminals, and to no others. One that is gone is left out.
+    /// Listens to these terminals, and to no others. One that is gone is left out; where this
+    /// user has no inotify instance left, nothing is heard until the next call.
     pub fn listen(&mut self, terminals: &BTreeSet<PathBuf>) {
         self.stop();
+        if terminals.is_empty() {
+            return;
+        }
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        self.fd = self.fd.take().or_else(|| inotify::init(flags).ok());
+        let Some(fd) = &self.fd else { return };
         let flags = inotify::WatchFlags::ACCESS;
         let watches = terminals
             .iter()
-            .filter_map(|terminal| inotify::add_watch(&self.fd, terminal, flags).ok());
+            .filter_map(|terminal| inotify::add_watch(fd, terminal, flags).ok());
         self.watched = watches.collect();
     }
 
     /// Whether a key was read. Then all are left in peace until they are listened to again: who
     /// types a sentence is heard once.
     pub fn take(&mut self) -> bool {
+        let Some(fd) = &self.fd else {
+            return false;
+        };
         let mut buffer = [MaybeUninit::uninit(); 1024];
-        let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
+        let mut reader = inotify::Reader::new(fd, &mut buffer);
         let mut heard = false;
         // Ends with `AGAIN`: the descriptor does not block.
         while let Ok(event) = reader.next() {
@@ -58,16 +56,17 @@ impl Typing {
         heard
     }
 
-    /// To poll for.
+    /// To poll for, if it listens.
     #[must_use]
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(|fd| fd.as_fd())
     }
 
     fn stop(&mut self) {
+        let Some(fd) = &self.fd else { return };
         for watch in self.watched.drain(..) {
             // Fails if the terminal is gone, and the watch with it.
-            let _removed = inotify::remove_watch(&self.fd, watch);
+            let _removed = inotify::remove_watch(fd, watch);
         }
     }
 }
@@ -93,7 +92,7 @@ mod tests {
             .write(true)
             .open(&path)
             .unwrap();
-        let mut typing = Typing::new().unwrap();
+        let mut typing = Typing::default();
         let all = BTreeSet::from([path, PathBuf::from("/dev/pts/none")]);
         typing.listen(&all);
         terminal.write_all(b"drawn").unwrap();

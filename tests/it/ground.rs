@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +17,7 @@ use vmux::source::scout::{Scout, Senses};
 use vmux::source::watch;
 
 use crate::machine::{Machine, answer, prompt};
+use crate::service::{Daemon, command, wait_for};
 use crate::watched::Watched;
 
 fn branch(session: &Session) -> Option<&str> {
@@ -239,6 +242,37 @@ fn without_inotify_every_scan_looks_at_all() {
             (Some("last"), Some("The end."))
         );
     }
+}
+
+/// The whole daemon, as a user of whose inotify instances none is left.
+#[test]
+fn a_daemon_starts_without_inotify_and_says_so() {
+    let possible = Command::new("unshare").args(["-Ur", "true"]).output();
+    if !possible.is_ok_and(|done| done.status.success()) {
+        return; // Here nobody may have limits of his own.
+    }
+    let machine = Machine::new();
+    machine.claude(101).file(json!({"name": "one"}));
+    let script = "echo 0 > /proc/sys/user/max_inotify_instances && exec \"$0\" daemon run";
+    let child = command(&machine, "unshare")
+        .args(["-Ur", "sh", "-c", script, env!("CARGO_BIN_EXE_vmux")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let daemon = Daemon {
+        machine: &machine,
+        child,
+    };
+    wait_for("the daemon", || UnixStream::connect(daemon.socket()).ok());
+    let lacks = wait_for("the source of sessions", || {
+        let status = daemon.ask(r#"{"action":"status"}"#);
+        let lacks = &status["status"]["sources"]["sessions"]["lacks"];
+        lacks.as_str().map(str::to_owned)
+    });
+    assert!(lacks.contains("fs.inotify.max_user_instances"), "{lacks}");
+    machine.claude(101).file(json!({"name": "two"}));
+    daemon.wait_for_session("the next scan", |session| session["name"] == "two");
 }
 
 /// Changes what can change of all sessions.
