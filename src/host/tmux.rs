@@ -100,14 +100,20 @@ pub struct View {
 /// Why it cannot be asked.
 pub fn server(proc: &Proc, pid: Pid, named: Option<&Named>) -> Result<Server, Trouble> {
     let nowhere = |message: &str| Trouble::new(TroubleCode::NoWindow, message);
-    // As the server was given it: relative to where it was started.
+    // As the server was given it: relative to where it was started, and below its own root.
+    let here = proc.shares_mounts(pid);
+    let home = proc.root().join(pid.to_string());
     let cwd = proc.cwd(pid).unwrap_or_default();
     let paths = match named {
         Some(named) => vec![named.socket.clone()],
         None => proc.listens_on(pid),
     };
     let paths = paths.into_iter().take(SOCKETS_CAP);
-    let paths: Vec<PathBuf> = paths.map(|path| cwd.join(path)).collect();
+    let below = |path: PathBuf| match path.strip_prefix("/") {
+        Ok(path) if !here => home.join("root").join(path),
+        _ => path,
+    };
+    let paths: Vec<PathBuf> = paths.map(|path| below(cwd.join(path))).collect();
     let Some(socket) = paths
         .iter()
         .find(|path| is_served(proc, pid, path))
@@ -118,7 +124,6 @@ pub fn server(proc: &Proc, pid: Pid, named: Option<&Named>) -> Result<Server, Tr
             file.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
         };
         return Err(match paths.iter().find(gone) {
-            _ if proc.is_contained(pid) => nowhere("its tmux server runs in a container"),
             Some(path) => {
                 let message = format!("the socket of its tmux server is gone: {}", path.display());
                 nowhere(&message).hint(&format!("tmux makes it anew upon: kill -USR1 {pid}"))
@@ -127,10 +132,11 @@ pub fn server(proc: &Proc, pid: Pid, named: Option<&Named>) -> Result<Server, Tr
             None => nowhere("its tmux server cannot be reached through its socket"),
         });
     };
-    // Another user's executable cannot be run by this name.
+    // Another user's executable cannot be run by this name, one of a container may lack its
+    // libraries here.
     let program = match proc.exe(pid) {
-        Some(_) => proc.root().join(pid.to_string()).join("exe"),
-        None => PathBuf::from("tmux"),
+        Some(_) if here => home.join("exe"),
+        _ => PathBuf::from("tmux"),
     };
     Ok(Server { program, socket })
 }
@@ -284,11 +290,14 @@ impl Layout {
     /// is among its ancestors. `TMUX_PANE` proves nothing: a server hands on the one that it was
     /// started with.
     #[must_use]
-    pub fn spot(&self, chain: &ProcChain, tty: Option<&str>) -> Option<Spot> {
+    pub fn spot(&self, chain: Option<&ProcChain>, tty: Option<&str>) -> Option<Spot> {
         let by_tty: Vec<&PaneRow> = self.panes.iter().filter(|p| Some(&*p.tty) == tty).collect();
         // The inner one, of a pane that was started from within another.
         let by_process = || {
-            let pids = chain.0.iter().map(|link| link.pid);
+            let pids = chain
+                .into_iter()
+                .flat_map(|chain| &chain.0)
+                .map(|link| link.pid);
             let panes = pids.map(|pid| self.panes.iter().filter(move |p| p.pane_pid == pid));
             panes
                 .map(Iterator::collect)
@@ -417,7 +426,7 @@ mod tests {
     }
 
     fn spot(pids: &[u32], tty: Option<&str>) -> Spot {
-        parse_layout(LAYOUT).spot(&chain(pids), tty).unwrap()
+        parse_layout(LAYOUT).spot(Some(&chain(pids)), tty).unwrap()
     }
 
     fn clients(views: &[View]) -> Vec<(u32, bool)> {
@@ -462,7 +471,7 @@ mod tests {
         assert_eq!(spot(&[100], Some("/dev/pts/12")).pane.pane_id, "%2");
         assert_eq!(spot(&[100], Some("/dev/pts/77")).pane.pane_id, "%0");
         assert_eq!(spot(&[500, 101, 100], None).pane.pane_id, "%1");
-        let popup = parse_layout(LAYOUT).spot(&chain(&[999]), Some("/dev/pts/77"));
+        let popup = parse_layout(LAYOUT).spot(Some(&chain(&[999])), Some("/dev/pts/77"));
         assert_eq!(popup, None);
     }
 
@@ -470,7 +479,7 @@ mod tests {
     fn of_a_grouped_session_the_shown_one_counts() {
         let text = "P\t%0\t100\t$0\t@0\t0\t0\t1\t/dev/pts/1\tfirst\nP\t%0\t100\t$5\t@0\t0\t0\t1\t/dev/pts/1\tsecond\n\
             C\t900\t/dev/pts/9\t$5\t@0\t50\t0\n";
-        let spot = parse_layout(text).spot(&chain(&[100]), None).unwrap();
+        let spot = parse_layout(text).spot(Some(&chain(&[100])), None).unwrap();
         assert_eq!(
             (spot.pane.session.as_str(), &*spot.views[0].target),
             ("second", "$5:@0.%0")

@@ -104,16 +104,27 @@ impl Proc {
     /// `false` too where that cannot be read.
     #[must_use]
     pub fn is_contained(&self, pid: Pid) -> bool {
-        let of = |pid: &str| {
-            let base = self.root.join(pid);
-            let namespace = std::fs::read_link(base.join("ns/pid")).ok()?;
-            let instance = stat(base.join("root/dev/pts")).map(|pts| pts.st_dev).ok();
-            Some((namespace, instance))
-        };
-        match (of(&pid.to_string()), of("self")) {
-            (Some(theirs), Some(ours)) => theirs != ours,
-            _ => false,
-        }
+        let instance = |pid: &str| stat(self.root.join(pid).join("root/dev/pts")).ok();
+        let instance = |pid: &str| instance(pid).map(|pts| pts.st_dev);
+        let theirs = instance(&pid.to_string());
+        !self.shares_pids(pid) || theirs.is_some() && theirs != instance("self")
+    }
+
+    /// Whether a process numbers processes as we do; `true` too where that cannot be read.
+    #[must_use]
+    pub fn shares_pids(&self, pid: Pid) -> bool {
+        self.shares(pid, "ns/pid")
+    }
+
+    /// Whether a process sees the mounts that we see; `true` too where that cannot be read.
+    #[must_use]
+    pub fn shares_mounts(&self, pid: Pid) -> bool {
+        self.shares(pid, "ns/mnt")
+    }
+
+    fn shares(&self, pid: Pid, namespace: &str) -> bool {
+        let of = |pid: &str| std::fs::read_link(self.root.join(pid).join(namespace)).ok();
+        of(&pid.to_string()).is_none_or(|theirs| of("self") == Some(theirs))
     }
 
     fn fds(&self, pid: Pid) -> Vec<PathBuf> {

@@ -11,8 +11,8 @@ use super::way::{Search, quoted};
 use crate::host::{screen, tmux};
 use crate::locate::{self, Hints, Landing, Mux};
 use crate::model::{Host, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid};
-use crate::proc::Environ;
 use crate::proc::pty::Tty;
+use crate::proc::{Environ, Proc};
 use crate::text::CleanText;
 
 /// Most processes that a search sets out from: terminals within terminals, and all their clients.
@@ -191,7 +191,10 @@ impl Places {
     ) -> Result<Place, Trouble> {
         let named = self.named_by_tmux(pid, start);
         let server = tmux::server(&self.proc, pid, named.as_ref())?;
-        search.at_tmux(pid, &server, &self.environ_inside(start));
+        // The numbers that a server in a container tells are none of ours.
+        let numbered = self.proc.shares_pids(pid);
+        let environ = self.environ_inside(start);
+        search.at_tmux(pid, &server, numbered.then_some(&environ));
         let layout = self
             .layouts
             .entry(pid)
@@ -201,7 +204,8 @@ impl Places {
                 Trouble::new(TroubleCode::WmHung, &format!("could not ask tmux: {error}"))
             })?;
         let tty = start.inside().and_then(|inside| self.name_for(pid, inside));
-        let Some(spot) = layout.spot(&start.chain, tty.as_deref()) else {
+        let chain = numbered.then_some(&start.chain);
+        let Some(spot) = layout.spot(chain, tty.as_deref()) else {
             let popup = Popup {
                 server: pid,
                 session: named.map(|named| named.session_id),
@@ -214,8 +218,8 @@ impl Places {
             .get_or_insert_with(|| host("tmux", "tmux", Some(&spot.pane.target)));
         let go = |places: &mut Self, view: &tmux::View, search: &mut Search| {
             search.through_view(view, &server);
-            places.check_client(pid, &view.client)?;
-            places.follow(view.client.pid, None, walk, search)
+            let client = places.client_process(pid, &view.client)?;
+            places.follow(client, None, walk, search)
         };
         let name = |view: &tmux::View| format!("tmux client {}", view.client.tty);
         self.first(&spot.views, search, go, name)
@@ -240,23 +244,34 @@ impl Places {
         (self.proc.terminal_named(server, &name) == Some(tty)).then_some(name)
     }
 
-    /// A client says its own number and terminal, those of its container if it runs in one: only
-    /// the process here that has this terminal is it.
-    pub(super) fn check_client(&self, server: Pid, client: &tmux::Client) -> Result<(), Trouble> {
-        let named = self.proc.terminal_named(server, &client.tty);
-        let has = match (self.proc.terminal(client.pid), named) {
-            (Some(tty), Some(named)) => tty == named,
-            (Some(tty), None) => tty.name() == client.tty,
-            // Another user's may not be read.
-            (None, Some(named)) => self.proc.controlling_pts(client.pid) == Some(named.number()),
+    /// The process of a client. It says its own number, which in a container is another than here:
+    /// the process counts that has its terminal.
+    pub(super) fn client_process(
+        &mut self,
+        server: Pid,
+        client: &tmux::Client,
+    ) -> Result<Pid, Trouble> {
+        let Some(tty) = self.proc.terminal_named(server, &client.tty) else {
             // On a console.
-            (None, None) => true,
+            return Ok(client.pid);
         };
-        if has {
-            return Ok(());
+        let is_it = |proc: &Proc, pid: Pid| match proc.terminal(pid) {
+            Some(own) => own == tty,
+            // Another user's may not be read.
+            None => proc.controlling_pts(pid) == Some(tty.number()),
+        };
+        if is_it(&self.proc, client.pid) {
+            return Ok(client.pid);
         }
-        let message = "its process is not here: it runs in a container";
-        Err(Trouble::new(TroubleCode::NoWindow, message))
+        let mut pids = Vec::new();
+        // What cannot be listed is not found.
+        let _listed = self.proc.pids(&mut pids);
+        let mut others = pids.into_iter().map(Pid);
+        let found = others.find(|pid| {
+            self.proc.comm(*pid).as_deref() == Some(tmux::CLIENT_COMM) && is_it(&self.proc, *pid)
+        });
+        let message = "no process here has its terminal";
+        found.ok_or_else(|| Trouble::new(TroubleCode::NoWindow, message))
     }
 
     fn in_screen(

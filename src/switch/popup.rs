@@ -83,8 +83,8 @@ impl Places {
             let mut attempt = search.clone();
             attempt.over_popup(client);
             let place = self
-                .check_client(server, client)
-                .and_then(|()| self.follow(client.pid, None, walk, &mut attempt));
+                .client_process(server, client)
+                .and_then(|pid| self.follow(pid, None, walk, &mut attempt));
             match place {
                 Ok(place) => shown.push((client, attempt, place)),
                 Err(trouble) => {

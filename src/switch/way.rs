@@ -49,8 +49,9 @@ impl Search {
     }
 
     /// At a tmux server.
-    pub(super) fn at_tmux(&mut self, pid: Pid, server: &tmux::Server, environ: &Environ) {
-        let named = environ.get("TMUX").and_then(tmux::named_by);
+    pub(super) fn at_tmux(&mut self, pid: Pid, server: &tmux::Server, environ: Option<&Environ>) {
+        let value = environ.and_then(|environ| environ.get("TMUX"));
+        let named = value.and_then(tmux::named_by);
         if let Some(other) = named.map(|named| named.server)
             && other != pid
         {

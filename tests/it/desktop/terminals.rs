@@ -88,6 +88,44 @@ os.execvp("sh", ["sh", "-c", script])
     });
 }
 
+/// Its server and its client have other numbers in there than here.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_tmux_in_a_container_is_followed_to_where_it_was_entered() {
+    let desktop = Desktop::new();
+    let script = desktop.script("contained");
+    let cwd = desktop.path(&format!("work/{}", desktop.unique("contained")));
+    let inside = "mount -t devpts -o newinstance,ptmxmode=0666 none /dev/pts
+        mount --bind /dev/pts/ptmx /dev/ptmx
+        tmux -f /dev/null -S \"$1\" new-session -d -s work \"$0\"
+        tmux -S \"$1\" new-window -t work 'sleep 3600'
+        script -qfc \"tmux -S '$1' attach -t work\" /dev/null";
+    let mut xterm = desktop.command("xterm");
+    xterm.args(["-e", "unshare", "-m", "-p", "-f", "--mount-proc"]);
+    xterm.args(["sh", "-c", inside, &script]);
+    xterm.arg(desktop.path("inside.tmux"));
+    desktop.spawn(xterm.stderr(Stdio::null()));
+    let number = wait_for("the process in the container", || {
+        let pids = fs::read_dir("/proc").unwrap().flatten();
+        let mut pids = pids.filter_map(|entry| entry.file_name().into_string().ok());
+        pids.find(|pid| {
+            let is = |link: &str, path| {
+                fs::read_link(format!("/proc/{pid}/{link}")).is_ok_and(|at| at == path)
+            };
+            is("cwd", cwd.clone()) && is("exe", fs::canonicalize("/bin/sleep").unwrap())
+        })
+    });
+    // What it wrote there is its number in the container.
+    fs::write(cwd.join("pid"), number).unwrap();
+    let contained = desktop.register("contained");
+    let terminal = desktop.window_of(&contained);
+    desktop.i3("workspace 2");
+    desktop.switch(&contained);
+    assert_eq!(desktop.focused(), Some(terminal));
+    let row = desktop.session(&contained).unwrap();
+    assert_eq!(row["host"]["target"], "work:0.0");
+}
+
 /// podman's monitor holds the terminal in the container, and who entered is connected to it.
 #[test]
 #[ignore = "needs a desktop"]
