@@ -9,9 +9,9 @@ use std::time::Duration;
 use vmux::exec;
 
 /// A download of 100 MB and its installation, on a slow line.
-const INSTALL: Duration = Duration::from_secs(180);
+const INSTALL: Duration = Duration::from_secs(600);
 /// `claude --version` reads a binary of 370 MB that may be in no cache.
-const VERSION: Duration = Duration::from_secs(60);
+const VERSION: Duration = Duration::from_secs(300);
 
 /// What npm calls the newest version.
 pub(super) const LATEST: &str = "latest";

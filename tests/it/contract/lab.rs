@@ -5,8 +5,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -22,7 +24,7 @@ use crate::world::{end_all_of, processes_of};
 /// Between two looks at something that reports no event.
 const PACE: Duration = Duration::from_millis(50);
 /// A command that answers at once, on a machine that is busy with other tests.
-const COMMAND: Duration = Duration::from_secs(20);
+const COMMAND: Duration = Duration::from_secs(60);
 /// Columns and rows of the terminal.
 const SIZE: (u16, u16) = (120, 50);
 /// Accepted in the seeded settings by its last 20 characters.
@@ -50,6 +52,30 @@ pub(super) struct Row {
     pub(super) state_since: Option<chrono::DateTime<chrono::Utc>>,
 }
 
+/// Worlds that run, and the end of one.
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// The right to run a CLI: as many worlds at once as there are cores.
+struct Slot;
+
+impl Slot {
+    fn take() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let running = RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |running: &mut usize| *running >= cores;
+        let free = RUNNING.1.wait_while(running, full);
+        *free.unwrap_or_else(PoisonError::into_inner) += 1;
+        Self
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        *RUNNING.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        RUNNING.1.notify_one();
+    }
+}
+
 /// The world of one test. Its directory is kept if the test fails.
 pub(super) struct Lab {
     dir: PathBuf,
@@ -59,11 +85,14 @@ pub(super) struct Lab {
     daemon: Child,
     /// Panes and pids, for what is printed at a failure.
     started: RefCell<Vec<(String, u32)>>,
+    /// Given back at the end.
+    _slot: Slot,
 }
 
 impl Lab {
     pub(super) fn of(version: &str) -> Self {
         let cli = install::cli(version);
+        let slot = Slot::take();
         // Short, because a socket's path has 108 bytes at most.
         let dir = tempfile::Builder::new().prefix("vmux-contract-").tempdir();
         let dir = dir.unwrap().keep();
@@ -78,6 +107,7 @@ impl Lab {
             daemon: daemon(&dir),
             dir,
             started: RefCell::default(),
+            _slot: slot,
         };
         lab.wait_for_daemon();
         let (columns, rows) = (SIZE.0.to_string(), SIZE.1.to_string());

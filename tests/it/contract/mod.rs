@@ -1,15 +1,15 @@
 //! The contract with the real program: Claude Code from npm, driven by a scripted model.
 //!
 //! What vmux says is held against what the screen shows, never against the files that vmux
-//! itself reads. Versions were pinned on 2026-11-20; each stands for a way of telling its state:
+//! itself reads. Versions were pinned on 2026-11-28. The newest goes through every story; an older one
+//! stands for a way of telling its state, and goes through those where it differs:
 //!
 //! | version | what it tells |
 //! |---|---|
 //! | 2.0.77 | nothing: a transcript that no file names |
 //! | 2.1.100 | a file without status, which names the conversation of its start |
-//! | 2.1.140 | a status with `approve <Tool>`; `busy` while a background shell runs |
 //! | 2.1.142 | a status that says `busy` while a dialog is open |
-//! | 2.1.328, the newest | everything |
+//! | 2.1.332, the newest | everything |
 //!
 //! What no file tells: a dialog that opens before the end of the model's message has come. The CLI
 //! reads no further then, and writes the call down once it is answered. 2.1.100 and 2.1.142 look as
@@ -32,7 +32,7 @@ fn newest() -> Lab {
     match std::env::var("VMUX_CONTRACT").as_deref() {
         Ok(install::LATEST) => Lab::of(install::LATEST),
         Ok(word) => panic!("VMUX_CONTRACT={word}: only \"latest\" is known"),
-        Err(_) => Lab::of("2.1.328"),
+        Err(_) => Lab::of("2.1.332"),
     }
 }
 
@@ -66,11 +66,8 @@ contract! { v2_0_77 Lab::of("2.0.77") => {
     doubtful_neighbours();
     hooked_neighbours();
     ends();
-    suspending();
     // No scripts: without a file, `claude -p` in a terminal looks like any session.
     answers();
-    answers_there();
-    answers_nothing();
     // After a yes from vmux it says that it left plan mode, and stays in it.
     answers_plan(true);
 }}
@@ -79,53 +76,24 @@ contract! { v2_1_100 Lab::of("2.1.100") => {
     turns();
     // No second thoughts: a prompt that was taken back leaves no trace in its files.
     permissions();
-    tools();
-    questions();
     clearing();
     resuming();
-    background_shell(Want::idle());
     agent_asks();
     neighbours_until_cleared();
     hooked_neighbours();
-    ends();
-    suspending();
     scripts();
-    start_dialog(Want::unknown().by_absence());
-    answers();
-    answers_there();
-    answers_plan(false);
-}}
-
-contract! { v2_1_140 Lab::of("2.1.140") => {
-    turns();
-    second_thoughts(Want::idle());
-    permissions();
-    questions();
-    menus();
-    clearing();
-    resuming();
-    going_back();
-    background_shell(Want::idle_because("background shell"));
-    agent_asks();
-    neighbours();
-    start_dialog(Want::unknown().by_absence());
+    // Versions before 2.1.250 leave no sign of it.
+    start_dialog(Want::unknown());
 }}
 
 contract! { v2_1_142 Lab::of("2.1.142") => {
     turns();
-    second_thoughts(Want::idle());
     permissions();
     tools();
     questions();
-    clearing();
-    resuming();
-    going_back();
     background_shell(Want::idle_because("background shell"));
     agent_asks();
-    neighbours();
-    answers();
     answers_there();
-    answers_plan(false);
 }}
 
 contract! { newest newest() => {
@@ -142,12 +110,15 @@ contract! { newest newest() => {
     own_configuration();
     background_shell(Want::idle_because("background shell"));
     background_agent();
+    agent_asks();
     neighbours();
+    hooked_neighbours();
     ends();
     leftovers();
+    lost_files();
     suspending();
     scripts();
-    start_dialog(Want::waiting("start dialog").by_absence());
+    start_dialog(Want::waiting("start dialog"));
     answers();
     answers_there();
     answers_nothing();

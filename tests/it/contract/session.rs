@@ -1,7 +1,9 @@
 //! One real session: typed into, looked at, and held against what vmux says of it.
 
+use std::cell::Cell;
 use std::fmt;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,16 +12,12 @@ use vmux::clock;
 use super::lab::{Lab, Row, poll, wait};
 use super::screen::{self, Shown};
 
-/// Until a screen shows what was asked for: starts of the CLI on a busy machine are the longest.
-const SHOWS: Duration = Duration::from_secs(60);
-/// Until vmux says what the screen shows.
-const AGREES: Duration = Duration::from_secs(3);
-/// The same where only the scan of all processes can tell: every 5 seconds.
-const SCANNED: Duration = Duration::from_secs(9);
-/// Until a session that was told to end has ended and its row is gone.
-const GOES: Duration = Duration::from_secs(10);
-/// Without a status file after this long, a start is told from a dialog before it.
-const NOT_STARTED: Duration = Duration::from_secs(13);
+/// Until a screen shows what was asked for. A loaded machine took more than a minute for a dialog.
+const SHOWS: Duration = Duration::from_secs(300);
+/// Until vmux says what the screen shows, also where only its scan of all processes can tell.
+const AGREES: Duration = Duration::from_secs(60);
+/// Clocks of processes, lines and files differ by less.
+const SLACK: TimeDelta = TimeDelta::seconds(1);
 /// Enter right after text may be taken for a part of a paste: pressed again then.
 const ENTER_AGAIN: Duration = Duration::from_secs(8);
 /// A dialog that has just opened ignores keys: pressed again then.
@@ -34,7 +32,6 @@ pub(super) struct Want {
     preview: Option<String>,
     /// Where it matters: whether the end of its turn is new to its user.
     unseen: Option<bool>,
-    within: Duration,
 }
 
 impl Want {
@@ -45,7 +42,6 @@ impl Want {
             ask: None,
             preview: None,
             unseen: (state != "idle").then_some(false),
-            within: AGREES,
         }
     }
 
@@ -107,22 +103,6 @@ impl Want {
         }
     }
 
-    /// No event tells it: the scan of all processes does.
-    pub(super) fn by_scan(self) -> Self {
-        Self {
-            within: SCANNED,
-            ..self
-        }
-    }
-
-    /// It shows by its status file, which does not come.
-    pub(super) fn by_absence(self) -> Self {
-        Self {
-            within: NOT_STARTED,
-            ..self
-        }
-    }
-
     fn fits(&self, row: &Row) -> bool {
         self.state == row.state
             && self.reason == row.reason.as_deref()
@@ -156,8 +136,8 @@ pub(super) struct Session<'l> {
     pub(super) pid: u32,
     /// The state that was expected last; between it and the next only work may show.
     state: &'static str,
-    /// When the screen first showed what was expected last.
-    pub(super) shown_at: DateTime<Utc>,
+    /// When something was typed last.
+    typed_at: Cell<DateTime<Utc>>,
 }
 
 impl<'l> Session<'l> {
@@ -167,7 +147,7 @@ impl<'l> Session<'l> {
             pane,
             pid,
             state: "",
-            shown_at: clock::now(),
+            typed_at: Cell::new(clock::now()),
         }
     }
 
@@ -194,7 +174,7 @@ impl<'l> Session<'l> {
 
     /// Waits until `vmux list --all` lists it as this kind.
     pub(super) fn comes_as(&self, kind: &str) {
-        wait(&format!("a {kind} row"), SCANNED, || {
+        wait(&format!("a {kind} row"), AGREES, || {
             let row = self.row_with(&["--all"])?;
             (row.kind == kind).then_some(())
         });
@@ -222,6 +202,7 @@ impl<'l> Session<'l> {
     /// Presses a key, and again after each pause, until it had its effect.
     fn press_until(&self, key: &str, pause: Duration, what: &str, done: impl Fn() -> bool) {
         let mut pressed = None;
+        self.typed_at.set(clock::now());
         wait(what, SHOWS, || {
             if pressed.is_none_or(|at| clock::steady() - at > pause) {
                 self.press(key);
@@ -332,15 +313,14 @@ impl<'l> Session<'l> {
             last = row.clone();
             row
         };
-        let shown_at = wait(&format!("the screen to show {shown:?}"), SHOWS, || {
+        wait(&format!("the screen to show {shown:?}"), SHOWS, || {
             look();
-            (self.shown() == shown).then(clock::now)
+            (self.shown() == shown).then_some(())
         });
-        let row = poll(want.within, || look().filter(|row| want.fits(row)));
+        let row = poll(AGREES, || look().filter(|row| want.fits(row)));
         let row = row.unwrap_or_else(|| {
             panic!("the screen shows {shown:?}; vmux should say {want}, but says {last:?}")
         });
-        self.shown_at = shown_at;
         let now = self.shown();
         assert_eq!(
             now, shown,
@@ -349,14 +329,31 @@ impl<'l> Session<'l> {
         row
     }
 
-    /// Whether a time is near the moment when the screen first showed what was expected last.
-    pub(super) fn is_near(&self, time: Option<DateTime<Utc>>) -> bool {
-        let near = TimeDelta::from_std(AGREES).unwrap();
-        time.is_some_and(|time| (time - self.shown_at).abs() < near)
+    /// Whether this is a time since the last keys were pressed.
+    pub(super) fn is_new(&self, time: Option<DateTime<Utc>>) -> bool {
+        let since = self.typed_at.get() - SLACK;
+        time.is_some_and(|time| since <= time && time <= clock::now() + SLACK)
+    }
+
+    /// Its status file.
+    pub(super) fn file(&self) -> PathBuf {
+        let name = format!("home/.claude/sessions/{}.json", self.pid);
+        self.lab.path(&name)
+    }
+
+    /// Removes its status file, and waits until vmux has noted that.
+    pub(super) fn lose_file(&self) {
+        fs::remove_file(self.file()).unwrap();
+        wait("the loss to be noted", AGREES, || {
+            let explained = self.lab.vmux(&["explain", &self.pid.to_string()]);
+            explained.unwrap().contains("lost at: ").then_some(())
+        });
     }
 
     /// Waits until vmux no longer lists it.
     pub(super) fn expect_gone(&self) {
-        wait("its row to go", GOES, || self.row().is_none().then_some(()));
+        wait("its row to go", SHOWS, || {
+            self.row().is_none().then_some(())
+        });
     }
 }

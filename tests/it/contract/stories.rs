@@ -17,14 +17,14 @@ const LONG: &str = "touch made.txt; for i in {1..1200}; do [ -e go ] || sleep 0.
 /// Text streams, ends, is interrupted, fails.
 pub(super) fn turns(lab: &Lab) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().seen().by_scan());
+    claude.expect(Shown::Idle, &Want::idle().seen());
     // Answered at once: what a version writes first is then in no order.
     claude.say("say:all is well");
     claude.sees("● all is well");
     claude.expect(Shown::Idle, &Want::idle().preview("all is well"));
     claude.say("hold:first");
     let row = claude.expect(Shown::Working, &Want::working());
-    assert!(claude.is_near(row.state_since), "{row:?}");
+    assert!(claude.is_new(row.state_since), "{row:?}");
     lab.go("first");
     claude.sees("finished");
     claude.expect(Shown::Idle, &Want::idle().unseen());
@@ -45,7 +45,7 @@ pub(super) fn turns(lab: &Lab) {
 /// Interrupted before the first word: the CLI takes the prompt back as if it was never said.
 pub(super) fn second_thoughts(lab: &Lab, want: &Want) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say("say:hello");
     claude.sees("● hello");
     claude.expect(Shown::Idle, &Want::idle().preview("hello"));
@@ -58,15 +58,15 @@ pub(super) fn second_thoughts(lab: &Lab, want: &Want) {
 /// A tool asks, runs, is refused.
 pub(super) fn permissions(lab: &Lab) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say(&format!("bash:{LONG}"));
     let ask = format!("Bash({LONG})");
     let row = claude.expect(Shown::Permission, &Want::asking("permission prompt", &ask));
-    assert!(claude.is_near(row.waiting_since), "{row:?}");
+    assert!(claude.is_new(row.waiting_since), "{row:?}");
     claude.sees("touch made.txt");
     claude.answer(Shown::Permission, "Enter");
     let row = claude.expect(Shown::Working, &Want::working());
-    assert!(claude.is_near(row.state_since), "{row:?}");
+    assert!(claude.is_new(row.state_since), "{row:?}");
     fs::write(lab.path("work/go"), "").unwrap();
     claude.sees("● done");
     claude.expect(Shown::Idle, &Want::idle().unseen().preview("done"));
@@ -93,8 +93,8 @@ pub(super) fn permissions(lab: &Lab) {
 /// A tool that needs no permission runs: nobody is ever asked.
 pub(super) fn tools(lab: &Lab) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
-    claude.say("bash:sleep 4");
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("bash:sleep 8");
     claude.expect(Shown::Working, &Want::working());
     claude.sees("● done");
     claude.expect(Shown::Idle, &Want::idle().preview("done"));
@@ -103,11 +103,11 @@ pub(super) fn tools(lab: &Lab) {
 /// A question with options, answered and dismissed.
 pub(super) fn questions(lab: &Lab) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     let asked = Want::asking("question", "Which colour do you want?");
     claude.say("ask");
     let row = claude.expect(Shown::Question, &asked);
-    assert!(claude.is_near(row.waiting_since), "{row:?}");
+    assert!(claude.is_new(row.waiting_since), "{row:?}");
     claude.answer(Shown::Question, "Enter");
     claude.sees("● done");
     claude.expect(Shown::Idle, &Want::idle().preview("done"));
@@ -120,7 +120,7 @@ pub(super) fn questions(lab: &Lab) {
 /// A plan waits for its yes.
 pub(super) fn plans(lab: &Lab) {
     let mut claude = lab.claude(&["--permission-mode", "plan"]);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say("plan");
     claude.expect(Shown::Plan, &Want::asking("plan", "Paint it"));
     claude.answer(Shown::Plan, "Escape");
@@ -140,7 +140,7 @@ pub(super) fn menus(lab: &Lab) {
 /// `/clear` makes another conversation of the same session; the label goes along.
 pub(super) fn clearing(lab: &Lab) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say("say:before");
     claude.sees("● before");
     let before = claude.expect(Shown::Idle, &Want::idle().preview("before"));
@@ -200,7 +200,7 @@ pub(super) fn own_configuration(lab: &Lab) {
     let variable = format!("CLAUDE_CONFIG_DIR={}", config.display());
     let mut claude = lab.claude_with(&[&variable], &ASKING);
     // Nobody watches there before its first session is found.
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say("say:from elsewhere");
     claude.sees("● from elsewhere");
     claude.expect(Shown::Idle, &Want::idle().preview("from elsewhere"));
@@ -212,7 +212,7 @@ pub(super) fn own_configuration(lab: &Lab) {
 /// A shell that goes on in the background is no work, in the words of `want`.
 pub(super) fn background_shell(lab: &Lab, want: &Want) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say("bg:sleep 60");
     claude.sees("● done");
     claude.expect(Shown::Idle, want);
@@ -243,11 +243,11 @@ pub(super) fn background_agent(lab: &Lab) {
 /// A subagent that the turn waits for asks.
 pub(super) fn agent_asks(lab: &Lab) {
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say(&format!("task:bash:{LONG}"));
     let ask = format!("Bash({LONG})");
     let row = claude.expect(Shown::Permission, &Want::asking("permission prompt", &ask));
-    assert!(claude.is_near(row.waiting_since), "{row:?}");
+    assert!(claude.is_new(row.waiting_since), "{row:?}");
     claude.answer(Shown::Permission, "Enter");
     claude.expect(Shown::Working, &Want::working());
     fs::write(lab.path("work/go"), "").unwrap();
@@ -312,9 +312,9 @@ pub(super) fn hooked_neighbours(lab: &Lab) {
 
 fn both_speak(lab: &Lab) -> (Session<'_>, Session<'_>) {
     let mut left = lab.claude(&ASKING);
-    left.expect(Shown::Idle, &Want::idle().by_scan());
+    left.expect(Shown::Idle, &Want::idle());
     let mut right = lab.claude(&ASKING);
-    right.expect(Shown::Idle, &Want::idle().by_scan());
+    right.expect(Shown::Idle, &Want::idle());
     left.say("say:from the left");
     left.sees("● from the left");
     right.say("say:from the right");
@@ -326,8 +326,8 @@ fn both_speak(lab: &Lab) -> (Session<'_>, Session<'_>) {
 pub(super) fn ends(lab: &Lab) {
     let mut polite = lab.claude(&ASKING);
     let mut killed = lab.claude_in("other", &ASKING);
-    polite.expect(Shown::Idle, &Want::idle().by_scan());
-    killed.expect(Shown::Idle, &Want::idle().by_scan());
+    polite.expect(Shown::Idle, &Want::idle());
+    killed.expect(Shown::Idle, &Want::idle());
     killed.say("hold:killed");
     killed.expect(Shown::Working, &Want::working());
     let pid = Pid::from_raw(killed.pid.cast_signed()).unwrap();
@@ -338,11 +338,61 @@ pub(super) fn ends(lab: &Lab) {
     polite.expect_gone();
 }
 
+/// Another program takes the status file away: while nothing goes on, during work, during a dialog.
+/// It is never written again, and what the session does is told all the same.
+pub(super) fn lost_files(lab: &Lab) {
+    let mut claude = lab.claude(&ASKING);
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("say:before");
+    claude.sees("● before");
+    let before = claude.expect(Shown::Idle, &Want::idle().preview("before"));
+    claude.lose_file();
+    let lost = claude.expect(Shown::Idle, &Want::idle().preview("before"));
+    assert_eq!(
+        (&lost.session_id, &lost.version),
+        (&before.session_id, &before.version)
+    );
+    claude.say("hold:first");
+    claude.expect(Shown::Working, &Want::working());
+    lab.go("first");
+    claude.expect(Shown::Idle, &Want::idle().unseen());
+    claude.say("/clear");
+    claude.say("say:after");
+    claude.sees("● after");
+    let cleared = claude.expect(Shown::Idle, &Want::idle().preview("after"));
+    assert_ne!(cleared.session_id, before.session_id);
+    assert!(!claude.file().exists(), "it was written again");
+    claude.say("/exit");
+    claude.expect_gone();
+
+    let mut works = lab.claude_in("other", &ASKING);
+    works.expect(Shown::Idle, &Want::idle());
+    works.say("hold:second");
+    works.expect(Shown::Working, &Want::working());
+    works.lose_file();
+    works.expect(Shown::Working, &Want::working());
+    lab.go("second");
+    works.expect(Shown::Idle, &Want::idle().unseen());
+
+    let mut asks = lab.claude(&ASKING);
+    asks.expect(Shown::Idle, &Want::idle());
+    asks.say(&format!("bash:{LONG}"));
+    let ask = Want::asking("permission prompt", &format!("Bash({LONG})"));
+    asks.expect(Shown::Permission, &ask);
+    asks.lose_file();
+    asks.expect(Shown::Permission, &ask);
+    asks.answer(Shown::Permission, "Enter");
+    asks.expect(Shown::Working, &Want::working());
+    fs::write(lab.path("work/go"), "").unwrap();
+    asks.sees("● done");
+    asks.expect(Shown::Idle, &Want::idle().preview("done"));
+}
+
 /// The file of a killed session stays; it must not bring the session back.
 pub(super) fn leftovers(lab: &Lab) {
     let mut claude = lab.claude(&ASKING);
     claude.expect(Shown::Idle, &Want::idle());
-    let file = lab.path(&format!("home/.claude/sessions/{}.json", claude.pid));
+    let file = claude.file();
     let pid = Pid::from_raw(claude.pid.cast_signed()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
     claude.expect_gone();
@@ -354,13 +404,13 @@ pub(super) fn leftovers(lab: &Lab) {
 /// Ctrl+Z and `fg` in a shell.
 pub(super) fn suspending(lab: &Lab) {
     let mut claude = lab.claude_from_shell("work", &ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say("hold:away");
     claude.expect(Shown::Working, &Want::working());
     claude.answer(Shown::Working, "C-z");
-    claude.expect(Shown::Shell, &Want::idle_because("suspended").by_scan());
+    claude.expect(Shown::Shell, &Want::idle_because("suspended"));
     claude.enter("fg");
-    claude.expect(Shown::Working, &Want::working().by_scan());
+    claude.expect(Shown::Working, &Want::working());
     lab.go("away");
     claude.expect(Shown::Idle, &Want::idle());
 }
@@ -375,7 +425,6 @@ pub(super) fn scripts(lab: &Lab) {
 }
 
 /// A directory that is not trusted: a dialog before there is any session.
-/// Versions before 2.1.250 leave no sign of it.
 pub(super) fn start_dialog(lab: &Lab, want: &Want) {
     let mut claude = lab.claude_from_shell("unknown", &ASKING);
     claude.expect(Shown::StartDialog, want);
@@ -410,7 +459,7 @@ fn install_answers(lab: &Lab) -> String {
 pub(super) fn answers(lab: &Lab) {
     let installed = install_answers(lab);
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say("bash:touch made.txt");
     let ask = Want::asking("permission prompt", "Bash(touch made.txt)");
     claude.expect(Shown::Permission, &ask);
@@ -456,7 +505,7 @@ pub(super) fn answers(lab: &Lab) {
 pub(super) fn answers_there(lab: &Lab) {
     install_answers(lab);
     let mut claude = lab.claude(&ASKING);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say(&format!("bash:{LONG}"));
     let ask = Want::asking("permission prompt", &format!("Bash({LONG})"));
     claude.expect(Shown::Permission, &ask);
@@ -508,7 +557,7 @@ pub(super) fn answers_nothing(lab: &Lab) {
 pub(super) fn answers_plan(lab: &Lab, stays: &bool) {
     install_answers(lab);
     let mut claude = lab.claude(&["--permission-mode", "plan"]);
-    claude.expect(Shown::Idle, &Want::idle().by_scan());
+    claude.expect(Shown::Idle, &Want::idle());
     claude.say("plan");
     claude.expect(Shown::Plan, &Want::asking("plan", "Paint it"));
     let asked = claude.asked();
