@@ -1,8 +1,8 @@
-//! Which conversation a process is in, where no status file tells, or one that goes on to name the
-//! conversation of its start (Claude Code up to 2.1.126).
+//! Which conversation a process is in, where its status file does not tell: there is none, it was
+//! lost, or it names the conversation of the start for ever (Claude Code up to 2.1.126).
 //!
-//! Only the plain case is decided: a process that is alone in its directory is in the conversation
-//! that is written there. Beside another, what may be either's is nobody's; hooks tell them apart.
+//! Only the plain case is decided. A process that is alone in its directory is in the conversation
+//! that is written there. What may be one's or another's is nobody's: hooks tell them apart.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -11,9 +11,12 @@ use crate::agent::claude::beginning::Beginning;
 use crate::agent::claude::find::Transcript;
 use crate::model::{ConversationId, Pid};
 
-/// What was written this shortly before a look is weighed by the next one again: file times lag
-/// behind the clock, and a neighbour's file or hook tells a moment later that it is in there.
+/// A conversation that is younger may be of a process that is told for certain: its file or its hook
+/// names a new one a moment after it began.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// Times of files have ticks of 1 to 10 ms (Linux).
+const TICK: Duration = Duration::from_millis(10);
 
 /// What was found out of a process's conversation.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,7 +25,7 @@ pub(super) struct Name {
     pub(super) found: Option<(PathBuf, ConversationId)>,
     /// It may be in one of several; it may have left the one that its file names.
     pub(super) ambiguous: bool,
-    /// What was written before this time tells nothing new.
+    /// What was last written before this time, by the file system's clock, tells nothing new.
     since: SystemTime,
 }
 
@@ -38,16 +41,12 @@ impl Name {
 
     /// Of a process whose conversation was told for certain until now.
     pub(super) fn told_until(now: SystemTime) -> Self {
-        Self::new(before(now))
+        Self::new(now.checked_sub(FRESH).unwrap_or(now))
     }
 
-    /// A process of the same directory has ended: what was written before may be that one's.
-    pub(super) fn neighbour_ended(&mut self, at: SystemTime) {
-        self.since = self.since.max(at);
-    }
-
-    fn weighed(&mut self, now: SystemTime) {
-        self.since = self.since.max(before(now));
+    /// What was written until then has been weighed; or may be of a process that has ended.
+    pub(super) fn start_from(&mut self, written: SystemTime) {
+        self.since = self.since.max(written);
     }
 }
 
@@ -107,21 +106,26 @@ impl<'a> Look<'a> {
         // The clock may have been set back.
         name.since = name.since.min(self.now);
         match self.finding(member, name.since) {
-            Finding::Same if !name.ambiguous => name.weighed(self.now),
-            Finding::Same | Finding::NotYet => {}
+            Finding::Same => {}
+            Finding::NotYet => return name,
             Finding::In(transcript) => {
                 name.found = Some((transcript.path.clone(), transcript.conversation.clone()));
                 name.ambiguous = false;
-                name.weighed(self.now);
             }
             Finding::Ambiguous => {
                 name.found = None;
                 name.ambiguous = true;
-                if self.members.len() == 1 {
-                    // Where it writes next is where it is.
-                    name.since = self.now;
+                if self.members.len() > 1 {
+                    // A hook may tell of the others yet.
+                    return name;
                 }
+                // Alone, it is where it writes next.
             }
+        }
+        if let Some(written) = self.transcripts.iter().map(|t| t.written).max() {
+            // Another may be written in the same tick, after this look.
+            let tick = if name.ambiguous { Duration::ZERO } else { TICK };
+            name.start_from(written.checked_sub(tick).unwrap_or(written));
         }
         name
     }
@@ -195,7 +199,7 @@ impl<'a> Look<'a> {
     }
 
     fn is_fresh(&self, transcript: &Transcript) -> bool {
-        let age = self.now.duration_since(transcript.written);
+        let age = self.now.duration_since(made(transcript));
         age.is_ok_and(|age| age <= FRESH)
     }
 
@@ -204,11 +208,6 @@ impl<'a> Look<'a> {
         let all = self.members.iter().filter_map(Member::current);
         all.filter(|id| **id == transcript.conversation).count()
     }
-}
-
-/// Up to when a look at that time has seen everything.
-fn before(now: SystemTime) -> SystemTime {
-    now.checked_sub(FRESH).unwrap_or(now)
 }
 
 /// When a transcript was made, or at least was there.
@@ -427,7 +426,7 @@ mod tests {
         let all = [transcript("a", 12, 60), transcript("b", 54, 90)];
         assert_eq!(directory.look(91, &all), ["?", "?"]);
         directory.members.truncate(1);
-        directory.members[0].name.neighbour_ended(at(100));
+        directory.members[0].name.start_from(at(100));
         assert_eq!(directory.look(101, &all), ["?"]);
         let all = [transcript("a", 12, 110), all[1].clone()];
         assert_eq!(directory.look(110, &all), ["a"]);

@@ -498,12 +498,7 @@ impl Scout {
         if let Some(mut tracked) = self.tracked.remove(&pid) {
             self.departed.push(pid.0);
             self.failed.remove(&pid);
-            let (project, now) = (tracked.project(), clock::now());
-            for neighbour in self.tracked.values_mut() {
-                if neighbour.project() == project {
-                    neighbour.name.neighbour_ended(now.into());
-                }
-            }
+            self.leave_to_nobody(&tracked);
             tracked.unwatch(&mut self.watcher);
             out.push(Observation::Gone(tracked.key));
         }

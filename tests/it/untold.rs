@@ -52,7 +52,7 @@ fn of_two_in_a_directory_a_cleared_conversation_is_nobodys() {
     watched.scan();
     assert_eq!(watched.only().state, State::Unknown, "it may be in either");
     let path = one.says("s-101", &[prompt("more"), answer("second of one")]);
-    // A file's time may lag behind the clock by some milliseconds.
+    // In a later tick of the file system's clock.
     let written = fs::File::options().append(true).open(path).unwrap();
     written.set_modified(vmux::clock::now().into()).unwrap();
     watched.events();

@@ -13,7 +13,8 @@ use crate::model::{HookReport, Observation, Pid};
 use crate::source::naming::{Look, Member};
 use crate::source::process;
 
-/// Ancestors of a hook's process that are looked at: it is the second, a wrapper adds one or two.
+/// Ancestors of a hook's process that are looked at. The session is the second one; a wrapper adds
+/// one or two.
 const ANCESTORS: usize = 8;
 
 impl Scout {
@@ -53,8 +54,8 @@ impl Scout {
         }
     }
 
-    /// The process that a report comes from; else the only one in its conversation (a hook may
-    /// run where other process ids count).
+    /// The session that a report comes from: an ancestor of the hook, else the only session in the
+    /// conversation that it names (in a container, processes have other ids).
     fn session_of(
         &mut self,
         report: &HookReport,
@@ -78,7 +79,23 @@ impl Scout {
         inside.next().is_none().then_some(pid)
     }
 
-    /// Finds the conversations of processes whose files do not name them (any more).
+    /// What an ended session may have written is not taken for its neighbours'.
+    pub(super) fn leave_to_nobody(&mut self, ended: &Tracked) {
+        let project = ended.project();
+        let neighbours = self.tracked.values_mut();
+        let mut unnamed = neighbours
+            .filter(|t| !t.silent && t.is_unnamed() && t.project() == project)
+            .peekable();
+        if unnamed.peek().is_none() {
+            return;
+        }
+        let transcripts = find::in_project(&project.0, &project.1).unwrap_or_default();
+        if let Some(written) = transcripts.iter().map(|t| t.written).max() {
+            unnamed.for_each(|neighbour| neighbour.name.start_from(written));
+        }
+    }
+
+    /// Finds out the conversations of sessions whose files do not tell them.
     pub(super) fn name_conversations(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
         let mut groups: BTreeMap<(PathBuf, String), Vec<Member>> = BTreeMap::new();
         for tracked in self.tracked.values() {
