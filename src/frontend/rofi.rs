@@ -97,7 +97,7 @@ pub struct Scene<'a> {
     pub rows: &'a [Row],
     /// Name of the workspace that has the focus.
     pub workspace: Option<&'a str>,
-    /// RawPath of the icons, absolute.
+    /// Directory of the icons, absolute.
     pub icons: &'a str,
     /// Whether the message bar explains the keys.
     pub hints: bool,

@@ -63,13 +63,13 @@ pub(super) struct Tracked {
     /// The conversations that it was in before, the last first.
     left: VecDeque<ConversationId>,
     tool_shell: Option<bool>,
-    /// The pending calls for which a shell was seen: they were permitted.
+    /// The pending calls that a shell was seen to run: they were permitted.
     permitted: Vec<String>,
     /// What its hooks reported.
     pub(super) hook: Option<HookFact>,
     /// Its process, where that is a real one.
     pub(super) handle: Option<Handle>,
-    /// Its parent died or it has no terminal; kept for `explain`.
+    /// What could not be read, for `explain`.
     problem: Option<CleanText>,
     follower: Option<Follower>,
     subagents: Subagents,
@@ -283,7 +283,7 @@ impl Tracked {
         status == Some(&FileStatus::Busy)
     }
 
-    /// Whether it may be stopped or go on without an event: it works, or is stopped.
+    /// Whether it may change without any event (Ctrl+Z, `fg`): it works, or is stopped.
     pub(super) fn is_restless(&self) -> bool {
         let untold = self
             .file
@@ -315,7 +315,8 @@ impl Tracked {
         self.hooked().or(found)
     }
 
-    /// The conversation by its hooks: as good as a file's word, where that says nothing of it.
+    /// The conversation that its hooks told of. Counts like its file's word, where the file tells
+    /// nothing of it.
     pub(super) fn hooked(&self) -> Option<&ConversationId> {
         self.hook.as_ref()?.conversation.as_ref()
     }
@@ -325,7 +326,7 @@ impl Tracked {
         self.fact().and_then(|fact| fact.conversation.as_ref())
     }
 
-    /// Whether its conversation has to be found out: no hook told of it either.
+    /// Whether its conversation has to be found out: neither its file nor a hook tells it.
     pub(super) fn is_unnamed(&self) -> bool {
         self.may_be_elsewhere() && self.hooked().is_none()
     }
@@ -336,8 +337,8 @@ impl Tracked {
         self.file.is_none() && self.process.started_at.is_some_and(young)
     }
 
-    /// Whether it has no file, or one that goes on to name the conversation of its start or that
-    /// was lost.
+    /// Whether it may be in another conversation than its file names: there is no file, it was
+    /// lost, or its version names the conversation of the start for ever.
     fn may_be_elsewhere(&self) -> bool {
         self.file.as_ref().is_none_or(|file| !file.follows_clear)
     }
@@ -363,7 +364,7 @@ impl Tracked {
         self.conversation() == Some(conversation) || self.left.contains(conversation)
     }
 
-    /// Working directory of the session: its file's word counts, the process may have moved on.
+    /// Working directory of the session. Its file knows it better than the process does.
     pub(super) fn cwd(&self) -> &str {
         let by_file = self.file.as_ref().and_then(|file| file.fact.cwd.as_ref());
         &by_file.unwrap_or(&self.process.cwd).0

@@ -1,8 +1,9 @@
-//! What hooks add to a verdict. They sharpen what files leave open and override no status file.
+//! What hooks add to a verdict. They fill in what the files leave open, and never override a
+//! status file.
 //!
-//! Esc, "no" and a killed process fire no hook. So a report counts only as long as nothing newer
-//! is known: no line of the transcript, no change of the status file, no shell of a tool, no line
-//! of the subagent that asked; and a dialog that was not confirmed, or is very old, not at all.
+//! Esc, "no" and a killed process fire no hook. So a report counts only until something newer is
+//! seen: a line of the transcript, a change of the status file, a tool's shell, a line of the
+//! subagent that asked. A dialog that was not confirmed in time, or is very old, does not count.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -12,21 +13,21 @@ use crate::model::{
     ToolCall, TranscriptFact, time,
 };
 
-/// A dialog that is open this long is reported again, six seconds after it opened. Without that
-/// it was answered, and only the tool's end would tell so.
+/// A dialog that stays open is reported a second time, six seconds after it opened. If no second
+/// report comes within this time, it was answered: nothing else tells that before its tool ends.
 const CONFIRM_WITHIN: TimeDelta = TimeDelta::seconds(10);
 
-/// A dialog that nothing has ended is believed for a working day.
+/// A dialog counts as open for a working day, unless something ends it.
 const ASK_HOLDS: TimeDelta = TimeDelta::hours(8);
 
-/// The status file follows the dialog, or goes before it, within 0.1 s; hooks start on a loaded
-/// machine within a second or two.
+/// The status file changes within 0.1 s before or after the dialog opens; on a loaded machine a
+/// hook takes a second or two to start.
 const FILE_SLACK: TimeDelta = TimeDelta::seconds(2);
 
-/// A prompt that was queued begins its turn before the end of the last one is reported.
+/// A queued prompt starts the next turn before the end of the last one is reported.
 const PROMPT_SLACK: TimeDelta = TimeDelta::seconds(2);
 
-/// The verdict by hooks, for a session whose files hold no status.
+/// The verdict from hooks, for a session whose files tell no status.
 pub(super) fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> {
     asks(evidence, now).or_else(|| ended(evidence))
 }
@@ -34,11 +35,12 @@ pub(super) fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> 
 /// A dialog that a hook told of.
 pub(super) fn asks(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> {
     let (ask, until) = open_ask(evidence)?;
-    // One from the future was told before the clock was set back, and nothing newer can be known.
+    // From the future: the clock was set back since, so that nothing would ever look newer.
     if now >= until || ask.told_at() > time::after(now, FILE_SLACK) {
         return None;
     }
-    // Late words are of a dialog that opened with the transcript's last line, and was seen since.
+    // If the first report is the one after six seconds, the dialog opened with the transcript's
+    // last line.
     let late = ask.confirmed_at == Some(ask.at);
     let line = evidence.transcript.as_ref().and_then(|t| t.at);
     let since = line.filter(|at| late && *at < ask.at).unwrap_or(ask.at);
@@ -47,20 +49,21 @@ pub(super) fn asks(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> {
         .since(Some(since))
         .recheck(until);
     let told = ask.call.as_ref().filter(|call| !call.summary.is_empty());
-    // A late word only says that it asks, or names the tool for people: the transcript knows more.
+    // The report after six seconds names no tool, or gives its name for people. The transcript
+    // has the call itself.
     let pending = || {
         let name = ask.call.as_ref().map(|call| &call.name);
         let pending = &evidence.transcript.as_ref()?.pending;
         let Some(name) = name else {
             return pending.first();
         };
-        // `Fetch` is `WebFetch`; another tool is a subagent's.
+        // `Fetch` means `WebFetch`. A tool that is not pending here is a subagent's.
         pending.iter().find(|call| call.name.ends_with(&**name))
     };
     Some(verdict.asking_for(told.or_else(pending).or(ask.call.as_ref())))
 }
 
-/// The dialog that is open by all that is known, and until when that is believed.
+/// The dialog that is still open, and until when that is believed.
 fn open_ask(evidence: &Evidence) -> Option<(&HookAsk, DateTime<Utc>)> {
     let last_line = evidence.transcript.as_ref().and_then(|t| t.at);
     let ask = evidence.hook.as_ref()?.open_ask(last_line)?;
@@ -79,8 +82,8 @@ fn open_ask(evidence: &Evidence) -> Option<(&HookAsk, DateTime<Utc>)> {
     Some((ask, time::after(ask.told_at(), holds)))
 }
 
-/// What a session asks for whose file says that it waits. The transcript names it as well, but
-/// for a subagent's dialog.
+/// What a session asks for, where its file says that it waits. The transcript has that as well,
+/// except for a subagent's dialog.
 pub(super) fn asked_for<'e>(file: &FileFact, evidence: &'e Evidence) -> Option<&'e ToolCall> {
     let last_line = evidence.transcript.as_ref().and_then(|t| t.at);
     let ask = evidence.hook.as_ref()?.open_ask(last_line)?;
@@ -91,7 +94,7 @@ pub(super) fn asked_for<'e>(file: &FileFact, evidence: &'e Evidence) -> Option<&
     ask.call.as_ref().filter(|call| !call.summary.is_empty())
 }
 
-/// The end of a turn that the transcript does not show.
+/// The end of a turn, where the transcript does not show it.
 fn ended(evidence: &Evidence) -> Option<Verdict> {
     let hook = evidence.hook.as_ref()?;
     let over = match &evidence.transcript {

@@ -9,7 +9,7 @@ use crate::model::{
     CallNature, FileStatus, HookFact, LastLine, Reason, ToolCall, TranscriptFact, has_call, time,
 };
 
-/// A call is written at most this long before its dialog opens: a classifier may look at it first.
+/// A call is written at most this long before its dialog opens: a classifier may judge it first.
 const BEFORE_DIALOG: TimeDelta = TimeDelta::seconds(60);
 
 /// The lines before a dialog are written in batches, up to this long after the hook's report.
@@ -22,12 +22,12 @@ pub(in crate::source) enum ShellWatch {
     None,
     /// With each event: its files tell when that changes.
     Once,
-    /// Again and again: a dialog that is answered shows by nothing but its shell.
+    /// Again and again: only a shell shows that a dialog was answered.
     Poll,
 }
 
 impl Tracked {
-    /// Whether a shell among its children tells something that its files do not.
+    /// Whether, and how often, its children are looked at for what its files do not tell.
     pub(in crate::source) fn shell_watch(&self) -> ShellWatch {
         let asks = |hook: &HookFact| hook.open_ask(self.last_line()).is_some();
         if self.is_untold() && self.hook.as_ref().is_some_and(asks) {
@@ -65,7 +65,7 @@ impl Tracked {
         Some(hook)
     }
 
-    /// Notes whether the subagent that asked has gone on: its own transcript alone tells.
+    /// Notes whether the subagent that asked has gone on, which only its own transcript tells.
     pub(in crate::source) fn follow_asker(&mut self) {
         let Some(follower) = &self.follower else {
             return;
@@ -79,7 +79,8 @@ impl Tracked {
         ask.agent_went_on_at = written.filter(|at| *at > time::after(ask.told_at(), ASKER_SLACK));
     }
 
-    /// The calls of which a shell tells that they were permitted: its own, or its subagent's.
+    /// The pending calls that a running shell would prove permitted: the session's own, or those
+    /// of its subagent.
     pub(in crate::source) fn open_calls(&self, now: DateTime<Utc>) -> Vec<ToolCall> {
         let conversation = self.follower.as_ref().map(Follower::conversation);
         let own = conversation.map_or(&[][..], |conversation| &conversation.pending);
@@ -91,8 +92,8 @@ impl Tracked {
         own.to_vec()
     }
 
-    /// Takes over whether a shell runs these calls. Between its end and the line of its result
-    /// there is none, which is no dialog.
+    /// Notes whether a shell runs these calls. Once one did, they were permitted: after its end
+    /// and before the line of its result no shell runs, and yet there is no dialog.
     pub(in crate::source) fn take_shell(&mut self, runs: Option<bool>, open: &[ToolCall]) {
         let ids = || open.iter().map(|call| call.id.clone());
         if runs == Some(true) {
@@ -102,7 +103,7 @@ impl Tracked {
         self.tool_shell = runs.map(|runs| runs || permitted);
     }
 
-    /// Whether its file does not tell a running tool from a dialog.
+    /// Whether its file leaves open if a tool runs or a dialog is open.
     fn is_untold(&self) -> bool {
         match self.fact().and_then(|fact| fact.status.as_ref()) {
             None => true,
@@ -112,8 +113,9 @@ impl Tracked {
         }
     }
 
-    /// Since when a subagent's last call may be what is asked: its turn waits for one and its
-    /// file does not tell of a dialog, or there is a dialog that is not its own. `None`: never.
+    /// From when on a subagent's call may be what is asked: the turn waits for a subagent and the
+    /// file leaves open if a dialog is open; or one is open, and not for a call of its own. `None`
+    /// if no subagent asks.
     pub(super) fn wants_subagents(&self) -> Option<DateTime<Utc>> {
         let conversation = self.follower.as_ref()?.conversation();
         let pending = |natures: &[CallNature]| has_call(&conversation.pending, natures);

@@ -1,6 +1,6 @@
 //! i3's replies, typed: only what vmux uses, everything optional. Pure.
 //!
-//! **Source:** i3 4.22 and 4.24, sway 1.7 and 1.10: trees of both are in `tests/fixtures/wm`.
+//! **Source:** i3 4.22 and 4.24, sway 1.7 and 1.10.
 
 use std::borrow::Cow;
 
