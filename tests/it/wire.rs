@@ -324,6 +324,40 @@ fn no_request_ends_the_daemon() {
 }
 
 #[test]
+fn no_time_that_a_hook_reports_ends_anything() {
+    let machine = machine();
+    let mut daemon = Daemon::start(&machine);
+    daemon.wait_for_session("the session", |session| session["pid"] == 101);
+    let times = [
+        "-262143-01-01T00:00:00Z",
+        "+262142-12-31T23:59:59.999999999Z",
+        "0000-01-01T00:00:00Z",
+        "1969-12-31T23:59:59Z",
+        "9999-12-31T23:59:60Z",
+    ];
+    for at in times {
+        for event in [
+            "started",
+            "asked",
+            "still_asks",
+            "still_idle",
+            "ended",
+            "other",
+        ] {
+            let tool = json!({"id": "toolu_1", "name": "Bash", "summary": "make", "at": at});
+            let args = json!({"event": event, "processes": ["101-1010"], "tool": tool});
+            daemon.ask(&json!({"action": "hook", "args": args}).to_string());
+            // Explained by the engine, so that it has taken the report in.
+            let explain = daemon.ask(r#"{"action":"explain","args":{"query":"101"}}"#);
+            assert_eq!(explain["ok"], true, "{event} at {at}");
+        }
+    }
+    assert!(daemon.child.try_wait().unwrap().is_none());
+    let log = std::fs::read_to_string(machine.path("daemon.log")).unwrap();
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
 fn the_socket_is_its_users_alone() {
     let machine = machine();
     let daemon = Daemon::start(&machine);
