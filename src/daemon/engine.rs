@@ -66,9 +66,13 @@ impl Engine {
 
     /// Until when nothing has to be done unless something is told.
     fn wait(&self) -> Option<Duration> {
+        let now = clock::now();
+        if self.registry.is_due(now) {
+            return Some(Duration::ZERO);
+        }
         let deadline = self.registry.deadline()?;
         // A clock that jumped back must not make this sleep for hours.
-        let left = (deadline - clock::now()).to_std().unwrap_or_default();
+        let left = (deadline - now).to_std().unwrap_or_default();
         Some(left.min(Duration::from_secs(10)))
     }
 

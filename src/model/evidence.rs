@@ -160,6 +160,9 @@ pub struct TranscriptFact {
     pub pending: Vec<ToolCall>,
     /// Background agents that the last turn left running.
     pub background_agents: u32,
+    /// Whether the end of a turn may be followed by more at once: a subagent of it ends, a prompt
+    /// was queued, or the version does not say of an answer that it is the last.
+    pub may_go_on: bool,
     /// The last thing said, by either side.
     pub said: Option<CleanText>,
     /// The model that answered last.

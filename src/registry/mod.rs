@@ -10,19 +10,22 @@ mod seen;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
 pub use marks::{Mark, MarkPatch, Marks, NoMarks, Owed};
 
 use crate::model::{
     ConversationId, Event, Evidence, Kind, Observation, Place, Reason, Session, SessionKey, State,
-    TroubleCode,
+    TroubleCode, time,
 };
 use crate::state::{Settled, Verdict, judge};
 use crate::text::CleanText;
 use ledger::Ledger;
 use seen::Gaze;
+
+/// The clock is adjusted now and then; when it goes back by more, it was set back.
+const STEP: TimeDelta = TimeDelta::seconds(1);
 
 /// All sessions at one moment, in the order of their keys.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -81,6 +84,11 @@ impl Entry {
         deadlines.into_iter().flatten().min()
     }
 
+    /// Whether time alone may change something, at `now`.
+    fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.settled.is_due(now) || self.deadline().is_some_and(|at| at <= now)
+    }
+
     /// Whether it is where the end of its turn left it, and its user was not there himself.
     fn rests(&self) -> bool {
         let shown = &self.settled.shown;
@@ -95,6 +103,8 @@ pub struct Registry {
     entries: BTreeMap<SessionKey, Entry>,
     marks: Ledger,
     generation: u64,
+    /// When time was last looked at.
+    ticked_at: Option<DateTime<Utc>>,
 }
 
 /// What a verdict was made from, for `explain`.
@@ -192,9 +202,10 @@ impl Registry {
         let due: Vec<SessionKey> = self
             .entries
             .iter()
-            .filter(|(_, entry)| entry.deadline().is_some_and(|at| at <= now))
+            .filter(|(_, entry)| entry.is_due(now) || self.is_set_back(now))
             .map(|(key, _)| *key)
             .collect();
+        self.move_snoozes(now);
         let mut events = Vec::new();
         for key in due {
             if let Some(entry) = self.entries.get_mut(&key) {
@@ -204,6 +215,36 @@ impl Registry {
             }
         }
         events
+    }
+
+    /// Whether [`Registry::tick`] has something to do at once.
+    #[must_use]
+    pub fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.is_set_back(now) || self.entries.values().any(|entry| entry.is_due(now))
+    }
+
+    /// Whether the clock was set back since time was last looked at.
+    fn is_set_back(&self, now: DateTime<Utc>) -> bool {
+        self.ticked_at.is_some_and(|at| now < at - STEP)
+    }
+
+    /// A snooze that was made before the clock was set back lasts as long as its user said.
+    fn move_snoozes(&mut self, now: DateTime<Utc>) {
+        let before = self.ticked_at.replace(now);
+        let Some(back) = before.map(|at| at - now).filter(|back| *back > STEP) else {
+            return;
+        };
+        for (key, entry) in &self.entries {
+            let conversation = entry.conversation.as_ref();
+            let mark = self.marks.of(*key, conversation);
+            if let Some(until) = mark.and_then(|mark| mark.snoozed_until) {
+                let moved = MarkPatch {
+                    snoozed_until: Some(Some(time::before(until, back))),
+                    ..MarkPatch::default()
+                };
+                self.marks.change(*key, conversation, moved);
+            }
+        }
     }
 
     /// When [`Registry::tick`] has something to do.

@@ -321,3 +321,20 @@ fn a_snooze_can_be_taken_back() {
 }
 
 mod kept;
+
+#[test]
+fn a_snooze_lasts_as_long_as_its_user_said_whatever_becomes_of_the_clock() {
+    let mut registry = Registry::default();
+    let hour = 3_600_000;
+    registry.apply(seen(1, "a", FileStatus::Waiting, 0), at(hour));
+    registry.tick(at(hour));
+    registry.mark(
+        key(1),
+        MarkChange::Snooze(Some(at(hour + 600_000))),
+        at(hour),
+    );
+    assert!(registry.is_due(at(0)), "the clock was set back");
+    assert_eq!(registry.tick(at(0)).len(), 1);
+    assert_eq!(only(&registry).snoozed_until, Some(at(600_000)));
+    assert!(!registry.is_due(at(0)));
+}

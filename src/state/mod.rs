@@ -13,8 +13,8 @@ use crate::model::{
 };
 use crate::text::CleanText;
 
-/// A finished turn is believed after this long: when a background agent ends, the CLI writes
-/// `idle` and 7 ms later `busy` for the turn that follows.
+/// Where more may follow, a finished turn is believed after this long: when a background agent
+/// ends or a prompt is queued, the CLI writes `idle` and 7 ms later `busy` for the next turn.
 pub const SETTLE: TimeDelta = TimeDelta::milliseconds(300);
 
 /// A tool call of a version without status that shows no running shell after this long waits
@@ -56,6 +56,8 @@ pub struct Verdict {
     /// Whether `since` is only a sign of life from within the state: good for a session that is
     /// seen for the first time, no date of a change that was watched.
     pub vague: bool,
+    /// Whether nothing is known of which more would follow at once.
+    pub certain: bool,
     /// What it asks.
     pub ask: Option<CleanText>,
     /// The rule that decided.
@@ -209,7 +211,7 @@ fn by_file(
         FileStatus::Busy => Verdict::new(State::Working, "its file says busy"),
         FileStatus::Idle => ended(transcript, "its file says idle"),
         FileStatus::Shell => {
-            Verdict::new(State::Idle, "its file says shell").because(Reason::BackgroundShell)
+            ended(transcript, "its file says shell").because(Reason::BackgroundShell)
         }
         FileStatus::Other(word) => Verdict::new(State::Unknown, "its file says an unknown word")
             .because(Reason::Other(word.clone())),
@@ -246,7 +248,10 @@ fn waiting(file: &FileFact, evidence: &Evidence) -> Verdict {
 
 /// The turn is over; the transcript may say how.
 fn ended(transcript: Option<&TranscriptFact>, rule: Rule) -> Verdict {
-    let verdict = Verdict::new(State::Idle, rule);
+    let verdict = Verdict {
+        certain: transcript.is_some_and(|t| !t.may_go_on),
+        ..Verdict::new(State::Idle, rule)
+    };
     match transcript.map(|t| t.last) {
         Some(LastLine::Interrupted) => verdict.because(Reason::Interrupted),
         Some(LastLine::ApiError) => verdict.because(Reason::Error),
@@ -353,6 +358,11 @@ fn starting(since: Option<DateTime<Utc>>, until: DateTime<Utc>) -> Verdict {
         .recheck(until)
 }
 
+/// Whether what was to be held for [`SETTLE`] was: also if the clock was set back meanwhile.
+fn is_due(due: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now >= due || due - now > SETTLE
+}
+
 /// What is shown, after verdicts that may be blips were held back.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Settled {
@@ -372,15 +382,15 @@ impl Settled {
         let ends_work = self.shown.state == State::Working
             && self.shown.reason != Some(Reason::Starting)
             && fresh.state == State::Idle
+            && !fresh.certain
             && fresh.reason != Some(Reason::Suspended);
         if !ends_work {
             return self.show(fresh, now);
         }
-        let due = match &self.held {
-            Some((held, due)) if held.state == fresh.state => (*due).min(now + SETTLE),
-            _ => now + SETTLE,
-        };
-        if now >= due {
+        let held = self.held.as_ref();
+        let due = held.filter(|(held, _)| held.state == fresh.state);
+        let due = due.map_or(now + SETTLE, |(_, due)| *due);
+        if is_due(due, now) {
             return self.show(fresh, now);
         }
         Self {
@@ -405,6 +415,13 @@ impl Settled {
             since: Some(since),
             held: None,
         }
+    }
+
+    /// Whether time alone may change what is shown, at `now`.
+    #[must_use]
+    pub fn is_due(&self, now: DateTime<Utc>) -> bool {
+        let held = self.held.as_ref().is_some_and(|(_, due)| is_due(*due, now));
+        held || self.shown.recheck.is_some_and(|at| at <= now)
     }
 
     /// When to look again although no source reports anything.

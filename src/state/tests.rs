@@ -311,3 +311,28 @@ fn a_call_from_the_future_is_not_fresh_until_then() {
     assert_eq!(states(&asks, -999).0, State::Working);
     assert_eq!(states(&asks, -3_600_000).0, State::NeedsInput);
 }
+
+/// Esc, or an answer after which nothing is due.
+#[test]
+fn the_end_of_a_turn_shows_at_once_where_nothing_can_follow() {
+    let mut ended = with_transcript(LastLine::Interrupted, Vec::new());
+    ended.file = with_file(FileStatus::Idle).file;
+    let busy = Settled::default().next(judge(&with_file(FileStatus::Busy), at(0)), at(0));
+    let state = |evidence: &Evidence| busy.next(judge(evidence, at(100)), at(100)).shown.state;
+    assert_eq!(state(&ended), State::Idle);
+    ended.transcript.as_mut().unwrap().may_go_on = true;
+    assert_eq!(state(&ended), State::Working, "for a moment");
+    ended.transcript = None;
+    assert_eq!(state(&ended), State::Working, "nothing is known of it");
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nothing_back() {
+    let fresh = |status, ms| judge(&with_file(status), at(ms));
+    let busy = Settled::default().next(fresh(FileStatus::Busy, 0), at(0));
+    let held = busy.next(fresh(FileStatus::Idle, 100), at(100));
+    let hour = -3_600_000;
+    assert!(!held.is_due(at(399)) && held.is_due(at(hour)));
+    let shown = held.next(fresh(FileStatus::Idle, 100), at(hour)).shown;
+    assert_eq!(shown.state, State::Idle);
+}

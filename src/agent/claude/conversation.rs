@@ -44,6 +44,12 @@ pub struct Conversation {
     pub cwd: Option<String>,
     /// Lines that could not be read.
     pub broken: u32,
+    /// Prompts that are queued, or were taken from the queue and are not written yet.
+    queued: u32,
+    /// A subagent was started since the last prompt.
+    has_subagent: bool,
+    /// The version does not say of its last answer whether that ends the turn.
+    is_open: bool,
     /// The model's id of its last message, which may have several lines.
     message: String,
     /// Whether it is a subagent's: of a transcript only such lines count, or only others.
@@ -254,6 +260,13 @@ impl Conversation {
                     self.last = LastLine::ToolRuns;
                 }
             }
+            // One that is taken from the queue stays counted until it is written.
+            "queue-operation" => match &*line.operation {
+                "enqueue" => self.queued = self.queued.saturating_add(1),
+                "remove" => self.queued = self.queued.saturating_sub(1),
+                "popAll" => self.queued = 0,
+                _ => {}
+            },
             "ai-title" | "custom-title" => {
                 let title = if line.custom_title.is_empty() {
                     &line.ai_title
@@ -266,9 +279,17 @@ impl Conversation {
         }
     }
 
+    /// Whether the end of a turn may be followed by more at once.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        let is_open = self.last == LastLine::Answer && self.is_open;
+        is_open || self.has_subagent || self.background_agents > 0 || self.queued > 0
+    }
+
     /// A turn is over. How it ended is told by a line before, where it did not end by itself.
     fn end_turn(&mut self, line: &Line<'_>) {
         self.background_agents = line.pending_background_agent_count;
+        self.is_open = false;
         let told = matches!(
             self.last,
             LastLine::Nothing | LastLine::ApiError | LastLine::Interrupted
@@ -381,6 +402,8 @@ impl Conversation {
             Some(Typed::Prompt(prompt)) => {
                 self.pending.clear();
                 self.background_agents = 0;
+                self.has_subagent = false;
+                self.queued = self.queued.saturating_sub(1);
                 self.last = LastLine::Prompt;
                 if !prompt.starts_with("<task-notification>") {
                     self.say(Role::User, &prompt, said);
@@ -397,11 +420,13 @@ impl Conversation {
 
     /// A call was made. One that is told twice is one.
     fn call(&mut self, call: ToolCall) {
+        let nature = call.nature;
         let known = |other: &ToolCall| !call.id.is_empty() && other.id == call.id;
         // Bounded: a model calls a handful of tools at once.
         if self.pending.len() < PENDING && !self.pending.iter().any(known) {
             self.pending.push(call);
         }
+        self.has_subagent |= nature == CallNature::Subagent;
         self.last = LastLine::ToolCall;
     }
 
@@ -443,6 +468,7 @@ impl Conversation {
         for block in &message.content.0 {
             match block.kind() {
                 "text" => {
+                    self.is_open = message.stop_reason.is_none();
                     if model != Some(SYNTHETIC) || block.text != NOTHING_SAID {
                         self.say(Role::Assistant, &block.text, said);
                     }

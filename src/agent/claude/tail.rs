@@ -101,6 +101,7 @@ impl Follower {
             at: conversation.at,
             pending: conversation.pending,
             background_agents: conversation.background_agents,
+            may_go_on: self.conversation.may_go_on(),
             said: conversation.said,
             model: conversation.model,
             title: conversation.title,

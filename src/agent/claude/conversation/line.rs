@@ -20,6 +20,8 @@ pub(super) struct Line<'a> {
     pub(super) kind: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) subtype: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) operation: Cow<'a, str>,
     pub(super) is_sidechain: bool,
     pub(super) is_meta: bool,
     pub(super) is_compact_summary: bool,
@@ -106,6 +108,7 @@ impl<'a> Line<'a> {
         Some(Self {
             kind: fields.word("type"),
             subtype: fields.word("subtype"),
+            operation: fields.word("operation"),
             is_sidechain: fields.flag("isSidechain"),
             is_meta: fields.flag("isMeta"),
             is_compact_summary: fields.flag("isCompactSummary"),

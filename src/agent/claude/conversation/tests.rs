@@ -249,3 +249,25 @@ fn a_prompt_too_long_to_be_read_shows_its_beginning() {
     assert_eq!(conversation.last, LastLine::Prompt);
     assert!(conversation.said.unwrap().starts_with("what is this? é é"));
 }
+
+/// A queued prompt: 2.1.328 says idle, and 8 ms later busy.
+#[test]
+fn what_is_queued_or_runs_beside_may_go_on_after_a_turn() {
+    let ended = || {
+        let mut line = answer(9, "done");
+        line["message"]["stop_reason"] = json!("end_turn");
+        line
+    };
+    let queue = |what: &str| json!({"type": "queue-operation", "operation": what});
+    let may_go_on = |lines: &[Value]| fold(lines).0.may_go_on();
+    assert!(!may_go_on(&[prompt(1, "go"), ended()]));
+    let open = [prompt(1, "go"), answer(2, "a text")];
+    assert!(may_go_on(&open));
+    assert!(!may_go_on(&[&open[..], &[turn_duration()]].concat()));
+    let queued = [queue("enqueue"), queue("dequeue"), ended()];
+    assert!(may_go_on(&queued));
+    assert!(!may_go_on(
+        &[&queued[..], &[prompt(10, "and now"), ended()]].concat()
+    ));
+    assert!(may_go_on(&[prompt(1, "go"), call(2, "Agent"), ended()]));
+}
