@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use vmux::frontend::rofi::{Call, Dialogues, Effect, Scene};
 use vmux::frontend::table;
 use vmux::model::{
-    CallNature, ConversationId, Evidence, FileFact, FileStatus, Kind, LastLine, Mirror,
+    CallNature, ConversationId, Event, Evidence, FileFact, FileStatus, Kind, LastLine, Mirror,
     Observation, Pid, Place, RawPath, Reason, Session, SessionKey, State, ToolCall, TranscriptFact,
     WindowRef,
 };
@@ -51,6 +51,13 @@ enum Op {
         pid: u32,
         pinned: bool,
     },
+    /// What is owed is written.
+    Save,
+    /// Another daemon writes a label, which this one reads.
+    Elsewhere {
+        conversation: u8,
+        label: String,
+    },
     Pass {
         ms: i64,
     },
@@ -67,6 +74,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (pid.clone(), ".{0,8}").prop_map(|(pid, label)| Op::Label { pid, label }),
         1 => (pid.clone(), proptest::option::of(-500..3000i64)).prop_map(|(pid, ms)| Op::Snooze { pid, ms }),
         1 => (pid, any::<bool>()).prop_map(|(pid, pinned)| Op::Pin { pid, pinned }),
+        1 => Just(Op::Save),
+        1 => (0..4u8, ".{0,8}").prop_map(|(conversation, label)| Op::Elsewhere { conversation, label }),
         3 => (-2000..4000i64).prop_map(|ms| Op::Pass { ms }),
     ]
 }
@@ -123,6 +132,8 @@ fn evidence(
 struct World {
     registry: Registry,
     mirror: Mirror,
+    /// What the file of labels holds.
+    file: Marks,
     heard: u64,
     now: DateTime<Utc>,
 }
@@ -132,14 +143,15 @@ impl World {
         Self {
             registry: Registry::new(Marks::default()),
             mirror: Mirror::default(),
+            file: Marks::default(),
             heard: 0,
             now: DateTime::from_timestamp(1_795_164_500, 0).unwrap(),
         }
     }
 
-    fn perform(&mut self, op: &Op) {
+    fn observe(&mut self, op: &Op) -> Vec<Event> {
         let now = self.now;
-        let events = match op {
+        match op {
             Op::Seen {
                 pid,
                 conversation,
@@ -173,6 +185,18 @@ impl World {
                 Observation::Census(pids.iter().map(|pid| key(*pid)).collect()),
                 now,
             ),
+            Op::Pass { ms } => {
+                // Clocks jump back as well.
+                self.now += TimeDelta::milliseconds(*ms);
+                self.registry.tick(self.now)
+            }
+            marks => self.mark(marks),
+        }
+    }
+
+    fn mark(&mut self, op: &Op) -> Vec<Event> {
+        let now = self.now;
+        match op {
             Op::Label { pid, label } => {
                 let label = MarkChange::Label(CleanText::line(label).some());
                 self.registry.mark(key(*pid), label, now)
@@ -183,12 +207,30 @@ impl World {
                     .mark(key(*pid), MarkChange::Snooze(until), now)
             }
             Op::Pin { pid, pinned } => self.registry.mark(key(*pid), MarkChange::Pin(*pinned), now),
-            Op::Pass { ms } => {
-                // Clocks jump back as well.
-                self.now += TimeDelta::milliseconds(*ms);
-                self.registry.tick(self.now)
+            Op::Save => {
+                let owed = self.registry.take_owed_marks().unwrap_or_default();
+                self.file.apply(&owed);
+                let kept = Marks::parse(&self.file.render()).unwrap();
+                self.registry.keep_marks(kept, owed.through, now)
             }
-        };
+            Op::Elsewhere {
+                conversation,
+                label,
+            } => {
+                let mut other = Registry::new(self.file.clone());
+                let seen = evidence(Some(*conversation), None, "", now);
+                other.apply(Observation::Seen(key(9), Box::new(seen)), now);
+                let label = MarkChange::Label(CleanText::line(label).some());
+                other.mark(key(9), label, now);
+                self.file.apply(&other.take_owed_marks().unwrap());
+                self.registry.keep_marks(self.file.clone(), 0, now)
+            }
+            _ => unreachable!("it is no observation"),
+        }
+    }
+
+    fn perform(&mut self, op: &Op) {
+        let events = self.observe(op);
         self.heard += events.len() as u64;
         assert_eq!(
             self.registry.generation(),
