@@ -233,6 +233,8 @@ fn a_look_without_a_daemon_writes_nothing() {
     for text in [r#"{"version": 2, "labels": {}}"#, "{", "[]", ""] {
         let machine = machine();
         let path = machine.write("vmux/labels.json", text);
+        let before = fs::metadata(machine.path("vmux")).unwrap().modified();
+        let before = before.unwrap();
         for words in [
             &["--no-daemon", "list"][..],
             &["explain", "shop"],
@@ -245,6 +247,8 @@ fn a_look_without_a_daemon_writes_nothing() {
                 .unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text, "{words:?}");
             assert_eq!(fs::read_dir(machine.path("vmux")).unwrap().count(), 1);
+            let changed = fs::metadata(machine.path("vmux")).unwrap().modified();
+            assert_eq!(changed.unwrap(), before, "{words:?}");
         }
     }
 }
