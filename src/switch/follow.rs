@@ -113,7 +113,13 @@ impl Places {
         let tree = index.and_then(|index| self.desktops[index].tree.as_ref());
         let manager = desktop.as_ref().map(|i| self.desktops[*i].i3.socket());
         search.walked(chain, &manager);
-        match locate::land(chain, usize::from(start.client), tree) {
+        let mut landing = locate::land(chain, usize::from(start.client), tree);
+        if let Landing::Owner { pid, .. } = landing
+            && let Some(terminal) = self.terminal_above(start, pid)
+        {
+            landing = locate::land(chain, terminal, tree);
+        }
+        match landing {
             Landing::Mux { mux, server } => match mux {
                 Mux::Tmux => self.in_tmux(server, start, walk, search),
                 Mux::Screen => self.in_screen(server, start, walk, search),
@@ -144,6 +150,21 @@ impl Places {
                 self.over_terminal(chain, trouble, walk, search)
             }
         }
+    }
+
+    /// The place in a chain of who holds the terminal, if that is above an owner of windows: a
+    /// program with a window that was started in another's terminal shows nothing of it.
+    fn terminal_above(&self, start: &Start, owner: Pid) -> Option<usize> {
+        let tty = self.proc.terminal(start.inside()?)?;
+        let links = &start.chain.0;
+        let holds = |link: &Link| self.proc.pty_masters(link.pid).contains(&tty);
+        let owner = links.iter().position(|link| link.pid == owner)?;
+        // Nearly always.
+        if holds(links.get(owner)?) {
+            return None;
+        }
+        let holder = links.iter().position(holds)?;
+        (holder > owner).then_some(holder)
     }
 
     /// Tries all ways in order and takes the first that ends at a window; else says what is wrong

@@ -88,6 +88,31 @@ os.execvp("sh", ["sh", "-c", script])
     });
 }
 
+/// A program with a window of its own between a session and its terminal.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_parent_with_a_window_is_not_the_terminal_of_what_it_started() {
+    let desktop = Desktop::new();
+    let script = desktop.script("below");
+    let mut xterm = desktop.command("xterm");
+    // The shell starts the session, and becomes a program with a window.
+    let shell = "exec 3<&0; sh -c \"$0\" <&3 & exec alacritty -e sleep 3600";
+    xterm.args(["-e", "sh", "-c", shell, &script]);
+    desktop.spawn(xterm.stderr(Stdio::null()));
+    let below = desktop.register("below");
+    wait_for("the window of its parent", || {
+        let tree = desktop.i3_msg(&["-t", "get_tree"]).stdout;
+        String::from_utf8_lossy(&tree)
+            .contains("Alacritty")
+            .then_some(())
+    });
+    desktop.i3("[class=\"XTerm\"] focus");
+    let terminal = wait_for("the terminal", || desktop.focused());
+    desktop.i3("workspace 2");
+    desktop.switch(&below);
+    assert_eq!(desktop.focused(), Some(terminal));
+}
+
 /// Its server and its client have other numbers in there than here.
 #[test]
 #[ignore = "needs a desktop"]
