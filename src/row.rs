@@ -209,7 +209,7 @@ const AMBIGUOUS: &str = "several conversations fit it: vmux hooks install tells 
 fn detail(session: &Session) -> String {
     let said = session.preview.as_deref().unwrap_or_default();
     let ask = session.ask.as_deref();
-    let mut detail = match &session.reason {
+    let detail = match &session.reason {
         Some(Reason::Permission) => ask.map_or_else(
             || "permission".to_owned(),
             |ask| format!("permission: {ask}"),
@@ -225,17 +225,13 @@ fn detail(session: &Session) -> String {
         Some(reason) if said.is_empty() => reason.as_str().to_owned(),
         Some(reason) => format!("{} \u{b7} {said}", reason.as_str()),
     };
-    if session.kind == Kind::Background {
-        detail.insert_str(
-            0,
-            if detail.is_empty() {
-                "in background"
-            } else {
-                "in background \u{b7} "
-            },
-        );
-    }
-    detail
+    let background = (session.kind == Kind::Background).then_some("in background");
+    let container = session.container.then_some("in a container");
+    let words = background.into_iter().chain(container).map(str::to_owned);
+    let words: Vec<String> = words
+        .chain((!detail.is_empty()).then_some(detail))
+        .collect();
+    words.join(" \u{b7} ")
 }
 
 fn icon(session: &Session) -> &'static str {

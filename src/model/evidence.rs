@@ -70,6 +70,8 @@ pub struct ProcessFact {
     /// Since when it has been in a dialog before its start: its inbox is open, and its session has
     /// not begun.
     pub inbox_at: Option<DateTime<Utc>>,
+    /// It runs in a container, with processes or terminals of its own.
+    pub container: bool,
     /// How a shell starts its CLI, for a process of a background session.
     pub cli: Option<CleanText>,
     /// When this was read.

@@ -300,6 +300,9 @@ pub struct Session {
     /// Where its terminal lives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
+    /// It runs in a container.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub container: bool,
     /// The processes in whose terminals a background session is shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shown_by: Vec<SessionKey>,

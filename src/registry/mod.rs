@@ -372,6 +372,12 @@ fn in_view(place: &Place) -> Option<bool> {
     focused.or_else(detached)
 }
 
+/// Why no window is known, as a code.
+fn no_window(place: &Place) -> Option<CleanText> {
+    let trouble = place.trouble.as_ref()?;
+    Some(CleanText::line(trouble.code.as_str()))
+}
+
 /// The session that others see.
 fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Session {
     let Evidence {
@@ -423,16 +429,13 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Se
         version: from_file(|f| f.version.clone()).or_else(|| process.installed_version.clone()),
         started_at: file.and_then(|f| f.started_at).or(process.started_at),
         config_dir: (!process.default_config).then(|| process.config_dir.clone()),
+        container: process.container,
         shown_by: job.iter().flat_map(|job| job.shown_by.clone()).collect(),
         attach: job.as_ref().and_then(|job| job.attach.clone()),
         host: entry.place.host.clone(),
         window: entry.place.window.clone(),
         answerable: entry.answerable.filter(|_| waits),
-        no_window: entry
-            .place
-            .trouble
-            .as_ref()
-            .map(|t| CleanText::line(t.code.as_str())),
+        no_window: no_window(&entry.place),
     }
 }
 

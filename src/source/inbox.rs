@@ -32,7 +32,7 @@ impl Tracked {
         let none = self.file.is_none() && !broken;
         let sessions = self.config.join("sessions");
         let (key, process) = (self.key, &self.process);
-        let opened = || opened_at(proc, key, key.pid, &sessions, process);
+        let opened = || opened_at(proc, key, self.start.pid, &sessions, process);
         self.process.inbox_at = none.then(opened).flatten();
     }
 }

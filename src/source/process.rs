@@ -15,7 +15,7 @@ use crate::agent::claude::process::{
 };
 use crate::clock;
 use crate::model::{Pid, ProcessFact, RawPath, SessionKey, time};
-use crate::proc::{Proc, Stat, read_stat};
+use crate::proc::{Environ, Proc, Stat, read_stat};
 use crate::text::CleanText;
 
 /// The start of a process is known to a clock tick, 10 ms, and the time of day is adjusted now and
@@ -78,6 +78,12 @@ pub(super) fn read_fact(
     let cwd = proc.cwd(pid).unwrap_or_default();
     let environ = proc.environ(pid).unwrap_or_default();
     let config = config_dir(&environ, &cwd).unwrap_or_else(|| default_config.to_path_buf());
+    let far = proc.has_own_files(pid);
+    let config = if far {
+        reach(proc, pid, config)
+    } else {
+        config
+    };
     let exe = candidate.exe.as_deref().unwrap_or(Path::new(""));
     let started_at = started_at(boot, key.start_ticks);
     let fact = ProcessFact {
@@ -91,7 +97,8 @@ pub(super) fn read_fact(
             .map(|tty| CleanText::line(&tty.to_string_lossy())),
         default_config: config == default_config,
         config_dir: CleanText::line(&config.to_string_lossy()),
-        installed_version: installed_version(exe, &environ)
+        container: proc.is_contained(pid),
+        installed_version: version(proc, pid, exe, &environ, far)
             .map(|version| CleanText::line(&version)),
         inbox_at: None,
         cli: is_worker(&environ)
@@ -107,6 +114,36 @@ pub(super) struct Start {
     /// Its working directory, also where that is no UTF-8.
     pub(super) cwd: PathBuf,
     pub(super) git: GitEnv,
+    /// Its number where it lives, by which its files are called.
+    pub(super) pid: Pid,
+    /// Its pid namespace.
+    pub(super) namespace: Option<u64>,
+    /// Where its working directory is reached, if its files are not ours.
+    pub(super) far: Option<PathBuf>,
+}
+
+/// Where a configuration directory of a process with files of its own is reached: where it lies,
+/// if that is the same directory. What lies in it is believed only if it names this process.
+fn reach(proc: &Proc, pid: Pid, config: PathBuf) -> PathBuf {
+    let nowhere = || proc.root().join(pid.to_string()).join("root");
+    let there = proc.path_within(pid, &config).unwrap_or_else(nowhere);
+    let same = identity(&there).is_some_and(|there| Some(there) == identity(&config));
+    if same { config } else { there }
+}
+
+fn identity(dir: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(dir).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+fn version(proc: &Proc, pid: Pid, exe: &Path, environ: &Environ, far: bool) -> Option<String> {
+    if far {
+        // Not by its environment, whose paths lead elsewhere here.
+        installed_version(&proc.path_within(pid, exe)?, &Environ::default())
+    } else {
+        installed_version(exe, environ)
+    }
 }
 
 impl Start {
@@ -114,6 +151,11 @@ impl Start {
         Self {
             cwd: proc.cwd(pid).unwrap_or_default(),
             git: GitEnv::of(&proc.environ(pid).unwrap_or_default()),
+            pid: proc.pid_within(pid),
+            namespace: proc.pid_namespace(pid),
+            far: proc
+                .has_own_files(pid)
+                .then(|| proc.root().join(pid.to_string()).join("cwd")),
         }
     }
 }

@@ -283,11 +283,7 @@ impl Scout {
         self.ground_changed(&spots, now, out);
         if let Some(config) = self.config_of_sessions(dir) {
             if let Some(pid) = status_file::pid_of_name(name) {
-                if self.tracked.contains_key(&pid) {
-                    self.read_file(pid, 0, now, out);
-                } else {
-                    self.adopt(pid, Some(&config), now, out);
-                }
+                self.file_named(pid, &config, now, out);
             } else if let Some(pid) = status_file::pid_of_key(name) {
                 self.inbox_opened(pid, now, out);
             }
@@ -313,7 +309,11 @@ impl Scout {
         let mut unnamed = false;
         for pid in concerned {
             unnamed |= self.tracked.get(&pid).is_some_and(Tracked::is_unnamed);
-            self.refresh(pid, now, out);
+            if self.tracked.get(&pid).is_some_and(Tracked::is_far) {
+                self.read_file(pid, 0, now, out);
+            } else {
+                self.refresh(pid, now, out);
+            }
         }
         if unnamed {
             // A new transcript may be that of a new process. A failure shows at the next scan.
@@ -410,6 +410,7 @@ impl Scout {
             }
             return;
         }
+        let far = tracked.is_far();
         let handle = self.real_proc.then(|| Handle::open(&self.proc, key));
         tracked.handle = handle.flatten();
         tracked.look_at_inbox(&self.proc);
@@ -418,7 +419,7 @@ impl Scout {
         if read == FileRead::Again {
             self.put_off(pid, 0);
         }
-        if !self.configs.contains_key(&config) {
+        if !far && !self.configs.contains_key(&config) {
             self.configs.insert(config.clone(), Config::default());
             self.watch_config(&config, now, out);
         }

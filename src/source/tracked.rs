@@ -170,7 +170,7 @@ impl Tracked {
     pub(super) fn file_path(&self) -> PathBuf {
         self.config
             .join("sessions")
-            .join(format!("{}.json", self.key.pid))
+            .join(format!("{}.json", self.start.pid))
     }
 
     /// Reads the status file.
@@ -214,7 +214,9 @@ impl Tracked {
     /// Whether a file speaks of this process, and not of one that had its pid before and was
     /// killed, or has it where other processes count.
     fn is_own(&self, file: &StatusFile) -> bool {
-        file.pid.is_none_or(|pid| pid == self.key.pid)
+        let namespace = file.namespace.zip(self.start.namespace);
+        file.pid.is_none_or(|pid| pid == self.start.pid)
+            && namespace.is_none_or(|(its, ours)| its == ours)
             && file
                 .proc_start
                 .is_none_or(|start| start == self.key.start_ticks)
@@ -296,7 +298,8 @@ impl Tracked {
                 LastLine::Nothing | LastLine::Answer | LastLine::ApiError | LastLine::Interrupted
             )
         );
-        self.process.stopped || self.is_busy() || (untold && in_turn)
+        let unwatched = self.is_far() && !self.watched.contains(&self.config.join("sessions"));
+        self.process.stopped || self.is_busy() || (untold && in_turn) || unwatched
     }
 
     /// When its process started.
@@ -370,8 +373,18 @@ impl Tracked {
         &by_file.unwrap_or(&self.process.cwd).0
     }
 
+    /// Whether its configuration lies among files of its own: nobody else looks there.
+    pub(super) fn is_far(&self) -> bool {
+        let process = self.start.far.as_deref().and_then(Path::parent);
+        process.is_some_and(|process| self.config.starts_with(process))
+    }
+
     /// Where it works, and what git is told there.
     pub(super) fn spot(&self) -> Spot {
+        // What git says there may name paths that lead elsewhere here.
+        if let Some(far) = &self.start.far {
+            return Spot::only(far);
+        }
         let same = self.cwd() == self.process.cwd.0;
         Spot {
             // A path that is no UTF-8 is whole only here.
@@ -454,6 +467,7 @@ impl Tracked {
         // Before the first prompt the project's directory may be missing: a parent tells.
         let parents = [self.config.join("projects"), self.config.clone()];
         wanted.extend(project.into_iter().chain(parents).find(|dir| dir.is_dir()));
+        wanted.extend(self.is_far().then(|| self.config.join("sessions")));
         wanted.extend(self.job_dir().filter(|dir| dir.is_dir()));
         if let (Some(_), Some(follower)) = (self.wants_subagents(), &self.follower) {
             wanted.extend(subagents::watched(follower.path()));
@@ -489,6 +503,9 @@ impl Tracked {
     pub(super) fn concerns(&self, dir: &Path, name: &str) -> bool {
         if !self.watched.iter().any(|watched| watched == dir) {
             return false;
+        }
+        if self.is_far() && dir == self.config.join("sessions") {
+            return status_file::pid_of_name(name) == Some(self.start.pid);
         }
         if self.job_dir().is_some_and(|job| job == dir) {
             return name == job::STATE;

@@ -12,6 +12,7 @@ mod asks;
 mod background;
 mod bar;
 mod cli;
+mod containers;
 mod contract;
 mod desktop;
 mod events;

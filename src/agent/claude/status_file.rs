@@ -29,6 +29,8 @@ pub struct StatusFile {
     /// That process's start in clock ticks, where the version writes it (2.1.116 and newer). The
     /// file outlives a killed process, so it counts only if this matches.
     pub proc_start: Option<u64>,
+    /// Number of its pid namespace, where the version writes it (2.1.250 and newer).
+    pub namespace: Option<u64>,
     /// Interactive, background or headless.
     pub kind: Kind,
     /// A worker kept ready for later; no session yet.
@@ -80,6 +82,7 @@ pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile,
             .number("pid")
             .and_then(|n| u32::try_from(n).ok())
             .map(Pid),
+        namespace: fields.text("pidDomain").as_deref().and_then(namespace),
         proc_start: fields
             .number("procStart")
             .and_then(|n| u64::try_from(n).ok()),
@@ -126,6 +129,12 @@ fn line(fields: &Fields<'_>, name: &str) -> Option<CleanText> {
 /// Milliseconds since 1970.
 fn time(fields: &Fields<'_>, name: &str) -> Option<DateTime<Utc>> {
     time::from_millis(fields.number(name)?)
+}
+
+/// The namespace in `linux:<machine>:pid:[4026531836]`.
+fn namespace(domain: &str) -> Option<u64> {
+    let (_, number) = domain.rsplit_once("pid:[")?;
+    number.strip_suffix(']')?.parse().ok()
 }
 
 fn status(word: &str) -> FileStatus {

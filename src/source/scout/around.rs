@@ -134,13 +134,31 @@ impl Scout {
         let names = entries.map(|entry| entry.file_name());
         let there = names.filter_map(|name| status_file::pid_of_name(name.to_str()?));
         let known = self.tracked.values().filter(|t| t.config == config);
-        let pids: BTreeSet<Pid> = there.chain(known.map(|t| t.key.pid)).collect();
+        let pids: BTreeSet<Pid> = there.chain(known.map(|t| t.start.pid)).collect();
         for pid in pids {
-            if self.tracked.contains_key(&pid) {
-                self.read_file(pid, 0, now, out);
-            } else {
-                self.adopt(pid, Some(config), now, out);
-            }
+            self.file_named(pid, config, now, out);
+        }
+    }
+
+    /// The status file of this number is another one: of that process, and of those in containers
+    /// that share the directory and have the number there.
+    pub(super) fn file_named(
+        &mut self,
+        pid: Pid,
+        config: &Path,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
+        let tracked = self.tracked.values();
+        let named = tracked.filter(|t| t.start.pid == pid && t.config == config);
+        let within: Vec<Pid> = named.map(|t| t.key.pid).filter(|key| *key != pid).collect();
+        for pid in within {
+            self.read_file(pid, 0, now, out);
+        }
+        if self.tracked.contains_key(&pid) {
+            self.read_file(pid, 0, now, out);
+        } else {
+            self.adopt(pid, Some(config), now, out);
         }
     }
 }
