@@ -3,7 +3,9 @@
 //! rofi waits for it with the keyboard grabbed, so it always answers within 300 ms, with a row
 //! that says what is wrong if need be. Its exit status and standard error go nowhere.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,13 +13,20 @@ use super::ask::Context;
 use super::out::Pieces;
 use crate::clock::Deadline;
 use crate::exit::Exit;
+use crate::files::read_bounded;
+use crate::frontend::rofi::keys::{Places, keys};
 use crate::frontend::rofi::show_trouble;
+use crate::model::Pid;
+use crate::proc::Proc;
 use crate::protocol::client::{Client, ClientError};
 use crate::protocol::{Reply, Request, RofiArgs};
 
 /// Longest wait for everything: rofi's own window takes 22 ms to appear, and a person notices
 /// a dead keyboard after some 300.
 const PATIENCE: Duration = Duration::from_millis(280);
+
+/// Largest of rofi's files that is read, in bytes.
+const CONFIG_CAP: usize = 256 * 1024;
 
 /// The whole program.
 #[must_use]
@@ -46,6 +55,34 @@ fn show(out: &mut Pieces, word: &str) {
     drop(out.write_all(&[end.as_bytes(), &show_trouble(word)].concat()));
 }
 
+/// The keys that this rofi has for its script, by its arguments and its configuration.
+fn keys_of(context: &Context, rofi: u32) -> Vec<String> {
+    let args = Proc::open(&context.paths.proc).map(|proc| proc.cmdline(Pid(rofi)));
+    let args: Vec<String> = args
+        .unwrap_or_default()
+        .iter()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let path = |name| context.environ.get(name).map(PathBuf::from);
+    let (Some(home), false) = (path("HOME"), args.is_empty()) else {
+        return Vec::new();
+    };
+    let shared = context.environ.get("XDG_DATA_DIRS");
+    let shared = shared.unwrap_or(OsStr::new("/usr/local/share:/usr/share"));
+    let own = path("XDG_DATA_HOME").unwrap_or_else(|| home.join(".local/share"));
+    let places = Places {
+        config: path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
+        data: std::iter::once(own)
+            .chain(std::env::split_paths(shared))
+            .collect(),
+        home,
+    };
+    keys(&args, &places, |path| {
+        let bytes = read_bounded(path, CONFIG_CAP).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    })
+}
+
 fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
     let deadline = Deadline::after(PATIENCE);
     let number = |name: &str| {
@@ -54,10 +91,12 @@ fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
             .text(name)
             .and_then(|text| text.parse().ok())
     };
+    let outside = number("ROFI_OUTSIDE").unwrap_or(0);
     let request = Request::Rofi(RofiArgs {
+        keys: keys_of(context, outside),
         retv: number("ROFI_RETV").unwrap_or(0),
         info: context.environ.text("ROFI_INFO").map(str::to_owned),
-        outside: number("ROFI_OUTSIDE").unwrap_or(0),
+        outside,
         environ: context.travelling(),
     });
     let mut client = match Client::connect(&context.paths.socket, deadline.left()) {

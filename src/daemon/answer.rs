@@ -13,6 +13,7 @@ use super::worker::Job;
 use crate::answer::{self, find, listed};
 use crate::clock;
 use crate::counts::Counts;
+use crate::frontend::rofi::keys::Keys;
 use crate::frontend::rofi::{Call, Dialogues, Effect, Scene};
 use crate::model::{Decision, Session, SessionKey, TroubleCode};
 use crate::proc::Environ;
@@ -231,6 +232,7 @@ impl Server {
             retv: args.retv,
             info: args.info.as_deref(),
             rofi: args.outside,
+            keys: &Keys::of(&args.keys),
         };
         let effect = self.with_scene(|dialogues, scene| dialogues.answer(call, scene));
         let session = |server: &Self, key| server.published.snapshot().by_key(key).cloned();
@@ -389,6 +391,7 @@ impl Server {
             rows: &listed.rows,
             workspace: workspace.as_deref(),
             icons: &icons.to_string_lossy(),
+            keys: None,
             hints: self.settings.config.hints,
             now,
             edition: listed.edition,

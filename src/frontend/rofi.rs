@@ -13,8 +13,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub mod keys;
 mod request;
 
+use self::keys::Keys;
 use super::filter::Filter;
 use crate::counts::Counts;
 use crate::model::{Asked, Decision, Session, SessionKey, Standing};
@@ -50,6 +52,8 @@ pub struct Call<'a> {
     pub info: Option<&'a str>,
     /// rofi's pid.
     pub rofi: u32,
+    /// The keys that call the script.
+    pub keys: &'a Keys,
 }
 
 /// What is on the screen.
@@ -62,8 +66,9 @@ enum View {
     Request(SessionKey, u64),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Dialogue {
+    keys: Keys,
     view: View,
     filter: Filter,
     at: DateTime<Utc>,
@@ -99,12 +104,27 @@ pub struct Scene<'a> {
     pub workspace: Option<&'a str>,
     /// Directory of the icons, absolute.
     pub icons: &'a str,
-    /// Whether the message bar explains the keys.
+    /// The keys that the message bar explains; nothing if it is to explain none.
+    pub keys: Option<&'a Keys>,
+    /// Whether it is to explain any.
     pub hints: bool,
     /// The present.
     pub now: DateTime<Utc>,
     /// Two scenes of one edition have the same sessions and rows.
     pub edition: u64,
+}
+
+impl<'a> Scene<'a> {
+    /// The same with the keys of one rofi.
+    fn with<'b>(&self, keys: &'b Keys) -> Scene<'b>
+    where
+        'a: 'b,
+    {
+        Scene {
+            keys: Some(keys),
+            ..*self
+        }
+    }
 }
 
 /// All open dialogues, by rofi's pid.
@@ -113,7 +133,7 @@ pub struct Dialogues {
     open: HashMap<u32, Dialogue>,
     /// The whole list as it was shown last, with its edition and workspace: what a key shows is
     /// most often this.
-    list: Option<(u64, Option<String>, Vec<u8>)>,
+    list: Option<(u64, Option<String>, Keys, Vec<u8>)>,
 }
 
 impl Dialogues {
@@ -125,18 +145,22 @@ impl Dialogues {
             self.open.clear();
         }
         let fresh = Dialogue {
+            keys: Keys::default(),
             view: View::List,
             filter: Filter::All,
             at: scene.now,
         };
         let mut dialogue = match call.retv {
             0 => fresh,
-            _ => self.open.get(&call.rofi).copied().unwrap_or(fresh),
+            _ => self.open.get(&call.rofi).cloned().unwrap_or(fresh),
         };
         dialogue.at = scene.now;
+        dialogue.keys = call.keys.clone();
+        let scene = &scene.with(call.keys);
         let effect = step(&mut dialogue, call, scene);
+        let filter = dialogue.filter;
         self.open.insert(call.rofi, dialogue);
-        effect.unwrap_or_else(|| Effect::Show(self.list(dialogue.filter, scene)))
+        effect.unwrap_or_else(|| Effect::Show(self.list(filter, scene)))
     }
 
     /// The list without a further word.
@@ -144,8 +168,10 @@ impl Dialogues {
         if filter != Filter::All {
             return show_list(filter, None, scene);
         }
-        if let Some((edition, workspace, page)) = &self.list
+        let shown = scene.keys.cloned().unwrap_or_default();
+        if let Some((edition, workspace, keys, page)) = &self.list
             && (*edition, workspace.as_deref()) == (scene.edition, scene.workspace)
+            && *keys == shown
         {
             let mut copy = Vec::with_capacity(page.len() + BEFORE);
             copy.extend_from_slice(page);
@@ -153,7 +179,7 @@ impl Dialogues {
         }
         let page = show_list(filter, None, scene);
         let workspace = scene.workspace.map(str::to_owned);
-        self.list = Some((scene.edition, workspace, page.clone()));
+        self.list = Some((scene.edition, workspace, shown, page.clone()));
         page
     }
 
@@ -191,12 +217,13 @@ impl Dialogues {
     /// Shows the list again, with a word on what happened.
     pub fn list_again(&mut self, rofi: u32, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
         let dialogue = self.open.entry(rofi).or_insert(Dialogue {
+            keys: Keys::default(),
             view: View::List,
             filter: Filter::All,
             at: scene.now,
         });
         dialogue.view = View::List;
-        show_list(dialogue.filter, word, scene)
+        show_list(dialogue.filter, word, &scene.with(&dialogue.keys))
     }
 }
 
@@ -365,19 +392,39 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
         out.push_str(filter.word());
     }
     if scene.hints {
-        out.push_str("&#10;");
-        out.push_str(QUIET);
-        out.push_str(
-            "<b>Alt+1</b> label   <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show ",
-        );
-        out.push_str(filter.next(scene.workspace).word());
-        // Only where there is something to answer: most users never ask for it.
-        if scene.sessions.iter().any(|s| s.answerable.is_some()) {
-            out.push_str("   <b>Alt+5</b> answer");
-        }
-        out.push_str("</span>");
+        push_hints(&mut out, filter, scene);
     }
     out
+}
+
+/// What each key does that is known to call the script.
+fn push_hints(out: &mut String, filter: Filter, scene: &Scene<'_>) {
+    let show = format!("show {}", filter.next(scene.workspace).word());
+    // Only where there is something to answer: most users never ask for it.
+    let answers = scene.sessions.iter().any(|s| s.answerable.is_some());
+    let hints = [
+        (1, "label"),
+        (2, "preview"),
+        (3, "end"),
+        (4, &*show),
+        (5, "answer"),
+    ];
+    let mut before = ["&#10;", QUIET].concat();
+    for (n, does) in hints {
+        let key = scene.keys.and_then(|keys| keys.get(n));
+        let Some(key) = key.filter(|_| n < 5 || answers) else {
+            continue;
+        };
+        out.push_str(&before);
+        out.push_str("<b>");
+        push_pango(out, key);
+        out.push_str("</b> ");
+        out.push_str(does);
+        before = "   ".into();
+    }
+    if before == "   " {
+        out.push_str("</span>");
+    }
 }
 
 /// Counts, those that wait in bold.
@@ -471,112 +518,4 @@ pub fn show_trouble(word: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Pid, RawPath, Reason, State};
-
-    fn session(pid: u32, state: State, reason: Option<Reason>) -> Session {
-        Session {
-            id: SessionKey {
-                pid: Pid(pid),
-                start_ticks: 1,
-            },
-            pid: Pid(pid),
-            cwd: RawPath("/home/dev/R&D".into()),
-            state,
-            reason,
-            ..Session::default()
-        }
-    }
-
-    fn scene(sessions: &[Arc<Session>]) -> Scene<'_> {
-        Scene {
-            sessions,
-            // What these tests look at needs no rows.
-            rows: &[],
-            workspace: None,
-            icons: "/icons",
-            hints: true,
-            now: DateTime::UNIX_EPOCH,
-            edition: 0,
-        }
-    }
-
-    #[test]
-    fn what_waits_stands_out_and_the_keys_do_not() {
-        let all = [
-            session(1, State::NeedsInput, Some(Reason::Permission)),
-            session(2, State::Working, None),
-        ]
-        .map(Arc::new);
-        assert_eq!(
-            message(Filter::All, None, &scene(&all)),
-            "<b>1 waiting</b> \u{b7} 1 working&#10;<span alpha=\"65%\"><b>Alt+1</b> label   \
-             <b>Alt+2</b> preview   <b>Alt+3</b> end   <b>Alt+4</b> show waiting</span>"
-        );
-        let waiting = message(Filter::Waiting, None, &scene(&all));
-        assert!(
-            waiting.ends_with("<b>Alt+4</b> show all</span>"),
-            "{waiting}"
-        );
-        let quiet = Scene {
-            hints: false,
-            ..scene(&all[1..])
-        };
-        assert_eq!(message(Filter::All, None, &quiet), "1 working");
-    }
-
-    #[test]
-    fn the_list_is_made_anew_for_another_edition_and_another_workspace() {
-        let all = [session(1, State::Working, None)].map(Arc::new);
-        let mut dialogues = Dialogues::default();
-        let mut page = |sessions, edition, workspace| {
-            let scene = Scene {
-                edition,
-                workspace,
-                ..scene(sessions)
-            };
-            let call = Call {
-                retv: 0,
-                info: None,
-                rofi: 1,
-            };
-            let Effect::Show(page) = dialogues.answer(call, &scene) else {
-                panic!("a first call shows the list")
-            };
-            page
-        };
-        let first = page(&all[..], 1, None);
-        assert_eq!(page(&all, 1, None), first);
-        assert_eq!(page(&[], 1, None), first, "not looked at again");
-        assert_ne!(page(&[], 2, None), first);
-        let here = page(&[], 2, Some("1"));
-        assert_eq!(here, page(&[], 3, Some("1")));
-    }
-
-    #[test]
-    fn a_preview_says_a_question_once() {
-        let asks = Session {
-            ask: Some(CleanText::line("Bash(a < b)")),
-            ..session(1, State::NeedsInput, Some(Reason::Permission))
-        };
-        let said = |role: &str, text: &str| PreviewMessage {
-            role: CleanText::line(role),
-            text: CleanText::line(text),
-            at: None,
-        };
-        let all = [Arc::new(asks)];
-        let messages = [said("user", "Go"), said("tool", "Bash(a < b)")];
-        let page = show_preview(&all[0], &messages, &scene(&all));
-        let page = String::from_utf8(page).unwrap();
-        let want = "\0message\x1f<b>R&amp;D</b>  <span alpha=\"65%\">waiting</span>&#10;\u{203a} Go\
-                    &#10;<span alpha=\"65%\">\u{2022} Bash(a &lt; b)</span>\n";
-        assert!(page.contains(want), "{page:?}");
-        let page = show_preview(&all[0], &messages[..1], &scene(&all));
-        assert!(
-            String::from_utf8(page)
-                .unwrap()
-                .contains("waiting  Bash(a &lt; b)</span>")
-        );
-    }
-}
+mod tests;

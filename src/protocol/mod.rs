@@ -264,6 +264,9 @@ pub struct RofiArgs {
     pub info: Option<String>,
     /// `ROFI_OUTSIDE`: rofi's pid.
     pub outside: u32,
+    /// The keys of rofi's `kb-custom-1` and on; empty where one is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// rofi's desktop.
     pub environ: BTreeMap<String, String>,
 }

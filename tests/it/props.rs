@@ -454,9 +454,10 @@ proptest! {
     ) {
         let mut dialogues = Dialogues::default();
         let rows = row::rows(&sessions, Utc::now());
-        let scene = Scene { sessions: &sessions, rows: &rows, workspace: Some("1"), icons: "/i", hints: true, now: Utc::now(), edition: 0 };
+        let keys = vmux::frontend::rofi::keys::Keys::of(&["<b>".into()]);
+            let scene = Scene { sessions: &sessions, rows: &rows, workspace: Some("1"), icons: "/i", keys: None, hints: true, now: Utc::now(), edition: 0 };
         for (retv, info) in &calls {
-            let effect = dialogues.answer(Call { retv: *retv, info: info.as_deref(), rofi: 7 }, &scene);
+            let effect = dialogues.answer(Call { retv: *retv, info: info.as_deref(), rofi: 7, keys: &keys }, &scene);
             if let Effect::Show(bytes) = effect {
                 let text = String::from_utf8(bytes).unwrap();
                 let plain = |c: char| matches!(c, '\0' | '\x1f' | '\n') || !c.is_control();
