@@ -240,6 +240,8 @@ impl Server {
             Ok(Some(listener)) => {
                 let socket = self.settings.paths.socket.display();
                 log::warn!("{socket} was removed; listens again");
+                // Who came before that waits in the old one.
+                self.accept();
                 self.listener = listener;
                 // They lie there too, most often, and went along.
                 write_icons(&self.settings.paths);
