@@ -406,7 +406,7 @@ impl Settled {
         let watched = self.since.is_some() && self.shown.state != State::Unknown;
         let since = match (claimed, before) {
             (Some(claimed), _) if !fresh.vague => claimed,
-            (_, Some(before)) => before,
+            (_, Some(before)) => before.min(now),
             (Some(claimed), None) if !watched => claimed,
             _ => now,
         };

@@ -27,6 +27,7 @@ mod look;
 mod lost;
 mod machine;
 #[cfg(feature = "pick")]
+mod odd;
 mod pick;
 mod props;
 mod readme;
