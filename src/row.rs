@@ -208,7 +208,7 @@ const AMBIGUOUS: &str = "several conversations fit it: vmux hooks install tells 
 /// What it asks, or the last thing said, with a word of warning before it where one is due.
 fn detail(session: &Session) -> String {
     let said = session.preview.as_deref().unwrap_or_default();
-    let ask = session.ask.as_deref();
+    let ask = session.asked().map(|ask| &**ask);
     let detail = match &session.reason {
         Some(Reason::Permission) => ask.map_or_else(
             || "permission".to_owned(),

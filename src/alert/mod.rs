@@ -85,7 +85,7 @@ pub fn words(session: &Session, news: News) -> Words {
         (News::Waits, Some(Reason::Plan)) => format!("{title} asks whether its plan is good"),
         (News::Waits, _) => format!("{title} waits for you"),
     };
-    let said = session.ask.as_ref().or(session.preview.as_ref());
+    let said = session.asked().or(session.preview.as_ref());
     let said = said.map(|said| shortened(said));
     let at = |name: &CleanText| format!("workspace {name}");
     let place = session.workspace.as_ref().map(at).into_iter();

@@ -159,7 +159,7 @@ pub fn head(session: &Session, now: DateTime<Utc>) -> Vec<Line> {
         },
         Line::plain(Tone::Faint, place),
     ];
-    let ask = session.ask.as_ref();
+    let ask = session.asked();
     lines.extend(ask.map(|ask| Line::plain(Tone::Urgent, format!("asks: {ask}"))));
     lines
 }

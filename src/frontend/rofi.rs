@@ -454,7 +454,7 @@ fn show_preview(session: &Session, messages: &[PreviewMessage], scene: &Scene<'_
     push_pango(&mut text, &state);
     let lines = preview_lines(messages);
     // What it asks is most often the last line as well.
-    if let Some(ask) = &session.ask
+    if let Some(ask) = session.asked()
         && !lines.last().is_some_and(|line| line.contains(&**ask))
     {
         text.push_str("  ");

@@ -331,14 +331,21 @@ impl CallNature {
 }
 
 impl ToolCall {
-    /// The call as people read it: `Bash(cargo test)`, or only the question that it asks.
+    /// The call as it stands: `Bash(cargo test)`, `AskUserQuestion(Which colour?)`.
     #[must_use]
     pub fn ask(&self) -> CleanText {
-        match self.nature {
-            _ if self.summary.is_empty() => self.name.clone(),
-            CallNature::Question | CallNature::Plan => self.summary.clone(),
-            _ => CleanText::line(&format!("{}({})", self.name, self.summary)),
+        if self.summary.is_empty() {
+            return self.name.clone();
         }
+        CleanText::line(&format!("{}({})", self.name, self.summary))
+    }
+
+    /// The question or the plan alone, where it asks one.
+    #[must_use]
+    pub fn question(&self) -> Option<CleanText> {
+        matches!(self.nature, CallNature::Question | CallNature::Plan)
+            .then(|| self.summary.clone().some())
+            .flatten()
     }
 }
 

@@ -244,9 +244,12 @@ pub struct Session {
     /// Since when it waits for an answer; set if and only if it does.
     #[serde(deserialize_with = "time::deserialize")]
     pub waiting_since: Option<DateTime<Utc>>,
-    /// What it asks, in its own words: `Bash(cargo test)`, or a question.
+    /// The call that waits for an answer: `Bash(cargo test)`, `AskUserQuestion(Which colour?)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ask: Option<CleanText>,
+    /// The question or the plan of that call alone, where it asks one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<CleanText>,
     /// The last thing said in the conversation.
     pub preview: Option<CleanText>,
     /// Its turn ended while its user looked elsewhere, and he has not looked since.
@@ -321,6 +324,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// What it asks, as people read it: a question, or the call that waits.
+    #[must_use]
+    pub fn asked(&self) -> Option<&CleanText> {
+        self.question.as_ref().or(self.ask.as_ref())
+    }
+
     /// What it counts as.
     #[must_use]
     pub fn standing(&self) -> Standing {

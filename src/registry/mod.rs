@@ -389,9 +389,7 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Se
         git,
         ..
     } = &entry.evidence;
-    let file = file.as_ref();
-    let transcript = transcript.as_ref();
-    let git = git.as_ref();
+    let (file, transcript, git) = (file.as_ref(), transcript.as_ref(), git.as_ref());
     let verdict = &entry.settled.shown;
     let waits = verdict.state == State::NeedsInput;
     let reported = || hook.as_ref().and_then(|hook| hook.said.clone());
@@ -413,7 +411,8 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Se
         state_since: entry.settled.since,
         waiting_since: entry.settled.since.filter(|_| waits),
         ask: verdict.ask.clone(),
-        preview: verdict.ask.clone().or(said),
+        question: verdict.question.clone(),
+        preview: verdict.asked().cloned().or(said),
         workspace: entry.place.workspace.clone(),
         unseen,
         snoozed_until: mark.and_then(|mark| mark.snoozed_until),

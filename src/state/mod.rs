@@ -60,6 +60,8 @@ pub struct Verdict {
     pub certain: bool,
     /// What it asks.
     pub ask: Option<CleanText>,
+    /// The question or the plan alone, where it asks one.
+    pub question: Option<CleanText>,
     /// The rule that decided.
     pub rule: Rule,
     /// When the same evidence may give another verdict.
@@ -78,6 +80,12 @@ impl Verdict {
     fn because(mut self, reason: Reason) -> Self {
         self.reason = Some(reason);
         self
+    }
+
+    /// What it asks, as people read it.
+    #[must_use]
+    pub fn asked(&self) -> Option<&CleanText> {
+        self.question.as_ref().or(self.ask.as_ref())
     }
 
     fn since(mut self, since: Option<DateTime<Utc>>) -> Self {
@@ -122,6 +130,7 @@ impl Verdict {
             _ => {}
         }
         self.ask = call.map(ToolCall::ask);
+        self.question = call.and_then(ToolCall::question);
         self
     }
 }

@@ -336,3 +336,21 @@ fn a_clock_that_is_set_back_holds_nothing_back() {
     let shown = held.next(fresh(FileStatus::Idle, 100), at(hour)).shown;
     assert_eq!(shown.state, State::Idle);
 }
+
+#[test]
+fn a_question_is_told_with_its_tool_and_alone() {
+    let mut evidence = with_file(FileStatus::Waiting);
+    let question = call("AskUserQuestion", CallNature::Question);
+    evidence.transcript = with_transcript(LastLine::ToolCall, vec![question]).transcript;
+    let verdict = judge(&evidence, at(0));
+    assert_eq!(verdict.ask.as_deref(), Some("AskUserQuestion(cargo test)"));
+    assert_eq!(verdict.asked().map(|text| &**text), Some("cargo test"));
+    let bash = call("Bash", CallNature::AsksFirst);
+    evidence.transcript = with_transcript(LastLine::ToolCall, vec![bash]).transcript;
+    let verdict = judge(&evidence, at(0));
+    assert_eq!(verdict.question, None);
+    assert_eq!(
+        verdict.asked().map(|text| &**text),
+        Some("Bash(cargo test)")
+    );
+}

@@ -103,7 +103,7 @@ fn a_recorded_wait_says_what_it_asks() {
             now,
         );
         assert_eq!(verdict.reason, Some(reason), "{version} {name}");
-        assert_eq!(verdict.ask.as_deref(), ask, "{version} {name}");
+        assert_eq!(verdict.asked().map(|text| &**text), ask, "{version} {name}");
     }
 }
 

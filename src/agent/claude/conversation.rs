@@ -484,7 +484,8 @@ impl Conversation {
                         at,
                         ..tool_call(&block.id, &block.name, block.input)
                     };
-                    said.push((Role::Tool, call.ask()));
+                    let words = call.question().unwrap_or_else(|| call.ask());
+                    said.push((Role::Tool, words));
                     self.call(call);
                 }
                 "thinking" | "redacted_thinking" => self.last = LastLine::Thinking,

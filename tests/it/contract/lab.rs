@@ -42,6 +42,7 @@ pub(super) struct Row {
     pub(super) state: String,
     pub(super) reason: Option<String>,
     pub(super) ask: Option<String>,
+    pub(super) question: Option<String>,
     pub(super) preview: Option<String>,
     pub(super) unseen: bool,
     pub(super) answerable: Option<u64>,

@@ -106,7 +106,7 @@ impl Want {
     fn fits(&self, row: &Row) -> bool {
         self.state == row.state
             && self.reason == row.reason.as_deref()
-            && self.ask == row.ask
+            && self.ask.as_ref() == row.question.as_ref().or(row.ask.as_ref())
             && (self.preview.is_none() || self.preview == row.preview)
             && self.unseen.is_none_or(|unseen| unseen == row.unseen)
     }
