@@ -398,7 +398,10 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Se
     Session {
         id: key,
         pid: key.pid,
-        session_id: entry.conversation.clone(),
+        // The last one that was certain keeps its marks, but is not told as its own.
+        session_id: (!entry.evidence.transcript_ambiguous)
+            .then(|| entry.conversation.clone())
+            .flatten(),
         agent: CleanText::line(entry.evidence.agent),
         cwd: file
             .and_then(|f| f.cwd.clone())

@@ -48,6 +48,8 @@ fn of_two_in_a_directory_a_cleared_conversation_is_nobodys() {
     let ambiguous = (State::Unknown, Some("ambiguous".to_owned()));
     assert_eq!(verdicts(&watched), [ambiguous.clone(), ambiguous]);
     assert_eq!(previews(&watched), ["", ""], "and no first one is shown");
+    let mut sessions = watched.sessions().into_iter();
+    assert!(sessions.all(|session| session.session_id.is_none()));
     two.end();
     watched.scan();
     assert_eq!(watched.only().state, State::Unknown, "it may be in either");
