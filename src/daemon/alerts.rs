@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::engine::Command;
 use super::published::{Published, Ticket};
 use super::supervise::{PANICKED, Part, caught};
-use super::worker::Job;
+use super::worker::{Job, MENU_CLOSES};
 use super::{Input, Settings};
 use crate::alert::{Alerts, News, Step, Wanted, Words};
 use crate::clock;
@@ -257,6 +257,7 @@ impl Teller {
         let job = Job::FocusAfter {
             session,
             environ: self.environ.clone(),
+            here: self.published.here_before(MENU_CLOSES),
         };
         if self.focus.try_send(job).is_err() {
             log::warn!("could not go to {key}: the daemon is busy");

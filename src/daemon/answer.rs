@@ -246,7 +246,12 @@ impl Server {
                 if let Some(word) = shown.as_ref().and_then(|session| unreachable(session)) {
                     return Some(self.page_again(rofi, word));
                 }
-                let job = shown.map(|session| Job::FocusAfter { session, environ });
+                let here = self.published.here_before(Duration::ZERO);
+                let job = shown.map(|session| Job::FocusAfter {
+                    session,
+                    environ,
+                    here,
+                });
                 self.focus_after(rofi, job)
             }
             Effect::Label(key) => {

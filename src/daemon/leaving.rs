@@ -75,6 +75,7 @@ mod tests {
         Job::FocusAfter {
             session: Arc::new(Session::default()),
             environ: Environ::default(),
+            here: None,
         }
     }
 

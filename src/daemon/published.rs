@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rustix::event::{EventfdFlags, eventfd};
@@ -14,7 +15,7 @@ use crate::clock;
 use crate::model::{Event, HookReport, Trouble};
 use crate::protocol::{EventLine, PreviewMessage, Reply, SourceStatus};
 use crate::registry::Snapshot;
-use crate::switch::focus::Here;
+use crate::switch::here::{Here, Lately};
 
 /// Reports of hooks that wait at most: some hundred sessions at once send fewer.
 const HOOKS: usize = 256;
@@ -88,7 +89,7 @@ pub(super) struct Published {
     /// Event lines on their way to subscribers, with their serials.
     events: Mutex<Vec<(u64, Vec<u8>)>>,
     subscribers: AtomicUsize,
-    here: Mutex<Option<Here>>,
+    here: Mutex<Lately>,
     /// The source of windows sleeps, and nothing has changed since it read `here`.
     here_holds: AtomicBool,
     /// Wakes the server.
@@ -261,7 +262,7 @@ impl Published {
     }
 
     pub(super) fn set_here(&self, here: Here) {
-        *locked(&self.here) = Some(here);
+        locked(&self.here).set(here);
     }
 
     /// Says whether what was read of the focus is so as long as nothing else is said.
@@ -271,14 +272,22 @@ impl Published {
 
     /// What has the focus, unless that has to be read first.
     pub(super) fn here(&self) -> Option<Here> {
-        let here = locked(&self.here).clone();
+        let here = locked(&self.here).now().cloned();
         here.filter(|_| self.here_holds.load(Ordering::Acquire))
+    }
+
+    /// What had the focus this long ago, as far as it was read: when a menu closes, the window
+    /// below the pointer gets the focus.
+    pub(super) fn here_before(&self, while_ago: Duration) -> Option<Here> {
+        locked(&self.here)
+            .before(while_ago, clock::steady())
+            .cloned()
     }
 
     /// Name of the workspace that has the focus.
     pub(super) fn workspace(&self) -> Option<String> {
         let here = locked(&self.here);
-        let here = here.as_ref()?;
+        let here = here.now()?;
         let mut names = here.focuses.iter().map(|(_, focus)| &focus.workspace);
         names.find(|name| !name.is_empty()).map(ToString::to_string)
     }

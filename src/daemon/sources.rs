@@ -21,7 +21,7 @@ use crate::model::{Action, ConId, Observation, Place, SessionKey, State};
 use crate::proc::Environ;
 use crate::registry::Snapshot;
 use crate::source::scout::{Roots, Scout};
-use crate::switch::focus::Here;
+use crate::switch::here::Here;
 use crate::switch::place::Places;
 use crate::switch::{Found, shown};
 use crate::wm::i3::events::Events;

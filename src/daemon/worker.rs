@@ -21,11 +21,15 @@ use crate::notify;
 use crate::proc::Environ;
 use crate::protocol::{PreviewMessage, Reply};
 use crate::switch::focus::{Focuser, Manner};
+use crate::switch::here::Here;
 use crate::switch::kept;
 use crate::text::CleanText;
 
 /// Jobs of one kind that wait at most.
 const QUEUE: usize = 16;
+/// A choice arrives this long after its menu has closed, at most: what got the focus meanwhile is
+/// the window below the pointer, where nobody was.
+pub(super) const MENU_CLOSES: Duration = Duration::from_millis(60);
 /// A prompt for a label that nobody answers is closed after this long.
 const PROMPT: Duration = Duration::from_secs(300);
 
@@ -45,6 +49,8 @@ pub(super) enum Job {
     FocusAfter {
         session: Arc<Session>,
         environ: Environ,
+        /// What had the focus when it was chosen.
+        here: Option<Here>,
     },
     /// Ask for a label once rofi has ended.
     AskLabel {
@@ -212,7 +218,11 @@ impl FocusThread {
                 manner,
                 environ,
             } => {
-                let here = self.published.here();
+                let here = if manner.settle {
+                    self.published.here_before(MENU_CLOSES)
+                } else {
+                    self.published.here()
+                };
                 let done = self
                     .focuser
                     .switch(&session, manner, &environ, here.as_ref());
@@ -225,12 +235,15 @@ impl FocusThread {
                 let reply = Box::new(back_reply(self.focuser.back(manner)));
                 self.published.complete(ticket, Completion::Reply(reply));
             }
-            Job::FocusAfter { session, environ } => {
+            Job::FocusAfter {
+                session,
+                environ,
+                here,
+            } => {
                 let manner = Manner {
                     settle: true,
                     ..Manner::default()
                 };
-                let here = self.published.here();
                 let done = self
                     .focuser
                     .switch(&session, manner, &environ, here.as_ref());

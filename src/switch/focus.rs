@@ -1,9 +1,10 @@
 //! Finds a session's window, focuses it, and looks that it has the focus; and goes back.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::here::Here;
 use super::place::Places;
 use super::trail::{Summoned, Trail};
 use super::{Found, perform, tabs};
@@ -48,16 +49,6 @@ pub struct Focuser {
     moved_at: Option<Instant>,
 }
 
-/// What has the focus, by the socket of each window manager, as somebody who is told of changes
-/// knows it; and when reading it began.
-#[derive(Clone, Debug)]
-pub struct Here {
-    /// When.
-    pub read_at: Instant,
-    /// What.
-    pub focuses: Vec<(PathBuf, Focus)>,
-}
-
 impl Focuser {
     /// A focuser with the `/proc` at `proc`, and this environment for sessions that have no desktop of their own.
     ///
@@ -83,7 +74,8 @@ impl Focuser {
     }
 
     /// Shows a session. A window that vanished between finding and focusing is looked for once
-    /// more. `here` is what has the focus, if that is known; else it is read before it moves.
+    /// more. `here` is what has the focus, or had it when a menu was opened, if that is known;
+    /// else it is read before it moves.
     ///
     /// # Errors
     /// Why it could not be shown; or, if its code is half a success, why it may be hidden in the
@@ -101,23 +93,23 @@ impl Focuser {
         if manner.settle {
             clock::sleep(SETTLE);
         }
-        // A menu had the focus until now, or a window of its own.
-        let mut start = here
-            .filter(|here| !manner.settle && self.moved_at.is_none_or(|at| at < here.read_at))
-            .and_then(|here| start_of(session, here));
-        if start.is_some() && !manner.summon {
+        let known = here
+            .filter(|here| self.moved_at.is_none_or(|at| at < here.read_at))
+            .and_then(|here| here.beside(session));
+        if known.is_some() && !manner.summon && !manner.settle {
             self.focus_known(session);
         }
-        let mut done = match self.once(session, manner, environ, &mut start) {
+        let mut done = match self.once(session, manner, environ) {
             Err(trouble) if trouble.code == TroubleCode::FocusRefused => {
-                self.once(session, manner, environ, &mut start)?
+                self.once(session, manner, environ)?
             }
             landed => landed?,
         };
+        let start = self.start(known, manner, &done.found);
         if manner.settle {
             clock::sleep(LOOK_AGAIN);
             let summoned = done.summoned;
-            done = self.once(session, manner, environ, &mut start)?;
+            done = self.once(session, manner, environ)?;
             done.summoned = summoned.or(done.summoned);
         }
         let Done {
@@ -186,20 +178,24 @@ impl Focuser {
             .map_err(|nowhere| nowhere.0)
     }
 
-    /// Finds the window and focuses it, unless it has the focus. What had it before becomes the
-    /// `start`, if that is not known.
+    /// What had the focus before the move that was made; the tree of this pass was read before.
+    fn start(&self, known: Option<Focus>, manner: Manner, found: &Found) -> Option<Focus> {
+        let socket = found.place.window.as_ref()?.socket.as_ref()?;
+        let socket = Path::new(&socket.0);
+        // A menu in a window of its own had it, and is gone.
+        let gone = |focus: &Focus| manner.settle && !self.places.still_has(socket, focus);
+        let known = known.filter(|focus| !gone(focus));
+        known.or_else(|| self.places.focus_at(socket))
+    }
+
+    /// Finds the window and focuses it, unless it has the focus.
     fn once(
         &mut self,
         session: &Session,
         manner: Manner,
         environ: &Environ,
-        start: &mut Option<Focus>,
     ) -> Result<Done, Trouble> {
         let mut found = self.find(session, environ)?;
-        if start.is_none() {
-            let socket = found.place.window.as_ref().and_then(|w| w.socket.as_ref());
-            *start = socket.and_then(|socket| self.places.focus_at(Path::new(&socket.0)));
-        }
         let tabs = tabs::look(&found, session, &self.places);
         if let Some(tabs) = &tabs {
             tabs.lead(&mut found, &self.places);
@@ -229,12 +225,4 @@ struct Done {
     summoned: Option<Summoned>,
     /// Why its window may show something else.
     doubt: Option<Trouble>,
-}
-
-/// What has the focus of the window manager that shows a session.
-fn start_of(session: &Session, here: &Here) -> Option<Focus> {
-    let socket = session.window.as_ref()?.socket.as_ref()?;
-    let mut focuses = here.focuses.iter();
-    let (_, focus) = focuses.find(|(manager, _)| *manager == Path::new(&socket.0))?;
-    Some(focus.clone())
 }

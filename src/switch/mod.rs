@@ -4,6 +4,7 @@ mod background;
 mod desktop;
 pub mod focus;
 mod follow;
+pub mod here;
 pub mod kept;
 pub mod perform;
 pub mod place;

@@ -208,6 +208,16 @@ impl Places {
         desktop.focus().map(|(_, focus)| focus)
     }
 
+    /// Whether what had the focus is still there, as this pass has read it: a window may have
+    /// closed, a workspace can be made again.
+    pub(super) fn still_has(&self, socket: &Path, focus: &Focus) -> bool {
+        let is_window = focus.xid.is_some() || focus.pid.is_some();
+        let mut desktops = self.desktops.iter();
+        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket);
+        let tree = desktop.and_then(|desktop| desktop.tree.as_ref());
+        !is_window || tree.is_some_and(|tree| tree.again(&focus.id()).is_some())
+    }
+
     /// What has the focus, as this pass has read it, by the socket of each window manager.
     #[must_use]
     pub fn focuses(&self) -> Vec<(PathBuf, Focus)> {

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use super::{Desktop, wait_for};
 
-fn wait_open(desktop: &Desktop, class: &str) {
+pub(super) fn wait_open(desktop: &Desktop, class: &str) {
     wait_for("the menu's window", || {
         let mut search = desktop.command("xdotool");
         let found = search

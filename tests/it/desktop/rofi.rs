@@ -21,7 +21,7 @@ fn window(desktop: &Desktop) -> Option<String> {
 }
 
 /// Opens rofi by `vmux menu` and waits until it can take keys.
-fn open(desktop: &Desktop) {
+pub(super) fn open(desktop: &Desktop) {
     let mut command = desktop.command(env!("CARGO_BIN_EXE_vmux"));
     desktop.spawn(
         command
@@ -31,7 +31,7 @@ fn open(desktop: &Desktop) {
     wait_for("rofi's window", || window(desktop));
 }
 
-fn wait_closed(desktop: &Desktop) {
+pub(super) fn wait_closed(desktop: &Desktop) {
     wait_for("rofi to close", || window(desktop).is_none().then_some(()));
 }
 
@@ -68,7 +68,7 @@ fn a_choice_by_key_lands_under_a_resting_pointer() {
     let desktop = Desktop::new();
     let [(alpha, alpha_window), (_, beta_window)] = two(&desktop);
     // beta is on the right, where the pointer is put: below rofi's window.
-    desktop.xdotool(&["mousemove", "700", "400"]);
+    desktop.xdotool(&["mousemove", "700", "200"]);
     for _ in 0..5 {
         desktop.i3(&format!("[id={beta_window}] focus"));
         desktop.wait_for_focus(beta_window);

@@ -88,7 +88,11 @@ fn a_kept_way_leads_to_no_older_place_than_where_one_just_was() {
     });
     desktop.i3("workspace 3");
     let newer = plain_window(&desktop);
-    signal(daemon_pid(&desktop), "KILL");
+    let pid = daemon_pid(&desktop);
+    signal(pid, "KILL");
+    wait_for("its end", || {
+        (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+    });
     ok(&desktop, &["switch", &far.name]);
     assert_eq!(desktop.focused(), Some(window));
     ok(&desktop, &["back"]);
@@ -212,4 +216,37 @@ fn a_window_that_was_closed_is_missed_and_no_other_is_taken_for_it() {
     }
     assert!(same_id > 0, "no id was used again: this shows nothing");
     wait_until(&desktop, &far, "still there", |s| s["workspace"] == "7");
+}
+
+/// A menu that closes gives the focus to the window below the pointer: nobody was there before.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_choice_in_a_menu_leads_back_to_where_it_was_opened() {
+    let desktop = Desktop::new();
+    let far = desktop.xterm("far");
+    let window = move_to(&desktop, &far, "7");
+    let home = plain_window(&desktop);
+    plain_window(&desktop);
+    for (launcher, y) in [("rofi", "200"), ("dmenu", "5")] {
+        for _ in 0..5 {
+            // In the right half, where the menu opens: over the other window.
+            desktop.xdotool(&["mousemove", "700", y]);
+            forget(&desktop);
+            desktop.i3(&format!("[id={home}] focus"));
+            desktop.wait_for_focus(home);
+            if launcher == "rofi" {
+                super::rofi::open(&desktop);
+            } else {
+                let mut menu = desktop.command(env!("CARGO_BIN_EXE_vmux"));
+                menu.args(["dmenu", "--launcher", launcher]);
+                desktop.spawn(menu.stderr(std::process::Stdio::null()));
+                super::menus::wait_open(&desktop, launcher);
+            }
+            desktop.xdotool(&["type", "--delay", "1", &far.name]);
+            desktop.xdotool(&["key", "Return"]);
+            desktop.wait_for_focus(window);
+            ok(&desktop, &["back"]);
+            assert_eq!(desktop.focused(), Some(home), "{launcher}");
+        }
+    }
 }
