@@ -116,13 +116,14 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         detach::tell_ready();
     }
     let place = (Arc::clone(&instance), listener);
-    let labels = storage.clone();
+    let (labels, focus) = (storage.clone(), workers.focus());
     let mut server = server::Server::new(
         place, settings, published, to_engine, workers, labels, signals,
     );
     let served = supervise::caught("server", || server.run());
     // The engine ends when all senders are gone; sources notice at their next report.
     drop(server);
+    worker::finish(&focus, LAST_WRITE);
     storage.finish(LAST_WRITE);
     instance.release();
     served.context("the server panicked, which is a bug of vmux")??;

@@ -71,6 +71,18 @@ pub(super) enum Job {
         session: Arc<Session>,
         rofi: bool,
     },
+    /// Say that all focus jobs before this one are done, and their way back is kept.
+    Rest(SyncSender<()>),
+}
+
+/// Waits until the focus jobs given so far are done: the way back of the last is written after
+/// its answer.
+pub(super) fn finish(focus: &SyncSender<Job>, patience: Duration) {
+    let (tell, rests) = sync_channel(1);
+    if focus.try_send(Job::Rest(tell)).is_ok() {
+        // One that takes longer is not waited for.
+        let _rested = rests.recv_timeout(patience);
+    }
 }
 
 impl Job {
@@ -81,7 +93,7 @@ impl Job {
             | Self::Back { ticket, .. }
             | Self::Preview { ticket, .. }
             | Self::End { ticket, .. } => Some(*ticket),
-            Self::FocusAfter { .. } | Self::AskLabel { .. } => None,
+            Self::FocusAfter { .. } | Self::AskLabel { .. } | Self::Rest(_) => None,
         }
     }
 }
@@ -144,7 +156,9 @@ impl Workers {
     /// Queues a job; `false` if its queue is full.
     pub(super) fn give(&self, job: Job) -> bool {
         let queue = match job {
-            Job::Switch { .. } | Job::FocusAfter { .. } | Job::Back { .. } => &self.focus,
+            Job::Switch { .. } | Job::FocusAfter { .. } | Job::Back { .. } | Job::Rest(_) => {
+                &self.focus
+            }
             Job::AskLabel { .. } => &self.prompt,
             Job::Preview { .. } | Job::End { .. } => &self.read,
         };
@@ -252,6 +266,8 @@ impl FocusThread {
                     notify::trouble(&environ, &session.title(), &trouble);
                 }
             }
+            // Nobody is left to hear it if it fails.
+            Job::Rest(tell) => drop(tell.try_send(())),
             Job::AskLabel { .. } | Job::Preview { .. } | Job::End { .. } => {}
         }
     }
@@ -276,7 +292,11 @@ fn read_job(published: &mut Arc<Published>, job: Job) {
             let ended = act::end(&session);
             published.complete(ticket, end_completion(&session, ended, rofi));
         }
-        Job::Switch { .. } | Job::Back { .. } | Job::FocusAfter { .. } | Job::AskLabel { .. } => {}
+        Job::Switch { .. }
+        | Job::Back { .. }
+        | Job::FocusAfter { .. }
+        | Job::AskLabel { .. }
+        | Job::Rest(_) => {}
     }
 }
 
