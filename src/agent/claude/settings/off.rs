@@ -1,9 +1,9 @@
 //! Whether Claude Code runs the hooks of somebody's settings at all. Pure.
 //!
-//! **Source:** 2.1.250 and 2.1.332 of the real CLI with `disableAllHooks` in each file and pairs of
-//! them: of the files that have the key, the last decides, in the order user, project, local,
-//! managed, fragments of managed settings by name. A value that is no boolean costs the whole
-//! file. `allowManagedHooksOnly` and `strictPluginOnlyCustomization` count in managed settings only.
+//! **Source:** 2.1.140, 2.1.250 and 2.1.332 of the real CLI with `disableAllHooks` in each file and
+//! pairs of them: of the files that have the key, the last decides, in the order user, project,
+//! local, managed, fragments of managed settings by name (which 2.0.77 does not read; else it does
+//! the same). A value that is no boolean costs the whole file. `allowManagedHooksOnly` and `strictPluginOnlyCustomization` count in managed settings only.
 
 use std::path::PathBuf;
 
