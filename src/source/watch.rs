@@ -389,4 +389,23 @@ mod tests {
         fs::write(dir.path().join("b"), "").unwrap();
         assert!(watcher.read().is_empty());
     }
+
+    #[test]
+    fn a_burst_is_taken_in_parts_and_each_name_once_a_part() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut watcher = Watcher::new(instance);
+        watcher.add(dir.path()).unwrap();
+        // Each is made and closed: two events.
+        let files = EVENTS;
+        for n in 0..files {
+            fs::write(dir.path().join(n.to_string()), "").unwrap();
+        }
+        let first = watcher.read().len();
+        assert!((EVENTS / 2..EVENTS).contains(&first), "{first}");
+        let mut all = first;
+        while let part @ 1.. = watcher.read().len() {
+            all += part;
+        }
+        assert!(all >= files, "{all}");
+    }
 }
