@@ -211,19 +211,14 @@ impl Places {
         search: &mut Search,
     ) -> Result<Place, Trouble> {
         let named = self.named_by_tmux(pid, start);
-        let server = tmux::server(&self.proc, pid, named.as_ref())?;
+        let (server, layout) = self.layout(pid, named.as_ref())?;
         // The numbers that a server in a container tells are none of ours.
         let numbered = self.proc.shares_pids(pid);
         let environ = self.environ_inside(start);
         search.at_tmux(pid, &server, numbered.then_some(&environ));
-        let layout = self
-            .layouts
-            .entry(pid)
-            .or_insert_with(|| server.layout().map_err(|error| error.to_string()))
-            .clone()
-            .map_err(|error| {
-                Trouble::new(TroubleCode::WmHung, &format!("could not ask tmux: {error}"))
-            })?;
+        let layout = layout.map_err(|error| {
+            Trouble::new(TroubleCode::WmHung, &format!("could not ask tmux: {error}"))
+        })?;
         let tty = start.inside().and_then(|inside| self.name_for(pid, inside));
         let chain = numbered.then_some(&start.chain);
         let Some(spot) = layout.spot(chain, tty.as_deref()) else {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::desktop::{Desktop, Ways};
 use super::follow::Walk;
@@ -36,6 +37,9 @@ fn masters(proc: &mut Proc) -> HashMap<Tty, Vec<Pid>> {
 /// What tells one desktop from another in an environment.
 type DesktopKey = [Option<String>; 3];
 
+/// A tmux server, and what it said or why it did not.
+type Asked = (tmux::Server, Result<Arc<tmux::Layout>, String>);
+
 /// The finder of windows.
 pub struct Places {
     pub(super) proc: Proc,
@@ -43,7 +47,8 @@ pub struct Places {
     by_environ: HashMap<DesktopKey, usize>,
     /// Environments that lead nowhere in this pass, and why: that is waited for once.
     dead_ends: HashMap<DesktopKey, Trouble>,
-    pub(super) layouts: HashMap<Pid, Result<tmux::Layout, String>>,
+    /// What tmux servers have told in this pass.
+    layouts: HashMap<Pid, Asked>,
     /// Who holds the other end of a process's terminal, where its parents did not lead on.
     holders: HashMap<(SessionKey, Tty), Vec<SessionKey>>,
     /// Who holds which pseudo terminal's master: read once a pass, where it is asked for at all.
@@ -274,6 +279,25 @@ impl Places {
         let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
         let mut windows = desktop.tree.as_ref()?.windows.iter();
         windows.find(|window| window.xid == Some(xid))
+    }
+
+    /// Panes and clients of a tmux server, asked once a pass.
+    ///
+    /// # Errors
+    /// Why the server cannot be reached.
+    pub(super) fn layout(
+        &mut self,
+        server: Pid,
+        named: Option<&tmux::Named>,
+    ) -> Result<Asked, Trouble> {
+        if let Some(asked) = self.layouts.get(&server) {
+            return Ok(asked.clone());
+        }
+        let reached = tmux::server(&self.proc, server, named)?;
+        let layout = reached.layout().map(Arc::new);
+        let asked = (reached, layout.map_err(|error| error.to_string()));
+        self.layouts.insert(server, asked.clone());
+        Ok(asked)
     }
 
     /// Who holds the other end of a process's terminal. Looked for once, and again when one of

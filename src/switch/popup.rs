@@ -1,5 +1,7 @@
 //! Popups of tmux: they are no panes, and tmux does not tell which of its clients shows one.
 
+use std::sync::Arc;
+
 use super::follow::{Start, Walk, below, host};
 use super::place::Places;
 use super::way::Search;
@@ -20,7 +22,7 @@ pub(super) struct Popup {
     pub(super) server: Pid,
     /// The tmux session that it was opened in, if that is known.
     pub(super) session: Option<String>,
-    pub(super) layout: tmux::Layout,
+    pub(super) layout: Arc<tmux::Layout>,
 }
 
 impl Places {

@@ -223,7 +223,7 @@ fn a_detached_session_says_how_to_attach_it() {
     let mut choose = || String::from_utf8(script.output().unwrap().stdout).unwrap();
     let page = choose();
     assert!(
-        page.contains("\0message\x1f<b>It is detached: "),
+        page.contains("\0message\x1f<b>No terminal shows it: "),
         "{page:?}"
     );
     assert!(page.contains(&lonely.name), "{page:?}");
