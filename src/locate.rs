@@ -91,6 +91,8 @@ pub struct Hints {
     pub window_id: Option<Xid>,
     /// Names that the session may have given its terminal.
     pub titles: Vec<CleanText>,
+    /// The folder that an editor's window has open, for a session in its panel.
+    pub folder: Option<CleanText>,
 }
 
 /// The window and what proves it.
@@ -143,6 +145,15 @@ pub fn choose<'t>(
             });
         }
     }
+    if let Some(folder) = &hints.folder {
+        let mut fitting = windows.iter().filter(|w| has_folder(&w.title, folder));
+        if let (Some(window), None) = (fitting.next(), fitting.next()) {
+            let count = windows.len();
+            let proof =
+                format!("the only one of {count} windows of {program} ({pid}) with {folder} open");
+            return Ok(Choice { window, proof });
+        }
+    }
     let count = windows.len();
     let message = format!("{program} has {count} windows and nothing tells them apart");
     let places: Vec<String> = windows
@@ -158,6 +169,21 @@ pub fn choose<'t>(
 pub fn same_title(window: &str, title: &str) -> bool {
     let topic = window.trim_start_matches(|c: char| !c.is_alphanumeric());
     !title.is_empty() && (topic == title || window == title)
+}
+
+/// Whether an editor's title names this folder: `main.rs - shop - Visual Studio Code`, with
+/// `shop [SSH: host]` or `shop (Workspace)` in its place.
+fn has_folder(title: &str, folder: &str) -> bool {
+    let mut parts = title
+        .split(['\u{2014}', '\u{2013}'])
+        .flat_map(|part| part.split(" - "));
+    !folder.is_empty()
+        && parts.any(|part| {
+            let rest = part.trim().strip_prefix(folder);
+            rest.is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with(" [") || rest.starts_with(" (")
+            })
+        })
 }
 
 #[cfg(test)]
@@ -264,6 +290,7 @@ mod tests {
         let leaked = Hints {
             window_id: Some(Xid(9999)),
             titles: vec![CleanText::line("fix cart")],
+            ..Hints::default()
         };
         assert_eq!(
             chosen(leaked),
@@ -273,6 +300,34 @@ mod tests {
         let trouble = chosen(Hints::default()).unwrap_err();
         assert_eq!(trouble.code, TroubleCode::Ambiguous);
         assert!(trouble.hint.unwrap().contains("docs"));
+    }
+
+    #[test]
+    fn an_editors_window_is_the_one_with_the_folder_open() {
+        let tree = tree(vec![
+            window(1, 20, "main.rs - shop - Visual Studio Code"),
+            window(2, 20, "shop.rs - docs [SSH: shop] - Visual Studio Code"),
+            window(
+                3,
+                20,
+                "\u{25cf} a - b \u{2014} web (Workspace) \u{2014} Cursor",
+            ),
+        ]);
+        let windows: Vec<&Window> = tree.windows.iter().collect();
+        let chosen = |folder: &str| {
+            let folder = CleanText::line(folder).some();
+            let hints = Hints {
+                folder,
+                ..Hints::default()
+            };
+            let choice = choose("code", Pid(20), &windows, &hints);
+            choice.map(|choice| choice.window.con_id.0).ok()
+        };
+        assert_eq!(chosen("shop"), Some(1));
+        assert_eq!(chosen("docs"), Some(2));
+        assert_eq!(chosen("web"), Some(3));
+        assert_eq!(chosen("Visual Studio Code"), None, "two have it");
+        assert_eq!((chosen("sho"), chosen("")), (None, None));
     }
 
     #[test]

@@ -225,7 +225,11 @@ fn detail(session: &Session) -> String {
         Some(reason) if said.is_empty() => reason.as_str().to_owned(),
         Some(reason) => format!("{} \u{b7} {said}", reason.as_str()),
     };
-    let background = (session.kind == Kind::Background).then_some("in background");
+    let background = match session.kind {
+        Kind::Background => Some("in background"),
+        Kind::Panel => Some("in a panel"),
+        Kind::Interactive | Kind::Headless | Kind::Unknown => None,
+    };
     let container = session.container.then_some("in a container");
     let words = background.into_iter().chain(container).map(str::to_owned);
     let words: Vec<String> = words

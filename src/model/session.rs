@@ -137,6 +137,8 @@ pub enum Kind {
     Interactive,
     /// The agent runs it in the background, on a terminal of its own.
     Background,
+    /// A person sits at it in the panel of another program, such as an editor: it has no terminal.
+    Panel,
     /// One prompt from a script, or a program that uses the agent's SDK. Listed with `--all`.
     Headless,
     /// Of a newer vmux.

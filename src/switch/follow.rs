@@ -10,7 +10,7 @@ use super::popup::Popup;
 use super::way::{Search, quoted};
 use crate::host::{screen, tmux};
 use crate::locate::{self, Hints, Landing, Mux};
-use crate::model::{Host, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid};
+use crate::model::{Host, Kind, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid};
 use crate::proc::pty::Tty;
 use crate::proc::{Environ, Proc};
 use crate::text::CleanText;
@@ -452,6 +452,7 @@ fn hints(session: &Session, environ: &Environ) -> Hints {
     Hints {
         window_id,
         titles: session.name.iter().cloned().collect(),
+        folder: (session.kind == Kind::Panel).then(|| session.cwd.base()),
     }
 }
 

@@ -74,6 +74,17 @@ fn every_shape_of_process_is_listed_and_nothing_else() {
 }
 
 #[test]
+fn a_session_in_an_editors_panel_has_no_terminal() {
+    let machine = Machine::new();
+    let panel = machine.claude(101);
+    panel.link("fd/0", "pipe:[1]");
+    panel.file(json!({"entrypoint": "claude-vscode", "status": "waiting"}));
+    let watched = Watched::new(&machine);
+    let Session { kind, state, .. } = watched.only();
+    assert_eq!((kind, state), (Kind::Panel, State::NeedsInput));
+}
+
+#[test]
 fn a_status_change_is_seen_by_its_event_alone() {
     let machine = Machine::new();
     let claude = machine.claude(101);

@@ -73,8 +73,9 @@ pub fn parse(bytes: &[u8], path: &str, now: DateTime<Utc>) -> Result<StatusFile,
         fields.text("entrypoint").as_deref(),
     ) {
         (Some("bg"), _) => Kind::Background,
-        (_, Some(entrypoint)) if entrypoint != "cli" => Kind::Headless,
-        _ => Kind::Interactive,
+        (_, Some("cli") | None) => Kind::Interactive,
+        (_, Some(entrypoint)) if is_scripted(entrypoint) => Kind::Headless,
+        _ => Kind::Panel,
     };
     let version = fields.text("version").as_deref().and_then(parse_version);
     Ok(StatusFile {
@@ -129,6 +130,17 @@ fn line(fields: &Fields<'_>, name: &str) -> Option<CleanText> {
 /// Milliseconds since 1970.
 fn time(fields: &Fields<'_>, name: &str) -> Option<DateTime<Utc>> {
     time::from_millis(fields.number(name)?)
+}
+
+/// Whether a program runs it, or a server, and not a person in front of a window of his.
+/// **Source:** the words that 2.1.332 knows. `claude-vscode` was run, also for 2.1.266 and 2.1.284
+/// by others; `claude-desktop` and those of editors yet to come are its kin.
+fn is_scripted(entrypoint: &str) -> bool {
+    let first = entrypoint.split(['-', '_']).next();
+    matches!(first, Some("sdk" | "mcp" | "remote" | "local" | "ssh"))
+        || ["claude-code-", "claude-in-", "claude_in_"]
+            .iter()
+            .any(|start| entrypoint.starts_with(start))
 }
 
 /// The namespace in `linux:<machine>:pid:[4026531836]`.
@@ -248,6 +260,27 @@ mod tests {
             Kind::Headless
         );
         assert_eq!(read(r#"{"pid":1,"sessionId":"a"}"#).kind, Kind::Interactive);
+        let kind = |entrypoint: &str| {
+            read(&format!(
+                r#"{{"kind":"interactive","entrypoint":"{entrypoint}"}}"#
+            ))
+            .kind
+        };
+        for entrypoint in [
+            "claude-vscode",
+            "claude-desktop",
+            "claude-jetbrains",
+            "cursor",
+        ] {
+            assert_eq!(kind(entrypoint), Kind::Panel, "{entrypoint}");
+        }
+        let scripts = ["sdk-ts", "sdk-py", "mcp", "remote_mobile", "local-agent"];
+        for entrypoint in scripts
+            .iter()
+            .chain(&["claude-code-github-action", "claude-in-slack"])
+        {
+            assert_eq!(kind(entrypoint), Kind::Headless, "{entrypoint}");
+        }
         assert!(read(r#"{"kind":"bg","spare":true}"#).spare);
     }
 
