@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Stdio;
 
+use serde_json::json;
+
 use super::{Desktop, wait_for};
 
 #[test]
@@ -140,9 +142,22 @@ fn a_tmux_in_a_container_is_followed_to_where_it_was_entered() {
             is("cwd", cwd.clone()) && is("exe", fs::canonicalize("/bin/sleep").unwrap())
         })
     });
-    // What it wrote there is its number in the container.
+    // What it wrote is its number in the container, and so is its status file called; the other
+    // one says that a process called `sleep` is a session.
+    let inner = wait_for("its number in there", || {
+        let inner = fs::read_to_string(cwd.join("pid")).ok()?;
+        inner.trim().parse::<u32>().ok()
+    });
     fs::write(cwd.join("pid"), number).unwrap();
-    let contained = desktop.register("contained");
+    let contained = desktop.adopt("contained");
+    contained.set(json!({"pid": inner}));
+    let sessions = desktop.path("home/.claude/sessions");
+    let (here, there) = (contained.pid, inner);
+    fs::copy(
+        sessions.join(format!("{here}.json")),
+        sessions.join(format!("{there}.json")),
+    )
+    .unwrap();
     let terminal = desktop.window_of(&contained);
     desktop.i3("workspace 2");
     desktop.switch(&contained);
