@@ -31,6 +31,9 @@ mod mounts;
 /// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
 /// its answer.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// Working directories that one look at those that are due sees again, besides silent ones. What
+/// changes in a repository is told; only that one appears or goes is seen in turn.
+const IN_TURN: usize = 8;
 /// Readers that are left behind at most, one a mount. With more, nothing is looked at until one
 /// of them answers: each is a thread.
 const STUCK: usize = 8;
@@ -125,12 +128,23 @@ fn words(text: &str) -> Option<CleanText> {
 /// How a spot is looked at: [`Ground::look`].
 pub type Look = Arc<dyn Fn(&Spot) -> Ground + Send + Sync>;
 
+/// Which spots are looked at again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Again {
+    /// All: changes were not told.
+    All,
+    /// Those that may not answer, and some of the others in turn.
+    Due,
+}
+
 /// What is known of all spots.
 pub(super) struct Grounds {
     look: Look,
     /// `/proc/self/mountinfo`.
     mounts: PathBuf,
     known: BTreeMap<Spot, Known>,
+    /// The spot that was the last one in turn.
+    turn: Option<Spot>,
     reader: Option<Reader>,
     stuck: Vec<Stuck>,
 }
@@ -154,6 +168,7 @@ impl Grounds {
             look,
             mounts: proc.join("self/mountinfo"),
             known: BTreeMap::new(),
+            turn: None,
             reader: None,
             stuck: Vec::new(),
         }
@@ -167,10 +182,11 @@ impl Grounds {
         &self.known.entry(spot.clone()).or_default().ground
     }
 
-    /// Looks again at all spots that `wanted` tells, and forgets those that are no longer `used`.
-    /// Tells of which something is new.
+    /// Looks at spots again, and forgets those that are no longer `used`. Tells of which something
+    /// is new.
     pub(super) fn look_again(
         &mut self,
+        again: Again,
         used: impl Fn(&Spot) -> bool,
         watcher: &mut Watcher,
     ) -> Vec<Spot> {
@@ -184,8 +200,24 @@ impl Grounds {
             let known = self.known.remove(&spot);
             self.unwatch(known.and_then(|known| known.watched), watcher);
         }
-        let all = self.known.keys().cloned().collect();
-        self.look_at(all, watcher)
+        let spots = match again {
+            Again::All => self.known.keys().cloned().collect(),
+            Again::Due => self.due(),
+        };
+        self.look_at(spots, watcher)
+    }
+
+    /// The spots whose turn it is, and those that are read below or may answer by now.
+    fn due(&mut self) -> Vec<Spot> {
+        let always = |(spot, known): &(&Spot, &Known)| spot.work.is_none() || known.ground.silent;
+        type Spots<'a> = Vec<(&'a Spot, &'a Known)>;
+        let (mut due, others): (Spots<'_>, Spots<'_>) = self.known.iter().partition(always);
+        let first = others.partition_point(|(spot, _)| Some(*spot) <= self.turn.as_ref());
+        let (before, after) = others.split_at(first);
+        due.extend(after.iter().chain(before).take(IN_TURN));
+        let due: Vec<Spot> = due.into_iter().map(|(spot, _)| spot.clone()).collect();
+        self.turn = due.last().cloned();
+        due
     }
 
     /// Looks again at the repositories whose checkout shows in `dir`; nothing where it is none
@@ -214,8 +246,11 @@ impl Grounds {
         self.release();
         let mut rest: VecDeque<Spot> = spots.into();
         while !rest.is_empty() {
+            let mounts = (!self.stuck.is_empty()).then(|| Mounts::read(&self.mounts));
             rest.retain(|spot| {
-                let silent = self.is_silent(&spot.dir);
+                let silent = mounts
+                    .as_ref()
+                    .is_some_and(|m| self.is_silent(&spot.dir, m));
                 if silent && self.note(spot, Answer::of(Ground::silent(&spot.dir)), watcher) {
                     changed.push(spot.clone());
                 }
@@ -258,31 +293,34 @@ impl Grounds {
         Err(io::Error::other("its reader has ended"))
     }
 
-    /// Takes answers until all are there, or one is not.
+    /// Takes answers until all are there, or none comes for a while. Woken once a job: each answer
+    /// alone would cost two switches between threads.
     fn hear(&mut self, rest: &mut VecDeque<Spot>, watcher: &mut Watcher, changed: &mut Vec<Spot>) {
-        while let (Some(spot), Some(reader)) = (rest.front().cloned(), &self.reader) {
-            let answer = match reader.answers.recv_timeout(PATIENCE) {
-                Ok(answer) => answer,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.leave_behind(&spot.dir);
-                    // The mount is silent now, and this spot with it.
-                    return;
+        while let (Some(first), Some(reader)) = (rest.front().cloned(), &self.reader) {
+            let done = reader.done.recv_timeout(PATIENCE);
+            let answers: Vec<Answer> = reader.answers.try_iter().take(rest.len()).collect();
+            if answers.is_empty() && done == Err(RecvTimeoutError::Timeout) {
+                // The mount is silent from now on, and this spot with it.
+                return self.leave_behind(&first.dir);
+            }
+            let answered: Vec<Spot> = rest.drain(..answers.len()).collect();
+            for (spot, answer) in answered.into_iter().zip(answers) {
+                if self.note(&spot, answer, watcher) {
+                    changed.push(spot);
                 }
-                Err(RecvTimeoutError::Disconnected) => {
-                    log::error!(
-                        "looking into {} panicked, which is a bug of vmux",
-                        spot.dir.display()
-                    );
-                    self.reader = None;
-                    Answer::of(Ground::unread(
-                        &spot.dir,
-                        "that panicked, which is a bug of vmux",
-                    ))
+            }
+            if done == Err(RecvTimeoutError::Disconnected) {
+                self.reader = None;
+                let Some(spot) = rest.pop_front() else { return };
+                log::error!(
+                    "looking into {} panicked, which is a bug of vmux",
+                    spot.dir.display()
+                );
+                let cause = "that panicked, which is a bug of vmux";
+                let ground = Ground::unread(&spot.dir, cause);
+                if self.note(&spot, Answer::of(ground), watcher) {
+                    changed.push(spot);
                 }
-            };
-            rest.pop_front();
-            if self.note(&spot, answer, watcher) {
-                changed.push(spot);
             }
         }
     }
@@ -312,14 +350,9 @@ impl Grounds {
         });
     }
 
-    fn is_silent(&self, dir: &Path) -> bool {
-        if self.stuck.len() >= STUCK {
-            return true;
-        }
-        !self.stuck.is_empty() && {
-            let mount = Mounts::read(&self.mounts).point_of(dir);
-            self.stuck.iter().any(|stuck| stuck.mount == mount)
-        }
+    fn is_silent(&self, dir: &Path, mounts: &Mounts) -> bool {
+        let mount = mounts.point_of(dir);
+        self.stuck.len() >= STUCK || self.stuck.iter().any(|stuck| stuck.mount == mount)
     }
 
     /// Takes over what was found; whether that is new.
@@ -386,6 +419,8 @@ struct Reader {
     jobs: Sender<Job>,
     /// One for each spot, in order.
     answers: Receiver<Answer>,
+    /// One for each job, after its answers.
+    done: Receiver<()>,
     left_behind: Arc<AtomicBool>,
 }
 
@@ -393,6 +428,7 @@ impl Reader {
     fn start(look: Look) -> io::Result<Self> {
         let (jobs, asked) = channel::<Job>();
         let (tell, answers) = channel();
+        let (end, done) = channel();
         let left_behind = Arc::new(AtomicBool::new(false));
         let is_left = Arc::clone(&left_behind);
         let run = move || {
@@ -403,12 +439,16 @@ impl Reader {
                         return;
                     }
                 }
+                if end.send(()).is_err() {
+                    return;
+                }
             }
         };
         thread::Builder::new().name("ground".into()).spawn(run)?;
         Ok(Self {
             jobs,
             answers,
+            done,
             left_behind,
         })
     }

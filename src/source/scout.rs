@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::ground::{Ground, Grounds, Spot, apart};
+use super::ground::{Again, Ground, Grounds, Spot, apart};
 use super::process::{self, Handle, Start};
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use super::watch::{Change, Lack, Watcher};
@@ -204,7 +204,8 @@ impl Scout {
         if self.watcher.renew() && unheard {
             log::info!("changes of files are told again");
         }
-        self.look_again(now, &mut out);
+        let again = if unheard { Again::All } else { Again::Due };
+        self.look_again(again, now, &mut out);
         let young = std::mem::take(&mut self.young);
         self.find_new(now, &mut out)?;
         for pid in young {
@@ -218,8 +219,8 @@ impl Scout {
             self.verify_all(now, &mut out);
         } else {
             self.verify_some(now, &mut out);
-            self.verify_viewers(now, &mut out);
         }
+        self.verify_viewers(now, &mut out);
         self.name_conversations(now, &mut out);
         Ok(out)
     }
@@ -258,7 +259,7 @@ impl Scout {
                 Change::Entry { dir, name } => self.entry_changed(&dir, &name, now, &mut out),
                 Change::Lost { dir } => self.directory_lost(&dir, now, &mut out),
                 Change::Overflow => {
-                    self.look_again(now, &mut out);
+                    self.look_again(Again::All, now, &mut out);
                     self.verify_all(now, &mut out);
                 }
             }

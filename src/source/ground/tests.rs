@@ -76,14 +76,18 @@ fn what_does_not_answer_is_left_behind_with_its_mount() {
         grounds.at(&spot("/here"), &mut watcher),
         &found(Path::new("/here"))
     );
-    assert!(grounds.look_again(|_| true, &mut watcher).is_empty());
+    assert!(
+        grounds
+            .look_again(Again::All, |_| true, &mut watcher)
+            .is_empty()
+    );
     assert!(started.elapsed() < PATIENCE);
     assert_eq!(grounds.stuck.len(), 1);
     // It answers: all of its mount is looked at again.
     drop(silent.answer);
     let mut changed = Vec::new();
     for _ in 0..2000 {
-        changed.extend(grounds.look_again(|_| true, &mut watcher));
+        changed.extend(grounds.look_again(Again::All, |_| true, &mut watcher));
         if changed.len() == 3 {
             break;
         }
@@ -113,7 +117,7 @@ fn only_so_many_readers_are_left_behind() {
     );
     drop(silent.answer);
     for _ in 0..2000 {
-        grounds.look_again(|_| true, &mut watcher);
+        grounds.look_again(Again::All, |_| true, &mut watcher);
         if grounds.stuck.is_empty() {
             break;
         }
@@ -164,9 +168,37 @@ fn a_checkout_is_watched_as_long_as_somebody_works_there() {
     assert!(watcher.read().is_empty(), "not of the branch");
     fs::write(git_dir.join("HEAD"), "").unwrap();
     assert_eq!(watcher.read().len(), 1);
-    grounds.look_again(|spot| *spot == two, &mut watcher);
+    grounds.look_again(Again::All, |spot| *spot == two, &mut watcher);
     assert!(watcher.holds(&git_dir));
-    grounds.look_again(|_| false, &mut watcher);
+    grounds.look_again(Again::All, |_| false, &mut watcher);
     assert!(watcher.is_empty());
     assert!(grounds.known.is_empty());
+}
+
+#[test]
+fn working_directories_are_looked_at_in_turn_and_configurations_each_time() {
+    let (tell, looked) = channel();
+    let tell = Mutex::new(tell);
+    let look: Look = Arc::new(move |spot| {
+        drop(tell.lock().map(|tell| tell.send(spot.dir.clone())));
+        found(&spot.dir)
+    });
+    let mut grounds = Grounds::new(look, Path::new("/proc"));
+    let mut watcher = watcher();
+    let mut spots: Vec<Spot> = (10..30).map(|n| spot(&format!("/work/{n}"))).collect();
+    let config = Spot::only(Path::new("/config"));
+    spots.push(config.clone());
+    grounds.look_at(spots.clone(), &mut watcher);
+    assert_eq!(looked.try_iter().count(), spots.len());
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        grounds.look_again(Again::Due, |_| true, &mut watcher);
+        let now: Vec<PathBuf> = looked.try_iter().collect();
+        assert_eq!(now.len(), IN_TURN + 1);
+        assert!(now.contains(&config.dir));
+        seen.extend(now);
+    }
+    assert_eq!(seen.len(), spots.len(), "all of them by now");
+    grounds.look_again(Again::All, |_| true, &mut watcher);
+    assert_eq!(looked.try_iter().count(), spots.len());
 }

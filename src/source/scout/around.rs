@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::{Scout, Tracked};
 use crate::agent::claude::status_file;
 use crate::model::{Observation, Pid};
-use crate::source::ground::{Ground, Look, Spot};
+use crate::source::ground::{Again, Ground, Look, Spot};
 use crate::source::watch::{self, Init};
 
 /// How the outside is heard and looked at. [`Senses::default`] asks the kernel.
@@ -31,7 +31,12 @@ impl Default for Senses {
 
 impl Scout {
     /// Looks again where sessions work, and whether configuration directories answer.
-    pub(super) fn look_again(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+    pub(super) fn look_again(
+        &mut self,
+        again: Again,
+        now: DateTime<Utc>,
+        out: &mut Vec<Observation>,
+    ) {
         let spots = self.tracked.values().map(Tracked::spot);
         let configs = self.tracked.values().map(|tracked| &tracked.config);
         let configs = configs
@@ -40,7 +45,7 @@ impl Scout {
         let used: BTreeSet<Spot> = spots.chain(configs).collect();
         let changed = self
             .grounds
-            .look_again(|spot| used.contains(spot), &mut self.watcher);
+            .look_again(again, |spot| used.contains(spot), &mut self.watcher);
         self.ground_changed(&changed, now, out);
     }
 
