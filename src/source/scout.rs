@@ -201,9 +201,7 @@ impl Scout {
         // The time of day may have been set since.
         self.boot = process::booted_at(&self.proc, self.real_proc);
         let unheard = self.watcher.lack().is_some();
-        if self.watcher.renew() && unheard {
-            log::info!("changes of files are told again");
-        }
+        self.watcher.renew();
         let again = if unheard { Again::All } else { Again::Due };
         self.look_again(again, now, &mut out);
         let young = std::mem::take(&mut self.young);
@@ -222,6 +220,9 @@ impl Scout {
         }
         self.verify_viewers(now, &mut out);
         self.name_conversations(now, &mut out);
+        if unheard && self.watcher.lack().is_none() {
+            log::info!("changes of files are told again");
+        }
         Ok(out)
     }
 

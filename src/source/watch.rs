@@ -80,7 +80,7 @@ pub struct Watcher {
     lack: Option<Lack>,
     paths: HashMap<i32, Vec<PathBuf>>,
     watches: HashMap<PathBuf, (i32, usize)>,
-    /// Those of which only names matter that [`git::matters`](super::git::matters) knows.
+    /// Those of which only names matter that [`git::matters`] knows.
     git_dirs: HashSet<PathBuf>,
 }
 
@@ -138,21 +138,15 @@ impl Watcher {
         self.lack
     }
 
-    /// Tries to get what was missing; whether anything may be watched now that could not be.
-    pub fn renew(&mut self) -> bool {
-        if self.fd.is_some() {
-            // A watch may have become free; the next one that is refused says otherwise.
-            return self.lack.take().is_some();
-        }
-        match (self.init)() {
-            Ok(fd) => {
-                self.fd = Some(Arc::new(fd));
-                self.lack = None;
-                true
-            }
-            Err(errno) => {
-                self.lack = Some(Lack::Instance(errno));
-                false
+    /// Tries to get what was missing.
+    pub fn renew(&mut self) {
+        // Where there is an instance, a watch may have become free; the next one that is refused
+        // says otherwise.
+        self.lack = None;
+        if self.fd.is_none() {
+            match (self.init)() {
+                Ok(fd) => self.fd = Some(Arc::new(fd)),
+                Err(errno) => self.lack = Some(Lack::Instance(errno)),
             }
         }
     }

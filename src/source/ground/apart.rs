@@ -19,7 +19,7 @@ use super::{Ground, Look, Spot};
 use crate::proc::Environ;
 use crate::source::git::GitEnv;
 
-/// The verb that looks: a [`Question`] a line on its standard input, a [`Ground`] a line on its
+/// The verb that looks: a `Question` a line on its standard input, a [`Ground`] a line on its
 /// output.
 pub const VERB: &str = "look-at";
 

@@ -96,7 +96,8 @@ impl Scout {
         failure.due = clock::steady() + failure.pause;
         failure.pause = (failure.pause * 2).min(PAUSE.1);
         failure.times += 1;
-        log::error!("reading the session of process {pid} panicked, which is a bug of vmux: {why}");
+        // Not why: a panic may quote what the session wrote. `explain` has that.
+        log::error!("reading the session of process {pid} panicked, which is a bug of vmux");
         let Some(mut broken) = self.tracked.remove(&pid) else {
             return;
         };
