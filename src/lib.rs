@@ -3,15 +3,15 @@
 //! # Data flow
 //!
 //! ```text
-//!  /proc, status files, transcripts, git,       windows: i3 or sway, X11, tmux
+//!  /proc, status files, transcripts, git,       windows: i3 or sway, X11, tmux, screen
 //!  reports of hooks (optional)                               |
 //!                  |                                          |
-//!           source::scout                               switch::place       sources: own threads, may block,
+//!           source::scout                               switch::place       sources: own threads, may wait,
 //!                  |                                          |             never touch the registry
 //!                  +-------- Observation { key, facts } ------+             bounded channel
 //!                                       v
-//!        engine thread:  Registry::apply(observation, now) -> Vec<Event>    pure, sole writer
-//!                                       |  Arc<Snapshot> swapped
+//!        engine thread:  Registry::apply(observation, now) -> Vec<Event>    pure, sole writer; what is
+//!                                       |  Arc<Snapshot> swapped            to be kept goes to storage
 //!                                       v
 //!        server thread:  request -> reply, one poll loop                    JSON lines on a Unix socket
 //!                                       v
@@ -26,11 +26,15 @@
 //! 2. Pure core, thin edges: [`state`], [`registry`], [`locate`], [`query`], [`order`], [`row`] and the
 //!    frontends take `now` and values; no file, clock, environment or process below the edge.
 //! 3. Facts keep their source: unknown and ambiguous are values, never guesses, and `explain`
-//!    prints the evidence the verdict was made from.
+//!    prints the evidence the verdict was made from. A wait, a window and a success are claimed
+//!    by proof only; that something is missing proves nothing.
 //! 4. The process is the key ([`model::SessionKey`]), not the conversation; labels follow the
 //!    conversation.
-//! 5. The daemon is disposable: all but labels is observed again at its start.
-//! 6. Nothing waits without a deadline; every queue, input and retry has a bound.
+//! 5. The daemon is disposable: all but what its user said (labels, snoozes, pins), what he has
+//!    not seen and his way back is observed again at its start. A panic costs the session or the
+//!    job that it came of; one of engine or server ends the daemon.
+//! 6. Nothing waits without a deadline; every queue, input and retry has a bound. What may lie on
+//!    a file system that does not answer is looked at by readers that can be left behind.
 //! 7. No child process per tick, no work while nothing changes: inotify, pidfds and the window
 //!    manager's events first, a scan every five seconds as the safety net.
 //! 8. What a session wrote is hostile: it is shown as [`text::CleanText`] or not at all.
@@ -46,7 +50,7 @@
 //! | [`state`], [`registry`] | evidence to verdict; the reducer |
 //! | [`locate`], [`query`], [`order`], [`counts`], [`row`], [`answer`], [`alert`] | window, session, order, numbers, line, reply, news: all pure |
 //! | [`agent`] | Claude Code: its processes, status files, transcripts, hooks and settings |
-//! | [`wm`], [`host`], [`switch`] | i3 and X11; tmux and screen; from a session to its focused window |
+//! | [`wm`], [`host`], [`switch`] | i3, sway and X11; tmux, screen and tabs; from a session to its focused window |
 //! | [`source`], [`proc`] | what finds sessions and keeps their evidence fresh |
 //! | [`protocol`], [`daemon`], [`local`] | the wire; the daemon; the same answers without one |
 //! | [`frontend`], [`cmd`], [`cli`] | what people see; one file a verb |
