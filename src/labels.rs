@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::files::{Held, past_links, read_bounded};
 use crate::registry::{Marks, NoMarks, Owed};
+use crate::text::shell_word;
 
 /// Largest file that is read, in bytes: ten times what 2000 labels need.
 const CAP: usize = 8 << 20;
@@ -127,7 +128,7 @@ fn settled(path: &Path, known: &Marks) -> Result<Option<Marks>, Refused> {
 fn remedy_to_read(path: &Path, error: &io::Error) -> String {
     let metadata = past_links(path).and_then(fs::metadata);
     let ours = |m: &Metadata| m.uid() == rustix::process::geteuid().as_raw();
-    let shown = path.display();
+    let shown = shell_word(&path.to_string_lossy());
     match (error.kind(), metadata) {
         (io::ErrorKind::PermissionDenied, Ok(metadata)) if ours(&metadata) => {
             format!("chmod u+rw {shown}")

@@ -389,9 +389,32 @@ pub fn push_pango(out: &mut String, text: &str) {
     }
 }
 
+/// A word as a shell takes it.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_takes_a_word_as_it_is() {
+        for (word, want) in [
+            ("/usr/bin/vmux", "/usr/bin/vmux"),
+            ("", "''"),
+            ("my work", "'my work'"),
+            ("~", "'~'"),
+            ("it's; rm -rf $HOME", r"'it'\''s; rm -rf $HOME'"),
+        ] {
+            assert_eq!(shell_word(word), want);
+        }
+    }
 
     #[test]
     fn a_line_keeps_words_and_loses_everything_a_terminal_obeys() {

@@ -25,7 +25,7 @@ use crate::model::Xid;
 use crate::proc::Proc;
 use crate::protocol::client::{Client, ClientError};
 use crate::protocol::{ListArgs, Request, Status};
-use crate::text::CleanText;
+use crate::text::{CleanText, shell_word};
 use crate::wm::discover;
 
 /// Longest wait for a program's version.
@@ -273,7 +273,7 @@ fn check_runtime(context: &Context) -> Check {
             Grade::Note,
             &format!("{shown} is open to others"),
         )
-        .remedy(&format!("chmod 700 {shown}")),
+        .remedy(&format!("chmod 700 {}", shell_word(&dir.to_string_lossy()))),
         Ok(_) => check("runtime", Grade::Good, &shown.to_string()),
     }
 }

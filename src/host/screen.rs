@@ -15,7 +15,7 @@ use crate::exec;
 use crate::model::{Action, Pid};
 use crate::proc::pty::Tty;
 use crate::proc::{Environ, Proc};
-use crate::text::CleanText;
+use crate::text::{CleanText, shell_word};
 
 /// What servers and clients are called.
 pub const COMM: &str = "screen";
@@ -114,12 +114,13 @@ pub fn clients(proc: &mut Proc, server: Pid) -> Option<Vec<Client>> {
 impl Server {
     /// The words that attach it.
     #[must_use]
-    pub fn attach(&self, quoted: impl Fn(&str) -> String) -> String {
+    pub fn attach(&self) -> String {
         let directory = self.directory.as_ref().filter(|_| self.unusual);
-        let directory = directory.map(|at| format!("SCREENDIR={} ", quoted(&at.to_string_lossy())));
+        let directory =
+            directory.map(|at| format!("SCREENDIR={} ", shell_word(&at.to_string_lossy())));
         let directory = directory.unwrap_or_default();
         match &self.name {
-            Some(name) => format!("attach it with: {directory}screen -r {}", quoted(name)),
+            Some(name) => format!("attach it with: {directory}screen -r {}", shell_word(name)),
             None => format!("`{directory}screen -ls` names it, `screen -r NAME` attaches it"),
         }
     }
@@ -192,15 +193,14 @@ mod tests {
 
     #[test]
     fn what_attaches_it_is_never_an_empty_name() {
-        let quoted = |word: &str| format!("'{word}'");
-        let words = |name, unusual| server(name, unusual).attach(quoted);
+        let words = |name, unusual| server(name, unusual).attach();
         assert_eq!(
             words(Some("77.my work"), false),
             "attach it with: screen -r '77.my work'"
         );
         assert_eq!(
             words(Some("77.x"), true),
-            "attach it with: SCREENDIR='/home/a b/screens' screen -r '77.x'"
+            "attach it with: SCREENDIR='/home/a b/screens' screen -r 77.x"
         );
         assert_eq!(
             words(None, false),

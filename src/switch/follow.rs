@@ -7,7 +7,7 @@
 use super::Terminal;
 use super::place::Places;
 use super::popup::Popup;
-use super::way::{Search, quoted};
+use super::way::Search;
 use crate::host::{screen, tmux};
 use crate::locate::{self, Hints, Landing, Mux};
 use crate::model::{Host, Kind, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid};
@@ -331,7 +331,7 @@ impl Places {
         let named = |client: &screen::Client| format!("screen client {}", client.tty.name());
         self.first(&clients, search, go, named).unwrap_or_else(|| {
             let message = format!("screen session {name} is detached");
-            let hint = server.attach(quoted);
+            let hint = server.attach();
             Err(Trouble::new(TroubleCode::MuxDetached, &message).hint(&hint))
         })
     }

@@ -11,7 +11,7 @@ use crate::model::{
     Xid,
 };
 use crate::proc::Environ;
-use crate::text::CleanText;
+use crate::text::{CleanText, shell_word};
 
 /// What a round of the search has found out so far.
 #[derive(Clone, Default)]
@@ -103,8 +103,8 @@ impl Search {
         let message = format!("tmux session {name} is detached");
         let attach = format!(
             "attach it with: tmux -S {} attach -t {}",
-            quoted(&server.socket.to_string_lossy()),
-            quoted(&name)
+            shell_word(&server.socket.to_string_lossy()),
+            shell_word(&name)
         );
         Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach)
     }
@@ -174,13 +174,4 @@ impl Search {
             ..Place::default()
         }
     }
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }

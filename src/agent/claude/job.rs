@@ -5,9 +5,8 @@
 
 use std::path::Path;
 
-use super::settings::quoted;
 use crate::proc::Environ;
-use crate::text::CleanText;
+use crate::text::{CleanText, shell_word};
 
 /// Largest `state.json` that is read, in bytes. Real ones have about 1000.
 pub const STATE_CAP: usize = 256 * 1024;
@@ -70,13 +69,13 @@ pub fn shown<'a>(
 pub fn cli(environ: &Environ, exe: &Path, default_config: bool) -> Option<CleanText> {
     let assign = |name: &str| {
         let value = environ.text(name)?;
-        Some(format!("{name}={} ", quoted(value)))
+        Some(format!("{name}={} ", shell_word(value)))
     };
     let config = match default_config {
         true => String::new(),
         false => assign("CLAUDE_CONFIG_DIR").or_else(|| assign("HOME"))?,
     };
-    let command = format!("{config}{}", quoted(&program(environ, exe)?));
+    let command = format!("{config}{}", shell_word(&program(environ, exe)?));
     let shown = CleanText::line(&command);
     (*shown == *command).then_some(shown)
 }

@@ -12,6 +12,8 @@ use std::path::Path;
 pub use text::Refusal;
 use text::{Kind, Member, Node, line_of, parse};
 
+use crate::text::shell_word;
+
 /// A hook that vmux asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hook {
@@ -77,16 +79,7 @@ pub struct Own {
 #[must_use]
 pub fn command(own: &Own) -> String {
     let word = if own.answers { ANSWER } else { &own.event };
-    format!("{} hook {word}", quoted(&own.program))
-}
-
-/// A word as the shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    format!("{} hook {word}", shell_word(&own.program))
 }
 
 /// The program of a command, if that is one of vmux's hooks.
