@@ -244,7 +244,8 @@ impl Conversation {
     }
 
     fn fold_record(&mut self, line: &Line<'_>, messages: Option<&mut Vec<Message>>) {
-        if line.is_sidechain != self.of_subagent {
+        // All of a subagent's own file is its own, also where the mark is missing.
+        if line.is_sidechain && !self.of_subagent {
             return;
         }
         if !line.cwd.is_empty() && line.cwd.len() <= PATH_CAP {
@@ -508,7 +509,8 @@ impl Conversation {
         let tail = String::from_utf8_lossy(tail);
         let conversation =
             head.starts_with("{\"parentUuid\"") && !head.contains("\"attachment\":{");
-        if !conversation || head.contains("\"isSidechain\":true") != self.of_subagent {
+        let aside = !self.of_subagent && head.contains("\"isSidechain\":true");
+        if !conversation || aside {
             return;
         }
         let at = string_after(&tail, "\"timestamp\":\"");

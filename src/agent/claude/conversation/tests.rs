@@ -43,6 +43,21 @@ fn fold(lines: &[Value]) -> (Conversation, Vec<String>) {
     (conversation, texts.collect())
 }
 
+#[test]
+fn a_subagents_own_file_needs_no_mark_on_its_lines() {
+    for mark in [json!(true), Value::Null, json!("true")] {
+        let mut line = call(1, "Bash");
+        line["isSidechain"] = mark.clone();
+        let mut conversation = Conversation::new(true);
+        conversation.fold(line.to_string().as_bytes(), None);
+        assert_eq!(conversation.last, LastLine::ToolCall, "{mark}");
+    }
+    let mut line = call(1, "Bash");
+    line["isSidechain"] = json!(true);
+    let (own, _) = fold(&[prompt(0, "go"), line]);
+    assert_eq!(own.last, LastLine::Prompt);
+}
+
 /// 2.1.140 and 2.1.142 write a turn's duration also after an error that was given up.
 #[test]
 fn how_a_turn_ended_is_not_forgotten_when_its_duration_follows() {
