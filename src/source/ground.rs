@@ -296,12 +296,16 @@ impl Grounds {
     /// Takes answers until all are there, or none comes for a while. Woken once a job: each answer
     /// alone would cost two switches between threads.
     fn hear(&mut self, rest: &mut VecDeque<Spot>, watcher: &mut Watcher, changed: &mut Vec<Spot>) {
-        while let (Some(first), Some(reader)) = (rest.front().cloned(), &self.reader) {
+        // Out of the way: after a panic, what it still says would be taken for other spots'.
+        let Some(reader) = self.reader.take() else {
+            return;
+        };
+        while let Some(first) = rest.front().cloned() {
             let done = reader.done.recv_timeout(PATIENCE);
             let answers: Vec<Answer> = reader.answers.try_iter().take(rest.len()).collect();
             if answers.is_empty() && done == Err(RecvTimeoutError::Timeout) {
                 // The mount is silent from now on, and this spot with it.
-                return self.leave_behind(&first.dir);
+                return self.leave_behind(reader, &first.dir);
             }
             let answered: Vec<Spot> = rest.drain(..answers.len()).collect();
             for (spot, answer) in answered.into_iter().zip(answers) {
@@ -310,7 +314,6 @@ impl Grounds {
                 }
             }
             if done == Err(RecvTimeoutError::Disconnected) {
-                self.reader = None;
                 let Some(spot) = rest.pop_front() else { return };
                 log::error!(
                     "looking into {} panicked, which is a bug of vmux",
@@ -321,14 +324,13 @@ impl Grounds {
                 if self.note(&spot, Answer::of(ground), watcher) {
                     changed.push(spot);
                 }
+                return;
             }
         }
+        self.reader = Some(reader);
     }
 
-    fn leave_behind(&mut self, dir: &Path) {
-        let Some(reader) = self.reader.take() else {
-            return;
-        };
+    fn leave_behind(&mut self, reader: Reader, dir: &Path) {
         reader.left_behind.store(true, Ordering::Release);
         let mount = Mounts::read(&self.mounts).point_of(dir);
         log::warn!(

@@ -90,8 +90,7 @@ impl Connection {
     /// The process at the other end.
     #[must_use]
     pub fn peer_pid(&self) -> Option<Pid> {
-        let credentials = rustix::net::sockopt::socket_peercred(&self.stream).ok()?;
-        Some(Pid(credentials.pid.as_raw_nonzero().get().cast_unsigned()))
+        crate::protocol::socket::peer_pid(&self.stream).map(Pid)
     }
 
     /// Sends a request and waits for its answer; events that come before it are dropped.
