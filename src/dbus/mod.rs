@@ -207,6 +207,10 @@ impl Bus {
             let message = self.receive(deadline)?;
             if message.reply_serial != Some(serial) {
                 self.keep(message);
+                // Something always comes on a busy bus.
+                if deadline.passed() {
+                    return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+                }
                 continue;
             }
             return match message.kind {
@@ -381,5 +385,21 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(b"REJECTED EXTERNAL\r\n").unwrap();
         assert!(matches!(Bus::over(ours), Err(BusError::Rejected)));
+    }
+
+    #[test]
+    fn a_bus_that_says_everything_but_the_answer_is_an_error_in_time() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let started = crate::clock::steady();
+        let chatter = std::thread::spawn(move || {
+            theirs.write_all(b"OK 0123\r\n").unwrap();
+            let other = wire::method_call(1, SELF, SELF_PATH, SELF, "Ping", &Body::default());
+            let lasts = PATIENCE * 3;
+            while started.elapsed() < lasts && theirs.write_all(&other).is_ok() {}
+        });
+        let error = Bus::over(ours).unwrap_err();
+        assert_eq!(error.to_string(), "the session bus does not answer");
+        assert!(started.elapsed() < PATIENCE * 2);
+        chatter.join().unwrap();
     }
 }
