@@ -87,19 +87,39 @@ fn is_claude_name(base: &str) -> bool {
 /// `dir` is its directory, as it can be reached from here.
 #[must_use]
 pub fn is_electron(dir: &Path) -> bool {
-    dir.join("resources/app.asar").exists() || dir.join("chrome_100_percent.pak").exists()
+    let own = [
+        "resources/app.asar",
+        "resources/app",
+        "chrome_100_percent.pak",
+        "icudtl.dat",
+        "v8_context_snapshot.bin",
+    ];
+    own.iter().any(|name| dir.join(name).exists())
 }
 
 /// Claude Desktop, which is called `claude` too. Helpers of Chromium have their arguments in one
 /// word.
 fn is_desktop_app(candidate: &Candidate) -> bool {
+    // Claude Code ends at once with an option that it does not know.
+    let of_chromium = [
+        "--type=",
+        "--no-sandbox",
+        "--ozone-platform",
+        "--enable-features=",
+        "--disable-gpu",
+    ];
     let words = || candidate.argv.iter().filter_map(|word| word.to_str());
-    let dir = candidate.exe.as_deref().and_then(Path::parent);
-    let dir = dir.and_then(Path::file_name);
+    let option = |word: &str| of_chromium.iter().any(|option| word.starts_with(option));
+    // Packages put it into a directory of this name, or into `bin` of one.
+    let dirs = candidate.exe.iter().flat_map(|exe| exe.ancestors());
+    let mut dirs = dirs.skip(1).take(2).filter_map(Path::file_name);
     candidate.electron
         || words().next().is_some_and(|word| word.contains(" --type="))
-        || words().any(|word| word.starts_with("--type="))
-        || dir.is_some_and(|dir| dir.eq_ignore_ascii_case("claude-desktop"))
+        || words().any(option)
+        || dirs.any(|dir| {
+            let dir = dir.to_string_lossy().to_ascii_lowercase();
+            dir.contains("claude-desktop")
+        })
 }
 
 /// Judges a process. `None`: not Claude Code by its looks; a status file may still name it.
@@ -421,6 +441,17 @@ mod tests {
             ..Candidate::default()
         };
         assert!(never(app("/usr/lib/claude-desktop/claude", &["claude"])));
+        for exe in [
+            "/nix/store/0a-claude-desktop-0.14/bin/.claude-wrapped",
+            "/tmp/.mount_Claude/usr/lib/claude-desktop-unofficial/claude",
+        ] {
+            assert!(never(app(exe, &["claude"])), "{exe}");
+        }
+        let wayland = ["claude", "--ozone-platform-hint=auto"];
+        assert!(never(app("/opt/Claude/claude", &wayland)));
+        let project =
+            "/home/a/claude-desktop/node_modules/@anthropic-ai/claude-code/bin/claude.exe";
+        assert!(!never(app(project, &["claude"])));
         let helper = "/opt/Claude/claude --type=renderer --lang=de";
         assert!(never(app("/opt/Claude/claude", &[helper])));
         assert!(never(app(
@@ -429,9 +460,13 @@ mod tests {
         )));
         let dir = tempfile::tempdir().unwrap();
         assert!(!is_electron(dir.path()));
-        std::fs::create_dir(dir.path().join("resources")).unwrap();
-        std::fs::write(dir.path().join("resources/app.asar"), "").unwrap();
-        assert!(is_electron(dir.path()));
+        for own in ["icudtl.dat", "resources/app.asar", "resources/app/main.js"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(own);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+            assert!(is_electron(dir.path()), "{own}");
+        }
         let own = "/tmp/.mount_Claude/claude";
         assert!(!never(app(own, &["claude"])), "not by its name alone");
         assert!(never(Candidate {
