@@ -20,6 +20,9 @@ use crate::switch::here::{Here, Lately};
 /// Reports of hooks that wait at most: some hundred sessions at once send fewer.
 const HOOKS: usize = 256;
 
+/// Bytes of events that wait for the server at most. Past this the whole state is shorter.
+const UNSENT: usize = 4 << 20;
+
 /// Which request of which connection an answer belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Ticket {
@@ -143,11 +146,23 @@ impl Published {
         if self.subscribers.load(Ordering::SeqCst) > 0 {
             let numbered = events.into_iter().zip(first..);
             let lines = numbered.map(|(event, seq)| (seq, EventLine { seq, event }.render()));
-            locked(&self.events).extend(lines);
+            let mut unsent = locked(&self.events);
+            unsent.extend(lines);
+            if unsent.iter().map(|(_, line)| line.len()).sum::<usize>() > UNSENT {
+                *unsent = vec![self.whole_state()];
+            }
         }
         self.wake.wake();
         self.desktop.wake();
         self.alerts.wake();
+    }
+
+    /// The event that takes the place of all before it.
+    fn whole_state(&self) -> (u64, Vec<u8>) {
+        let snapshot = self.snapshot();
+        let (seq, sessions) = (snapshot.generation, snapshot.sessions.clone());
+        let event = Event::State { sessions };
+        (seq, EventLine { seq, event }.render())
     }
 
     /// Counts one subscriber more or less.
@@ -296,4 +311,42 @@ impl Published {
 /// A thread that panicked while it held the lock left a whole value: each is replaced at once.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Pid, Session, SessionKey};
+    use crate::text::CleanText;
+
+    #[test]
+    fn events_that_nobody_takes_become_the_whole_state() {
+        let published = Published::new().unwrap();
+        published.count_subscriber(true);
+        let id = SessionKey {
+            pid: Pid(1),
+            start_ticks: 2,
+        };
+        let session = Arc::new(Session {
+            id,
+            preview: CleanText::line(&"x".repeat(1000)).some(),
+            ..Session::default()
+        });
+        for generation in 1..=10_000 {
+            let snapshot = Snapshot {
+                generation,
+                sessions: vec![Arc::clone(&session)],
+            };
+            let session = Arc::clone(&session);
+            published.publish_events(snapshot, vec![Event::Session { session }]);
+        }
+        let taken = published.take_events();
+        let bytes: usize = taken.iter().map(|(_, line)| line.len()).sum();
+        assert!(bytes <= UNSENT, "{bytes}");
+        let first = String::from_utf8_lossy(&taken[0].1);
+        assert!(first.contains("\"event\":\"state\""), "{first:.80}");
+        let serials: Vec<u64> = taken.iter().map(|(seq, _)| *seq).collect();
+        assert_eq!(serials.last(), Some(&10_000));
+        assert!(serials.is_sorted());
+    }
 }
