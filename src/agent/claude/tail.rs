@@ -263,7 +263,12 @@ fn fold_line(
     conversation: &mut Conversation,
     messages: Option<&mut Vec<Message>>,
 ) -> io::Result<()> {
-    let length = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+    let mut from = from;
+    let mut length = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
+    if length > LINE_CAP {
+        from = past_nuls(file, from, to, buffer)?;
+        length = usize::try_from(to - from).unwrap_or(usize::MAX);
+    }
     if length <= LINE_CAP {
         if buffer.len() < length {
             // Exactly: growing by doubling would hold twice the longest line.
@@ -278,6 +283,25 @@ fn fold_line(
     let tail = read_up_to(file, to - TAIL as u64, &mut buffer[HEAD..HEAD + TAIL])?;
     conversation.fold_edges(&buffer[..head], &buffer[HEAD..HEAD + tail]);
     Ok(())
+}
+
+/// Where a line begins behind the NULs that a power failure left in front of it: whole blocks of
+/// a file may never have reached the disk. At most 16 MiB are passed over.
+fn past_nuls(file: &File, from: u64, to: u64, buffer: &mut [u8]) -> io::Result<u64> {
+    let most = to.min(from.saturating_add(16 << 20));
+    let mut at = from;
+    while at < most {
+        let length = usize::try_from(to - at).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let filled = read_up_to(file, at, &mut buffer[..length])?;
+        if let Some(first) = buffer[..filled].iter().position(|byte| *byte != 0) {
+            return Ok(at + first as u64);
+        }
+        if filled == 0 {
+            break;
+        }
+        at += filled as u64;
+    }
+    Ok(at)
 }
 
 /// Folds the whole lines of `range`, whose first line break comes after `read`; returns the offset
@@ -388,6 +412,20 @@ mod tests {
 
     fn said(follower: &Follower) -> &str {
         follower.conversation().said.as_deref().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_line_behind_many_nuls_is_read() {
+        let nuls = "\0".repeat(3 * LINE_CAP);
+        let (_dir, path) = write(&[prompt("one"), nuls.clone() + &answer("two")]);
+        let mut follower = Follower::open(&path).unwrap();
+        assert_eq!(said(&follower), "two");
+        append(&path, &(nuls.clone() + &answer("three") + "\n"));
+        assert!(follower.refresh().unwrap());
+        assert_eq!(said(&follower), "three");
+        append(&path, &(nuls + "\n"));
+        follower.refresh().unwrap();
+        assert_eq!(said(&follower), "three");
     }
 
     #[test]
