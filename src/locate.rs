@@ -45,7 +45,8 @@ pub enum Landing<'t> {
     Adrift,
 }
 
-/// Walks up from a process to what shows it. The first `passed` of the chain are on the way already.
+/// Walks up from a process to what shows it. The first `passed` of the chain are on the way
+/// already.
 #[must_use]
 pub fn land<'t>(chain: &ProcChain, passed: usize, tree: Option<&'t WmTree>) -> Landing<'t> {
     for link in chain.0.iter().skip(passed) {
@@ -164,7 +165,8 @@ pub fn choose<'t>(
         .hint(&format!("it is one of: {}", places.join(", "))))
 }
 
-/// Whether a window has the title of a session: Claude Code sets `✳ topic`, with a spinner in place of the star in older versions.
+/// Whether a window has the title of a session: Claude Code sets `✳ topic`, with a spinner in
+/// place of the star in older versions.
 #[must_use]
 pub fn same_title(window: &str, title: &str) -> bool {
     let topic = window.trim_start_matches(|c: char| !c.is_alphanumeric());

@@ -19,7 +19,8 @@ const SECTIONS: [(&str, &[(&str, &str)]); 5] = [
         &[
             (
                 "waiting",
-                "It asks for a permission, an answer or a yes to its plan, and nothing goes on before.",
+                "It asks for a permission, an answer or a yes to its plan, or a dialog is open before its \
+                 start; and something proves it: a file that is missing does not.",
             ),
             (
                 "menu",
@@ -36,12 +37,12 @@ const SECTIONS: [(&str, &[(&str, &str)]); 5] = [
             ("idle", "Its turn is over."),
             (
                 "snoozed",
-                "It would wait, but it is to be left alone for a while.",
+                "It would wait, be done or in a menu, but it is to be left alone for a while.",
             ),
             ("stopped", "Stopped with Ctrl+Z."),
             (
                 "unknown",
-                "What is known does not decide it; vmux explain says what that is.",
+                "Nothing proves a state; vmux explain says what is known.",
             ),
         ],
     ),

@@ -50,7 +50,8 @@ pub struct Focuser {
 }
 
 impl Focuser {
-    /// A focuser with the `/proc` at `proc`, and this environment for sessions that have no desktop of their own.
+    /// A focuser with the `/proc` at `proc`, and this environment for sessions that have no desktop
+    /// of their own.
     ///
     /// # Errors
     /// Those of opening `/proc`.

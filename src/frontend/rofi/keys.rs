@@ -113,7 +113,7 @@ pub fn keys(
         }
         let text = without_comments(&text);
         found.bindings(&text);
-        for (needed, name) in imports(&text) {
+        for (needed, name) in imports(&text).into_iter().take(FILES) {
             match named(&name, dir.as_deref()) {
                 None if !needed || name == "/dev/null" => {}
                 other => found.take(&mut texts, other),
