@@ -82,6 +82,12 @@ impl GitEnv {
 }
 
 impl GitEnv {
+    /// Whether the repository is searched for where the session works, and above.
+    #[must_use]
+    pub fn is_searched(&self) -> bool {
+        self.dir.is_none()
+    }
+
     /// The same as variables, for another process.
     #[must_use]
     pub fn vars(&self) -> Vec<(&'static str, OsString)> {

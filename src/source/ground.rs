@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use self::mounts::Mounts;
+use self::mounts::{Table, leads_by_itself};
+use self::stamp::Stamp;
 use super::git::{self, GitEnv};
 use super::watch::{Adder, Watcher};
 use crate::model::GitFact;
@@ -27,13 +29,19 @@ use crate::text::CleanText;
 
 pub mod apart;
 mod mounts;
+mod stamp;
 
 /// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
 /// its answer.
 const PATIENCE: Duration = Duration::from_millis(300);
 /// Working directories that one look at those that are due sees again, besides silent ones. What
 /// changes in a repository is told; only that one appears or goes is seen in turn.
-const IN_TURN: usize = 8;
+const IN_TURN: usize = 2;
+/// Each so many looks at those that are due, more of them are really looked at: a [`Stamp`] does
+/// not show all (a repository without a work tree above). Once a minute, at a scan's pace.
+const REALLY: u32 = 12;
+/// How many then.
+const REALLY_IN_TURN: usize = 8;
 /// Readers that are left behind at most, one a mount. With more, nothing is looked at until one
 /// of them answers: each is a thread.
 const STUCK: usize = 8;
@@ -133,18 +141,19 @@ pub type Look = Arc<dyn Fn(&Spot) -> Ground + Send + Sync>;
 pub(super) enum Again {
     /// All: changes were not told.
     All,
-    /// Those that may not answer, and some of the others in turn.
+    /// Those that may not answer, those where something happened, and some of the others in turn.
     Due,
 }
 
 /// What is known of all spots.
 pub(super) struct Grounds {
     look: Look,
-    /// `/proc/self/mountinfo`.
-    mounts: PathBuf,
+    mounts: Table,
     known: BTreeMap<Spot, Known>,
     /// The spot that was the last one in turn.
     turn: Option<Spot>,
+    /// Looks at those that are due, until they are really looked at.
+    looks: u32,
     reader: Option<Reader>,
     stuck: Vec<Stuck>,
 }
@@ -153,6 +162,8 @@ pub(super) struct Grounds {
 struct Known {
     ground: Ground,
     watched: Option<PathBuf>,
+    /// What showed before it was looked at, where that can be had at once.
+    stamp: Option<Stamp>,
 }
 
 /// A reader that was left behind.
@@ -166,9 +177,10 @@ impl Grounds {
     pub(super) fn new(look: Look, proc: &Path) -> Self {
         Self {
             look,
-            mounts: proc.join("self/mountinfo"),
+            mounts: Table::new(proc.join("self/mountinfo")),
             known: BTreeMap::new(),
             turn: None,
+            looks: 0,
             reader: None,
             stuck: Vec::new(),
         }
@@ -182,42 +194,79 @@ impl Grounds {
         &self.known.entry(spot.clone()).or_default().ground
     }
 
-    /// Looks at spots again, and forgets those that are no longer `used`. Tells of which something
-    /// is new.
+    /// Looks at spots again, those where something happened (`stirred`) among them. Tells of which
+    /// something is new.
     pub(super) fn look_again(
         &mut self,
         again: Again,
-        used: impl Fn(&Spot) -> bool,
+        stirred: &[Spot],
         watcher: &mut Watcher,
     ) -> Vec<Spot> {
-        let unused: Vec<Spot> = self
-            .known
-            .keys()
-            .filter(|spot| !used(spot))
-            .cloned()
-            .collect();
-        for spot in unused {
-            let known = self.known.remove(&spot);
-            self.unwatch(known.and_then(|known| known.watched), watcher);
-        }
         let spots = match again {
             Again::All => self.known.keys().cloned().collect(),
-            Again::Due => self.due(),
+            Again::Due => self.due(stirred),
         };
         self.look_at(spots, watcher)
     }
 
-    /// The spots whose turn it is, and those that are read below or may answer by now.
-    fn due(&mut self) -> Vec<Spot> {
-        let always = |(spot, known): &(&Spot, &Known)| spot.work.is_none() || known.ground.silent;
-        type Spots<'a> = Vec<(&'a Spot, &'a Known)>;
-        let (mut due, others): (Spots<'_>, Spots<'_>) = self.known.iter().partition(always);
-        let first = others.partition_point(|(spot, _)| Some(*spot) <= self.turn.as_ref());
-        let (before, after) = others.split_at(first);
-        due.extend(after.iter().chain(before).take(IN_TURN));
-        let due: Vec<Spot> = due.into_iter().map(|(spot, _)| spot.clone()).collect();
-        self.turn = due.last().cloned();
+    /// Whether it is time to forget what is no longer used: now and then.
+    pub(super) fn is_to_forget(&self, again: Again) -> bool {
+        again == Again::All || self.looks == 0
+    }
+
+    /// Forgets those that are no longer `used`.
+    pub(super) fn forget(&mut self, used: impl Fn(&Spot) -> bool, watcher: &mut Watcher) {
+        let unused = self.known.keys().filter(|spot| !used(spot));
+        let unused: Vec<Spot> = unused.cloned().collect();
+        for spot in unused {
+            let known = self.known.remove(&spot);
+            self.unwatch(known.and_then(|known| known.watched), watcher);
+        }
+    }
+
+    /// The spots whose turn it is and where something may be new, and those that are read below or
+    /// may answer by now.
+    fn due(&mut self, stirred: &[Spot]) -> Vec<Spot> {
+        let really = self.looks == 0;
+        self.looks = (self.looks + 1) % REALLY;
+        let always = |spot: &Spot, known: &Known| spot.work.is_none() || known.ground.silent;
+        let known = self.known.iter();
+        let due = known.clone().filter(|(spot, known)| always(spot, known));
+        let mut due: Vec<Spot> = due.map(|(spot, _)| spot.clone()).collect();
+        let first = self.turn.as_ref().map_or(Unbounded, Excluded);
+        let after = self.known.range((first, Unbounded));
+        let before = known.take_while(|(spot, _)| Some(*spot) <= self.turn.as_ref());
+        let others = after.chain(before);
+        let others = others.filter(|(spot, known)| !always(spot, known));
+        let count = if really { REALLY_IN_TURN } else { IN_TURN };
+        let mut others: Vec<Spot> = others.take(count).map(|(spot, _)| spot.clone()).collect();
+        self.turn = others.last().cloned().or(self.turn.take());
+        let stirred = stirred.iter().filter(|spot| self.known.contains_key(spot));
+        others.extend(stirred.cloned());
+        others.sort_unstable();
+        others.dedup();
+        due.extend(
+            others
+                .into_iter()
+                .filter(|spot| really || self.may_differ(spot)),
+        );
+        due.sort_unstable();
+        due.dedup();
         due
+    }
+
+    /// Whether a look may find something new at a spot.
+    fn may_differ(&mut self, spot: &Spot) -> bool {
+        let known = self.known.get(spot).and_then(|known| known.stamp.as_ref());
+        known.is_none_or(|known| {
+            Some(known) != Stamp::read(&spot.dir, self.mounts.current()).as_ref()
+        })
+    }
+
+    /// Whether it is only asked if a spot answers, and it does as long as the machine does.
+    fn surely_answers(&mut self, spot: &Spot) -> bool {
+        let sessions = spot.work.is_none().then(|| spot.dir.join("sessions"));
+        sessions.is_some_and(|dir| self.mounts.current().all_local(&dir) && leads_by_itself(&dir))
     }
 
     /// Looks again at the repositories whose checkout shows in `dir`; nothing where it is none
@@ -244,13 +293,19 @@ impl Grounds {
     fn look_at(&mut self, spots: Vec<Spot>, watcher: &mut Watcher) -> Vec<Spot> {
         let mut changed = Vec::new();
         self.release();
-        let mut rest: VecDeque<Spot> = spots.into();
+        let mut rest = VecDeque::new();
+        for spot in spots {
+            if self.surely_answers(&spot) {
+                let news = self.note(&spot, Answer::of(Ground::default()), watcher);
+                changed.extend(news.then_some(spot));
+            } else {
+                self.stamp(&spot);
+                rest.push_back(spot);
+            }
+        }
         while !rest.is_empty() {
-            let mounts = (!self.stuck.is_empty()).then(|| Mounts::read(&self.mounts));
             rest.retain(|spot| {
-                let silent = mounts
-                    .as_ref()
-                    .is_some_and(|m| self.is_silent(&spot.dir, m));
+                let silent = self.is_silent(&spot.dir);
                 if silent && self.note(spot, Answer::of(Ground::silent(&spot.dir)), watcher) {
                     changed.push(spot.clone());
                 }
@@ -272,6 +327,13 @@ impl Grounds {
             }
         }
         changed
+    }
+
+    /// Keeps what shows at a spot, before it is looked at.
+    fn stamp(&mut self, spot: &Spot) {
+        let wanted = spot.work.as_ref().is_some_and(GitEnv::is_searched);
+        let stamp = wanted.then(|| Stamp::read(&spot.dir, self.mounts.current()));
+        self.known.entry(spot.clone()).or_default().stamp = stamp.flatten();
     }
 
     /// Hands the reader all that is to be looked at.
@@ -332,7 +394,7 @@ impl Grounds {
 
     fn leave_behind(&mut self, reader: Reader, dir: &Path) {
         reader.left_behind.store(true, Ordering::Release);
-        let mount = Mounts::read(&self.mounts).point_of(dir);
+        let mount = self.mounts.current().point_of(dir);
         log::warn!(
             "{} does not answer, nor may what lies under {}",
             dir.display(),
@@ -352,8 +414,11 @@ impl Grounds {
         });
     }
 
-    fn is_silent(&self, dir: &Path, mounts: &Mounts) -> bool {
-        let mount = mounts.point_of(dir);
+    fn is_silent(&mut self, dir: &Path) -> bool {
+        if self.stuck.is_empty() {
+            return false;
+        }
+        let mount = self.mounts.current().point_of(dir);
         self.stuck.len() >= STUCK || self.stuck.iter().any(|stuck| stuck.mount == mount)
     }
 

@@ -4,7 +4,7 @@
 //! The scan is the safety net, one `readdir` and the details of what is new. All roots are given,
 //! so that a directory of recorded files is as good as a machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -105,6 +105,8 @@ pub struct Scout {
     verified: Pid,
     /// What lies where sessions work, and whether configuration directories answer.
     grounds: Grounds,
+    /// Sessions that did something since the last scan: where they work, something may be new.
+    stirred: BTreeSet<Pid>,
     /// Processes that were sessions, or looked like one, and have ended: until their pids are
     /// free, and in case somebody else gets one before the next scan.
     departed: Vec<u32>,
@@ -140,6 +142,7 @@ impl Scout {
             boot: process::booted_at(&proc, real_proc),
             proc,
             grounds: Grounds::new(senses.look, &roots.proc),
+            stirred: BTreeSet::new(),
             departed: Vec::new(),
             roots,
             watcher: Watcher::new(senses.inotify),
@@ -460,6 +463,7 @@ impl Scout {
             if let Some(tracked) = scout.tracked.get_mut(&pid) {
                 tracked.look_at_inbox(&scout.proc);
                 tracked.refresh(&mut scout.watcher, &mut scout.grounds);
+                scout.stirred.insert(pid);
             }
             scout.tell(pid, now, out);
         });

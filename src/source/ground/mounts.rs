@@ -5,8 +5,13 @@
 //! and the type follows the field `-`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 
 use crate::files::read_bounded;
 
@@ -50,11 +55,73 @@ impl Mounts {
         point.unwrap_or(dir).to_path_buf()
     }
 
+    /// Whether every file system on the way to a path, and to a `.git` beside that way, answers as
+    /// long as the machine does. Links on the way are not followed: see [`leads_by_itself`].
+    pub(super) fn all_local(&self, path: &Path) -> bool {
+        let mut known = false;
+        let answers = |(point, kind): &(PathBuf, String)| {
+            let around = path.starts_with(point);
+            known |= around;
+            LOCAL.contains(&&**kind) || !(around || point.ends_with(".git"))
+        };
+        self.0.iter().all(answers) && known
+    }
+
     /// Whether the file system of a directory answers as long as the machine does.
     pub(super) fn is_local(&self, dir: &Path) -> bool {
         self.of(dir)
             .is_none_or(|(_, kind)| LOCAL.contains(&&**kind))
     }
+}
+
+/// Whether no link is on the way to a path, as far as it exists. Asks the file systems on the way.
+///
+/// **Source:** openat2(2), Linux 5.6; with an older kernel the answer is no.
+pub(super) fn leads_by_itself(path: &Path) -> bool {
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let opened = openat2(
+        CWD,
+        path,
+        flags,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+    );
+    matches!(opened, Ok(_) | Err(Errno::NOENT))
+}
+
+/// The list, read when the kernel says that it is another one.
+///
+/// **Source:** proc(5), `/proc/PID/mounts`: a change is told by `POLLERR` and `POLLPRI`.
+pub(super) struct Table {
+    path: PathBuf,
+    file: Option<File>,
+    mounts: Mounts,
+}
+
+impl Table {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: None,
+            mounts: Mounts::default(),
+        }
+    }
+
+    pub(super) fn current(&mut self) -> &Mounts {
+        if self.file.as_ref().is_none_or(is_other) {
+            // Opened before it is read, so that nothing slips through between.
+            self.file = File::open(&self.path).ok();
+            self.mounts = Mounts::read(&self.path);
+        }
+        &self.mounts
+    }
+}
+
+fn is_other(list: &File) -> bool {
+    let mut fds = [PollFd::new(list, PollFlags::PRI)];
+    let polled = poll(&mut fds, Some(&Timespec::default()));
+    let told = fds[0].revents();
+    polled.is_err() || told.intersects(PollFlags::PRI | PollFlags::ERR)
 }
 
 fn unescaped(field: &str) -> PathBuf {
@@ -97,6 +164,33 @@ mod tests {
                 (mounts.point_of(dir), mounts.is_local(dir)),
                 (point.into(), local)
             );
+        }
+        for (path, local) in [
+            ("/home/me", true),
+            ("/mnt/other", true),
+            ("/mnt/the nas/bc", false),
+        ] {
+            assert_eq!(mounts.all_local(Path::new(path)), local, "{path}");
+        }
+        assert!(
+            !Mounts::default().all_local(Path::new("/home")),
+            "not known"
+        );
+    }
+
+    #[test]
+    fn a_link_on_the_way_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(dir.join("real")).unwrap();
+        std::os::unix::fs::symlink("real", dir.join("link")).unwrap();
+        for (path, by_itself) in [
+            ("real", true),
+            ("real/none", true),
+            ("link", false),
+            ("link/none", false),
+        ] {
+            assert_eq!(leads_by_itself(&dir.join(path)), by_itself, "{path}");
         }
     }
 }

@@ -76,18 +76,14 @@ fn what_does_not_answer_is_left_behind_with_its_mount() {
         grounds.at(&spot("/here"), &mut watcher),
         &found(Path::new("/here"))
     );
-    assert!(
-        grounds
-            .look_again(Again::All, |_| true, &mut watcher)
-            .is_empty()
-    );
+    assert!(grounds.look_again(Again::All, &[], &mut watcher).is_empty());
     assert!(started.elapsed() < PATIENCE);
     assert_eq!(grounds.stuck.len(), 1);
     // It answers: all of its mount is looked at again.
     drop(silent.answer);
     let mut changed = Vec::new();
     for _ in 0..2000 {
-        changed.extend(grounds.look_again(Again::All, |_| true, &mut watcher));
+        changed.extend(grounds.look_again(Again::All, &[], &mut watcher));
         if changed.len() == 3 {
             break;
         }
@@ -117,7 +113,7 @@ fn only_so_many_readers_are_left_behind() {
     );
     drop(silent.answer);
     for _ in 0..2000 {
-        grounds.look_again(Again::All, |_| true, &mut watcher);
+        grounds.look_again(Again::All, &[], &mut watcher);
         if grounds.stuck.is_empty() {
             break;
         }
@@ -168,22 +164,29 @@ fn a_checkout_is_watched_as_long_as_somebody_works_there() {
     assert!(watcher.read().is_empty(), "not of the branch");
     fs::write(git_dir.join("HEAD"), "").unwrap();
     assert_eq!(watcher.read().len(), 1);
-    grounds.look_again(Again::All, |spot| *spot == two, &mut watcher);
+    grounds.forget(|spot| *spot == two, &mut watcher);
     assert!(watcher.holds(&git_dir));
-    grounds.look_again(Again::All, |_| false, &mut watcher);
+    grounds.forget(|_| false, &mut watcher);
     assert!(watcher.is_empty());
     assert!(grounds.known.is_empty());
 }
 
-#[test]
-fn working_directories_are_looked_at_in_turn_and_configurations_each_time() {
+/// A look that tells where it was asked to look.
+fn heard() -> (Receiver<PathBuf>, Look) {
     let (tell, looked) = channel();
     let tell = Mutex::new(tell);
     let look: Look = Arc::new(move |spot| {
         drop(tell.lock().map(|tell| tell.send(spot.dir.clone())));
         found(&spot.dir)
     });
-    let mut grounds = Grounds::new(look, Path::new("/proc"));
+    (looked, look)
+}
+
+#[test]
+fn working_directories_are_looked_at_in_turn_and_configurations_each_time() {
+    let (looked, look) = heard();
+    // Without a list of mounts nothing is known to answer.
+    let mut grounds = Grounds::new(look, Path::new("/nowhere"));
     let mut watcher = watcher();
     let mut spots: Vec<Spot> = (10..30).map(|n| spot(&format!("/work/{n}"))).collect();
     let config = Spot::only(Path::new("/config"));
@@ -191,14 +194,65 @@ fn working_directories_are_looked_at_in_turn_and_configurations_each_time() {
     grounds.look_at(spots.clone(), &mut watcher);
     assert_eq!(looked.try_iter().count(), spots.len());
     let mut seen = std::collections::BTreeSet::new();
-    for _ in 0..3 {
-        grounds.look_again(Again::Due, |_| true, &mut watcher);
+    for n in 0..7 {
+        grounds.look_again(Again::Due, &[], &mut watcher);
         let now: Vec<PathBuf> = looked.try_iter().collect();
-        assert_eq!(now.len(), IN_TURN + 1);
+        let in_turn = if n == 0 { REALLY_IN_TURN } else { IN_TURN };
+        assert_eq!(now.len(), in_turn + 1);
         assert!(now.contains(&config.dir));
         seen.extend(now);
     }
     assert_eq!(seen.len(), spots.len(), "all of them by now");
-    grounds.look_again(Again::All, |_| true, &mut watcher);
+    grounds.look_again(Again::All, &[], &mut watcher);
     assert_eq!(looked.try_iter().count(), spots.len());
+}
+
+#[test]
+fn where_nothing_shows_nobody_looks() {
+    let (looked, look) = heard();
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    let proc = dir.join("proc/self");
+    fs::create_dir_all(&proc).unwrap();
+    fs::write(
+        proc.join("mountinfo"),
+        "1 0 8:1 / / rw - ext4 /dev/sda rw\n",
+    )
+    .unwrap();
+    let mut grounds = Grounds::new(look, &dir.join("proc"));
+    let mut watcher = watcher();
+    let at = |name: &str| spot(dir.join(name).to_str().unwrap());
+    let (shop, lib) = (at("shop/src"), at("lib"));
+    for spot in [&shop, &lib] {
+        fs::create_dir_all(&spot.dir).unwrap();
+    }
+    std::os::unix::fs::symlink("lib", dir.join("link")).unwrap();
+    let config = Spot::only(&dir.join("config"));
+    let all = vec![shop.clone(), lib.clone(), config];
+    grounds.look_at(all, &mut watcher);
+    assert_eq!(
+        looked.try_iter().count(),
+        2,
+        "a local configuration answers"
+    );
+    grounds.looks = 1;
+    let mut seen = |grounds: &mut Grounds, stirred: &[Spot]| {
+        grounds.look_again(Again::Due, stirred, &mut watcher);
+        looked.try_iter().collect::<Vec<_>>()
+    };
+    assert!(seen(&mut grounds, std::slice::from_ref(&shop)).is_empty());
+    fs::create_dir(dir.join("shop/.git")).unwrap();
+    assert_eq!(seen(&mut grounds, &[]), vec![shop.dir.clone()]);
+    fs::write(dir.join("shop/.git/HEAD"), "").unwrap();
+    fs::remove_dir(&lib.dir).unwrap();
+    assert_eq!(seen(&mut grounds, &[]), [lib.dir.clone(), shop.dir.clone()]);
+    assert!(seen(&mut grounds, &[]).is_empty());
+    // What a link leads to may not answer.
+    grounds.look_at(vec![at("link")], &mut watcher);
+    assert_eq!(looked.try_iter().count(), 1);
+    let mut seen = |grounds: &mut Grounds, stirred: &[Spot]| {
+        grounds.look_again(Again::Due, stirred, &mut watcher);
+        looked.try_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(seen(&mut grounds, &[at("link")]), [dir.join("link")]);
 }

@@ -37,15 +37,22 @@ impl Scout {
         now: DateTime<Utc>,
         out: &mut Vec<Observation>,
     ) {
-        let spots = self.tracked.values().map(Tracked::spot);
-        let configs = self.tracked.values().map(|tracked| &tracked.config);
-        let configs = configs
-            .chain(self.configs.keys())
-            .map(|dir| Spot::only(dir));
-        let used: BTreeSet<Spot> = spots.chain(configs).collect();
-        let changed = self
-            .grounds
-            .look_again(again, |spot| used.contains(spot), &mut self.watcher);
+        if self.grounds.is_to_forget(again) {
+            let spots = self.tracked.values().map(Tracked::spot);
+            let configs = self.tracked.values().map(|tracked| &tracked.config);
+            let configs = configs
+                .chain(self.configs.keys())
+                .map(|dir| Spot::only(dir));
+            let used: BTreeSet<Spot> = spots.chain(configs).collect();
+            self.grounds
+                .forget(|spot| used.contains(spot), &mut self.watcher);
+        }
+        let stirred = std::mem::take(&mut self.stirred);
+        let stirred =
+            |tracked: &&Tracked| tracked.is_restless() || stirred.contains(&tracked.key.pid);
+        let stirred = self.tracked.values().filter(stirred).map(Tracked::spot);
+        let stirred: Vec<Spot> = stirred.collect();
+        let changed = self.grounds.look_again(again, &stirred, &mut self.watcher);
         self.ground_changed(&changed, now, out);
     }
 

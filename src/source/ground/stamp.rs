@@ -1,0 +1,38 @@
+//! Whether a directory may be in another repository than before: by the entries that would show it,
+//! without a look at what is in them.
+
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, statat};
+
+use super::mounts::{Mounts, leads_by_itself};
+
+/// Parents that are looked at.
+const DEPTH: usize = 64;
+
+/// What showed: the directory, and each `.git` in and above it, by device, inode, and time of the
+/// last change in nanoseconds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Stamp(Vec<Option<(u64, u64, i128)>>);
+
+impl Stamp {
+    /// Reads it where that cannot take long: on local file systems that no link leads away from.
+    pub(super) fn read(dir: &Path, mounts: &Mounts) -> Option<Self> {
+        if !mounts.all_local(dir) || !leads_by_itself(dir) {
+            return None;
+        }
+        let marks = dir
+            .ancestors()
+            .take(DEPTH)
+            .map(|dir| entry(&dir.join(".git")));
+        Some(Self(std::iter::once(entry(dir)).chain(marks).collect()))
+    }
+}
+
+fn entry(path: &Path) -> Option<(u64, u64, i128)> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
+    let stat = statat(CWD, path, flags).ok()?;
+    let seconds = i128::from(stat.st_ctime);
+    let changed = seconds * 1_000_000_000 + i128::from(stat.st_ctime_nsec);
+    Some((stat.st_dev, stat.st_ino, changed))
+}
