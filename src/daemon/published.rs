@@ -93,8 +93,8 @@ pub(super) struct Published {
     events: Mutex<Vec<(u64, Vec<u8>)>>,
     subscribers: AtomicUsize,
     here: Mutex<Lately>,
-    /// The source of windows sleeps, and nothing has changed since it read `here`.
-    here_holds: AtomicBool,
+    /// What has the focus, while the source of windows sleeps and would be told of a change.
+    here_now: Mutex<Option<Here>>,
     /// Wakes the server.
     pub(super) wake: Wake,
     /// Reports of hooks on their way to the source of sessions, and when they arrived.
@@ -122,7 +122,7 @@ impl Published {
             events: Mutex::default(),
             subscribers: AtomicUsize::new(0),
             here: Mutex::default(),
-            here_holds: AtomicBool::new(false),
+            here_now: Mutex::default(),
             wake: Wake::new()?,
             hooks: Mutex::default(),
             sessions: Wake::new()?,
@@ -280,15 +280,14 @@ impl Published {
         locked(&self.here).set(here);
     }
 
-    /// Says whether what was read of the focus is so as long as nothing else is said.
-    pub(super) fn here_holds(&self, holds: bool) {
-        self.here_holds.store(holds, Ordering::Release);
+    /// Says what has the focus as long as nothing else is said, or that it has to be read.
+    pub(super) fn set_here_now(&self, here: Option<Here>) {
+        *locked(&self.here_now) = here;
     }
 
     /// What has the focus, unless that has to be read first.
     pub(super) fn here(&self) -> Option<Here> {
-        let here = locked(&self.here).now().cloned();
-        here.filter(|_| self.here_holds.load(Ordering::Acquire))
+        locked(&self.here_now).clone()
     }
 
     /// What had the focus this long ago, as far as it was read: when a menu closes, the window

@@ -17,14 +17,14 @@ use super::{Input, Settings};
 use crate::alert::Urgencies;
 use crate::clock;
 use crate::host::typing::Typing;
-use crate::model::{Action, ConId, Observation, Place, SessionKey, State};
+use crate::model::{Action, ConId, Focus, Observation, Place, SessionKey, State};
 use crate::proc::Environ;
 use crate::registry::Snapshot;
 use crate::source::scout::{Roots, Scout};
 use crate::switch::here::Here;
 use crate::switch::place::Places;
 use crate::switch::{Found, shown};
-use crate::wm::i3::events::Events;
+use crate::wm::i3::events::{Events, Since};
 
 /// The safety net: everything is looked at again this often.
 const SCAN: Duration = Duration::from_secs(5);
@@ -170,6 +170,7 @@ pub(super) fn desktop(
         typing: Typing::default(),
         resting: BTreeMap::new(),
         passed: None,
+        told_at: None,
         typed_at: None,
         retry: WM_RETRY.0,
         retry_at: None,
@@ -224,6 +225,8 @@ struct Desktop {
     /// Sessions in tmux, and whether each rests.
     resting: BTreeMap<SessionKey, bool>,
     passed: Option<Instant>,
+    /// When events were taken last that changed something.
+    told_at: Option<Instant>,
     /// When what follows a key will be looked at.
     typed_at: Option<Instant>,
     retry: Duration,
@@ -252,9 +255,9 @@ impl Desktop {
                 .map(|at| at + PASS_PACE);
             let due = [pace, self.retry_at, self.typed_at];
             let until = due.into_iter().flatten().min();
-            self.published.here_holds(!dirty && self.follows_all());
+            self.published.set_here_now(self.here());
             dirty |= self.wait(until);
-            self.published.here_holds(false);
+            self.published.set_here_now(None);
             if self.published.take_pass_request() {
                 dirty = true;
             }
@@ -264,10 +267,22 @@ impl Desktop {
         }
     }
 
-    /// Whether every window manager tells of changes.
-    fn follows_all(&self) -> bool {
-        let sockets = self.places.sockets();
-        sockets.iter().all(|s| self.events.contains_key(s))
+    /// What has the focus: as the last pass has read it, or as events have told since. `None` if
+    /// they do not tell enough.
+    fn here(&self) -> Option<Here> {
+        let focus_of = |(socket, read): (PathBuf, Focus)| {
+            let focus = match self.events.get(&socket)?.since() {
+                Since::Still => read,
+                Since::On(con_id) => self.places.focus_on(&socket, con_id)?,
+                Since::Elsewhere | Since::Unknown => return None,
+            };
+            Some((socket, focus))
+        };
+        let focuses = self.places.focuses().into_iter().map(focus_of);
+        Some(Here {
+            read_at: self.told_at.max(self.passed)?,
+            focuses: focuses.collect::<Option<_>>()?,
+        })
     }
 
     fn may_pass(&self) -> bool {
@@ -292,6 +307,7 @@ impl Desktop {
         self.passed = Some(read_at);
         // Subscribed before the trees are read, so that nothing slips through between.
         self.subscribe();
+        self.events.values_mut().for_each(Events::restart);
         self.places.begin();
         let snapshot = self.published.snapshot();
         self.viewers = viewers(&snapshot).collect();
@@ -417,6 +433,7 @@ impl Desktop {
                 .map_or_else(clock::steady, |at| at + TYPING_PACE);
             self.typed_at = Some(paced.max(clock::steady() + TYPING_SETTLE));
         }
+        let taken_at = clock::steady();
         let mut changed = false;
         self.events.retain(|socket, events| match events.drain() {
             Ok(any) => {
@@ -429,6 +446,9 @@ impl Desktop {
                 false
             }
         });
+        if changed {
+            self.told_at = Some(taken_at);
+        }
         changed
     }
 }

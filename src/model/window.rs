@@ -68,6 +68,19 @@ impl Window {
             pid: self.pid,
         }
     }
+
+    /// The focus, if this window has it.
+    #[must_use]
+    pub fn focus(&self) -> Focus {
+        Focus {
+            con_id: self.con_id,
+            xid: self.xid,
+            pid: self.pid,
+            workspace: self.workspace.clone(),
+            workspace_raw: self.workspace_raw.clone(),
+            output: self.output.clone(),
+        }
+    }
 }
 
 /// The workspace of hidden windows, as i3 and sway call it (i3 user guide, "Scratchpad").

@@ -47,6 +47,8 @@ pub struct Focuser {
     trail: Option<Trail>,
     /// When it moved the focus last.
     moved_at: Option<Instant>,
+    /// The window that it moved the focus to, if it was one.
+    landed: Option<WindowRef>,
 }
 
 impl Focuser {
@@ -60,6 +62,7 @@ impl Focuser {
             places: Places::new(proc, environ)?.at_once(),
             trail: None,
             moved_at: None,
+            landed: None,
         })
     }
 
@@ -94,9 +97,7 @@ impl Focuser {
         if manner.settle {
             clock::sleep(SETTLE);
         }
-        let known = here
-            .filter(|here| self.moved_at.is_none_or(|at| at < here.read_at))
-            .and_then(|here| here.beside(session));
+        let known = here.and_then(|here| self.known(here, session));
         if known.is_some() && !manner.summon && !manner.settle {
             self.focus_known(session);
         }
@@ -122,6 +123,7 @@ impl Focuser {
             start.and_then(|start| Trail::after(self.trail.clone(), &start, &found, summoned));
         self.trail = trail.or(self.trail.take());
         self.moved_at = Some(clock::steady());
+        self.landed = found.place.window;
         doubt.map_or(Ok(()), Err)
     }
 
@@ -145,7 +147,18 @@ impl Focuser {
         let (left, landed) = perform::go_back(&trail, &mut self.places)?;
         self.trail = Some(trail.reversed(left));
         self.moved_at = Some(clock::steady());
+        self.landed = None;
         Ok(landed)
+    }
+
+    /// What has the focus beside a session, if that was told after the last move, or of it.
+    fn known(&self, here: &Here, session: &Session) -> Option<Focus> {
+        let focus = here.beside(session)?;
+        let there = session.window.as_ref()?;
+        let told_since = self.moved_at.is_none_or(|at| at < here.read_at);
+        let of_it =
+            |landed: &WindowRef| landed.socket == there.socket && landed.con_id == focus.con_id;
+        (told_since || self.landed.as_ref().is_some_and(of_it)).then_some(focus)
     }
 
     /// Focuses the window that showed the session when its desktop changed last, before anything

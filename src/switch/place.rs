@@ -12,8 +12,8 @@ use super::way::Search;
 use super::{Finding, Found};
 use crate::host::tmux;
 use crate::model::{
-    Focus, Kind, Pid, ProcChain, Session, SessionKey, Trouble, TroubleCode, Window, WindowRef,
-    WmTree, Xid,
+    ConId, Focus, HIDDEN_WORKSPACE, Kind, Pid, ProcChain, Session, SessionKey, Trouble,
+    TroubleCode, Window, WindowRef, WmTree, Xid,
 };
 use crate::proc::pty::Tty;
 use crate::proc::{Environ, Proc};
@@ -211,6 +211,17 @@ impl Places {
         let mut desktops = self.desktops.iter();
         let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
         desktop.focus().map(|(_, focus)| focus)
+    }
+
+    /// What has the focus if the window of this container has it, and all else is as this pass
+    /// has read it.
+    #[must_use]
+    pub fn focus_on(&self, socket: &Path, con_id: ConId) -> Option<Focus> {
+        let mut desktops = self.desktops.iter();
+        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
+        let window = desktop.tree.as_ref()?.by_con(con_id)?;
+        let hidden = window.workspace_raw == HIDDEN_WORKSPACE;
+        (!hidden).then(|| window.focus())
     }
 
     /// Whether what had the focus is still there, as this pass has read it: a window may have
