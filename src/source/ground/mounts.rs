@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -58,11 +58,14 @@ impl Mounts {
     /// Whether every file system on the way to a path, and to a `.git` beside that way, answers as
     /// long as the machine does. Links on the way are not followed: see [`leads_by_itself`].
     pub(super) fn all_local(&self, path: &Path) -> bool {
+        let bytes = path.as_os_str().as_bytes();
         let mut known = false;
         let answers = |(point, kind): &(PathBuf, String)| {
-            let around = path.starts_with(point);
+            // By bytes first: most mounts are elsewhere, and this is asked often.
+            let around = bytes.starts_with(point.as_os_str().as_bytes()) && path.starts_with(point);
             known |= around;
-            LOCAL.contains(&&**kind) || !(around || point.ends_with(".git"))
+            let beside = || point.as_os_str().as_bytes().ends_with(b"/.git");
+            !(around || beside()) || LOCAL.contains(&&**kind)
         };
         self.0.iter().all(answers) && known
     }
