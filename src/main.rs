@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use vmux::{cli::Cli, cmd, exit, logger, paths};
+use vmux::cmd::{self, cli::Cli, exit};
+use vmux::sys::{logger, paths};
 
 fn main() -> ExitCode {
     // The calls that bars and rofi make often are done before clap builds its tree. rofi's row
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         return exit::conclude(result);
     }
     if let [verb] = &words[..]
-        && verb == vmux::source::ground::apart::VERB
+        && verb == vmux::sys::ground::apart::VERB
     {
         return exit::conclude(cmd::look_at());
     }

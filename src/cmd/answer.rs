@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::ask::{Context, target};
 use super::out;
-use crate::cli::Answer;
-use crate::exit::{Exit, Failure};
-use crate::model::{Asked, Decision};
+use crate::cmd::cli::Answer;
+use crate::cmd::exit::{Exit, Failure};
+use crate::core::model::{Asked, Decision};
 use crate::protocol::{AnswerArgs, AskedArgs, Request};
 
 pub(super) fn run(context: &Context, args: &Answer) -> anyhow::Result<Exit> {

@@ -5,15 +5,15 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::Loaded;
+use crate::cmd::exit::{Exit, Failure};
+use crate::core::text::CleanText;
 use crate::daemon::detach;
-use crate::exit::{Exit, Failure};
-use crate::local::Local;
-use crate::paths::{self, Paths};
-use crate::proc::Environ;
 use crate::protocol::client::{Client, ClientError, PATIENCE};
 use crate::protocol::{ENVIRON, Reply, Request, Target};
-use crate::text::CleanText;
+use crate::serve::config::Loaded;
+use crate::serve::local::Local;
+use crate::sys::paths::{self, Paths};
+use crate::sys::proc::Environ;
 
 /// Longest wait for a daemon that is being started: a first scan of a slow, full machine.
 const START: Duration = Duration::from_secs(10);

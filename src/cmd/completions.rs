@@ -3,8 +3,8 @@
 use clap::CommandFactory as _;
 
 use super::out;
-use crate::cli::{Cli, Completions};
-use crate::exit::Exit;
+use crate::cmd::cli::{Cli, Completions};
+use crate::cmd::exit::Exit;
 
 pub(super) fn run(args: &Completions) -> anyhow::Result<Exit> {
     let mut script = Vec::new();

@@ -7,16 +7,16 @@ use rustix::process::Signal;
 
 use super::ask::Context;
 use super::out;
-use crate::cli::{Daemon, DaemonVerb};
-use crate::clock::{self, Deadline};
+use crate::cmd::cli::{Daemon, DaemonVerb};
+use crate::cmd::exit::{Exit, Failure};
+use crate::core::text::{CleanText, age};
 use crate::daemon::{self, Settings, detach, lock};
-use crate::exec;
-use crate::exit::{Exit, Failure};
-use crate::paths::Paths;
 use crate::protocol::client::{Client, ClientError, PATIENCE};
-use crate::protocol::socket;
 use crate::protocol::{Request, Status};
-use crate::text::{CleanText, age};
+use crate::sys::clock::{self, Deadline};
+use crate::sys::exec;
+use crate::sys::paths::Paths;
+use crate::sys::socket;
 
 /// Longest wait for a daemon to be up.
 const CHANGE: Duration = Duration::from_secs(10);
@@ -53,7 +53,7 @@ fn serve(context: &Context, detached: bool) -> anyhow::Result<Exit> {
     if detached {
         detach::leave(&context.paths.log)?;
     }
-    crate::logger::install(&context.environ, log::LevelFilter::Info);
+    crate::sys::logger::install(&context.environ, log::LevelFilter::Info);
     let loaded = context.config();
     let result = daemon::run(Settings {
         paths: context.paths.clone(),

@@ -8,14 +8,14 @@ use anyhow::Context as _;
 
 use super::ask::vmux_program;
 use super::out;
-use crate::cli::Demo;
-use crate::clock;
-use crate::exit::{Exit, Failure};
-use crate::paths::{self, Paths};
+use crate::cmd::cli::Demo;
+use crate::cmd::exit::{Exit, Failure};
+use crate::cmd::standin::{DEMO, StandIn};
+use crate::core::text::CleanText;
 use crate::protocol::client::{Client, PATIENCE};
 use crate::protocol::{ListArgs, Request};
-use crate::standin::{DEMO, StandIn};
-use crate::text::CleanText;
+use crate::sys::clock;
+use crate::sys::paths::{self, Paths};
 
 /// Directory and branch of each played session.
 const PROJECTS: [(&str, &str); 8] = [

@@ -6,13 +6,13 @@ use std::process::{Command, Stdio};
 
 use super::ask::{Context, failure, no_sessions};
 use super::moves::tell;
-use crate::cli::Dmenu;
-use crate::clock;
-use crate::exit::{Exit, Failure};
+use crate::cmd::cli::Dmenu;
+use crate::cmd::exit::{Exit, Failure};
 use crate::frontend::menu::{self, Answer, Launcher};
+use crate::frontend::row;
 use crate::frontend::table;
 use crate::protocol::{ListArgs, Request, SwitchArgs, Target};
-use crate::row;
+use crate::sys::clock;
 
 pub(super) fn run(context: &Context, args: &Dmenu) -> anyhow::Result<Exit> {
     let name = args.launcher.as_deref().unwrap_or("dmenu");

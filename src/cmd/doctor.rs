@@ -13,20 +13,20 @@ use serde::Serialize;
 
 use super::ask::{Context, sibling};
 use super::out::{self, paint};
-use crate::config::Loaded;
+use crate::cmd::exit::Exit;
+use crate::core::model::Xid;
+use crate::core::text::{CleanText, shell_word};
 use crate::daemon::lock;
-use crate::dbus::{Argument, Body, Bus};
-use crate::exec;
-use crate::exit::Exit;
-use crate::files::past_links;
+use crate::desktop::wm::discover;
 use crate::frontend::menu::{self, LAUNCHERS};
-use crate::labels;
-use crate::model::Xid;
-use crate::proc::Proc;
+use crate::notify::dbus::{Argument, Body, Bus};
 use crate::protocol::client::{Client, ClientError};
 use crate::protocol::{ListArgs, Request, Status};
-use crate::text::{CleanText, shell_word};
-use crate::wm::discover;
+use crate::serve::config::Loaded;
+use crate::serve::labels;
+use crate::sys::exec;
+use crate::sys::files::past_links;
+use crate::sys::proc::Proc;
 
 /// Longest wait for a program's version.
 const VERSION: Duration = Duration::from_secs(2);

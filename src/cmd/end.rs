@@ -4,11 +4,11 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use super::ask::{Context, target};
 use super::out;
-use crate::cli::End;
-use crate::clock;
-use crate::exit::{Exit, Failure};
+use crate::cmd::cli::End;
+use crate::cmd::exit::{Exit, Failure};
+use crate::frontend::row;
 use crate::protocol::{EndArgs, PreviewArgs, Request, Target};
-use crate::row;
+use crate::sys::clock;
 
 pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
     // Which session is meant is settled before anything is asked; then only its id counts.

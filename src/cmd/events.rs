@@ -8,14 +8,14 @@ use chrono::{DateTime, Local, Utc};
 
 use super::ask::{Context, unreachable_daemon};
 use super::out;
-use crate::clock;
-use crate::exit::{self, Exit, Failure};
-use crate::model::{Event, Session, SessionKey};
+use crate::cmd::exit::{self, Exit, Failure};
+use crate::core::model::{Event, Session, SessionKey};
+use crate::core::text::CleanText;
+use crate::frontend::row;
 use crate::protocol::EventLine;
 use crate::protocol::client::ClientError;
 use crate::protocol::subscription::{Heard, Subscription};
-use crate::row;
-use crate::text::CleanText;
+use crate::sys::clock;
 
 pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let mut events = subscribe(context)?;
@@ -120,7 +120,7 @@ fn line(now: DateTime<Utc>, word: &str, name: &str, detail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Pid, RawPath, State};
+    use crate::core::model::{Pid, RawPath, State};
 
     #[test]
     fn people_read_what_changed_and_nothing_twice() {

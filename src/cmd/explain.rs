@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use super::ask::{Context, target};
 use super::out::{self, paint};
-use crate::cli::Query;
-use crate::clock;
-use crate::exit::{Exit, Failure};
-use crate::model::{Session, time};
+use crate::cmd::cli::Query;
+use crate::cmd::exit::{Exit, Failure};
+use crate::core::model::{Session, time};
+use crate::core::text::{self, CleanText};
+use crate::frontend::row;
 use crate::protocol::{ExplainArgs, Request};
-use crate::row;
-use crate::text::{self, CleanText};
+use crate::sys::clock;
 
 pub(super) fn run(context: &Context, args: &Query) -> anyhow::Result<Exit> {
     let request = Request::Explain(ExplainArgs {
@@ -169,7 +169,7 @@ impl Printer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::State;
+    use crate::core::model::State;
     use serde_json::json;
 
     #[test]

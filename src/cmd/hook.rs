@@ -15,11 +15,12 @@ use crate::agent::claude::hook::parse;
 use crate::agent::claude::process::plausible_comm;
 use crate::agent::claude::request;
 use crate::agent::claude::settings::ANSWER;
-use crate::clock::Deadline;
-use crate::model::{Pid, SessionKey};
-use crate::paths::{self, Paths};
-use crate::proc::Proc;
-use crate::protocol::{AskArgs, Reply, Request, socket};
+use crate::core::model::{Pid, SessionKey};
+use crate::protocol::{AskArgs, Reply, Request};
+use crate::sys::clock::Deadline;
+use crate::sys::paths::{self, Paths};
+use crate::sys::proc::Proc;
+use crate::sys::socket;
 
 /// Longest wait for a daemon that is there.
 const PATIENCE: Duration = Duration::from_millis(10);

@@ -2,11 +2,11 @@
 
 use super::ask::{Context, unreachable_daemon};
 use super::out;
-use crate::cli::{List, ListFormat};
-use crate::clock::Deadline;
-use crate::exit::Exit;
+use crate::cmd::cli::{List, ListFormat};
+use crate::cmd::exit::Exit;
 use crate::protocol::client::{Client, ClientError, PATIENCE};
 use crate::protocol::{Format, ListArgs, Request};
+use crate::sys::clock::Deadline;
 
 pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
     let format = match (args.json, args.format) {

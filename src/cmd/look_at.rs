@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::exit::Exit;
-use crate::source::ground::apart;
+use crate::cmd::exit::Exit;
+use crate::sys::ground::apart;
 
 /// Answers on standard output what standard input asks, until that ends.
 ///

@@ -9,8 +9,8 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::out;
-use crate::cli::{self, Cli};
-use crate::exit::{Exit, Failure};
+use crate::cmd::cli::{self, Cli};
+use crate::cmd::exit::{Exit, Failure};
 
 /// Sections of vmux(1) that no command line has: a heading, and its terms with their meanings.
 const SECTIONS: [(&str, &[(&str, &str)]); 5] = [

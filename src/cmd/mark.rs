@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::ask::{Context, target};
 use super::out;
-use crate::cli::{Label, Pin, Snooze};
-use crate::exit::Exit;
-use crate::model::Session;
+use crate::cmd::cli::{Label, Pin, Snooze};
+use crate::cmd::exit::Exit;
+use crate::core::model::Session;
 use crate::protocol::{LabelArgs, PinArgs, Request, SnoozeArgs};
 
 pub(super) fn label(context: &Context, args: &Label) -> anyhow::Result<Exit> {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::ask::{Context, sibling};
 use super::dmenu;
-use crate::cli::{Menu, Pick};
-use crate::config::Config;
-use crate::exec;
-use crate::exit::{Exit, Failure};
+use crate::cmd::cli::{Menu, Pick};
+use crate::cmd::exit::{Exit, Failure};
+use crate::frontend::icons;
 use crate::frontend::menu::{self, Desktop, Launcher};
-use crate::icons;
 use crate::notify;
+use crate::serve::config::Config;
+use crate::sys::exec;
 
 /// Longest wait for rofi's version.
 const VERSION: Duration = Duration::from_secs(2);

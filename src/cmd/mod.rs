@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 mod bar;
+pub mod cli;
 mod completions;
 mod daemon;
 mod demo;
@@ -10,6 +11,7 @@ mod dmenu;
 mod doctor;
 mod end;
 mod events;
+pub mod exit;
 mod explain;
 mod hook;
 mod hooks;
@@ -23,6 +25,7 @@ mod out;
 mod pick;
 mod preview;
 pub mod rofi;
+pub mod standin;
 mod status;
 
 pub use ask::{Context, failure, no_sessions};
@@ -33,8 +36,8 @@ pub use list::run_hot as list_hot;
 pub use look_at::run as look_at;
 pub use moves::run_hot as move_hot;
 
-use crate::cli::{Cli, Verb};
-use crate::exit::Exit;
+use crate::cmd::cli::{Cli, Verb};
+use crate::cmd::exit::Exit;
 
 /// Whether this is the call of a hook, which has to be done before anything else, and cannot fail.
 #[must_use]
@@ -48,7 +51,7 @@ pub fn hook_event(words: &[String]) -> Option<&str> {
 /// Runs a parsed command line.
 ///
 /// # Errors
-/// What could not be done, for [`crate::exit::conclude`].
+/// What could not be done, for [`crate::cmd::exit::conclude`].
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let context = Context::new(cli.socket.as_deref(), cli.no_daemon)?;
     match cli.verb {

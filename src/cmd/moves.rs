@@ -2,12 +2,12 @@
 
 use super::ask::{Context, failure, has_terminal, target, unreachable_daemon};
 use super::out;
-use crate::cli::{Move, Switch};
-use crate::clock::Deadline;
-use crate::exit::{Exit, Failure};
+use crate::cmd::cli::{Move, Switch};
+use crate::cmd::exit::{Exit, Failure};
 use crate::notify;
 use crate::protocol::client::{Client, ClientError, PATIENCE};
 use crate::protocol::{MoveArgs, Reply, Request, SwitchArgs, Target};
+use crate::sys::clock::Deadline;
 
 pub(super) fn switch(context: &Context, args: &Switch) -> anyhow::Result<Exit> {
     let request = Request::Switch(SwitchArgs {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::proc::Environ;
+use crate::sys::proc::Environ;
 
 /// Writes bytes out.
 pub(super) fn write(bytes: &[u8]) -> io::Result<()> {

@@ -4,8 +4,8 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use super::ask::{Context, sibling};
-use crate::cli::Pick;
-use crate::exit::{Exit, Failure};
+use crate::cmd::cli::Pick;
+use crate::cmd::exit::{Exit, Failure};
 
 pub(super) fn run(context: &Context, args: &Pick) -> anyhow::Result<Exit> {
     let program = sibling("vmux-pick").map_err(Failure::new)?;

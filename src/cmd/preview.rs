@@ -2,11 +2,11 @@
 
 use super::ask::{Context, target};
 use super::out;
-use crate::cli::Preview;
-use crate::clock;
-use crate::exit::Exit;
+use crate::cmd::cli::Preview;
+use crate::cmd::exit::Exit;
 use crate::frontend::preview;
 use crate::protocol::{PreviewArgs, Request};
+use crate::sys::clock;
 
 pub(super) fn run(context: &Context, args: &Preview) -> anyhow::Result<Exit> {
     let request = Request::Preview(PreviewArgs {

@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use super::ask::Context;
 use super::out::Pieces;
-use crate::clock::Deadline;
-use crate::exit::Exit;
-use crate::files::read_bounded;
+use crate::cmd::exit::Exit;
+use crate::core::model::Pid;
 use crate::frontend::rofi::keys::{Places, keys};
 use crate::frontend::rofi::show_trouble;
-use crate::model::Pid;
-use crate::proc::Proc;
 use crate::protocol::client::{Client, ClientError};
 use crate::protocol::{Reply, Request, RofiArgs};
+use crate::sys::clock::Deadline;
+use crate::sys::files::read_bounded;
+use crate::sys::proc::Proc;
 
 /// Longest wait for everything: rofi's own window takes 22 ms to appear, and a person notices
 /// a dead keyboard after some 300.

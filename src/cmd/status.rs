@@ -2,8 +2,8 @@
 
 use super::ask::Context;
 use super::out;
-use crate::counts::Counts;
-use crate::exit::Exit;
+use crate::cmd::exit::Exit;
+use crate::core::counts::Counts;
 use crate::protocol::{ListArgs, Request};
 
 pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {

@@ -17,13 +17,13 @@ use super::published::{Published, Ticket};
 use super::supervise::{PANICKED, Part, caught};
 use super::worker::{Job, MENU_CLOSES};
 use super::{Input, Settings};
-use crate::alert::{Alerts, News, Step, Wanted, Words};
-use crate::clock;
-use crate::dbus::BusError;
-use crate::model::SessionKey;
+use crate::core::model::SessionKey;
+use crate::core::registry::MarkChange;
+use crate::notify::alert::{Alerts, News, Step, Wanted, Words};
+use crate::notify::dbus::BusError;
 use crate::notify::{Answer, Heard, Notice, Notices};
-use crate::proc::Environ;
-use crate::registry::MarkChange;
+use crate::sys::clock;
+use crate::sys::proc::Environ;
 
 /// What the button says.
 const SNOOZE: TimeDelta = TimeDelta::minutes(10);

@@ -10,20 +10,20 @@ use super::engine::Command;
 use super::published::{Completion, Ticket};
 use super::server::Server;
 use super::worker::Job;
-use crate::answer::{self, find, listed};
-use crate::clock;
-use crate::counts::Counts;
+use crate::core::counts::Counts;
+use crate::core::model::{Decision, Session, SessionKey, TroubleCode};
+use crate::core::registry::MarkChange;
+use crate::core::text::CleanText;
+use crate::desktop::focus::Manner;
 use crate::frontend::rofi::keys::Keys;
 use crate::frontend::rofi::{Call, Dialogues, Effect, Scene};
-use crate::model::{Decision, Session, SessionKey, TroubleCode};
-use crate::proc::Environ;
 use crate::protocol::{
     AnswerArgs, Format, ListArgs, MoveArgs, PreviewArgs, Reply, Request, RofiArgs, Status,
     SwitchArgs, Target, render_payload,
 };
-use crate::registry::MarkChange;
-use crate::switch::focus::Manner;
-use crate::text::CleanText;
+use crate::serve::reply::{self, find, listed};
+use crate::sys::clock;
+use crate::sys::proc::Environ;
 
 /// What a multiplexer shows is asked again for a list, if it was not for this long.
 const MUX_STALE: Duration = Duration::from_secs(2);
@@ -76,7 +76,7 @@ impl Server {
                 self.mark(ticket, &args.target, MarkChange::Label(label))
             }
             Request::Snooze(args) => {
-                let until = answer::snoozed_until(args.seconds, clock::now());
+                let until = reply::snoozed_until(args.seconds, clock::now());
                 self.mark(ticket, &args.target, MarkChange::Snooze(until))
             }
             Request::Pin(args) => self.mark(ticket, &args.target, MarkChange::Pin(!args.off)),
@@ -98,7 +98,7 @@ impl Server {
     fn next(&mut self, ticket: Ticket, args: &MoveArgs) -> Option<Vec<u8>> {
         let sessions = &self.published.snapshot().sessions;
         let Some((session, walk)) = self.walk.next(sessions, clock::now()) else {
-            return Some(answer::nothing_next().render());
+            return Some(reply::nothing_next().render());
         };
         if !args.dry_run {
             self.walk = walk;
@@ -151,7 +151,7 @@ impl Server {
             return bytes;
         }
         let listed = self.listing.at(&snapshot, args.all, clock::now());
-        render_payload(answer::list_text(args, &listed.rows).into_bytes())
+        render_payload(reply::list_text(args, &listed.rows).into_bytes())
     }
 
     /// Has what tmux and screen show looked at again, in the background: no event tells of it.

@@ -6,11 +6,11 @@ use super::Input;
 use super::asks::{LetGo, session_of};
 use super::published::{Completion, Ticket};
 use super::server::Server;
-use crate::answer::find;
-use crate::clock;
-use crate::model::{Kind, Observation, Pid, SessionKey};
-use crate::proc::Proc;
+use crate::core::model::{Kind, Observation, Pid, SessionKey};
 use crate::protocol::{AnswerArgs, AskArgs, AskedArgs, Reply};
+use crate::serve::reply::find;
+use crate::sys::clock;
+use crate::sys::proc::Proc;
 
 impl Server {
     /// A hook waits for an answer. One that nobody can give is let go at once.

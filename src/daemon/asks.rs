@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::published::Ticket;
-use crate::model::{Asked, Decision, Session, SessionKey, State};
-use crate::registry::Snapshot;
+use crate::core::model::{Asked, Decision, Session, SessionKey, State};
+use crate::core::registry::Snapshot;
 
 /// Longest time that a hook is kept waiting. The dialog is on the screen all the time, so that it
 /// costs nobody anything; Claude Code itself ends hooks after ten minutes.
@@ -137,7 +137,7 @@ impl Asks {
 /// conversation.
 pub(super) fn session_of(
     processes: &[SessionKey],
-    conversation: Option<&crate::model::ConversationId>,
+    conversation: Option<&crate::core::model::ConversationId>,
     snapshot: &Snapshot,
 ) -> Option<SessionKey> {
     let ancestor = processes
@@ -157,8 +157,8 @@ pub(super) fn session_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
-    use crate::model::Pid;
+    use crate::core::model::Pid;
+    use crate::sys::clock;
     use std::sync::Arc;
 
     const KEY: SessionKey = SessionKey {

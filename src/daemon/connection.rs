@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::clock;
-use crate::model::Event;
-use crate::protocol::{EventLine, REQUEST_CAP, socket};
-use crate::text::CleanText;
+use crate::core::model::Event;
+use crate::core::text::CleanText;
+use crate::protocol::{EventLine, REQUEST_CAP};
+use crate::sys::clock;
+use crate::sys::socket;
 
 /// A client that does not take its reply is given up after this long.
 const SLOW: Duration = Duration::from_secs(10);

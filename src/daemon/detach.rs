@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::clock::Deadline;
-use crate::paths::Paths;
+use crate::sys::clock::Deadline;
+use crate::sys::paths::Paths;
 
 /// What a daemon writes to its standard output once it listens; anything else is an error.
 const READY: &[u8] = b"ready\n";
@@ -108,7 +108,7 @@ pub fn leave(log: &Path) -> io::Result<()> {
 
 fn open_log(log: &Path) -> io::Result<File> {
     if let Some(dir) = log.parent() {
-        crate::files::create_private_dir(dir)?;
+        crate::sys::files::create_private_dir(dir)?;
     }
     let large = std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LOG_CAP);
     let mut options = File::options();

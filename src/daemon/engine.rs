@@ -8,10 +8,10 @@ use super::published::{Completion, Published, Ticket};
 use super::storage::Storage;
 use super::supervise::Part;
 use super::{ENGINE_QUEUE, Input};
-use crate::clock;
-use crate::model::{Event, SessionKey};
+use crate::core::model::{Event, SessionKey};
+use crate::core::registry::{MarkChange, Registry};
 use crate::protocol::Reply;
-use crate::registry::{MarkChange, Registry};
+use crate::sys::clock;
 
 /// A request that only the engine can answer.
 pub(super) enum Command {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::worker::Job;
-use crate::exec;
+use crate::sys::exec;
 
 /// Longest wait for a menu to end before the focus is moved all the same.
 pub(super) const MENU_END: Duration = Duration::from_secs(1);
@@ -67,9 +67,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::clock;
-    use crate::model::Session;
-    use crate::proc::Environ;
+    use crate::core::model::Session;
+    use crate::sys::clock;
+    use crate::sys::proc::Environ;
 
     fn job() -> Job {
         Job::FocusAfter {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::answer::listed;
-use crate::model::Session;
-use crate::registry::Snapshot;
-use crate::row::{self, Row};
+use crate::core::model::Session;
+use crate::core::registry::Snapshot;
+use crate::frontend::row::{self, Row};
+use crate::serve::reply::listed;
 
 /// Sessions in display order, and their rows.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, Pid, SessionKey, State};
+    use crate::core::model::{Kind, Pid, SessionKey, State};
 
     #[test]
     fn a_list_is_another_edition_once_it_reads_differently() {

@@ -19,10 +19,10 @@ use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, Stat, flock, fstat,
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::clock::{self, Deadline};
-use crate::files::{read_bounded, write_atomic};
-use crate::paths::Paths;
-use crate::protocol::socket;
+use crate::sys::clock::{self, Deadline};
+use crate::sys::files::{read_bounded, write_atomic};
+use crate::sys::paths::Paths;
+use crate::sys::socket;
 
 /// Longest wait for a lock whose holder does not listen: one that was killed holds it a moment
 /// longer than its socket, and one that starts listens once it has scanned. Less than a client
@@ -359,7 +359,7 @@ pub fn signal_holder(paths: &Paths, signal: Signal) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proc::Environ;
+    use crate::sys::proc::Environ;
 
     fn paths(dir: &Path) -> Paths {
         let dir = dir.to_string_lossy().into_owned();

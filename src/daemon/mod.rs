@@ -33,14 +33,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::clock;
-use crate::config::Config;
-use crate::labels;
-use crate::model::Observation;
-use crate::paths::Paths;
-use crate::proc::Environ;
-use crate::registry::{Marks, Registry};
+use crate::core::model::Observation;
+use crate::core::registry::{Marks, Registry};
+use crate::serve::config::Config;
+use crate::serve::labels;
 use crate::source::scout::{Roots, Scout};
+use crate::sys::clock;
+use crate::sys::paths::Paths;
+use crate::sys::proc::Environ;
 
 use engine::Engine;
 use lock::Instance;
@@ -147,7 +147,7 @@ fn look(paths: &Paths, registry: &mut Registry) -> anyhow::Result<Scout> {
 /// Writes the icons for rofi, which does without where that cannot be.
 fn write_icons(paths: &Paths) {
     let icons = paths.icons();
-    if let Err(error) = crate::icons::write(&icons) {
+    if let Err(error) = crate::frontend::icons::write(&icons) {
         log::warn!("could not write the icons to {}: {error}", icons.display());
     }
 }

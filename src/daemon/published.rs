@@ -11,11 +11,11 @@ use chrono::{DateTime, Utc};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::supervise::Pulse;
-use crate::clock;
-use crate::model::{Event, HookReport, Trouble};
+use crate::core::model::{Event, HookReport, Trouble};
+use crate::core::registry::Snapshot;
+use crate::desktop::here::{Here, Lately};
 use crate::protocol::{EventLine, PreviewMessage, Reply, SourceStatus};
-use crate::registry::Snapshot;
-use crate::switch::here::{Here, Lately};
+use crate::sys::clock;
 
 /// Reports of hooks that wait at most: some hundred sessions at once send fewer.
 const HOOKS: usize = 256;
@@ -45,7 +45,7 @@ pub(super) enum Completion {
     /// To be sent as it is.
     Reply(Box<Reply>),
     /// The end of a conversation, for rofi.
-    RofiPreview(crate::model::SessionKey, Vec<PreviewMessage>),
+    RofiPreview(crate::core::model::SessionKey, Vec<PreviewMessage>),
     /// A session was told to end, for rofi.
     RofiEnded(Result<(), Trouble>),
 }
@@ -315,8 +315,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Pid, Session, SessionKey};
-    use crate::text::CleanText;
+    use crate::core::model::{Pid, Session, SessionKey};
+    use crate::core::text::CleanText;
 
     #[test]
     fn events_that_nobody_takes_become_the_whole_state() {

@@ -20,11 +20,12 @@ use super::published::{Completion, Published, Ticket};
 use super::storage::Storage;
 use super::worker::Workers;
 use super::{Input, Settings, write_icons};
-use crate::clock;
+use crate::core::model::{Event, Observation};
+use crate::core::order::Walk;
 use crate::frontend::rofi::Dialogues;
-use crate::model::{Event, Observation};
-use crate::order::Walk;
-use crate::protocol::{EventLine, REPLY_CAP, Reply, Request, socket};
+use crate::protocol::{EventLine, REPLY_CAP, Reply, Request};
+use crate::sys::clock;
+use crate::sys::socket;
 
 /// Clients at once. Past this the one that was quiet longest goes.
 const CLIENTS: usize = 3000;

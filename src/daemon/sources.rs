@@ -14,17 +14,17 @@ use super::lock::Instance;
 use super::published::Published;
 use super::supervise::{PANICKED, Part, caught};
 use super::{Input, Settings};
-use crate::alert::Urgencies;
-use crate::clock;
-use crate::host::typing::Typing;
-use crate::model::{Action, ConId, Focus, Observation, Place, SessionKey, State};
-use crate::proc::Environ;
-use crate::registry::Snapshot;
+use crate::core::model::{Action, ConId, Focus, Observation, Place, SessionKey, State};
+use crate::core::registry::Snapshot;
+use crate::desktop::here::Here;
+use crate::desktop::host::typing::Typing;
+use crate::desktop::place::Places;
+use crate::desktop::wm::i3::events::{Events, Since};
+use crate::desktop::{Found, shown};
+use crate::notify::alert::Urgencies;
 use crate::source::scout::{Roots, Scout};
-use crate::switch::here::Here;
-use crate::switch::place::Places;
-use crate::switch::{Found, shown};
-use crate::wm::i3::events::{Events, Since};
+use crate::sys::clock;
+use crate::sys::proc::Environ;
 
 /// The safety net: everything is looked at again this often.
 const SCAN: Duration = Duration::from_secs(5);

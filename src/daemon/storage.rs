@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use super::Input;
 use super::published::{Completion, Published, Ticket};
 use super::supervise::{Part, caught};
-use crate::clock;
-use crate::files::tidy;
-use crate::labels::{self, Refused, Stamp};
+use crate::core::registry::{Marks, Owed};
 use crate::protocol::Reply;
-use crate::registry::{Marks, Owed};
+use crate::serve::labels::{self, Refused, Stamp};
+use crate::sys::clock;
+use crate::sys::files::tidy;
 
 /// How often the file is looked at, if nobody asks for a list.
 const LOOK: Duration = Duration::from_secs(10);

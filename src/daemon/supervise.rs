@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::clock;
+use crate::sys::clock;
 
 /// What a source that panicked says of itself.
 pub(super) const PANICKED: &str = "it panicked, which is a bug of vmux";
@@ -197,7 +197,9 @@ mod tests {
     /// The test itself, as the process that ends.
     #[test]
     fn the_daemon_ends_with_its_engine() {
-        let ends = crate::paths::environment().get("VMUX_TEST_ENDS").is_some();
+        let ends = crate::sys::paths::environment()
+            .get("VMUX_TEST_ENDS")
+            .is_some();
         if ends {
             vital("engine", || panic!("on purpose")).unwrap();
             clock::sleep(Duration::from_secs(60));
@@ -209,7 +211,7 @@ mod tests {
             "daemon::supervise::tests::the_daemon_ends_with_its_engine",
         ]);
         own.env("VMUX_TEST_ENDS", "1");
-        let done = crate::exec::run(&mut own, Duration::from_secs(20)).unwrap();
+        let done = crate::sys::exec::run(&mut own, Duration::from_secs(20)).unwrap();
         assert_eq!(done.status.code(), Some(101));
     }
 }

@@ -12,18 +12,18 @@ use super::Settings;
 use super::leaving::MENU_END;
 use super::published::{Completion, Published, Ticket};
 use super::supervise::{Part, caught};
-use crate::act;
-use crate::answer::{back_reply, end_reply, switch_reply};
-use crate::exec;
+use crate::core::model::{Session, Trouble, TroubleCode};
+use crate::core::text::CleanText;
+use crate::desktop::focus::{Focuser, Manner};
+use crate::desktop::here::Here;
+use crate::desktop::kept;
 use crate::frontend::prompt;
-use crate::model::{Session, Trouble, TroubleCode};
 use crate::notify;
-use crate::proc::Environ;
 use crate::protocol::{PreviewMessage, Reply};
-use crate::switch::focus::{Focuser, Manner};
-use crate::switch::here::Here;
-use crate::switch::kept;
-use crate::text::CleanText;
+use crate::serve::act;
+use crate::serve::reply::{back_reply, end_reply, switch_reply};
+use crate::sys::exec;
+use crate::sys::proc::Environ;
 
 /// Jobs of one kind that wait at most.
 const QUEUE: usize = 16;

@@ -10,10 +10,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::counts::Counts;
-use crate::model::{Session, Standing};
-use crate::row;
-use crate::text::{age, push_pango, truncate};
+use crate::core::counts::Counts;
+use crate::core::model::{Session, Standing};
+use crate::core::text::{age, push_pango, truncate};
+use crate::frontend::row;
 
 /// Rows of a tooltip; what is more is counted.
 const TOOLTIP_ROWS: usize = 20;

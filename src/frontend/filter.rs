@@ -1,6 +1,6 @@
 //! Which sessions a picker lists, where a key goes from one part of them to the next. Pure.
 
-use crate::model::{Session, Standing};
+use crate::core::model::{Session, Standing};
 
 /// A part of the sessions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -4,7 +4,7 @@
 //! **Source:** run: dmenu 5.2, rofi 1.7.3 to 2.0, bemenu 0.6.14, fuzzel 1.8.2, wofi 1.3,
 //! tofi 0.8.1.
 
-use crate::text::CleanText;
+use crate::core::text::CleanText;
 
 /// How a launcher gives a choice back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,8 +3,10 @@
 
 pub mod bar;
 pub mod filter;
+pub mod icons;
 pub mod menu;
 pub mod preview;
 pub mod prompt;
 pub mod rofi;
+pub mod row;
 pub mod table;

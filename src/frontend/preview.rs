@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::model::{Asked, Session, Standing};
+use crate::core::model::{Asked, Session, Standing};
+use crate::core::text::{self, width};
+use crate::frontend::row;
 use crate::protocol::PreviewMessage;
-use crate::row;
-use crate::text::{self, width};
 
 /// What a session asks, line by line: what is taken away and added in colour, options numbered.
 #[must_use]
@@ -209,8 +209,8 @@ pub fn render(lines: &[Line], colored: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{RawPath, State};
-    use crate::text::CleanText;
+    use crate::core::model::{RawPath, State};
+    use crate::core::text::CleanText;
 
     fn message(role: &str, text: &str) -> PreviewMessage {
         PreviewMessage {

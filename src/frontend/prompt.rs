@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::exec;
-use crate::model::{Session, SessionKey};
-use crate::proc::{Environ, Proc};
+use crate::core::model::{Session, SessionKey};
+use crate::core::text::{CleanText, push_pango};
 use crate::protocol::client::Client;
 use crate::protocol::{LabelArgs, Request, Target};
-use crate::text::{CleanText, push_pango};
+use crate::sys::exec;
+use crate::sys::proc::{Environ, Proc};
 
 /// Longest wait for the daemon's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ pub fn theme_of(rofi: u32) -> Vec<String> {
         return Vec::new();
     };
     let words: Vec<String> = proc
-        .cmdline(crate::model::Pid(rofi))
+        .cmdline(crate::core::model::Pid(rofi))
         .into_iter()
         .filter_map(|word| word.into_string().ok())
         .collect();

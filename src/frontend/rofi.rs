@@ -18,11 +18,11 @@ mod request;
 
 use self::keys::Keys;
 use super::filter::Filter;
-use crate::counts::Counts;
-use crate::model::{Asked, Decision, Session, SessionKey, Standing};
+use crate::core::counts::Counts;
+use crate::core::model::{Asked, Decision, Session, SessionKey, Standing};
+use crate::core::text::{CleanText, push_pango, truncate};
+use crate::frontend::row::{self, Row, Widths};
 use crate::protocol::PreviewMessage;
-use crate::row::{self, Row, Widths};
-use crate::text::{CleanText, push_pango, truncate};
 
 /// Dialogues of menus that ended without a word are forgotten after this long.
 const FORGET: TimeDelta = TimeDelta::minutes(10);

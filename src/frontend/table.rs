@@ -1,7 +1,7 @@
 //! The table that `vmux list` prints. Pure.
 
-use crate::model::Standing;
-use crate::row::{self, Row};
+use crate::core::model::Standing;
+use crate::frontend::row::{self, Row};
 
 const RED: &str = "\u{1b}[31m";
 const GREEN: &str = "\u{1b}[32m";
@@ -61,8 +61,8 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::model::{Pid, Session, SessionKey, State};
-    use crate::text::CleanText;
+    use crate::core::model::{Pid, Session, SessionKey, State};
+    use crate::core::text::CleanText;
 
     fn rows(labels: &[&str]) -> Vec<Row> {
         let sessions: Vec<_> = (1..)

@@ -3,7 +3,7 @@
 //! The query waits meanwhile. skim edits the answer; only keys that edit get through to it.
 
 use skim::tui::event::Action;
-use vmux::model::{Asked, Decision, Session, SessionKey};
+use vmux::core::model::{Asked, Decision, Session, SessionKey};
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

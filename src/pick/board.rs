@@ -10,10 +10,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use chrono::{DateTime, Utc};
 use ratatui::text::Line;
 use skim::{DisplayContext, ItemPreview, PreviewContext, SkimItem};
-use vmux::model::{Session, SessionKey};
+use vmux::core::model::{Session, SessionKey};
+use vmux::core::query::search_text;
+use vmux::frontend::row;
 use vmux::protocol::PreviewMessage;
-use vmux::query::search_text;
-use vmux::row;
 
 use crate::row::{Entry, line};
 
@@ -190,7 +190,7 @@ fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use vmux::model::{Pid, RawPath, State as Verdict};
+    use vmux::core::model::{Pid, RawPath, State as Verdict};
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! skim's matcher, set up once for the list and for `--filter`.
 //!
-//! `vmux switch` ranks with [`vmux::query::rank`] instead, which does not link skim. The tests
+//! `vmux switch` ranks with [`vmux::core::query::rank`] instead, which does not link skim. The tests
 //! here hold the two against each other.
 
 use std::borrow::Cow;
@@ -10,9 +10,9 @@ use skim::SkimItem;
 use skim::item::MatchedItem;
 use skim::matcher::Matcher;
 use skim::prelude::{FuzzyAlgorithm, SkimOptions, SkimOptionsBuilder};
-use vmux::exit::Failure;
-use vmux::model::{Session, SessionKey};
-use vmux::query::search_text;
+use vmux::cmd::exit::Failure;
+use vmux::core::model::{Session, SessionKey};
+use vmux::core::query::search_text;
 
 /// A session that is only ranked.
 struct Ranked {

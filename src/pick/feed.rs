@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant, SystemTime};
 
-use vmux::act;
-use vmux::answer;
-use vmux::clock;
+use vmux::cmd::exit::Failure;
 use vmux::cmd::{Context, failure};
-use vmux::exit::Failure;
-use vmux::local::Local;
-use vmux::model::{self, Mirror, Session, SessionKey};
+use vmux::core::model::{self, Mirror, Session, SessionKey};
 use vmux::protocol::client::{Client, PATIENCE};
 use vmux::protocol::subscription::{Heard, Subscription};
 use vmux::protocol::{EventLine, ListArgs, PreviewArgs, Reply, Request, Target};
+use vmux::serve::act;
+use vmux::serve::local::Local;
+use vmux::serve::reply;
+use vmux::sys::clock;
 
 use crate::board::{Board, Said};
 
@@ -176,7 +176,7 @@ impl Ear {
         self.mirror.apply(event);
         let sessions: Vec<_> = self.mirror.0.values().cloned().collect();
         self.board
-            .apply(&answer::listed(&sessions, false), clock::now())
+            .apply(&reply::listed(&sessions, false), clock::now())
     }
 }
 

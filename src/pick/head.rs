@@ -1,7 +1,7 @@
 //! The two lines above the list: how many sessions there are, and what the keys do. Pure.
 
+use vmux::core::text::{truncate, width};
 use vmux::frontend::preview::{self, Line, Tone};
-use vmux::text::{truncate, width};
 
 use crate::keys::{Command, KEYS};
 use vmux::frontend::filter::Filter;

@@ -26,15 +26,15 @@ use std::sync::mpsc::Sender;
 use clap::Parser;
 use skim::Skim;
 use skim::tui::Size;
-use vmux::clock;
+use vmux::cmd::exit::{self, Exit, Failure};
 use vmux::cmd::{Context, failure, no_sessions};
-use vmux::exit::{self, Exit, Failure};
-use vmux::model::{Asked, Decision, SessionKey};
-use vmux::proc::Proc;
+use vmux::core::model::{Asked, Decision, SessionKey};
+use vmux::desktop::wm::discover;
 use vmux::protocol::{
     AnswerArgs, AskedArgs, EndArgs, LabelArgs, ListArgs, Request, SwitchArgs, Target,
 };
-use vmux::wm::discover;
+use vmux::sys::clock;
+use vmux::sys::proc::Proc;
 
 use crate::board::Board;
 use crate::feed::{Source, Wish};

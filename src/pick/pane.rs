@@ -3,8 +3,8 @@
 
 use skim::tui::options::PreviewLayout;
 use skim::tui::{Direction, Size};
+use vmux::core::text::truncate;
 use vmux::frontend::preview::{self, Line, Tone};
-use vmux::text::truncate;
 
 /// From this width on the pane stands to the right of the list: what is left beside it shows
 /// names, branches, states and some words more.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use skim::{DisplayContext, Matches};
-use vmux::model::Session;
-use vmux::model::Standing;
-use vmux::query::{Field, search_fields};
-use vmux::row::{Row, Widths};
-use vmux::text::{push_column, truncate, width};
+use vmux::core::model::Session;
+use vmux::core::model::Standing;
+use vmux::core::query::{Field, search_fields};
+use vmux::core::text::{push_column, truncate, width};
+use vmux::frontend::row::{Row, Widths};
 
 /// Space between columns.
 const GAP: usize = 2;
@@ -215,10 +215,10 @@ fn push_cell(
 
 #[cfg(test)]
 mod tests {
-    use vmux::model::{RawPath, State};
-    use vmux::query::search_text;
-    use vmux::row;
-    use vmux::text::CleanText;
+    use vmux::core::model::{RawPath, State};
+    use vmux::core::query::search_text;
+    use vmux::core::text::CleanText;
+    use vmux::frontend::row;
 
     use super::*;
 
@@ -228,7 +228,7 @@ mod tests {
             git_branch: Some(CleanText::line("feature/cart-survives-reload")),
             state: State::NeedsInput,
             ask: Some(CleanText::line("Bash(cargo test)")),
-            reason: Some(vmux::model::Reason::Permission),
+            reason: Some(vmux::core::model::Reason::Permission),
             ..Session::default()
         });
         let mut rows = row::rows(&[Arc::clone(&session)], chrono::DateTime::UNIX_EPOCH);

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use signal_hook::consts::signal::{SIGHUP, SIGTERM};
 use skim::tui::Event;
 use tokio::sync::mpsc::Sender;
-use vmux::exit::{Exit, Failure};
+use vmux::cmd::exit::{Exit, Failure};
 
 /// Standard error as a terminal, for as long as this lives: skim draws there, and would wait for
 /// ever behind a list that nobody sees.

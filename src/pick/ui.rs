@@ -15,13 +15,13 @@ use skim::Skim;
 use skim::binds::SkimEvent;
 use skim::tui::actions::Action;
 use skim::tui::{App, Event, Tui};
-use vmux::clock::{self, Deadline};
-use vmux::counts::Counts;
-use vmux::exit::Failure;
+use vmux::cmd::exit::Failure;
+use vmux::core::counts::Counts;
+use vmux::core::model::{Asked, Decision, SessionKey};
+use vmux::core::text::CleanText;
 use vmux::frontend::filter::Filter;
 use vmux::frontend::preview::{self, Line, Tone};
-use vmux::model::{Asked, Decision, SessionKey};
-use vmux::text::CleanText;
+use vmux::sys::clock::{self, Deadline};
 
 use crate::ask::{Asking, Question, edits};
 use crate::board::{Board, Item};

@@ -10,8 +10,9 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{REPLY_CAP, Reply, Request, socket};
-use crate::clock::Deadline;
+use super::{REPLY_CAP, Reply, Request};
+use crate::sys::clock::Deadline;
+use crate::sys::socket;
 
 /// Longest wait for an ordinary reply, so that a verb gives up within five seconds in all. A switch
 /// through a hung window manager takes the daemon a second to give up.

@@ -6,7 +6,6 @@
 //! clients that are started often. Fields are only ever added, and unknown ones ignored.
 
 pub mod client;
-pub mod socket;
 pub mod subscription;
 
 use std::collections::BTreeMap;
@@ -16,10 +15,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::model::{
+use crate::core::model::{
     Asked, ConversationId, Decision, Event, HookReport, Landed, Session, SessionKey, time,
 };
-use crate::text::{CleanText, deserialize_block};
+use crate::core::text::{CleanText, deserialize_block};
 
 /// Longest request that is read, in bytes. Real ones have less than 2 KiB.
 pub const REQUEST_CAP: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::Request;
 use super::client::{Client, ClientError, PATIENCE};
-use crate::clock::{self, Deadline};
+use crate::sys::clock::{self, Deadline};
 
 /// Pauses between tries to reach a daemon that is gone: first and longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));

@@ -12,8 +12,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::process::SLACK;
 use super::tracked::Tracked;
 use crate::agent::claude::{parse_version, status_file};
-use crate::model::{Pid, ProcessFact, SessionKey, time};
-use crate::proc::Proc;
+use crate::core::model::{Pid, ProcessFact, SessionKey, time};
+use crate::sys::proc::Proc;
 
 /// First version that watches its working directory once its session has started.
 const FIRST_WATCHING: [u32; 3] = [2, 1, 300];

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::agent::claude::beginning::Beginning;
 use crate::agent::claude::find::Transcript;
-use crate::model::{ConversationId, Pid};
+use crate::core::model::{ConversationId, Pid};
 
 /// A conversation that is younger may be of a process that is told for certain: its file or its hook
 /// names a new one a moment after it began.

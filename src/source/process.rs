@@ -7,16 +7,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 
-use super::git::GitEnv;
 use crate::agent::claude::job;
 use crate::agent::claude::process::{
     Candidate, Role, config_dir, installed_version, is_claude_exe, is_electron, is_tool_shell,
     is_worker, plausible_comm, recognise,
 };
-use crate::clock;
-use crate::model::{Pid, ProcessFact, RawPath, SessionKey, time};
-use crate::proc::{Environ, Proc, Stat, read_stat};
-use crate::text::CleanText;
+use crate::core::model::{Pid, ProcessFact, RawPath, SessionKey, time};
+use crate::core::text::CleanText;
+use crate::sys::clock;
+use crate::sys::git::GitEnv;
+use crate::sys::proc::{Environ, Proc, Stat, read_stat};
 
 /// The start of a process is known to a clock tick, 10 ms, and the time of day is adjusted now and
 /// then.

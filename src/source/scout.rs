@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::ground::{Again, Ground, Grounds, Spot, apart};
 use super::process::{self, Handle, Start};
 use super::tracked::{FileRead, ShellWatch, Tracked};
-use super::watch::{Change, Lack, Watcher};
 use crate::agent::claude::process::Role;
 use crate::agent::claude::status_file;
-use crate::clock;
-use crate::model::{Kind, Observation, Pid, SessionKey};
-use crate::paths::Paths;
-use crate::proc::Proc;
+use crate::core::model::{Kind, Observation, Pid, SessionKey};
+use crate::sys::clock;
+use crate::sys::ground::{Again, Ground, Grounds, Spot, apart};
+use crate::sys::inotify::{Change, Lack, Watcher};
+use crate::sys::paths::Paths;
+use crate::sys::proc::Proc;
 
 mod again;
 mod around;

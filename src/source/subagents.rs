@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::agent::claude::find;
 use crate::agent::claude::tail::Follower;
-use crate::model::{CallNature, ConversationId, LastLine, TranscriptFact, has_call, time};
+use crate::core::model::{CallNature, ConversationId, LastLine, TranscriptFact, has_call, time};
 
 /// Subagents that are followed at once, those written last.
 const MOST: usize = 8;

@@ -8,22 +8,22 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::ground::{Ground, Grounds, Spot};
 use super::naming::{Member, Name};
 use super::process::{Handle, Start};
 use super::subagents::{self, Subagents};
-use super::watch::Watcher;
 use crate::agent::claude::find;
 use crate::agent::claude::process::Role;
 use crate::agent::claude::status_file::{self, StatusFile};
 use crate::agent::claude::tail::Follower;
 use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
-use crate::files::read_bounded;
-use crate::model::{
+use crate::core::model::{
     ConversationId, Evidence, FileFact, FileStatus, HookFact, Kind, LastLine, ProcessFact,
     SessionKey, TranscriptFact,
 };
-use crate::text::CleanText;
+use crate::core::text::CleanText;
+use crate::sys::files::read_bounded;
+use crate::sys::ground::{Ground, Grounds, Spot};
+use crate::sys::inotify::Watcher;
 
 mod asks;
 mod job;

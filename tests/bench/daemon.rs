@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 use harness::{Daemon, Report, Set, built, command, machine, status, write_status};
 use vmux::agent::claude::tail::Follower;
-use vmux::proc::Proc;
 use vmux::source::scout::{Roots, Scout};
+use vmux::sys::proc::Proc;
 
 /// Counts what is allocated, for the peak of a tail.
 struct Counting;

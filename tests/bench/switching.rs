@@ -16,8 +16,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::{Daemon, Report, Set, built};
-use vmux::clock::Deadline;
-use vmux::wm::i3::wire::{Connection, MessageKind};
+use vmux::desktop::wm::i3::wire::{Connection, MessageKind};
+use vmux::sys::clock::Deadline;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{ConnectionExt as _, CreateWindowAux, WindowClass};
 use x11rb::wrapper::ConnectionExt as _;
@@ -219,7 +219,7 @@ fn company(display: &str, count: usize) -> impl Sized {
 fn con_ids(socket: &Path, windows: usize) -> Option<[u64; 2]> {
     let mut i3 = Connection::open(socket).ok()?;
     let bytes = i3.request(MessageKind::GetTree, b"").ok()?;
-    let tree = vmux::wm::i3::tree::parse(&bytes).unwrap();
+    let tree = vmux::desktop::wm::i3::tree::parse(&bytes).unwrap();
     if tree.windows.len() < windows {
         return None;
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use vmux::model::{Kind, Session, State};
+use vmux::core::model::{Kind, Session, State};
 
 use crate::machine::{Machine, Process};
 use crate::watched::Watched;

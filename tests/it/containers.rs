@@ -1,7 +1,7 @@
 //! Sessions in containers: their own files, their own process numbers.
 
 use serde_json::{Value, json};
-use vmux::model::{Session, State};
+use vmux::core::model::{Session, State};
 
 use crate::machine::{Machine, Process};
 use crate::watched::Watched;

@@ -7,10 +7,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use vmux::model::{GitDoing, GitFact};
-use vmux::proc::Environ;
-use vmux::source::git::{GitEnv, find};
-use vmux::text::CleanText;
+use vmux::core::model::{GitDoing, GitFact};
+use vmux::core::text::CleanText;
+use vmux::sys::git::{GitEnv, find};
+use vmux::sys::proc::Environ;
 
 /// A directory with a repository `shop`, of one commit on `main`.
 struct Place(tempfile::TempDir);

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 use serde_json::json;
-use vmux::model::{Session, State};
-use vmux::source::ground::Ground;
+use vmux::core::model::{Session, State};
 use vmux::source::scout::{Scout, Senses};
-use vmux::source::watch;
+use vmux::sys::ground::Ground;
+use vmux::sys::inotify;
 
 use crate::machine::{Machine, answer, prompt};
 use crate::service::{Daemon, command, wait_for};
@@ -150,7 +150,7 @@ fn a_silent_file_system_costs_its_own_sessions_only() {
             assert_eq!(watched.problems(104), "[]");
             return;
         }
-        vmux::clock::sleep(std::time::Duration::from_millis(5));
+        vmux::sys::clock::sleep(std::time::Duration::from_millis(5));
     }
     panic!("it answers again, and nobody looked");
 }
@@ -183,7 +183,7 @@ fn who_looks_at_a_silent_file_system_is_a_process_of_its_own() {
         if branches(&watched)[..3] == [main(), main(), main()] {
             return;
         }
-        vmux::clock::sleep(std::time::Duration::from_millis(5));
+        vmux::sys::clock::sleep(std::time::Duration::from_millis(5));
     }
     panic!("it answers again, and nobody looked");
 }
@@ -205,7 +205,7 @@ fn without_inotify_every_scan_looks_at_all() {
     }
     let mut watched = Watched::by(machine.scout_with(Senses {
         inotify: || match INSTANCES.get() {
-            true => watch::instance(),
+            true => inotify::instance(),
             false => Err(Errno::MFILE),
         },
         ..Senses::default()

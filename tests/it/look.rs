@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use vmux::exec::{self, Finished};
-use vmux::row::ICONS;
+use vmux::frontend::row::ICONS;
+use vmux::sys::exec::{self, Finished};
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

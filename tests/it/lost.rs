@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::json;
-use vmux::model::{Reason, Session, State};
+use vmux::core::model::{Reason, Session, State};
 
 use crate::machine::{Machine, Process, answer, prompt, tool};
 use crate::watched::Watched;

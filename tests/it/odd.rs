@@ -7,13 +7,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde_json::{Value, json};
-use vmux::alert::{Alerts, Urgencies, Wanted};
-use vmux::counts::Counts;
+use vmux::core::counts::Counts;
+use vmux::core::model::{HookReport, Reason, Session, SessionKey};
+use vmux::core::order::{self, Walk};
+use vmux::core::registry::{MarkChange, Marks, Registry};
+use vmux::frontend::row;
 use vmux::frontend::{bar, preview, table};
-use vmux::model::{HookReport, Reason, Session, SessionKey};
-use vmux::order::{self, Walk};
-use vmux::registry::{MarkChange, Marks, Registry};
-use vmux::row;
+use vmux::notify::alert::{Alerts, Urgencies, Wanted};
 
 use crate::machine::{Machine, prompt, tool};
 
@@ -164,7 +164,7 @@ impl Odd {
             utimensat(CWD, &file, &times, AtFlags::empty()).ok();
         }
         SessionKey {
-            pid: vmux::model::Pid(101),
+            pid: vmux::core::model::Pid(101),
             start_ticks: self.start_ticks,
         }
     }
@@ -251,7 +251,7 @@ proptest! {
                 registry.apply(observation, now);
             }
             look(&mut registry, &mut alerts, now);
-            let until = snooze.and_then(|seconds| vmux::answer::snoozed_until(seconds, now));
+            let until = snooze.and_then(|seconds| vmux::serve::reply::snoozed_until(seconds, now));
             registry.mark(key, MarkChange::Snooze(until), now);
             look(&mut registry, &mut alerts, now + TimeDelta::milliseconds(400));
             // Another line, so that all is told anew at the next moment.

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
-use vmux::frontend::rofi::{Call, Dialogues, Effect, Scene};
-use vmux::frontend::table;
-use vmux::model::{
+use vmux::core::model::{
     CallNature, ConversationId, Event, Evidence, FileFact, FileStatus, Kind, LastLine, Mirror,
     Observation, Pid, Place, RawPath, Reason, Session, SessionKey, State, ToolCall, TranscriptFact,
     WindowRef,
 };
-use vmux::order::{self, Walk};
+use vmux::core::order::{self, Walk};
+use vmux::core::query;
+use vmux::core::registry::{MarkChange, Marks, Registry};
+use vmux::core::text::CleanText;
+use vmux::frontend::rofi::{Call, Dialogues, Effect, Scene};
+use vmux::frontend::row;
+use vmux::frontend::table;
 use vmux::protocol::Request;
-use vmux::query;
-use vmux::registry::{MarkChange, Marks, Registry};
-use vmux::row;
-use vmux::text::CleanText;
 
 /// Something that happens to a registry.
 #[derive(Clone, Debug)]

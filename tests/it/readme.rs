@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::Parser as _;
-use vmux::cli::Cli;
-use vmux::config::{Config, Loaded};
+use vmux::cmd::cli::Cli;
 use vmux::protocol::Request;
+use vmux::serve::config::{Config, Loaded};
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()

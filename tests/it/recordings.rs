@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use vmux::agent::claude::conversation::Conversation;
 use vmux::agent::claude::tail::Follower;
 use vmux::agent::claude::{FIRST_WITH_FILE, parse_version, status_file};
-use vmux::model::{Evidence, ProcessFact, Reason, State};
-use vmux::state::judge;
+use vmux::core::model::{Evidence, ProcessFact, Reason, State};
+use vmux::core::verdict::judge;
 
 use crate::machine::fixtures;
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 
 use chrono::Utc;
 use serde_json::json;
-use vmux::model::{Kind, Session, State};
+use vmux::core::model::{Kind, Session, State};
 
 use crate::machine::{Machine, answer, prompt};
 use crate::watched::Watched;
@@ -268,7 +268,7 @@ fn a_torn_file_keeps_the_old_value_and_is_read_again() {
     // Made whole without an event: the retry alone must find it.
     fs::write(claude.file_path(), whole.replace("busy", "waiting")).unwrap();
     while let Some(due) = watched.scout.due() {
-        vmux::clock::sleep(due.saturating_duration_since(vmux::clock::steady()));
+        vmux::sys::clock::sleep(due.saturating_duration_since(vmux::sys::clock::steady()));
         let observations = watched.scout.retry(Utc::now());
         watched.apply(observations);
         if watched.only().state == State::NeedsInput {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::Utc;
 use serde_json::json;
-use vmux::model::{Reason, Session, State};
+use vmux::core::model::{Reason, Session, State};
 
 use crate::machine::{Machine, Process};
 use crate::watched::Watched;

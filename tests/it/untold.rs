@@ -4,7 +4,7 @@ use std::fs;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use vmux::model::{Session, State};
+use vmux::core::model::{Session, State};
 
 use crate::machine::{Machine, answer, prompt, tool};
 use crate::watched::Watched;
@@ -56,7 +56,9 @@ fn of_two_in_a_directory_a_cleared_conversation_is_nobodys() {
     let path = one.says("s-101", &[prompt("more"), answer("second of one")]);
     // In a later tick of the file system's clock.
     let written = fs::File::options().append(true).open(path).unwrap();
-    written.set_modified(vmux::clock::now().into()).unwrap();
+    written
+        .set_modified(vmux::sys::clock::now().into())
+        .unwrap();
     watched.events();
     assert_eq!(previews(&watched), ["second of one"], "it wrote there");
 }

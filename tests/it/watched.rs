@@ -1,8 +1,8 @@
 //! A scout and the registry it feeds, on a machine made of files.
 
 use chrono::Utc;
-use vmux::model::{Observation, Session};
-use vmux::registry::{Marks, Registry};
+use vmux::core::model::{Observation, Session};
+use vmux::core::registry::{Marks, Registry};
 use vmux::source::scout::Scout;
 
 use crate::machine::Machine;
@@ -40,7 +40,7 @@ impl Watched {
     /// Waits until something that was put off is due, and does it.
     pub(crate) fn retry(&mut self) {
         let due = self.scout.due().expect("something is put off");
-        vmux::clock::sleep(due.saturating_duration_since(vmux::clock::steady()));
+        vmux::sys::clock::sleep(due.saturating_duration_since(vmux::sys::clock::steady()));
         let observations = self.scout.retry(Utc::now());
         self.apply(observations);
     }

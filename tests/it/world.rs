@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use vmux::model::Pid;
-use vmux::proc::Proc;
+use vmux::core::model::Pid;
+use vmux::sys::proc::Proc;
 
 /// Longest wait for the end of processes that were killed.
 const PATIENCE: Duration = Duration::from_secs(20);

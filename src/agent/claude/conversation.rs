@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use self::line::{Line, RawMessage, each_record, with_message};
 use super::record::{Fields, beginning};
-use crate::model::{CallNature, LastLine, ToolCall, time};
-use crate::text::CleanText;
+use crate::core::model::{CallNature, LastLine, ToolCall, time};
+use crate::core::text::CleanText;
 
 mod line;
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::model::ConversationId;
+use crate::core::model::ConversationId;
 
 /// A longer encoded directory name is cut here and gets a hash instead of its end.
 const NAME_CAP: usize = 200;

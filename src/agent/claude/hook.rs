@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::conversation::tool_call;
 use super::record::{Fields, mend};
-use crate::model::{ConversationId, HookAsk, HookEvent, HookFact, HookReport};
-use crate::text::CleanText;
+use crate::core::model::{ConversationId, HookAsk, HookEvent, HookFact, HookReport};
+use crate::core::text::CleanText;
 
 /// That a dialog is still open is said six seconds after it opened, later while its user types.
 /// What is said after this long is said of another dialog.

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use crate::proc::Environ;
-use crate::text::{CleanText, shell_word};
+use crate::core::text::{CleanText, shell_word};
+use crate::sys::proc::Environ;
 
 /// Largest `state.json` that is read, in bytes. Real ones have about 1000.
 pub const STATE_CAP: usize = 256 * 1024;

@@ -1,12 +1,12 @@
-//! Which processes are Claude Code, and which of those can be sessions. Pure, but for one read
-//! of an installation's `package.json`.
+//! Which processes are Claude Code, and which of those can be sessions. All but the read of an
+//! installation's `package.json` takes values.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{self, Asked};
 use super::parse_version;
-use crate::proc::Environ;
+use crate::sys::proc::Environ;
 
 /// What is read of a process to judge it.
 #[derive(Clone, Debug, Default)]
@@ -217,7 +217,7 @@ fn version_by_place(file: &Path) -> Option<String> {
     struct Package {
         version: String,
     }
-    let bytes = crate::files::read_bounded(&package.join("package.json"), 256 * 1024).ok()?;
+    let bytes = crate::sys::files::read_bounded(&package.join("package.json"), 256 * 1024).ok()?;
     let package: Package = serde_json::from_slice(&bytes).ok()?;
     parse_version(&package.version).map(|_| package.version)
 }

@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::record::mend;
-use crate::model::{Asked, Choice, Decision, Question};
-use crate::text::{CleanText, spelled_out};
+use crate::core::model::{Asked, Choice, Decision, Question};
+use crate::core::text::{CleanText, spelled_out};
 
 /// Bytes of a request that are shown. A file that is written may be larger.
 const TEXT: usize = 12_000;

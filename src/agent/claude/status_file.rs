@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 
 use super::record::{Fields, mend};
 use super::{job, parse_version};
-use crate::model::{ConversationId, FileFact, FileStatus, Kind, Pid, RawPath, Reason, time};
-use crate::text::CleanText;
+use crate::core::model::{ConversationId, FileFact, FileStatus, Kind, Pid, RawPath, Reason, time};
+use crate::core::text::CleanText;
 
 /// Largest status file that is read, in bytes. Real ones have 200 to 800.
 pub const SIZE_CAP: usize = 64 * 1024;

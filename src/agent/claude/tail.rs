@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use super::conversation::{Conversation, Message};
-use crate::model::{LastLine, RawPath, TranscriptFact};
+use crate::core::model::{LastLine, RawPath, TranscriptFact};
 
 /// One read, in bytes.
 const BLOCK: usize = 64 * 1024;

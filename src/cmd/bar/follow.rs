@@ -8,14 +8,14 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::super::ask::{Context, unreachable_daemon};
 use super::super::out;
 use super::click::{self, Clicks};
-use crate::answer;
-use crate::clock::{self, Deadline};
-use crate::exit::{self, Exit, Failure};
+use crate::cmd::exit::{self, Exit, Failure};
+use crate::core::model::{Event, Mirror, Session};
 use crate::frontend::bar::{self, Format, Look};
-use crate::model::{Event, Mirror, Session};
 use crate::protocol::EventLine;
 use crate::protocol::client::ClientError;
 use crate::protocol::subscription::{Heard, Subscription};
+use crate::serve::reply;
+use crate::sys::clock::{self, Deadline};
 
 /// How long the last text stands once the daemon is gone: a restart takes less.
 const GRACE: Duration = Duration::from_secs(2);
@@ -127,7 +127,7 @@ impl<'c> Follower<'c> {
             (None, None) => return Ok(None),
             (Some(mirror), None) => {
                 let all: Vec<std::sync::Arc<Session>> = mirror.0.values().cloned().collect();
-                let sessions = answer::listed(&all, false);
+                let sessions = reply::listed(&all, false);
                 let text = Look::of(&sessions, now).render(self.format, true);
                 (text, bar::next_change(self.format, &sessions, now))
             }

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use super::ask::{Context, failure, unreachable_daemon};
 use super::out;
-use crate::cli::{Bar, BarFormat};
-use crate::clock::{self, Deadline};
-use crate::exit::{self, Exit};
+use crate::cmd::cli::{Bar, BarFormat};
+use crate::cmd::exit::{self, Exit};
 use crate::frontend::bar::{Button, Format, Look};
 use crate::protocol::{ListArgs, Reply, Request};
+use crate::sys::clock::{self, Deadline};
 
 /// Longest wait for sessions, the start of a daemon included: bars run their blocks one after
 /// the other, or leave a gap until they have ended.

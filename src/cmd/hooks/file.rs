@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::agent::claude::settings::{self, HOOKS, Own, Refusal};
-use crate::exit::Failure;
-use crate::files::{read_bounded, replace, tidy, unchanged};
+use crate::cmd::exit::Failure;
+use crate::sys::files::{read_bounded, replace, tidy, unchanged};
 
 /// Largest settings that are read, in bytes. Real ones have some kilobytes.
 pub(super) const SIZE_CAP: usize = 16 << 20;

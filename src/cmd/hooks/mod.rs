@@ -19,13 +19,13 @@ use crate::agent::claude::process::{FIRST_NATIVE, installed_version};
 use crate::agent::claude::settings::HOOKS;
 use crate::agent::claude::settings::off::Off;
 use crate::agent::claude::tail::read_version;
-use crate::cli::{HooksChange, HooksVerb};
-use crate::clock;
-use crate::exec;
-use crate::exit::{Exit, Failure};
-use crate::model::{Evidence, Observation, SessionKey};
+use crate::cmd::cli::{HooksChange, HooksVerb};
+use crate::cmd::exit::{Exit, Failure};
+use crate::core::model::{Evidence, Observation, SessionKey};
+use crate::core::text::{CleanText, spelled_out};
 use crate::source::scout::{Roots, Scout};
-use crate::text::{CleanText, spelled_out};
+use crate::sys::clock;
+use crate::sys::exec;
 
 /// Longest search for the shortest way from one text to another.
 const DIFF: Duration = Duration::from_secs(1);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::SIZE_CAP;
 use crate::agent::claude::settings::off::{Layer, Off, switched_off};
-use crate::files::read_bounded;
+use crate::sys::files::read_bounded;
 
 /// Where an administrator's settings lie.
 ///

@@ -2,8 +2,8 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Pid, RawPath, Reason, SessionKey, State};
-use crate::text::CleanText;
+use crate::core::model::{Pid, RawPath, Reason, SessionKey, State};
+use crate::core::text::CleanText;
 
 const FORMATS: [Format; 5] = [
     Format::I3blocks,

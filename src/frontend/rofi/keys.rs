@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use crate::text::CleanText;
+use crate::core::text::CleanText;
 
 /// The keys, as rofi writes them, and how many there are.
 pub const KEYS: usize = 5;

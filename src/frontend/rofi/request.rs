@@ -1,9 +1,9 @@
 //! The page that shows what a session asks, and its answers. Pure.
 
 use super::{Page, QUIET};
+use crate::core::model::{Asked, Decision, Question, Session};
+use crate::core::text::{push_pango, truncate};
 use crate::frontend::preview::{Line, Tone};
-use crate::model::{Asked, Decision, Question, Session};
-use crate::text::{push_pango, truncate};
 
 /// Lines of a request. The message bar grows with its text, also beyond the screen.
 const LINES: usize = 16;
@@ -99,8 +99,8 @@ fn message(session: &Session, asked: &Asked) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Choice, RawPath};
-    use crate::text::CleanText;
+    use crate::core::model::{Choice, RawPath};
+    use crate::core::text::CleanText;
 
     fn session() -> Session {
         Session {

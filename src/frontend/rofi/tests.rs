@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Pid, RawPath, Reason, State};
+use crate::core::model::{Pid, RawPath, Reason, State};
 
 fn session(pid: u32, state: State, reason: Option<Reason>) -> Session {
     Session {

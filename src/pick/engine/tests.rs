@@ -1,11 +1,11 @@
-//! skim and `vmux::query` side by side.
+//! skim and `vmux::core::query` side by side.
 
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
-use vmux::model::{Host, Pid, RawPath, State};
-use vmux::query;
-use vmux::text::CleanText;
+use vmux::core::model::{Host, Pid, RawPath, State};
+use vmux::core::query;
+use vmux::core::text::CleanText;
 
 use super::*;
 

@@ -1,8 +1,8 @@
 //! Questions in the list's own prompt, and the request that one of them is about.
 
 use ratatui::backend::Backend;
-use vmux::exit::Failure;
-use vmux::model::{Asked, Decision};
+use vmux::cmd::exit::Failure;
+use vmux::core::model::{Asked, Decision};
 
 use super::{CHOICE, Outside, Ui, selected};
 use crate::ask::{Answer, Asking, Question};

@@ -7,9 +7,9 @@ use ratatui::backend::TestBackend;
 use ratatui::style::Modifier;
 use skim::binds::parse_key;
 use skim::tui::Size;
-use vmux::model::{Choice, Question as AskedQuestion, Session, State};
+use vmux::core::model::{Choice, Question as AskedQuestion, Session, State};
+use vmux::core::text::CleanText;
 use vmux::protocol::PreviewMessage;
-use vmux::text::CleanText;
 
 use super::*;
 use crate::board::tests::session;

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::{READ_AGAIN, READ_TRIES, Scout, Tracked};
-use crate::clock;
-use crate::model::{Evidence, Observation, Pid};
-use crate::text::CleanText;
+use crate::core::model::{Evidence, Observation, Pid};
+use crate::core::text::CleanText;
+use crate::sys::clock;
 
 /// Shortest and longest pause before a session whose reading failed is read anew.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -150,7 +150,7 @@ mod tests {
 
     use super::super::Roots;
     use super::*;
-    use crate::proc::Proc;
+    use crate::sys::proc::Proc;
 
     /// A scout of a configuration in which a status file names this very process.
     fn scout(config: &Path) -> (Scout, Pid) {

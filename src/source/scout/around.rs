@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 
 use super::{Scout, Tracked};
 use crate::agent::claude::status_file;
-use crate::model::{Observation, Pid};
-use crate::source::ground::{Again, Ground, Look, Spot};
-use crate::source::watch::{self, Init};
+use crate::core::model::{Observation, Pid};
+use crate::sys::ground::{Again, Ground, Look, Spot};
+use crate::sys::inotify::{self, Init};
 
 /// How the outside is heard and looked at. [`Senses::default`] asks the kernel.
 pub struct Senses {
@@ -23,7 +23,7 @@ pub struct Senses {
 impl Default for Senses {
     fn default() -> Self {
         Self {
-            inotify: watch::instance,
+            inotify: inotify::instance,
             look: Arc::new(Ground::look),
         }
     }

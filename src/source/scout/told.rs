@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::{Scout, Tracked, again};
 use crate::agent::claude::beginning::{self, Beginning};
 use crate::agent::claude::{find, hook};
-use crate::model::{HookReport, Observation, Pid};
+use crate::core::model::{HookReport, Observation, Pid};
 use crate::source::naming::{Look, Member};
 use crate::source::process;
 

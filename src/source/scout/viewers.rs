@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::Scout;
 use crate::agent::claude::job;
 use crate::agent::claude::process::Role;
-use crate::model::{Observation, Pid, SessionKey};
+use crate::core::model::{Observation, Pid, SessionKey};
 use crate::source::process::{self, Handle};
 
 /// Terminals that are kept in mind.

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::Tracked;
 use crate::agent::claude::find;
 use crate::agent::claude::tail::Follower;
-use crate::model::{
+use crate::core::model::{
     CallNature, FileStatus, HookFact, LastLine, Reason, ToolCall, TranscriptFact, has_call, time,
 };
 

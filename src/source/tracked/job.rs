@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::Tracked;
 use crate::agent::claude::job;
-use crate::files::read_bounded;
-use crate::model::JobFact;
-use crate::text::CleanText;
+use crate::core::model::JobFact;
+use crate::core::text::CleanText;
+use crate::sys::files::read_bounded;
 
 /// The record of a background session, in its directory.
 pub(super) const STATE: &str = "state.json";

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use vmux::exec;
+use vmux::sys::exec;
 
 /// A download of 100 MB and its installation, on a slow line.
 const INSTALL: Duration = Duration::from_secs(600);

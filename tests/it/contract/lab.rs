@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use vmux::clock::Deadline;
-use vmux::exec;
-use vmux::proc::Proc;
+use vmux::sys::clock::Deadline;
+use vmux::sys::exec;
+use vmux::sys::proc::Proc;
 
 use super::install;
 use super::session::Session;
@@ -325,7 +325,7 @@ pub(super) fn poll<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -
         if found.is_some() || deadline.passed() {
             return found;
         }
-        vmux::clock::sleep(PACE);
+        vmux::sys::clock::sleep(PACE);
     }
 }
 

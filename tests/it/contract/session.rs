@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use vmux::clock;
+use vmux::sys::clock;
 
 use super::lab::{Lab, Row, poll, wait};
 use super::screen::{self, Shown};

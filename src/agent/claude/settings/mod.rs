@@ -12,7 +12,7 @@ use std::path::Path;
 pub use text::Refusal;
 use text::{Kind, Member, Node, line_of, parse};
 
-use crate::text::shell_word;
+use crate::core::text::shell_word;
 
 /// A hook that vmux asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,9 @@
+//! The words as types and the rules over them. Pure: no file, clock, environment, process or thread.
+
+pub mod counts;
+pub mod model;
+pub mod order;
+pub mod query;
+pub mod registry;
+pub mod text;
+pub mod verdict;

@@ -1,0 +1,369 @@
+//! The window manager's tree, a process's ancestors, and what is done with them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ConId, Host, Pid, WindowRef, Xid};
+use crate::core::text::CleanText;
+
+/// What a window is known by from one look to the next.
+///
+/// No number is enough by itself: both ids are used again for other windows, and when i3 restarts
+/// all its containers get new ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WindowId {
+    /// The manager's id.
+    pub con_id: ConId,
+    /// The X11 window, if it is one.
+    pub xid: Option<Xid>,
+    /// The process that owns it, if that is known.
+    pub pid: Option<Pid>,
+}
+
+impl WindowId {
+    /// Whether both are the same window.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let same_container = self.con_id == other.con_id;
+        self.xid == other.xid
+            && match (self.pid, other.pid) {
+                (Some(one), Some(two)) => one == two && (same_container || self.xid.is_some()),
+                _ => same_container,
+            }
+    }
+}
+
+/// One window of the tree, with what the resolver needs to tell it from others.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Window {
+    /// The manager's id.
+    pub con_id: ConId,
+    /// The X11 window, if it is one.
+    pub xid: Option<Xid>,
+    /// The process that owns it, if that is known.
+    pub pid: Option<Pid>,
+    /// Its title.
+    pub title: CleanText,
+    /// WM_CLASS class, or app_id.
+    pub class: CleanText,
+    /// Name of its workspace; `scratchpad` if it is hidden there.
+    pub workspace: CleanText,
+    /// The same as the manager has it, for its commands: a name may have two spaces in a row.
+    pub workspace_raw: String,
+    /// Name of the output that workspace is on.
+    pub output: CleanText,
+    /// Whether it has the focus.
+    pub focused: bool,
+    /// Whether it asks for attention.
+    pub urgent: bool,
+}
+
+impl Window {
+    /// What it is known by.
+    #[must_use]
+    pub fn id(&self) -> WindowId {
+        WindowId {
+            con_id: self.con_id,
+            xid: self.xid,
+            pid: self.pid,
+        }
+    }
+
+    /// The focus, if this window has it.
+    #[must_use]
+    pub fn focus(&self) -> Focus {
+        Focus {
+            con_id: self.con_id,
+            xid: self.xid,
+            pid: self.pid,
+            workspace: self.workspace.clone(),
+            workspace_raw: self.workspace_raw.clone(),
+            output: self.output.clone(),
+        }
+    }
+}
+
+/// The workspace of hidden windows, as i3 and sway call it (i3 user guide, "Scratchpad").
+pub const HIDDEN_WORKSPACE: &str = "__i3_scratch";
+
+/// All windows of one window manager.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct WmTree {
+    /// In tree order.
+    pub windows: Vec<Window>,
+    /// All workspaces, empty ones too, as the manager has their names.
+    pub workspaces: Vec<String>,
+    /// Where the focus is.
+    pub focus: Focus,
+}
+
+/// What has the focus of a window manager.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Focus {
+    /// The container: a window, several of them, or an empty workspace.
+    pub con_id: ConId,
+    /// The X11 window, if it is one.
+    pub xid: Option<Xid>,
+    /// The process that owns it, if it is a window and that is known.
+    pub pid: Option<Pid>,
+    /// Name of its workspace.
+    pub workspace: CleanText,
+    /// See [`Window::workspace_raw`].
+    pub workspace_raw: String,
+    /// Name of the output that workspace is on.
+    pub output: CleanText,
+}
+
+impl Focus {
+    /// What it is known by.
+    #[must_use]
+    pub fn id(&self) -> WindowId {
+        WindowId {
+            con_id: self.con_id,
+            xid: self.xid,
+            pid: self.pid,
+        }
+    }
+}
+
+/// Where a way back has led.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Landed {
+    /// Title of the window; `None` if it has closed, or was none: then only the workspace.
+    pub window: Option<CleanText>,
+    /// Its workspace.
+    pub workspace: CleanText,
+}
+
+impl WmTree {
+    /// The window that has the focus.
+    #[must_use]
+    pub fn focused(&self) -> Option<&Window> {
+        self.windows.iter().find(|w| w.focused)
+    }
+
+    /// The window that was known by this.
+    #[must_use]
+    pub fn again(&self, id: &WindowId) -> Option<&Window> {
+        self.windows.iter().find(|window| window.id().is(id))
+    }
+
+    /// The window of this container.
+    #[must_use]
+    pub fn by_con(&self, con_id: ConId) -> Option<&Window> {
+        self.windows.iter().find(|w| w.con_id == con_id)
+    }
+}
+
+/// A process and its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Link {
+    /// The process.
+    pub pid: Pid,
+    /// Name of its main thread (`/proc/pid/comm`, at most 15 bytes).
+    pub comm: String,
+}
+
+/// A process and its ancestors, itself first. Never empty; ends below pid 1.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ProcChain(pub Vec<Link>);
+
+impl ProcChain {
+    /// `claude < bash < xterm`, for messages.
+    #[must_use]
+    pub fn describe(&self) -> CleanText {
+        let names: Vec<&str> = self.0.iter().map(|l| l.comm.as_str()).collect();
+        CleanText::line(&names.join(" < "))
+    }
+
+    /// Whether this process is in the chain.
+    #[must_use]
+    pub fn holds(&self, pid: Pid) -> bool {
+        self.0.iter().any(|l| l.pid == pid)
+    }
+}
+
+/// A pane of tmux and the client that shows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Pane {
+    /// `%7`.
+    pub pane_id: String,
+    /// `session:window.pane` as a person writes it.
+    pub target: CleanText,
+    /// Name of the session.
+    pub session: String,
+}
+
+/// What `perform` does to the world, innermost multiplexer first.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Makes a tmux client show a pane.
+    TmuxSwitch {
+        /// Executable of the running server, so that client and server versions match.
+        program: std::path::PathBuf,
+        /// Its socket.
+        socket: std::path::PathBuf,
+        /// Terminal of the client that shall show it.
+        client_tty: String,
+        /// The pane, in the session that the client shows: `$1:@2.%3`.
+        pane_id: String,
+        /// The pane it shows instead now.
+        shown: Option<String>,
+    },
+    /// Makes GNU screen show one of its windows.
+    ScreenSelect {
+        /// Where its socket is, if that is known.
+        directory: Option<std::path::PathBuf>,
+        /// How the session's name begins: `PID.`.
+        session: String,
+        /// Terminal of the client that shall show it.
+        display: String,
+        /// The window's number.
+        window: String,
+    },
+    /// Focuses a container, and checks in the tree that it landed.
+    Focus {
+        /// Socket of the window manager.
+        socket: std::path::PathBuf,
+        /// The container.
+        con_id: ConId,
+        /// The X11 window that it must hold: guards against a reused container id.
+        xid: Option<Xid>,
+    },
+}
+
+/// Where a session can be seen, as far as that could be proved.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Place {
+    /// Where its terminal lives.
+    pub host: Option<Host>,
+    /// The window that shows it.
+    pub window: Option<WindowRef>,
+    /// That window's workspace.
+    pub workspace: Option<CleanText>,
+    /// What proves that it is this window, in words.
+    pub proof: CleanText,
+    /// How it was found: each step from the process on, in words.
+    pub way: Vec<CleanText>,
+    /// What would have led elsewhere, and why it does not count, in words.
+    pub rejected: Vec<CleanText>,
+    /// Why there is no window.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why a session cannot be shown or a window not be focused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Trouble {
+    /// For scripts.
+    pub code: TroubleCode,
+    /// For people, as the cause of `could not focus …: `.
+    pub message: CleanText,
+    /// What a person can do about it.
+    pub hint: Option<CleanText>,
+}
+
+impl Trouble {
+    /// A trouble without a hint.
+    #[must_use]
+    pub fn new(code: TroubleCode, message: &str) -> Self {
+        Self {
+            code,
+            message: CleanText::line(message),
+            hint: None,
+        }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: &str) -> Self {
+        self.hint = CleanText::line(hint).some();
+        self
+    }
+}
+
+/// The kinds of [`Trouble`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TroubleCode {
+    /// The process has ended.
+    Gone,
+    /// No window belongs to it or to any of its ancestors.
+    NoWindow,
+    /// It runs in a multiplexer that no client shows.
+    MuxDetached,
+    /// It runs in a login from another machine.
+    Remote,
+    /// Several windows fit.
+    Ambiguous,
+    /// No window manager was found for it.
+    NoWm,
+    /// The window manager did not answer in time.
+    WmHung,
+    /// The window manager, or tmux, refused.
+    FocusRefused,
+    /// Something else has the focus.
+    FocusLost,
+    /// Its window has the focus, but shows another tab.
+    OtherTab,
+    /// Its window has the focus, and may show another tab.
+    TabUnknown,
+}
+
+impl TroubleCode {
+    /// Whether looking again later may help: the window manager was the trouble.
+    #[must_use]
+    pub fn concerns_wm(self) -> bool {
+        matches!(self, Self::NoWm | Self::WmHung)
+    }
+
+    /// Whether the certain half is done: the window has the focus.
+    #[must_use]
+    pub fn is_half(self) -> bool {
+        matches!(self, Self::OtherTab | Self::TabUnknown)
+    }
+
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::NoWindow => "no_window",
+            Self::MuxDetached => "mux_detached",
+            Self::Remote => "remote",
+            Self::Ambiguous => "ambiguous_window",
+            Self::NoWm => "no_wm",
+            Self::WmHung => "wm_hung",
+            Self::FocusRefused => "focus_refused",
+            Self::FocusLost => "focus_lost",
+            Self::OtherTab => "other_tab",
+            Self::TabUnknown => "tab_unknown",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_known_again_by_more_than_a_number() {
+        let id = |con_id, xid: Option<u32>, pid: Option<u32>| WindowId {
+            con_id: ConId(con_id),
+            xid: xid.map(Xid),
+            pid: pid.map(Pid),
+        };
+        let window = id(1, Some(77), Some(500));
+        assert!(window.is(&window));
+        assert!(window.is(&id(9, Some(77), Some(500))), "i3 restarted");
+        assert!(window.is(&id(1, Some(77), None)), "its owner is unknown");
+        assert!(!window.is(&id(9, Some(77), None)), "the id is used again");
+        assert!(!window.is(&id(1, Some(77), Some(501))), "both are");
+        assert!(!window.is(&id(1, Some(78), Some(500))));
+        let view = id(1, None, Some(500));
+        assert!(view.is(&view));
+        assert!(!view.is(&id(2, None, Some(500))), "another of its windows");
+        assert!(!view.is(&id(1, None, Some(501))));
+    }
+}

@@ -1,0 +1,242 @@
+//! Finds a session's window, focuses it, and looks that it has the focus; and goes back.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::here::Here;
+use super::place::Places;
+use super::trail::{Summoned, Trail};
+use super::{Found, perform, tabs};
+use crate::core::model::{Focus, Landed, Session, Trouble, TroubleCode, WindowRef};
+use crate::sys::clock;
+use crate::sys::proc::Environ;
+
+/// After a menu's end, i3 still handles the pointer's entering of what was below: a focus in
+/// that very instant is lost 3 times in 280, 30 ms later never (i3 4.22, focus_follows_mouse).
+const SETTLE: Duration = Duration::from_millis(30);
+/// One more look after this long.
+const LOOK_AGAIN: Duration = Duration::from_millis(80);
+
+/// How a switch is done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Manner {
+    /// Only find the window.
+    pub dry_run: bool,
+    /// A menu was just closed: wait for the pointer's own focus change, and look again.
+    pub settle: bool,
+    /// Bring the window to the workspace that has the focus.
+    pub summon: bool,
+}
+
+impl Manner {
+    /// Without bringing anything along.
+    #[must_use]
+    pub fn plain(dry_run: bool, settle: bool) -> Self {
+        Self {
+            dry_run,
+            settle,
+            summon: false,
+        }
+    }
+}
+
+/// Moves the focus. One at a time: two moves must never cross.
+pub struct Focuser {
+    places: Places,
+    trail: Option<Trail>,
+    /// When it moved the focus last.
+    moved_at: Option<Instant>,
+    /// The window that it moved the focus to, if it was one.
+    landed: Option<WindowRef>,
+}
+
+impl Focuser {
+    /// A focuser with the `/proc` at `proc`, and this environment for sessions that have no desktop
+    /// of their own.
+    ///
+    /// # Errors
+    /// Those of opening `/proc`.
+    pub fn new(proc: &Path, environ: Environ) -> io::Result<Self> {
+        Ok(Self {
+            places: Places::new(proc, environ)?.at_once(),
+            trail: None,
+            moved_at: None,
+            landed: None,
+        })
+    }
+
+    /// The way back.
+    #[must_use]
+    pub fn trail(&self) -> Option<&Trail> {
+        self.trail.as_ref()
+    }
+
+    /// Takes over a way back that was kept.
+    pub fn set_trail(&mut self, trail: Trail) {
+        self.trail = Some(trail);
+    }
+
+    /// Shows a session. A window that vanished between finding and focusing is looked for once
+    /// more. `here` is what has the focus, or had it when a menu was opened, if that is known;
+    /// else it is read before it moves.
+    ///
+    /// # Errors
+    /// Why it could not be shown; or, if its code is half a success, why it may be hidden in the
+    /// window that has the focus now.
+    pub fn switch(
+        &mut self,
+        session: &Session,
+        manner: Manner,
+        environ: &Environ,
+        here: Option<&Here>,
+    ) -> Result<(), Trouble> {
+        if manner.dry_run {
+            return self.find(session, environ).map(drop);
+        }
+        if manner.settle {
+            clock::sleep(SETTLE);
+        }
+        let known = here.and_then(|here| self.known(here, session));
+        if known.is_some() && !manner.summon && !manner.settle {
+            self.focus_known(session);
+        }
+        let mut done = match self.once(session, manner, environ) {
+            Err(trouble) if trouble.code == TroubleCode::FocusRefused => {
+                self.once(session, manner, environ)?
+            }
+            landed => landed?,
+        };
+        let start = self.start(known, manner, &done.found);
+        if manner.settle {
+            clock::sleep(LOOK_AGAIN);
+            let summoned = done.summoned;
+            done = self.once(session, manner, environ)?;
+            done.summoned = summoned.or(done.summoned);
+        }
+        let Done {
+            found,
+            summoned,
+            doubt,
+        } = done;
+        let trail =
+            start.and_then(|start| Trail::after(self.trail.clone(), &start, &found, summoned));
+        self.trail = trail.or(self.trail.take());
+        self.moved_at = Some(clock::steady());
+        self.landed = found.place.window;
+        doubt.map_or(Ok(()), Err)
+    }
+
+    /// Goes back to where the user was before vmux moved the focus, sends home what was brought
+    /// along, and says where that is.
+    ///
+    /// # Errors
+    /// Why it could not.
+    pub fn back(&mut self, manner: Manner) -> Result<Landed, Trouble> {
+        let nowhere = || {
+            Trouble::new(TroubleCode::NoWindow, "there is nowhere to go back to")
+                .hint("it returns from where `vmux switch`, `vmux next` or a picker led")
+        };
+        let trail = self.trail.clone().ok_or_else(nowhere)?;
+        if manner.settle {
+            clock::sleep(SETTLE);
+        }
+        if manner.dry_run {
+            return perform::look_back(&trail, &mut self.places);
+        }
+        let (left, landed) = perform::go_back(&trail, &mut self.places)?;
+        self.trail = Some(trail.reversed(left));
+        self.moved_at = Some(clock::steady());
+        self.landed = None;
+        Ok(landed)
+    }
+
+    /// What has the focus beside a session, if that was told after the last move, or of it.
+    fn known(&self, here: &Here, session: &Session) -> Option<Focus> {
+        let focus = here.beside(session)?;
+        let there = session.window.as_ref()?;
+        let told_since = self.moved_at.is_none_or(|at| at < here.read_at);
+        let of_it =
+            |landed: &WindowRef| landed.socket == there.socket && landed.con_id == focus.con_id;
+        (told_since || self.landed.as_ref().is_some_and(of_it)).then_some(focus)
+    }
+
+    /// Focuses the window that showed the session when its desktop changed last, before anything
+    /// is looked at: with 500 windows reading the tree costs as much as the focus. Container and
+    /// X11 window must both still be there, or nothing happens; that it is the right one is
+    /// proved right after.
+    fn focus_known(&mut self, session: &Session) {
+        let terminal = session
+            .host
+            .as_ref()
+            .is_some_and(|host| &*host.kind == "terminal");
+        if let Some(WindowRef {
+            con_id,
+            xid: Some(xid),
+            socket: Some(socket),
+            ..
+        }) = &session.window
+            && terminal
+        {
+            // What is wrong shows when it is looked for.
+            let _tried = self
+                .places
+                .with_i3(Path::new(&socket.0), |i3| i3.focus(*con_id, Some(*xid)));
+        }
+    }
+
+    fn find(&mut self, session: &Session, environ: &Environ) -> Result<Found, Trouble> {
+        self.places.begin();
+        self.places
+            .find(session, environ)
+            .map_err(|nowhere| nowhere.0)
+    }
+
+    /// What had the focus before the move that was made; the tree of this pass was read before.
+    fn start(&self, known: Option<Focus>, manner: Manner, found: &Found) -> Option<Focus> {
+        let socket = found.place.window.as_ref()?.socket.as_ref()?;
+        let socket = Path::new(&socket.0);
+        // A menu in a window of its own had it, and is gone.
+        let gone = |focus: &Focus| manner.settle && !self.places.still_has(socket, focus);
+        let known = known.filter(|focus| !gone(focus));
+        known.or_else(|| self.places.focus_at(socket))
+    }
+
+    /// Finds the window and focuses it, unless it has the focus.
+    fn once(
+        &mut self,
+        session: &Session,
+        manner: Manner,
+        environ: &Environ,
+    ) -> Result<Done, Trouble> {
+        let mut found = self.find(session, environ)?;
+        let tabs = tabs::look(&found, session, &self.places);
+        if let Some(tabs) = &tabs {
+            tabs.lead(&mut found, &self.places);
+        }
+        let mut summoned = None;
+        let in_view = found.place.window.as_ref().is_some_and(|w| w.focused)
+            && !found.uncertain
+            && tabs.is_none();
+        if !in_view {
+            if manner.summon {
+                summoned = perform::summon(&found, &mut self.places)?;
+            }
+            perform::perform(&found.actions, &mut self.places)?;
+        }
+        let doubt = tabs.and_then(|tabs| tabs.bring_up(session).err());
+        Ok(Done {
+            found,
+            summoned,
+            doubt,
+        })
+    }
+}
+
+/// A move that was made.
+struct Done {
+    found: Found,
+    summoned: Option<Summoned>,
+    /// Why its window may show something else.
+    doubt: Option<Trouble>,
+}

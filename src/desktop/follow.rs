@@ -1,0 +1,473 @@
+//! Follows a session's terminal to the window that shows it: up through its parents, across tmux
+//! and screen to their clients, and over the other end of a terminal to who holds it.
+//!
+//! Where several ways go on they are tried in order, and the first that ends at a window counts:
+//! a client over ssh or on a console shows nothing here, however lately it was used.
+
+use super::Terminal;
+use super::place::Places;
+use super::popup::Popup;
+use super::way::Search;
+use crate::core::model::{
+    Host, Kind, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid,
+};
+use crate::core::text::CleanText;
+use crate::desktop::host::{screen, tmux};
+use crate::desktop::locate::{self, Hints, Landing, Mux};
+use crate::sys::proc::pty::Tty;
+use crate::sys::proc::{Environ, Proc};
+
+/// Most processes that a search sets out from: terminals within terminals, and all their clients.
+const STARTS_CAP: usize = 24;
+/// What watches a container of podman.
+const MONITOR: &str = "conmon";
+/// How the name of what watches a container of docker begins.
+const SHIM: &str = "containerd-shim";
+
+/// What one search is about.
+pub(super) struct Walk<'a> {
+    pub(super) session: &'a Session,
+    /// The environment of who asks.
+    pub(super) client: &'a Environ,
+    /// The processes it has set out from.
+    pub(super) started: Vec<Pid>,
+}
+
+/// Where a way sets out.
+pub(super) struct Start {
+    /// A process and its parents.
+    pub(super) chain: ProcChain,
+    /// The process whose terminal's other end the first of them holds.
+    pub(super) held: Option<Pid>,
+    /// The first of them is a client of screen: it is called as a server is.
+    client: bool,
+}
+
+impl Start {
+    /// The process that the way is about.
+    fn inside(&self) -> Option<Pid> {
+        self.held.or(self.chain.0.first().map(|link| link.pid))
+    }
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(session: &'a Session, client: &'a Environ) -> Self {
+        Self {
+            session,
+            client,
+            started: Vec::new(),
+        }
+    }
+
+    fn set_out(&mut self, pid: Pid) -> Result<(), Trouble> {
+        if self.started.len() >= STARTS_CAP || self.started.contains(&pid) {
+            return Err(Trouble::new(
+                TroubleCode::NoWindow,
+                "it runs in too many terminals within terminals",
+            ));
+        }
+        self.started.push(pid);
+        Ok(())
+    }
+}
+
+impl Places {
+    /// Finds the window of the walk's session.
+    pub(super) fn search(
+        &mut self,
+        walk: &mut Walk<'_>,
+        search: &mut Search,
+    ) -> Result<Place, Trouble> {
+        let session = walk.session;
+        if self.proc.key(session.pid) != Some(session.id) {
+            return Err(Trouble::new(TroubleCode::Gone, "its process has ended"));
+        }
+        self.follow(session.pid, None, walk, search)
+    }
+
+    pub(super) fn follow(
+        &mut self,
+        pid: Pid,
+        held: Option<Pid>,
+        walk: &mut Walk<'_>,
+        search: &mut Search,
+    ) -> Result<Place, Trouble> {
+        walk.set_out(pid)?;
+        let start = Start {
+            chain: self.proc.chain(pid),
+            held,
+            client: false,
+        };
+        self.go(&start, walk, search)
+    }
+
+    fn go(
+        &mut self,
+        start: &Start,
+        walk: &mut Walk<'_>,
+        search: &mut Search,
+    ) -> Result<Place, Trouble> {
+        let chain = &start.chain;
+        let environ = self.nearest_environ(chain);
+        // A multiplexer on the way needs no desktop, so that its trouble is kept for later.
+        let desktop = self.look(&environ, walk.client);
+        let index = desktop.as_ref().ok().copied();
+        let tree = index.and_then(|index| self.desktops[index].tree.as_ref());
+        let manager = desktop.as_ref().map(|i| self.desktops[*i].i3.socket());
+        search.walked(chain, &manager);
+        let mut landing = locate::land(chain, usize::from(start.client), tree);
+        if let Landing::Owner { pid, .. } = landing
+            && let Some(terminal) = self.terminal_above(start, pid)
+        {
+            landing = locate::land(chain, terminal, tree);
+        }
+        match landing {
+            Landing::Mux { mux, server } => match mux {
+                Mux::Tmux => self.in_tmux(server, start, walk, search),
+                Mux::Screen => self.in_screen(server, start, walk, search),
+                Mux::Other(name) => Err(unknown_mux(name)),
+            },
+            Landing::Remote { program } => Err(remote(&program, &environ)),
+            Landing::Owner {
+                program,
+                pid: owner,
+                windows,
+            } => {
+                search
+                    .host
+                    .get_or_insert_with(|| host("terminal", &program, None));
+                let hints = hints(walk.session, &self.environ_inside(start));
+                let choice = locate::choose(&program, owner, &windows, &hints)?;
+                search.arrived(&choice, &windows, &environ);
+                search.terminal = start.inside().map(|pid| Terminal {
+                    pid,
+                    owner,
+                    program: CleanText::line(&program),
+                    windows: windows.len(),
+                });
+                Ok(search.place(&choice, manager.ok()))
+            }
+            Landing::Adrift => {
+                let trouble = self.adrift(desktop, chain);
+                self.over_terminal(chain, trouble, walk, search)
+            }
+        }
+    }
+
+    /// The place in a chain of who holds the terminal, if that is above an owner of windows: a
+    /// program with a window that was started in another's terminal shows nothing of it.
+    fn terminal_above(&self, start: &Start, owner: Pid) -> Option<usize> {
+        let tty = self.proc.terminal(start.inside()?)?;
+        let links = &start.chain.0;
+        let holds = |link: &Link| self.proc.pty_masters(link.pid).contains(&tty);
+        let owner = links.iter().position(|link| link.pid == owner)?;
+        // Nearly always.
+        if holds(links.get(owner)?) {
+            return None;
+        }
+        let holder = links.iter().position(holds)?;
+        (holder > owner).then_some(holder)
+    }
+
+    /// Tries all ways in order and takes the first that ends at a window; else says what is wrong
+    /// with the first. A window manager that hangs might show any of them: nothing more is tried.
+    fn first<W>(
+        &mut self,
+        ways: &[W],
+        search: &mut Search,
+        mut go: impl FnMut(&mut Self, &W, &mut Search) -> Result<Place, Trouble>,
+        name: impl Fn(&W) -> String,
+    ) -> Option<Result<Place, Trouble>> {
+        let mut failed: Option<(Search, Trouble)> = None;
+        let mut passed_over: Vec<String> = Vec::new();
+        for way in ways {
+            let mut attempt = search.clone();
+            for words in &passed_over {
+                attempt.reject(words);
+            }
+            match go(self, way, &mut attempt) {
+                Ok(place) => {
+                    *search = attempt;
+                    return Some(Ok(place));
+                }
+                Err(trouble) => {
+                    passed_over.push(format!("{}: {}", name(way), trouble.message));
+                    let hangs = trouble.code == TroubleCode::WmHung;
+                    failed.get_or_insert((attempt, trouble));
+                    if hangs {
+                        break;
+                    }
+                }
+            }
+        }
+        let (attempt, trouble) = failed?;
+        *search = attempt;
+        Some(Err(trouble))
+    }
+
+    fn in_tmux(
+        &mut self,
+        pid: Pid,
+        start: &Start,
+        walk: &mut Walk<'_>,
+        search: &mut Search,
+    ) -> Result<Place, Trouble> {
+        let named = self.named_by_tmux(pid, start);
+        let (server, layout) = self.layout(pid, named.as_ref())?;
+        // The numbers that a server in a container tells are none of ours.
+        let numbered = self.proc.shares_pids(pid);
+        let environ = self.environ_inside(start);
+        search.at_tmux(pid, &server, numbered.then_some(&environ));
+        let layout = layout.map_err(|error| {
+            Trouble::new(TroubleCode::WmHung, &format!("could not ask tmux: {error}"))
+        })?;
+        let tty = start.inside().and_then(|inside| self.name_for(pid, inside));
+        let chain = numbered.then_some(&start.chain);
+        let Some(spot) = layout.spot(chain, tty.as_deref()) else {
+            let popup = Popup {
+                server: pid,
+                session: named.map(|named| named.session_id),
+                layout,
+            };
+            return self.in_popup(&popup, start, walk, search);
+        };
+        search
+            .host
+            .get_or_insert_with(|| host("tmux", "tmux", Some(&spot.pane.target)));
+        let go = |places: &mut Self, view: &tmux::View, search: &mut Search| {
+            search.through_view(view, &server);
+            let client = places.client_process(pid, &view.client)?;
+            places.follow(client, None, walk, search)
+        };
+        let name = |view: &tmux::View| format!("tmux client {}", view.client.tty);
+        self.first(&spot.views, search, go, name)
+            .unwrap_or_else(|| Err(search.detached(&spot.pane, &server)))
+    }
+
+    /// What `TMUX` says where it names this server: of the process, or of one between it and the
+    /// server. People empty it to start a tmux within another.
+    fn named_by_tmux(&self, server: Pid, start: &Start) -> Option<tmux::Named> {
+        let below = below(&start.chain, server).map(|link| link.pid);
+        let mut named = start.held.into_iter().chain(below).filter_map(|pid| {
+            let environ = self.proc.environ(pid).ok()?;
+            tmux::named_by(environ.get("TMUX")?)
+        });
+        named.find(|named| named.server == server)
+    }
+
+    /// The terminal of a process as the tmux server names it, if it is the same for both.
+    fn name_for(&self, server: Pid, pid: Pid) -> Option<String> {
+        let tty = self.proc.terminal(pid)?;
+        let name = tty.name();
+        (self.proc.terminal_named(server, &name) == Some(tty)).then_some(name)
+    }
+
+    /// The process of a client. It says its own number, which in a container is another than here:
+    /// the process counts that has its terminal.
+    pub(super) fn client_process(
+        &mut self,
+        server: Pid,
+        client: &tmux::Client,
+    ) -> Result<Pid, Trouble> {
+        let Some(tty) = self.proc.terminal_named(server, &client.tty) else {
+            // On a console.
+            return Ok(client.pid);
+        };
+        let is_it = |proc: &Proc, pid: Pid| match proc.terminal(pid) {
+            Some(own) => own == tty,
+            // Another user's may not be read.
+            None => proc.controlling_pts(pid) == Some(tty.number()),
+        };
+        if is_it(&self.proc, client.pid) {
+            return Ok(client.pid);
+        }
+        let mut pids = Vec::new();
+        // What cannot be listed is not found.
+        let _listed = self.proc.pids(&mut pids);
+        let mut others = pids.into_iter().map(Pid);
+        let found = others.find(|pid| {
+            self.proc.comm(*pid).as_deref() == Some(tmux::CLIENT_COMM) && is_it(&self.proc, *pid)
+        });
+        let message = "no process here has its terminal";
+        found.ok_or_else(|| Trouble::new(TroubleCode::NoWindow, message))
+    }
+
+    fn in_screen(
+        &mut self,
+        pid: Pid,
+        start: &Start,
+        walk: &mut Walk<'_>,
+        search: &mut Search,
+    ) -> Result<Place, Trouble> {
+        let environ = self.environ_inside(start);
+        let server = screen::server(&self.proc, pid, &environ);
+        let name = server.name.as_deref().map(CleanText::line);
+        search
+            .host
+            .get_or_insert_with(|| host("screen", "screen", name.as_ref()));
+        let name = name.unwrap_or_else(|| CleanText::line(&format!("of process {pid}")));
+        search.step(&format!("screen session {name}"));
+        let Some(clients) = screen::clients(&mut self.proc, pid) else {
+            let message = "its screen session does not let its terminals be seen";
+            return Err(Trouble::new(TroubleCode::NoWindow, message));
+        };
+        // Which of its windows screen shows cannot be asked: select it anyway.
+        search.uncertain = true;
+        let window = screen::window(&server, &environ);
+        let go = |places: &mut Self, client: &screen::Client, search: &mut Search| {
+            search.step(&format!(
+                "its client {} ({})",
+                client.tty.name(),
+                client.pid
+            ));
+            let select = window.as_ref().map(|w| server.select(client, w.clone()));
+            search.actions.extend(select);
+            walk.set_out(client.pid)?;
+            let start = Start {
+                chain: places.proc.chain(client.pid),
+                held: None,
+                client: true,
+            };
+            places.go(&start, walk, search)
+        };
+        let named = |client: &screen::Client| format!("screen client {}", client.tty.name());
+        self.first(&clients, search, go, named).unwrap_or_else(|| {
+            let message = format!("screen session {name} is detached");
+            let hint = server.attach();
+            Err(Trouble::new(TroubleCode::MuxDetached, &message).hint(&hint))
+        })
+    }
+
+    /// Over the process's terminal to who holds the other end, if no parent leads anywhere: they
+    /// may be gone, or a program such as script(1) stands between.
+    fn over_terminal(
+        &mut self,
+        chain: &ProcChain,
+        trouble: Trouble,
+        walk: &mut Walk<'_>,
+        search: &mut Search,
+    ) -> Result<Place, Trouble> {
+        let Some(pid) = chain.0.first().map(|link| link.pid) else {
+            return Err(trouble);
+        };
+        let tty = self.proc.terminal(pid);
+        let holders = tty.map(|tty| self.holders(pid, tty)).unwrap_or_default();
+        let go = |places: &mut Self, holder: &Pid, search: &mut Search| {
+            let tty = tty.map(Tty::name).unwrap_or_default();
+            search.step(&format!(
+                "the other end of its terminal {tty} is held by {holder}"
+            ));
+            places.follow(*holder, Some(pid), walk, search)
+        };
+        let name = |holder: &Pid| format!("process {holder}, which holds its terminal");
+        match self.first(&holders, search, go, name) {
+            Some(Err(further)) if further.code == TroubleCode::NoWindow => {}
+            Some(landed) => return landed,
+            None => {}
+        }
+        let go = |places: &mut Self, entered: &Pid, search: &mut Search| {
+            search.step(&format!("process {entered} is attached to the container"));
+            places.follow(*entered, None, walk, search)
+        };
+        let name = |entered: &Pid| format!("process {entered}, attached to the container");
+        let attached = self.attached(chain);
+        match self.first(&attached, search, go, name) {
+            Some(Err(further)) if further.code == TroubleCode::NoWindow => {}
+            Some(landed) => return landed,
+            None => {}
+        }
+        if trouble.code == TroubleCode::NoWindow {
+            return Err(self.without_window(chain, tty, trouble));
+        }
+        Err(trouble)
+    }
+
+    /// Who is attached to the container that a chain begins in.
+    ///
+    /// **Source:** podman 4.3.1: conmon, the parent of what runs in a container, holds the terminal
+    /// there, and `podman run -it` or `exec -it` is connected to its socket (`toolbox` and
+    /// `distrobox` run these). docker has nothing that leads from the one to the other.
+    fn attached(&mut self, chain: &ProcChain) -> Vec<Pid> {
+        let mut links = chain.0.iter();
+        let monitor = links.find(|link| link.comm == MONITOR);
+        monitor.map_or_else(Vec::new, |link| self.proc.connected(link.pid))
+    }
+
+    /// Why nothing shows a process: `trouble`, or a better word.
+    fn without_window(&self, chain: &ProcChain, tty: Option<Tty>, trouble: Trouble) -> Trouble {
+        let pid = chain.0.first().map(|link| link.pid).unwrap_or_default();
+        let held = "nothing here holds the other end of its terminal";
+        if self.proc.is_contained(pid) {
+            let has = |name: &str| chain.0.iter().any(|link| link.comm.starts_with(name));
+            let hint = if has(MONITOR) {
+                "no terminal here is attached to the container"
+            } else if has(SHIM) {
+                "docker does not tell which terminal entered the container"
+            } else {
+                held
+            };
+            let message = "it runs in a container whose terminal is not of this desktop";
+            return Trouble::new(TroubleCode::NoWindow, message).hint(hint);
+        }
+        let console = self.proc.tty(pid, 0).filter(|_| tty.is_none());
+        trouble.hint(&match console {
+            Some(console) => format!("it runs on the console {}", console.display()),
+            None if tty.is_none() => "it has no terminal: it runs in the background".to_owned(),
+            None => held.to_owned(),
+        })
+    }
+
+    /// The environment of the process that the way is about.
+    fn environ_inside(&self, start: &Start) -> Environ {
+        let held = start.held.and_then(|held| self.proc.environ(held).ok());
+        let held = held.filter(|environ| !environ.is_empty());
+        held.unwrap_or_else(|| self.nearest_environ(&start.chain))
+    }
+
+    /// The process's own environment, or that of its nearest ancestor that lets us read it.
+    pub(super) fn nearest_environ(&self, chain: &ProcChain) -> Environ {
+        let links = chain.0.iter();
+        let mut readable = links.filter_map(|link| self.proc.environ(link.pid).ok());
+        let found = readable.find(|environ| !environ.is_empty());
+        found.unwrap_or_default()
+    }
+}
+
+/// The links of a chain from its process up to the server, without it.
+pub(super) fn below(chain: &ProcChain, server: Pid) -> impl Iterator<Item = &Link> {
+    chain.0.iter().take_while(move |link| link.pid != server)
+}
+
+pub(super) fn host(kind: &str, program: &str, target: Option<&CleanText>) -> Host {
+    Host {
+        kind: CleanText::line(kind),
+        program: CleanText::line(program).some(),
+        target: target.cloned(),
+    }
+}
+
+fn hints(session: &Session, environ: &Environ) -> Hints {
+    let window_id = environ
+        .text("WINDOWID")
+        .and_then(|text| text.parse().ok())
+        .map(Xid);
+    Hints {
+        window_id,
+        titles: session.name.iter().cloned().collect(),
+        folder: (session.kind == Kind::Panel).then(|| session.cwd.base()),
+    }
+}
+
+fn remote(program: &str, environ: &Environ) -> Trouble {
+    let from = environ
+        .text("SSH_CONNECTION")
+        .and_then(|text| text.split(' ').next());
+    let from = from.map(|host| format!(" from {host}")).unwrap_or_default();
+    let message = format!("it runs in a login{from} ({program}); its window is on that machine");
+    Trouble::new(TroubleCode::Remote, &message)
+}
+
+fn unknown_mux(name: &str) -> Trouble {
+    let message = format!("it runs in {name}, whose window vmux cannot find yet");
+    Trouble::new(TroubleCode::NoWindow, &message)
+}

@@ -1,0 +1,101 @@
+//! What has the focus, and what had it a moment ago. Pure.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::core::model::{Focus, Session};
+
+/// What has the focus, by the socket of each window manager, as somebody who is told of changes
+/// knows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Here {
+    /// When reading it began.
+    pub read_at: Instant,
+    /// What.
+    pub focuses: Vec<(PathBuf, Focus)>,
+}
+
+impl Here {
+    /// What has the focus of the window manager that shows a session.
+    #[must_use]
+    pub fn beside(&self, session: &Session) -> Option<Focus> {
+        let socket = session.window.as_ref()?.socket.as_ref()?;
+        let mut focuses = self.focuses.iter();
+        let (_, focus) = focuses.find(|(manager, _)| *manager == Path::new(&socket.0))?;
+        Some(focus.clone())
+    }
+}
+
+/// What has the focus since when, and what had it before that.
+#[derive(Debug, Default)]
+pub struct Lately {
+    now: Option<(Here, Instant)>,
+    before: Option<Here>,
+}
+
+impl Lately {
+    /// Takes what was read last.
+    pub fn set(&mut self, here: Here) {
+        if let Some((now, _)) = &mut self.now
+            && now.focuses == here.focuses
+        {
+            now.read_at = here.read_at;
+            return;
+        }
+        let since = here.read_at;
+        self.before = self.now.replace((here, since)).map(|(here, _)| here);
+    }
+
+    /// What was read last.
+    #[must_use]
+    pub fn now(&self) -> Option<&Here> {
+        self.now.as_ref().map(|(here, _)| here)
+    }
+
+    /// What had the focus a while ago, if that is known; else what was read last.
+    #[must_use]
+    pub fn before(&self, ago: Duration, now: Instant) -> Option<&Here> {
+        let (here, since) = self.now.as_ref()?;
+        let is_new = now.saturating_duration_since(*since) < ago;
+        self.before.as_ref().filter(|_| is_new).or(Some(here))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::ConId;
+    use crate::sys::clock;
+
+    #[test]
+    fn what_had_the_focus_a_moment_ago_is_known_until_it_is_old() {
+        let start = clock::steady();
+        let at = |ms| start + Duration::from_millis(ms);
+        let here = |con_id, ms| Here {
+            read_at: at(ms),
+            focuses: vec![(
+                "/run/i3".into(),
+                Focus {
+                    con_id: ConId(con_id),
+                    ..Focus::default()
+                },
+            )],
+        };
+        let mut lately = Lately::default();
+        let moment = Duration::from_millis(60);
+        let con = |lately: &Lately, ms| {
+            let here = lately.before(moment, at(ms));
+            here.map(|here| here.focuses[0].1.con_id.0)
+        };
+        assert_eq!(con(&lately, 0), None);
+        lately.set(here(1, 0));
+        assert_eq!(con(&lately, 1), Some(1), "nothing older is known");
+        lately.set(here(1, 500));
+        lately.set(here(2, 1000));
+        assert_eq!(con(&lately, 1010), Some(1));
+        lately.set(here(2, 1020));
+        assert_eq!(con(&lately, 1030), Some(1), "read again, and the same");
+        assert_eq!(con(&lately, 1060), Some(2));
+        assert_eq!(lately.now().unwrap().read_at, at(1020));
+    }
+}

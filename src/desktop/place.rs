@@ -1,0 +1,439 @@
+//! Finds the window of a session: asks `/proc`, window managers, X servers and multiplexers what
+//! `locate` needs to know. Nothing is kept from one pass to the next but open connections.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::follow::Walk;
+use super::systems::{Desktop, Ways};
+use super::way::Search;
+use super::{Finding, Found};
+use crate::core::model::{
+    ConId, Focus, HIDDEN_WORKSPACE, Kind, Pid, ProcChain, Session, SessionKey, Trouble,
+    TroubleCode, Window, WindowRef, WmTree, Xid,
+};
+use crate::desktop::host::tmux;
+use crate::desktop::wm::i3::I3;
+use crate::desktop::wm::{WmError, discover};
+use crate::sys::proc::pty::Tty;
+use crate::sys::proc::{Environ, Proc};
+
+/// The holders of all pseudo terminals.
+fn masters(proc: &mut Proc) -> HashMap<Tty, Vec<Pid>> {
+    let mut pids = Vec::new();
+    // What cannot be listed holds nothing that could be found.
+    let _listed = proc.pids(&mut pids);
+    let mut masters: HashMap<Tty, Vec<Pid>> = HashMap::new();
+    for pid in pids.into_iter().map(Pid) {
+        for tty in proc.pty_masters(pid) {
+            masters.entry(tty).or_default().push(pid);
+        }
+    }
+    masters
+}
+
+/// What tells one desktop from another in an environment.
+type DesktopKey = [Option<String>; 3];
+
+/// A tmux server, and what it said or why it did not.
+type Asked = (tmux::Server, Result<Arc<tmux::Layout>, String>);
+
+/// The finder of windows.
+pub struct Places {
+    pub(super) proc: Proc,
+    pub(super) desktops: Vec<Desktop>,
+    by_environ: HashMap<DesktopKey, usize>,
+    /// Environments that lead nowhere in this pass, and why: that is waited for once.
+    dead_ends: HashMap<DesktopKey, Trouble>,
+    /// What tmux servers have told in this pass.
+    layouts: HashMap<Pid, Asked>,
+    /// Who holds the other end of a process's terminal, where its parents did not lead on.
+    holders: HashMap<(SessionKey, Tty), Vec<SessionKey>>,
+    /// Who holds which pseudo terminal's master: read once a pass, where it is asked for at all.
+    masters: Option<HashMap<Tty, Vec<Pid>>>,
+    own_environ: Environ,
+    /// A person waits for what is found: what failed is tried again without a pause.
+    at_once: bool,
+}
+
+impl Places {
+    /// A finder with the `/proc` at `root`. `own_environ` is what is left for sessions without
+    /// any desktop of their own.
+    ///
+    /// # Errors
+    /// Those of opening `/proc`.
+    pub fn new(root: &Path, own_environ: Environ) -> io::Result<Self> {
+        Ok(Self {
+            proc: Proc::open(root)?,
+            desktops: Vec::new(),
+            by_environ: HashMap::new(),
+            dead_ends: HashMap::new(),
+            layouts: HashMap::new(),
+            holders: HashMap::new(),
+            masters: None,
+            own_environ,
+            at_once: false,
+        })
+    }
+
+    /// The same for a person's own moves: what failed before is tried again without a pause.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Self {
+            at_once: true,
+            ..self
+        }
+    }
+
+    /// Starts a pass: what windows there are is asked anew.
+    pub fn begin(&mut self) {
+        for desktop in &mut self.desktops {
+            desktop.tree = None;
+        }
+        self.dead_ends.clear();
+        self.layouts.clear();
+        self.masters = None;
+        let proc = &self.proc;
+        self.holders
+            .retain(|(key, _), _| proc.key(key.pid) == Some(*key));
+    }
+
+    /// The sockets of the window managers that were found.
+    #[must_use]
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        self.desktops
+            .iter()
+            .map(|desktop| desktop.i3.socket().to_path_buf())
+            .collect()
+    }
+
+    /// The open connection to the window manager at `socket`, or a new one.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn with_i3<T>(
+        &mut self,
+        socket: &Path,
+        ask: impl Fn(&mut I3) -> Result<T, WmError>,
+    ) -> Result<T, WmError> {
+        let known = self
+            .desktops
+            .iter()
+            .position(|desktop| desktop.i3.socket() == socket);
+        let Some(index) = known else {
+            return ask(&mut I3::connect(socket)?);
+        };
+        match ask(&mut self.desktops[index].i3) {
+            // Spoilt, or left over from before a restart.
+            Err(WmError::Closed(_) | WmError::Garbled(_)) => {
+                self.forget(index);
+                ask(&mut I3::connect(socket)?)
+            }
+            Err(WmError::Hung) => {
+                self.forget(index);
+                Err(WmError::Hung)
+            }
+            answer => answer,
+        }
+    }
+
+    /// Marks a window as urgent, or no longer.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn set_urgent(&mut self, window: &WindowRef, urgent: bool) -> Result<(), WmError> {
+        let Some(socket) = window.socket.as_ref().map(|socket| Path::new(&socket.0)) else {
+            return Ok(());
+        };
+        let desktop = self.desktops.iter().find(|d| d.i3.socket() == socket);
+        let display = desktop.and_then(Desktop::display);
+        if let (Some(display), Some(xid)) = (display, window.xid)
+            && display.i3_socket()?.is_some()
+        {
+            return display.set_urgent(xid, urgent);
+        }
+        // Of sway(5); i3 has no such command.
+        let word = if urgent { "enable" } else { "disable" };
+        let command = format!("[con_id={}] urgent {word}", window.con_id.0);
+        self.with_i3(socket, |i3| i3.command(&command))
+    }
+
+    /// The tree of the window manager at `socket`, read now, with the owners of its windows.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn tree(&mut self, socket: &Path) -> Result<WmTree, WmError> {
+        let index = self.desktop_at(socket)?;
+        match self.read(index, &Environ::default()) {
+            // Spoilt, or left over from before a restart.
+            Err(WmError::Closed(_) | WmError::Garbled(_)) => {}
+            read => return read,
+        }
+        let index = self.desktop_at(socket)?;
+        self.read(index, &Environ::default())
+    }
+
+    /// Reads a tree now. A desktop that does not answer is forgotten: its connection is spoilt,
+    /// and after a restart its socket may be another one.
+    fn read(&mut self, index: usize, environ: &Environ) -> Result<WmTree, WmError> {
+        let ways = Ways {
+            proc: &self.proc,
+            environs: &[environ, &self.own_environ],
+            at_once: self.at_once,
+        };
+        let read = self.desktops[index].read(ways);
+        if let Err(error) = &read {
+            if matches!(error, WmError::Hung) {
+                let led = self.by_environ.iter().filter(|(_, to)| **to == index);
+                let ends = led.map(|(key, _)| (key.clone(), unasked(error)));
+                self.dead_ends.extend(ends.collect::<Vec<_>>());
+            }
+            self.forget(index);
+        }
+        read
+    }
+
+    /// The desktop whose window manager listens at `socket`.
+    fn desktop_at(&mut self, socket: &Path) -> Result<usize, WmError> {
+        let is = |desktop: &Desktop| desktop.i3.socket() == socket;
+        if let Some(index) = self.desktops.iter().position(is) {
+            return Ok(index);
+        }
+        self.desktops.push(Desktop::new(I3::connect(socket)?));
+        Ok(self.desktops.len() - 1)
+    }
+
+    /// What has the focus of the window manager at `socket`, as this pass has read it.
+    #[must_use]
+    pub fn focus_at(&self, socket: &Path) -> Option<Focus> {
+        let mut desktops = self.desktops.iter();
+        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
+        desktop.focus().map(|(_, focus)| focus)
+    }
+
+    /// What has the focus if the window of this container has it, and all else is as this pass
+    /// has read it.
+    #[must_use]
+    pub fn focus_on(&self, socket: &Path, con_id: ConId) -> Option<Focus> {
+        let mut desktops = self.desktops.iter();
+        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
+        let window = desktop.tree.as_ref()?.by_con(con_id)?;
+        let hidden = window.workspace_raw == HIDDEN_WORKSPACE;
+        (!hidden).then(|| window.focus())
+    }
+
+    /// Whether what had the focus is still there, as this pass has read it: a window may have
+    /// closed, a workspace can be made again.
+    pub(super) fn still_has(&self, socket: &Path, focus: &Focus) -> bool {
+        let is_window = focus.xid.is_some() || focus.pid.is_some();
+        let mut desktops = self.desktops.iter();
+        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket);
+        let tree = desktop.and_then(|desktop| desktop.tree.as_ref());
+        !is_window || tree.is_some_and(|tree| tree.again(&focus.id()).is_some())
+    }
+
+    /// What has the focus, as this pass has read it, by the socket of each window manager.
+    #[must_use]
+    pub fn focuses(&self) -> Vec<(PathBuf, Focus)> {
+        self.desktops.iter().filter_map(Desktop::focus).collect()
+    }
+
+    /// Finds the window that shows `session`. `client` is the environment of who asks: for
+    /// sessions that have no desktop of their own.
+    ///
+    /// # Errors
+    /// Why there is none, and what is known of its host.
+    pub fn find(&mut self, session: &Session, client: &Environ) -> Finding {
+        if session.kind == Kind::Background {
+            return self.find_attached(session, client);
+        }
+        let mut search = Search::default();
+        let result = self.search(&mut Walk::new(session, client), &mut search);
+        match result {
+            Ok(place) => Ok(Found {
+                place,
+                actions: search.actions,
+                terminal: search.terminal,
+                uncertain: search.uncertain,
+            }),
+            Err(trouble) => Err(Box::new(search.nowhere(trouble))),
+        }
+    }
+
+    /// Why nothing was found on the way up from a process.
+    pub(super) fn adrift(&self, desktop: Result<usize, Trouble>, chain: &ProcChain) -> Trouble {
+        match desktop.map(|index| &self.desktops[index].ownerless) {
+            Err(trouble) => trouble,
+            Ok(Some(why)) => no_owners(why),
+            Ok(None) => nowhere(chain),
+        }
+    }
+
+    /// How many terminals a process holds, as far as it lets us see.
+    pub(super) fn terminals(&self, owner: Pid) -> usize {
+        let masters: BTreeSet<Tty> = self.proc.pty_masters(owner).into_iter().collect();
+        masters.len()
+    }
+
+    /// A process's ancestors, and its environment.
+    pub(super) fn surroundings(&self, pid: Pid) -> (ProcChain, Environ) {
+        let chain = self.proc.chain(pid);
+        let environ = self.nearest_environ(&chain);
+        (chain, environ)
+    }
+
+    /// An X11 window, as this pass has seen it.
+    pub(super) fn window_at(&self, socket: &Path, xid: Xid) -> Option<&Window> {
+        let mut desktops = self.desktops.iter();
+        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
+        let mut windows = desktop.tree.as_ref()?.windows.iter();
+        windows.find(|window| window.xid == Some(xid))
+    }
+
+    /// Panes and clients of a tmux server, asked once a pass.
+    ///
+    /// # Errors
+    /// Why the server cannot be reached.
+    pub(super) fn layout(
+        &mut self,
+        server: Pid,
+        named: Option<&tmux::Named>,
+    ) -> Result<Asked, Trouble> {
+        if let Some(asked) = self.layouts.get(&server) {
+            return Ok(asked.clone());
+        }
+        let reached = tmux::server(&self.proc, server, named)?;
+        let layout = reached.layout().map(Arc::new);
+        let asked = (reached, layout.map_err(|error| error.to_string()));
+        self.layouts.insert(server, asked.clone());
+        Ok(asked)
+    }
+
+    /// Who holds the other end of a process's terminal. Looked for once, and again when one of
+    /// them has ended.
+    pub(super) fn holders(&mut self, pid: Pid, tty: Tty) -> Vec<Pid> {
+        let Some(key) = self.proc.key(pid) else {
+            return Vec::new();
+        };
+        let alive = |key: &SessionKey| self.proc.key(key.pid) == Some(*key);
+        if let Some(known) = self.holders.get(&(key, tty))
+            && known.iter().all(alive)
+        {
+            return known.iter().map(|key| key.pid).collect();
+        }
+        let masters = self.masters.get_or_insert_with(|| masters(&mut self.proc));
+        let found = masters.get(&tty).cloned().unwrap_or_default();
+        let others = found.into_iter().filter(|other| *other != pid);
+        let keys: Vec<SessionKey> = others.filter_map(|pid| self.proc.key(pid)).collect();
+        let pids = keys.iter().map(|key| key.pid).collect();
+        self.holders.insert((key, tty), keys);
+        pids
+    }
+
+    /// The desktop of a session, with its tree as this pass has read it. A connection that was
+    /// left over from before a restart is made anew.
+    pub(super) fn look(&mut self, environ: &Environ, client: &Environ) -> Result<usize, Trouble> {
+        let index = self.desktop(environ, client)?;
+        match self.read_tree(index, environ) {
+            Ok(()) => return Ok(index),
+            Err(trouble) if trouble.code == TroubleCode::WmHung => return Err(trouble),
+            Err(_) => {}
+        }
+        let index = self.desktop(environ, client)?;
+        self.read_tree(index, environ).map(|()| index)
+    }
+
+    /// The desktop of a session's environment, else of the asker's, else of our own.
+    fn desktop(&mut self, environ: &Environ, client: &Environ) -> Result<usize, Trouble> {
+        if has_desktop(environ) {
+            return self.desktop_of(environ);
+        }
+        if has_desktop(client) {
+            return self.desktop_of(client);
+        }
+        let own = self.own_environ.clone();
+        self.desktop_of(&own)
+    }
+
+    fn desktop_of(&mut self, environ: &Environ) -> Result<usize, Trouble> {
+        let key =
+            ["SWAYSOCK", "I3SOCK", "DISPLAY"].map(|name| environ.text(name).map(str::to_owned));
+        if let Some(index) = self.by_environ.get(&key) {
+            return Ok(*index);
+        }
+        if let Some(trouble) = self.dead_ends.get(&key) {
+            return Err(trouble.clone());
+        }
+        let i3 = match discover::find(environ, &self.proc) {
+            Ok(i3) => i3,
+            Err(tried) => {
+                let trouble = no_wm(&tried);
+                self.dead_ends.insert(key, trouble.clone());
+                return Err(trouble);
+            }
+        };
+        let known = self
+            .desktops
+            .iter()
+            .position(|desktop| desktop.i3.socket() == i3.socket());
+        let index = known.unwrap_or_else(|| {
+            self.desktops.push(Desktop::new(i3));
+            self.desktops.len() - 1
+        });
+        self.by_environ.insert(key, index);
+        Ok(index)
+    }
+
+    /// Reads the tree of a desktop, once a pass, with the owners of its windows.
+    fn read_tree(&mut self, index: usize, environ: &Environ) -> Result<(), Trouble> {
+        if self.desktops[index].tree.is_some() {
+            return Ok(());
+        }
+        match self.read(index, environ) {
+            Ok(tree) => {
+                self.desktops[index].tree = Some(tree);
+                Ok(())
+            }
+            Err(error) => Err(unasked(&error)),
+        }
+    }
+
+    fn forget(&mut self, index: usize) {
+        self.desktops.remove(index);
+        self.by_environ.clear();
+    }
+}
+
+fn has_desktop(environ: &Environ) -> bool {
+    ["SWAYSOCK", "I3SOCK", "DISPLAY"]
+        .iter()
+        .any(|name| environ.get(name).is_some())
+}
+
+fn no_wm(tried: &str) -> Trouble {
+    Trouble::new(
+        TroubleCode::NoWm,
+        &format!("no i3 or sway was found for it ({tried})"),
+    )
+}
+
+fn unasked(error: &WmError) -> Trouble {
+    let code = if matches!(error, WmError::Hung) {
+        TroubleCode::WmHung
+    } else {
+        TroubleCode::NoWm
+    };
+    Trouble::new(code, &format!("could not ask the window manager: {error}"))
+}
+
+fn no_owners(why: &str) -> Trouble {
+    let message = format!("could not ask the X server who owns which window: {why}");
+    Trouble::new(TroubleCode::NoWm, &message)
+}
+
+fn nowhere(chain: &ProcChain) -> Trouble {
+    let message = format!("no window shows it (started from: {})", chain.describe());
+    Trouble::new(TroubleCode::NoWindow, &message)
+}

@@ -1,0 +1,177 @@
+//! What a search has found out so far, and the words for it: how a window was found, and what was
+//! rejected on the way. Pure.
+
+use std::path::Path;
+
+use super::Terminal;
+use crate::core::model::{
+    Action, Host, Pane, Pid, Place, ProcChain, RawPath, Trouble, TroubleCode, Window, WindowRef,
+    Xid,
+};
+use crate::core::text::{CleanText, shell_word};
+use crate::desktop::host::tmux;
+use crate::desktop::locate::Choice;
+use crate::sys::proc::Environ;
+
+/// What a round of the search has found out so far.
+#[derive(Clone, Default)]
+pub(super) struct Search {
+    pub(super) actions: Vec<Action>,
+    pub(super) host: Option<Host>,
+    /// A multiplexer on the way shows something else right now.
+    pub(super) hidden: bool,
+    /// One of them cannot be asked.
+    pub(super) uncertain: bool,
+    /// Who shows it in the window.
+    pub(super) terminal: Option<Terminal>,
+    way: Vec<CleanText>,
+    rejected: Vec<CleanText>,
+}
+
+impl Search {
+    pub(super) fn step(&mut self, words: &str) {
+        self.way.push(CleanText::line(words));
+    }
+
+    pub(super) fn reject(&mut self, words: &str) {
+        self.rejected.push(CleanText::line(words));
+    }
+
+    /// From a process up through its parents, to this window manager.
+    pub(super) fn walked(&mut self, chain: &ProcChain, manager: &Result<&Path, &Trouble>) {
+        let links = chain.0.iter();
+        let links: Vec<String> = links.map(|l| format!("{} ({})", l.comm, l.pid.0)).collect();
+        self.step(&format!("processes: {}", links.join(" < ")));
+        match manager {
+            Ok(socket) => self.step(&format!("window manager: {}", socket.display())),
+            Err(trouble) => self.step(&format!("window manager: {}", trouble.message)),
+        }
+    }
+
+    /// At a tmux server.
+    pub(super) fn at_tmux(&mut self, pid: Pid, server: &tmux::Server, environ: Option<&Environ>) {
+        let value = environ.and_then(|environ| environ.get("TMUX"));
+        let named = value.and_then(tmux::named_by);
+        if let Some(other) = named.map(|named| named.server)
+            && other != pid
+        {
+            self.reject(&format!(
+                "TMUX: it names server {other}, the process runs under server {pid}"
+            ));
+        }
+        self.step(&format!("tmux server {pid} at {}", server.socket.display()));
+    }
+
+    /// Through a client of tmux that shows its pane, or shall.
+    pub(super) fn through_view(&mut self, view: &tmux::View, server: &tmux::Server) {
+        let pane = &view.pane;
+        self.step(&format!("its pane {} is {}", pane.pane_id, pane.target));
+        let how = if view.visible {
+            "which shows it"
+        } else {
+            "which shows another pane now"
+        };
+        let client = &view.client;
+        self.step(&format!(
+            "its client {} ({}), {how}",
+            client.tty, client.pid
+        ));
+        if view.visible {
+            return;
+        }
+        self.hidden = true;
+        self.actions.push(Action::TmuxSwitch {
+            program: server.program.clone(),
+            socket: server.socket.clone(),
+            client_tty: client.tty.clone(),
+            pane_id: view.target.clone(),
+            shown: view.shown.clone(),
+        });
+    }
+
+    /// Through a client of tmux that shows a popup.
+    pub(super) fn over_popup(&mut self, client: &tmux::Client) {
+        let (tty, pid) = (&client.tty, client.pid);
+        self.step(&format!("a popup of its client {tty} ({pid})"));
+    }
+
+    /// In a session of tmux that nothing shows.
+    pub(super) fn detached(&mut self, pane: &Pane, server: &tmux::Server) -> Trouble {
+        self.step(&format!("its pane {} is {}", pane.pane_id, pane.target));
+        self.step("no client shows its session");
+        let name = CleanText::line(&pane.session);
+        let message = format!("tmux session {name} is detached");
+        let attach = format!(
+            "attach it with: tmux -S {} attach -t {}",
+            shell_word(&server.socket.to_string_lossy()),
+            shell_word(&name)
+        );
+        Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach)
+    }
+
+    /// At the window, one of those of its owner.
+    pub(super) fn arrived(&mut self, choice: &Choice<'_>, windows: &[&Window], environ: &Environ) {
+        if environ.get("TMUX").is_some() && self.host.as_ref().is_none_or(|h| &*h.kind != "tmux") {
+            self.reject("TMUX: no tmux server is among its parents, a terminal handed it on");
+        }
+        let id = environ.text("WINDOWID").and_then(|id| id.parse().ok());
+        if let Some(id) = id.map(Xid)
+            && !windows.iter().any(|window| window.xid == Some(id))
+        {
+            self.reject(&format!(
+                "WINDOWID {}: no window of this owner, a parent terminal's perhaps",
+                id.0
+            ));
+        }
+        for window in windows {
+            if window.con_id != choice.window.con_id {
+                let (title, workspace) = (&window.title, &window.workspace);
+                self.reject(&format!(
+                    "window {} \u{201c}{title}\u{201d} on workspace {workspace}: not the one that fits",
+                    window.con_id.0
+                ));
+            }
+        }
+    }
+
+    /// The place of the window; focusing it is the last action.
+    pub(super) fn place(&mut self, choice: &Choice<'_>, socket: Option<&Path>) -> Place {
+        let window = choice.window;
+        self.actions.extend(socket.map(|socket| Action::Focus {
+            socket: socket.to_path_buf(),
+            con_id: window.con_id,
+            xid: window.xid,
+        }));
+        Place {
+            window: Some(WindowRef {
+                con_id: window.con_id,
+                xid: window.xid,
+                socket: socket.map(|path| RawPath(path.to_string_lossy().into_owned())),
+                title: window.title.clone(),
+                output: window.output.clone().some(),
+                focused: window.focused && !self.hidden,
+            }),
+            workspace: window.workspace.clone().some(),
+            proof: CleanText::line(&choice.proof),
+            ..self.known()
+        }
+    }
+
+    /// What is known of a place that nothing shows.
+    pub(super) fn nowhere(&mut self, trouble: Trouble) -> (Trouble, Place) {
+        let place = Place {
+            trouble: Some(trouble.clone()),
+            ..self.known()
+        };
+        (trouble, place)
+    }
+
+    fn known(&mut self) -> Place {
+        Place {
+            host: self.host.take(),
+            way: std::mem::take(&mut self.way),
+            rejected: std::mem::take(&mut self.rejected),
+            ..Place::default()
+        }
+    }
+}

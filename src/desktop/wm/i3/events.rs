@@ -1,0 +1,175 @@
+//! i3's events, as signs that something changed: treated as "look again". As data only where one
+//! tells in full what it did: that a window has the focus now.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::wire::{Connection, Message, MessageKind};
+use crate::core::model::ConId;
+use crate::desktop::wm::WmError;
+
+/// Types of events (i3 IPC documentation, "Events").
+const WORKSPACE: u32 = 0x8000_0000;
+const WINDOW: u32 = 0x8000_0003;
+
+/// A stream of events on a connection of its own. It must be read: i3 closes the connection of
+/// a subscriber that does not read for about ten seconds (i3 4.22), older ones froze.
+#[derive(Debug)]
+pub struct Events {
+    connection: Connection,
+    since: Since,
+}
+
+/// What has become of the focus since the tree was read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Since {
+    /// Nothing has: it is where the tree has it.
+    #[default]
+    Still,
+    /// This window got it, and nothing else changed.
+    On(ConId),
+    /// It is on another workspace: which window there got it is told next, if there is one.
+    Elsewhere,
+    /// More changed than events tell.
+    Unknown,
+}
+
+impl Since {
+    fn then(self, message: &Message) -> Self {
+        let start = &message.payload[..message.payload.len().min(64)];
+        let is = |change: &[u8]| memchr::memmem::find(start, change).is_some();
+        match message.kind {
+            _ if self == Self::Unknown => self,
+            WINDOW if is(b"\"change\":\"focus\"") => serde_json::from_slice(&message.payload)
+                .map_or(Self::Unknown, |moved: Moved| {
+                    Self::On(ConId(moved.container.id))
+                }),
+            WINDOW if is(TITLE) || is(b"\"change\":\"urgent\"") => self,
+            WORKSPACE if is(b"\"change\":\"focus\"") => Self::Elsewhere,
+            WORKSPACE if is(b"\"change\":\"urgent\"") => self,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// A title alone moves nothing: spinners change them every second.
+const TITLE: &[u8] = b"\"change\":\"title\"";
+
+/// An event that a window got the focus.
+#[derive(Deserialize)]
+struct Moved {
+    container: Container,
+}
+
+#[derive(Deserialize)]
+struct Container {
+    id: u64,
+}
+
+#[derive(Deserialize)]
+struct Subscribed {
+    #[serde(default)]
+    success: bool,
+}
+
+impl Events {
+    /// Subscribes to what concerns windows and workspaces.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn subscribe(socket: &Path) -> Result<Self, WmError> {
+        let mut connection = Connection::open(socket)?;
+        let reply = connection.request(
+            MessageKind::Subscribe,
+            br#"["window","workspace","shutdown"]"#,
+        )?;
+        let subscribed: Subscribed =
+            serde_json::from_slice(&reply).map_err(|error| WmError::Garbled(error.to_string()))?;
+        if subscribed.success {
+            Ok(Self {
+                connection,
+                since: Since::default(),
+            })
+        } else {
+            Err(WmError::Refused("a subscription".into()))
+        }
+    }
+
+    /// Takes all events that have arrived; whether any of them moved a window, made or closed
+    /// one, or moved the focus.
+    ///
+    /// # Errors
+    /// `Closed` once the manager is gone or restarts.
+    pub fn drain(&mut self) -> Result<bool, WmError> {
+        let messages = self.connection.drain()?;
+        self.since = messages.iter().fold(self.since, Since::then);
+        Ok(messages.iter().any(|message| {
+            let start = &message.payload[..message.payload.len().min(64)];
+            memchr::memmem::find(start, TITLE).is_none()
+        }))
+    }
+
+    /// What the events have told of the focus since [`Events::restart`].
+    #[must_use]
+    pub fn since(&self) -> Since {
+        self.since
+    }
+
+    /// The tree is about to be read: it shows what was told so far.
+    pub fn restart(&mut self) {
+        self.since = Since::default();
+    }
+
+    /// What to poll.
+    #[must_use]
+    pub fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.connection.descriptor()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(events: &[(u32, &str)]) -> Since {
+        events.iter().fold(Since::default(), |since, (kind, text)| {
+            since.then(&Message {
+                kind: *kind,
+                payload: text.as_bytes().to_vec(),
+            })
+        })
+    }
+
+    #[test]
+    fn the_focus_is_followed_as_far_as_events_tell() {
+        let focus = (
+            WINDOW,
+            r#"{"change":"focus","container":{"id":7,"type":"con"}}"#,
+        );
+        let title = (WINDOW, r#"{"change":"title","container":{"id":8}}"#);
+        let workspace = (WORKSPACE, r#"{"change":"focus","current":{"id":9}}"#);
+        assert_eq!(after(&[]), Since::Still);
+        assert_eq!(after(&[title]), Since::Still);
+        assert_eq!(after(&[focus, title]), Since::On(ConId(7)));
+        assert_eq!(after(&[workspace]), Since::Elsewhere);
+        assert_eq!(after(&[workspace, focus]), Since::On(ConId(7)));
+        assert_eq!(after(&[focus, workspace]), Since::Elsewhere);
+    }
+
+    #[test]
+    fn what_events_do_not_tell_in_full_is_unknown_until_the_tree_is_read() {
+        let focus = (WINDOW, r#"{"change":"focus","container":{"id":7}}"#);
+        for other in [
+            (WINDOW, r#"{"change":"move","container":{"id":8}}"#),
+            (WINDOW, r#"{"change":"close","container":{"id":8}}"#),
+            (WORKSPACE, r#"{"change":"rename","current":{"id":9}}"#),
+            (WORKSPACE, r#"{"change":"empty","current":{"id":9}}"#),
+            (WINDOW, r#"{"change":"focus","container":null}"#),
+            (0x8000_0006, r#"{"change":"exit"}"#),
+            (WINDOW, ""),
+        ] {
+            assert_eq!(after(&[other, focus]), Since::Unknown, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What is done to a session, or read of it, on request.
+
+use std::path::Path;
+
+use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::agent::claude::conversation::{Message, Role};
+use crate::agent::claude::tail;
+use crate::core::model::{Session, Trouble, TroubleCode};
+use crate::core::text::CleanText;
+use crate::protocol::PreviewMessage;
+use crate::sys::proc::Proc;
+
+/// Messages of a conversation that are read at most.
+const MESSAGES: usize = 500;
+
+/// Reads the last messages of a session's conversation, 500 at most.
+///
+/// # Errors
+/// In words.
+pub fn read_preview(session: &Session, messages: usize) -> Result<Vec<PreviewMessage>, String> {
+    let Some(path) = &session.transcript else {
+        return Ok(Vec::new());
+    };
+    let read = tail::read_messages(Path::new(&path.0), messages.min(MESSAGES))
+        .map_err(|error| format!("could not read the conversation: {error}"))?;
+    let words = |role| match role {
+        Role::User => "user",
+        Role::Assistant => "assistant",
+        Role::Tool => "tool",
+    };
+    let shown = |m: Message| PreviewMessage {
+        role: CleanText::line(words(m.role)),
+        text: m.text,
+        at: m.at,
+    };
+    Ok(read.into_iter().map(shown).collect())
+}
+
+/// Asks a session's process to end, as a closed terminal would. The descriptor holds on to the
+/// process, so that a pid that is given out again meanwhile is never hit.
+///
+/// # Errors
+/// `Gone` if it has ended; what the kernel says otherwise.
+pub fn end(session: &Session) -> Result<(), Trouble> {
+    let gone = || Trouble::new(TroubleCode::Gone, "its process has ended");
+    let pid = rustix::process::Pid::from_raw(session.pid.0.cast_signed()).ok_or_else(gone)?;
+    let descriptor = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
+    let proc = Proc::open(Path::new("/proc")).map_err(|_| gone())?;
+    if proc.key(session.pid) != Some(session.id) {
+        return Err(gone());
+    }
+    pidfd_send_signal(&descriptor, Signal::TERM).map_err(|error| {
+        Trouble::new(
+            TroubleCode::FocusRefused,
+            &format!("the kernel refused: {error}"),
+        )
+    })
+}

@@ -1,0 +1,7 @@
+//! What the daemon and `--no-daemon` both answer with, and from.
+
+pub mod act;
+pub mod config;
+pub mod labels;
+pub mod local;
+pub mod reply;

@@ -1,0 +1,539 @@
+//! What lies where sessions work, looked at by threads that may get stuck.
+//!
+//! A directory may lie on a file system that does not answer: its server is away, its FUSE
+//! process hangs. Who looks there sleeps in the kernel, and no signal ends that. So the thread
+//! that finds sessions never looks below their directories itself: a reader does, and one that
+//! does not answer is left behind, with its mount, until it does. All others are served by a new
+//! one.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
+use std::io;
+use std::ops::Bound::{Excluded, Unbounded};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use self::mounts::{Table, leads_by_itself};
+use self::stamp::Stamp;
+use super::git::{self, GitEnv};
+use super::inotify::{Adder, Watcher};
+use crate::core::model::GitFact;
+use crate::core::text::CleanText;
+
+pub mod apart;
+mod mounts;
+mod stamp;
+
+/// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
+/// its answer.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Working directories that one look at those that are due sees again, besides silent ones. What
+/// changes in a repository is told; only that one appears or goes is seen in turn.
+const IN_TURN: usize = 2;
+/// Each so many looks at those that are due, more of them are really looked at: a [`Stamp`] does
+/// not show all (a repository without a work tree above). Once a minute, at a scan's pace.
+const REALLY: u32 = 12;
+/// How many then.
+const REALLY_IN_TURN: usize = 8;
+/// Readers that are left behind at most, one a mount. With more, nothing is looked at until one
+/// of them answers: each is a thread.
+const STUCK: usize = 8;
+
+/// A directory, and how it is looked at.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Spot {
+    /// The directory.
+    pub dir: PathBuf,
+    /// Where a session works: what its environment tells git. `None`: it is only asked whether
+    /// the directory answers.
+    pub work: Option<GitEnv>,
+}
+
+/// What was found at a [`Spot`].
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ground {
+    /// Nothing is there (any more).
+    pub gone: bool,
+    /// Its file system does not answer.
+    pub silent: bool,
+    /// The repository around it.
+    pub git: Option<GitFact>,
+    /// Where a checkout shows.
+    #[serde(skip)]
+    pub watch: Option<PathBuf>,
+    /// What could not be read, in words for `explain`.
+    pub problem: Option<CleanText>,
+}
+
+impl Spot {
+    /// A directory of which it is only asked whether it answers.
+    pub(crate) fn only(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+            work: None,
+        }
+    }
+}
+
+impl Ground {
+    /// Looks at a spot. May wait for ever.
+    #[must_use]
+    pub fn look(spot: &Spot) -> Self {
+        let Some(env) = &spot.work else {
+            // What is not there answers, too.
+            let _answered = fs::metadata(&spot.dir);
+            return Self::default();
+        };
+        match git::find(&spot.dir, env) {
+            Ok(repository) => Self {
+                git: repository.as_ref().map(git::Repository::read),
+                watch: repository.as_ref().map(git::Repository::watched),
+                ..Self::default()
+            },
+            Err(error) if is_gone(&error) => Self {
+                gone: true,
+                problem: words(&format!("{} is gone", spot.dir.display())),
+                ..Self::default()
+            },
+            Err(error) => Self::unread(&spot.dir, &error.to_string()),
+        }
+    }
+
+    fn unread(dir: &Path, cause: &str) -> Self {
+        Self {
+            problem: words(&format!("could not look into {}: {cause}", dir.display())),
+            ..Self::default()
+        }
+    }
+
+    fn silent(dir: &Path) -> Self {
+        Self {
+            silent: true,
+            ..Self::unread(dir, "its file system does not answer")
+        }
+    }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+fn words(text: &str) -> Option<CleanText> {
+    CleanText::line(text).some()
+}
+
+/// How a spot is looked at: [`Ground::look`].
+pub type Look = Arc<dyn Fn(&Spot) -> Ground + Send + Sync>;
+
+/// Which spots are looked at again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Again {
+    /// All: changes were not told.
+    All,
+    /// Those that may not answer, those where something happened, and some of the others in turn.
+    Due,
+}
+
+/// What is known of all spots.
+pub(crate) struct Grounds {
+    look: Look,
+    mounts: Table,
+    known: BTreeMap<Spot, Known>,
+    /// The spot that was the last one in turn.
+    turn: Option<Spot>,
+    /// Looks at those that are due, until they are really looked at.
+    looks: u32,
+    reader: Option<Reader>,
+    stuck: Vec<Stuck>,
+}
+
+#[derive(Default)]
+struct Known {
+    ground: Ground,
+    watched: Option<PathBuf>,
+    /// What showed before it was looked at, where that can be had at once.
+    stamp: Option<Stamp>,
+}
+
+/// A reader that was left behind.
+struct Stuck {
+    /// Where nothing is looked at until it answers.
+    mount: PathBuf,
+    reader: Reader,
+}
+
+impl Grounds {
+    pub(crate) fn new(look: Look, proc: &Path) -> Self {
+        Self {
+            look,
+            mounts: Table::new(proc.join("self/mountinfo")),
+            known: BTreeMap::new(),
+            turn: None,
+            looks: 0,
+            reader: None,
+            stuck: Vec::new(),
+        }
+    }
+
+    /// What is at a spot, as it was seen last; one that was never seen is looked at.
+    pub(crate) fn at(&mut self, spot: &Spot, watcher: &mut Watcher) -> &Ground {
+        if !self.known.contains_key(spot) {
+            self.look_at(vec![spot.clone()], watcher);
+        }
+        &self.known.entry(spot.clone()).or_default().ground
+    }
+
+    /// Looks at spots again, those where something happened (`stirred`) among them. Tells of which
+    /// something is new.
+    pub(crate) fn look_again(
+        &mut self,
+        again: Again,
+        stirred: &[Spot],
+        watcher: &mut Watcher,
+    ) -> Vec<Spot> {
+        let spots = match again {
+            Again::All => self.known.keys().cloned().collect(),
+            Again::Due => self.due(stirred),
+        };
+        self.look_at(spots, watcher)
+    }
+
+    /// Whether it is time to forget what is no longer used: now and then.
+    pub(crate) fn is_to_forget(&self, again: Again) -> bool {
+        again == Again::All || self.looks == 0
+    }
+
+    /// Forgets those that are no longer `used`.
+    pub(crate) fn forget(&mut self, used: impl Fn(&Spot) -> bool, watcher: &mut Watcher) {
+        let unused = self.known.keys().filter(|spot| !used(spot));
+        let unused: Vec<Spot> = unused.cloned().collect();
+        for spot in unused {
+            let known = self.known.remove(&spot);
+            self.unwatch(known.and_then(|known| known.watched), watcher);
+        }
+    }
+
+    /// The spots whose turn it is and where something may be new, and those that are read below or
+    /// may answer by now.
+    fn due(&mut self, stirred: &[Spot]) -> Vec<Spot> {
+        let really = self.looks == 0;
+        self.looks = (self.looks + 1) % REALLY;
+        let always = |spot: &Spot, known: &Known| spot.work.is_none() || known.ground.silent;
+        let known = self.known.iter();
+        let due = known.clone().filter(|(spot, known)| always(spot, known));
+        let mut due: Vec<Spot> = due.map(|(spot, _)| spot.clone()).collect();
+        let first = self.turn.as_ref().map_or(Unbounded, Excluded);
+        let after = self.known.range((first, Unbounded));
+        let before = known.take_while(|(spot, _)| Some(*spot) <= self.turn.as_ref());
+        let others = after.chain(before);
+        let others = others.filter(|(spot, known)| !always(spot, known));
+        let count = if really { REALLY_IN_TURN } else { IN_TURN };
+        let mut others: Vec<Spot> = others.take(count).map(|(spot, _)| spot.clone()).collect();
+        self.turn = others.last().cloned().or(self.turn.take());
+        let stirred = stirred.iter().filter(|spot| self.known.contains_key(spot));
+        others.extend(stirred.cloned());
+        others.sort_unstable();
+        others.dedup();
+        due.extend(
+            others
+                .into_iter()
+                .filter(|spot| really || self.may_differ(spot)),
+        );
+        due.sort_unstable();
+        due.dedup();
+        due
+    }
+
+    /// Whether a look may find something new at a spot.
+    fn may_differ(&mut self, spot: &Spot) -> bool {
+        let known = self.known.get(spot).and_then(|known| known.stamp.as_ref());
+        known.is_none_or(|known| {
+            Some(known) != Stamp::read(&spot.dir, self.mounts.current()).as_ref()
+        })
+    }
+
+    /// Whether it is only asked if a spot answers, and it does as long as the machine does.
+    fn surely_answers(&mut self, spot: &Spot) -> bool {
+        let sessions = spot.work.is_none().then(|| spot.dir.join("sessions"));
+        sessions.is_some_and(|dir| self.mounts.current().all_local(&dir) && leads_by_itself(&dir))
+    }
+
+    /// Looks again at the repositories whose checkout shows in `dir`; nothing where it is none
+    /// of them.
+    pub(crate) fn changed(&mut self, dir: &Path, watcher: &mut Watcher) -> Vec<Spot> {
+        let here = |known: &Known| known.watched.as_deref() == Some(dir);
+        let spots = self.known.iter().filter(|(_, known)| here(known));
+        let spots = spots.map(|(spot, _)| spot.clone()).collect();
+        self.look_at(spots, watcher)
+    }
+
+    /// A watched directory was lost.
+    pub(crate) fn lost(&mut self, dir: &Path, watcher: &mut Watcher) -> Vec<Spot> {
+        let mut spots = Vec::new();
+        for (spot, known) in &mut self.known {
+            if known.watched.as_deref() == Some(dir) {
+                known.watched = None;
+                spots.push(spot.clone());
+            }
+        }
+        self.look_at(spots, watcher)
+    }
+
+    fn look_at(&mut self, spots: Vec<Spot>, watcher: &mut Watcher) -> Vec<Spot> {
+        let mut changed = Vec::new();
+        self.release();
+        let mut rest = VecDeque::new();
+        for spot in spots {
+            if self.surely_answers(&spot) {
+                let news = self.note(&spot, Answer::of(Ground::default()), watcher);
+                changed.extend(news.then_some(spot));
+            } else {
+                self.stamp(&spot);
+                rest.push_back(spot);
+            }
+        }
+        while !rest.is_empty() {
+            rest.retain(|spot| {
+                let silent = self.is_silent(&spot.dir);
+                if silent && self.note(spot, Answer::of(Ground::silent(&spot.dir)), watcher) {
+                    changed.push(spot.clone());
+                }
+                !silent
+            });
+            let Some(spot) = rest.front().cloned() else {
+                break;
+            };
+            match self.ask(&rest, watcher.adder()) {
+                Ok(()) => self.hear(&mut rest, watcher, &mut changed),
+                Err(error) => {
+                    let ground = Ground::unread(&spot.dir, &error.to_string());
+                    changed.extend(
+                        self.note(&spot, Answer::of(ground), watcher)
+                            .then_some(spot),
+                    );
+                    rest.pop_front();
+                }
+            }
+        }
+        changed
+    }
+
+    /// Keeps what shows at a spot, before it is looked at.
+    fn stamp(&mut self, spot: &Spot) {
+        let wanted = spot.work.as_ref().is_some_and(GitEnv::is_searched);
+        let stamp = wanted.then(|| Stamp::read(&spot.dir, self.mounts.current()));
+        self.known.entry(spot.clone()).or_default().stamp = stamp.flatten();
+    }
+
+    /// Hands the reader all that is to be looked at.
+    fn ask(&mut self, spots: &VecDeque<Spot>, adder: Option<Adder>) -> io::Result<()> {
+        let watched = |spot| self.known.get(spot).and_then(|known| known.watched.clone());
+        let spots = spots.iter().map(|spot| (spot.clone(), watched(spot)));
+        let job = Job {
+            spots: spots.collect(),
+            adder,
+        };
+        if self.reader.is_none() {
+            self.reader = Some(Reader::start(Arc::clone(&self.look))?);
+        }
+        let sent = self.reader.as_ref().map(|reader| reader.jobs.send(job));
+        if matches!(sent, Some(Ok(()))) {
+            return Ok(());
+        }
+        self.reader = None;
+        Err(io::Error::other("its reader has ended"))
+    }
+
+    /// Takes answers until all are there, or none comes for a while. Woken once a job: each answer
+    /// alone would cost two switches between threads.
+    fn hear(&mut self, rest: &mut VecDeque<Spot>, watcher: &mut Watcher, changed: &mut Vec<Spot>) {
+        // Out of the way: after a panic, what it still says would be taken for other spots'.
+        let Some(reader) = self.reader.take() else {
+            return;
+        };
+        while let Some(first) = rest.front().cloned() {
+            let done = reader.done.recv_timeout(PATIENCE);
+            let answers: Vec<Answer> = reader.answers.try_iter().take(rest.len()).collect();
+            if answers.is_empty() && done == Err(RecvTimeoutError::Timeout) {
+                // The mount is silent from now on, and this spot with it.
+                return self.leave_behind(reader, &first.dir);
+            }
+            let answered: Vec<Spot> = rest.drain(..answers.len()).collect();
+            for (spot, answer) in answered.into_iter().zip(answers) {
+                if self.note(&spot, answer, watcher) {
+                    changed.push(spot);
+                }
+            }
+            if done == Err(RecvTimeoutError::Disconnected) {
+                let Some(spot) = rest.pop_front() else { return };
+                log::error!(
+                    "looking into {} panicked, which is a bug of vmux",
+                    spot.dir.display()
+                );
+                let cause = "that panicked, which is a bug of vmux";
+                let ground = Ground::unread(&spot.dir, cause);
+                if self.note(&spot, Answer::of(ground), watcher) {
+                    changed.push(spot);
+                }
+                return;
+            }
+        }
+        self.reader = Some(reader);
+    }
+
+    fn leave_behind(&mut self, reader: Reader, dir: &Path) {
+        reader.left_behind.store(true, Ordering::Release);
+        let mount = self.mounts.current().point_of(dir);
+        log::warn!(
+            "{} does not answer, nor may what lies under {}",
+            dir.display(),
+            mount.display()
+        );
+        self.stuck.push(Stuck { mount, reader });
+    }
+
+    /// Lets go of the readers that have answered after all, and of their mounts.
+    fn release(&mut self) {
+        self.stuck.retain(|stuck| {
+            let still = matches!(stuck.reader.answers.try_recv(), Err(TryRecvError::Empty));
+            if !still {
+                log::info!("{} answers again", stuck.mount.display());
+            }
+            still
+        });
+    }
+
+    fn is_silent(&mut self, dir: &Path) -> bool {
+        if self.stuck.is_empty() {
+            return false;
+        }
+        let mount = self.mounts.current().point_of(dir);
+        self.stuck.len() >= STUCK || self.stuck.iter().any(|stuck| stuck.mount == mount)
+    }
+
+    /// Takes over what was found; whether that is new.
+    fn note(&mut self, spot: &Spot, answer: Answer, watcher: &mut Watcher) -> bool {
+        let mut ground = answer.ground;
+        let known = self.known.entry(spot.clone()).or_default();
+        if known.watched != ground.watch {
+            let before = known.watched.take();
+            self.unwatch(before, watcher);
+        }
+        match (&ground.watch, answer.added) {
+            (Some(dir), Some(Ok(wd))) if !self.is_watched(dir) => watcher.adopt(dir, wd),
+            (Some(dir), Some(Err(errno))) => {
+                if let Err(error) = watcher.refused(errno) {
+                    ground.problem = words(&format!("could not watch {}: {error}", dir.display()));
+                }
+            }
+            _ => {}
+        }
+        let known = self.known.entry(spot.clone()).or_default();
+        known.watched = ground.watch.clone().filter(|dir| watcher.holds(dir));
+        let new = known.ground != ground;
+        known.ground = ground;
+        new
+    }
+
+    fn is_watched(&self, dir: &Path) -> bool {
+        let mut watched = self.known.values().filter_map(|k| k.watched.as_deref());
+        watched.any(|watched| watched == dir)
+    }
+
+    /// Stops watching a directory that no spot needs any more.
+    fn unwatch(&self, dir: Option<PathBuf>, watcher: &mut Watcher) {
+        if let Some(dir) = dir.filter(|dir| !self.is_watched(dir)) {
+            watcher.remove(&dir);
+        }
+    }
+}
+
+/// What a reader is to do.
+struct Job {
+    /// Each with the directory that is watched for it.
+    spots: Vec<(Spot, Option<PathBuf>)>,
+    adder: Option<Adder>,
+}
+
+struct Answer {
+    ground: Ground,
+    /// The number of the new watch, where one was wanted.
+    added: Option<Result<i32, Errno>>,
+}
+
+impl Answer {
+    fn of(ground: Ground) -> Self {
+        Self {
+            ground,
+            added: None,
+        }
+    }
+}
+
+/// A thread that looks, and may get stuck.
+struct Reader {
+    jobs: Sender<Job>,
+    /// One for each spot, in order.
+    answers: Receiver<Answer>,
+    /// One for each job, after its answers.
+    done: Receiver<()>,
+    left_behind: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn start(look: Look) -> io::Result<Self> {
+        let (jobs, asked) = channel::<Job>();
+        let (tell, answers) = channel();
+        let (end, done) = channel();
+        let left_behind = Arc::new(AtomicBool::new(false));
+        let is_left = Arc::clone(&left_behind);
+        let run = move || {
+            for job in asked {
+                for (spot, watched) in job.spots {
+                    let answer = answer(&look, &spot, watched.as_deref(), job.adder.as_ref());
+                    if tell.send(answer).is_err() || is_left.load(Ordering::Acquire) {
+                        return;
+                    }
+                }
+                if end.send(()).is_err() {
+                    return;
+                }
+            }
+        };
+        thread::Builder::new().name("ground".into()).spawn(run)?;
+        Ok(Self {
+            jobs,
+            answers,
+            done,
+            left_behind,
+        })
+    }
+}
+
+fn answer(look: &Look, spot: &Spot, watched: Option<&Path>, adder: Option<&Adder>) -> Answer {
+    let ground = look(spot);
+    let wanted = ground.watch.as_deref().filter(|dir| Some(*dir) != watched);
+    let Some((dir, adder)) = wanted.zip(adder) else {
+        return Answer::of(ground);
+    };
+    let added = Some(adder.add(dir));
+    // Read once more, so that nothing slips through between.
+    Answer {
+        ground: look(spot),
+        added,
+    }
+}
+
+#[cfg(test)]
+mod tests;
