@@ -1,3 +1,4 @@
 //! Coding tools that vmux knows: one folder each, which reads only under given roots.
 
 pub mod claude;
+pub mod lines;
