@@ -7,9 +7,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
 use super::{REPLY_CAP, Reply, Request};
 use crate::sys::clock::Deadline;
 use crate::sys::socket;
@@ -17,9 +14,6 @@ use crate::sys::socket;
 /// Longest wait for an ordinary reply, so that a verb gives up within five seconds in all. A switch
 /// through a hung window manager takes the daemon a second to give up.
 pub const PATIENCE: Duration = Duration::from_millis(4500);
-
-/// One read, in bytes.
-const BLOCK: usize = 64 * 1024;
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -167,9 +161,6 @@ impl Client {
     /// `HungUp`, `Broken`.
     pub fn send(&mut self, request: &Request) -> Result<(), ClientError> {
         self.stream
-            .set_read_timeout(None)
-            .map_err(|error| broken(&error))?;
-        self.stream
             .write_all(&request.render())
             .map_err(|error| broken(&error))
     }
@@ -184,38 +175,24 @@ impl Client {
                 let rest = self.buffer.split_off(end + 1);
                 return Ok(Some(std::mem::replace(&mut self.buffer, rest)));
             }
-            let mut fds = [PollFd::new(&self.stream, PollFlags::IN)];
-            match poll(&mut fds, Some(&Timespec::default())) {
-                Ok(0) => return Ok(None),
-                Ok(_) => self.read_more()?,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(broken(&error.into())),
+            self.check_length()?;
+            let read = socket::read_ready(&self.stream, &mut self.buffer);
+            if !read.map_err(|error| broken(&error))? {
+                return Ok(None);
             }
         }
     }
 
     fn fill(&mut self, deadline: Deadline) -> Result<(), ClientError> {
-        let left = deadline.left();
-        if left.is_zero() {
-            return Err(ClientError::Slow);
-        }
-        self.stream
-            .set_read_timeout(Some(left))
-            .map_err(|error| broken(&error))?;
-        self.read_more()
+        self.check_length()?;
+        socket::read(&self.stream, &mut self.buffer, deadline).map_err(|error| broken(&error))
     }
 
-    fn read_more(&mut self) -> Result<(), ClientError> {
+    fn check_length(&self) -> Result<(), ClientError> {
         if self.buffer.len() > REPLY_CAP {
             return Err(ClientError::Broken("an endless reply".into()));
         }
-        // Read in place: to clear a block of this size costs more than all the rest.
-        self.buffer.reserve(BLOCK);
-        match rustix::io::read(&self.stream, spare_capacity(&mut self.buffer)) {
-            Ok(0) => Err(ClientError::HungUp),
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(broken(&error.into())),
-        }
+        Ok(())
     }
 }
 
@@ -238,7 +215,9 @@ fn payload_length(line: &[u8]) -> Option<usize> {
 fn broken(error: &io::Error) -> ClientError {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Slow,
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => ClientError::HungUp,
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::UnexpectedEof => ClientError::HungUp,
         _ => ClientError::Broken(error.to_string()),
     }
 }

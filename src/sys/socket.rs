@@ -6,13 +6,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::sys::clock::{self, Deadline};
 
 /// How often a full backlog is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(1);
+/// One read, in bytes.
+const BLOCK: usize = 64 * 1024;
 
 /// Connects to the socket at `path` within `patience`, if this user or root listens there.
 ///
@@ -95,6 +99,43 @@ fn through_short_path<T>(
     reach(short)
 }
 
+/// Waits until something arrives and appends it to `buffer`: one read, whose size the caller
+/// bounds in sum. Once the deadline has passed nothing is read any more, however much is there: a
+/// peer that talks without end is late, too.
+///
+/// # Errors
+/// `TimedOut` at the deadline, `UnexpectedEof` if the other end hung up, and those of the socket.
+pub fn read(stream: &UnixStream, buffer: &mut Vec<u8>, deadline: Deadline) -> io::Result<()> {
+    loop {
+        let left = deadline.left();
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let mut fds = [PollFd::new(stream, PollFlags::IN)];
+        match poll(&mut fds, Some(&clock::timespec(left))) {
+            Ok(_) if read_ready(stream, buffer)? => return Ok(()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Appends what is there already to `buffer`, without waiting: one read. `false` if that is
+/// nothing.
+///
+/// # Errors
+/// `UnexpectedEof` if the other end hung up, and those of the socket.
+pub fn read_ready(stream: &UnixStream, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    // Read in place: to clear a block of this size costs more than all the rest.
+    buffer.reserve(BLOCK);
+    match rustix::net::recv(stream, spare_capacity(buffer), RecvFlags::DONTWAIT) {
+        Ok((0, _)) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(_) => Ok(true),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The user at the other end.
 ///
 /// # Errors
@@ -112,7 +153,35 @@ pub fn peer_pid(stream: &UnixStream) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
+
+    #[test]
+    fn what_arrives_is_read_until_the_deadline() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let soon = || Deadline::after(Duration::from_millis(20));
+        let mut buffer = b"<".to_vec();
+        assert!(!read_ready(&ours, &mut buffer).unwrap(), "nothing yet");
+        let silent = read(&ours, &mut buffer, soon()).unwrap_err();
+        assert_eq!(silent.kind(), io::ErrorKind::TimedOut);
+        theirs.write_all(b"one").unwrap();
+        read(&ours, &mut buffer, soon()).unwrap();
+        theirs.write_all(b"two").unwrap();
+        assert!(read_ready(&ours, &mut buffer).unwrap());
+        assert_eq!(buffer, b"<onetwo");
+        theirs.write_all(b"late").unwrap();
+        let late = read(&ours, &mut buffer, Deadline::after(Duration::ZERO));
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(buffer, b"<onetwo", "nothing is read after the deadline");
+        drop(theirs);
+        read(&ours, &mut buffer, soon()).unwrap();
+        let end = read(&ours, &mut buffer, soon()).unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
+        let end = read_ready(&ours, &mut buffer).unwrap_err();
+        assert_eq!(end.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(buffer, b"<onetwolate");
+    }
 
     #[test]
     fn a_long_path_is_reached_and_a_long_name_is_said() {

@@ -5,7 +5,7 @@
 //! (`allow_remote_control`, `listen_on`). Strings in the JSON are escaped, so that no title can
 //! end a frame.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl Kitty {
         let mut stream = self.connect()?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all(&[HEAD, request.to_string().as_bytes(), TAIL].concat())?;
-        let answer = read_frame(&mut stream, deadline)?;
+        let answer = read_frame(&stream, deadline)?;
         let answer: Answer = serde_json::from_slice(&answer)?;
         if answer.ok {
             return Ok(answer.data);
@@ -127,9 +127,8 @@ impl Kitty {
     }
 }
 
-fn read_frame(stream: &mut UnixStream, deadline: Deadline) -> io::Result<Vec<u8>> {
+fn read_frame(stream: &UnixStream, deadline: Deadline) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let mut block = [0u8; 16 * 1024];
     loop {
         if let Some(frame) = bytes.strip_suffix(TAIL) {
             let frame = frame.strip_prefix(HEAD);
@@ -137,21 +136,10 @@ fn read_frame(stream: &mut UnixStream, deadline: Deadline) -> io::Result<Vec<u8>
                 .map(<[u8]>::to_vec)
                 .ok_or(io::ErrorKind::InvalidData.into());
         }
-        let left = deadline.left();
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
+        if bytes.len() > CAP {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(&mut block) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(n) if bytes.len() + n > CAP => return Err(io::ErrorKind::FileTooLarge.into()),
-            Ok(n) => bytes.extend_from_slice(&block[..n]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            Err(error) => return Err(error),
-        }
+        socket::read(stream, &mut bytes, deadline)?;
     }
 }
 
@@ -308,11 +296,11 @@ mod tests {
     #[test]
     fn an_answer_ends_where_its_frame_does() {
         let answer = |bytes: &[u8], hung_up: bool| {
-            let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
             theirs.write_all(bytes).unwrap();
             let theirs = (!hung_up).then_some(theirs);
             let deadline = Deadline::after(Duration::from_millis(50));
-            let answer = read_frame(&mut ours, deadline);
+            let answer = read_frame(&ours, deadline);
             drop(theirs);
             answer.map_err(|error| error.kind())
         };

@@ -4,6 +4,7 @@
 //! namespace), EWMH `_NET_WM_PID` (set by the client itself), i3's root property
 //! `I3_SOCKET_PATH`. Every wait has a deadline, which x11rb's own stream has not.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -20,7 +21,7 @@ use x11rb::utils::RawFdContainer;
 
 use super::{PATIENCE, WmError};
 use crate::core::model::{Pid, Xid};
-use crate::sys::clock::timespec;
+use crate::sys::clock::Deadline;
 use crate::sys::files::read_bounded;
 
 /// Windows asked about at once: more than anyone has open, less than floods the server's buffer.
@@ -35,8 +36,28 @@ pub struct Display {
     has_res: bool,
 }
 
-/// A stream whose waits end.
-struct Timed(DefaultStream);
+/// A stream on which each question ends in time: with its answer, or at the deadline, however
+/// much else the server sends until then.
+struct Timed {
+    stream: DefaultStream,
+    deadline: Cell<Deadline>,
+}
+
+impl Timed {
+    fn new(stream: DefaultStream) -> Self {
+        Self {
+            stream,
+            deadline: Cell::new(Deadline::after(PATIENCE)),
+        }
+    }
+
+    fn late(&self) -> io::Result<()> {
+        if self.deadline.get().passed() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(())
+    }
+}
 
 impl Stream for Timed {
     fn poll(&self, mode: PollMode) -> io::Result<()> {
@@ -44,22 +65,23 @@ impl Stream for Timed {
         flags.set(PollFlags::IN, mode.readable());
         flags.set(PollFlags::OUT, mode.writable());
         loop {
-            let mut fds = [PollFd::from_borrowed_fd(self.0.as_fd(), flags)];
-            match poll(&mut fds, Some(&timespec(PATIENCE))) {
-                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            self.late()?;
+            let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), flags)];
+            match poll(&mut fds, Some(&self.deadline.get().timespec())) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => {}
                 Ok(_) => return Ok(()),
-                Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
     fn read(&self, buffer: &mut [u8], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
-        self.0.read(buffer, fds)
+        self.late()?;
+        self.stream.read(buffer, fds)
     }
 
     fn write(&self, buffer: &[u8], fds: &mut Vec<RawFdContainer>) -> io::Result<usize> {
-        self.0.write(buffer, fds)
+        self.stream.write(buffer, fds)
     }
 
     fn write_vectored(
@@ -67,7 +89,7 @@ impl Stream for Timed {
         buffers: &[io::IoSlice<'_>],
         fds: &mut Vec<RawFdContainer>,
     ) -> io::Result<usize> {
-        self.0.write_vectored(buffers, fds)
+        self.stream.write_vectored(buffers, fds)
     }
 }
 
@@ -93,9 +115,13 @@ impl Display {
             .unwrap_or_default();
         let (auth, data) = find_cookie(&file, &address, parsed.display).unwrap_or_default();
         let screen = usize::from(parsed.screen);
-        let connection =
-            RustConnection::connect_to_stream_with_auth_info(Timed(stream), screen, auth, data)
-                .map_err(connect_error)?;
+        let connection = RustConnection::connect_to_stream_with_auth_info(
+            Timed::new(stream),
+            screen,
+            auth,
+            data,
+        )
+        .map_err(connect_error)?;
         let root = connection.setup().roots[screen].root;
         let has_res = matches!(
             connection.extension_information(res::X11_EXTENSION_NAME),
@@ -108,11 +134,18 @@ impl Display {
         })
     }
 
+    /// Starts the time that a question has, with all its parts.
+    fn in_time(&self) {
+        let deadline = Deadline::after(PATIENCE);
+        self.connection.stream().deadline.set(deadline);
+    }
+
     /// Where i3 says that it listens.
     ///
     /// # Errors
     /// See [`WmError`].
     pub fn i3_socket(&self) -> Result<Option<PathBuf>, WmError> {
+        self.in_time();
         let atom = self
             .connection
             .intern_atom(true, b"I3_SOCKET_PATH")
@@ -138,6 +171,7 @@ impl Display {
     /// # Errors
     /// `Hung` or `Closed`.
     pub fn set_urgent(&self, window: Xid, urgent: bool) -> Result<(), WmError> {
+        self.in_time();
         let atom = |name: &[u8]| {
             let cookie = self.connection.intern_atom(false, name).map_err(broken)?;
             cookie.reply().map(|reply| reply.atom).map_err(unanswered)
@@ -158,6 +192,7 @@ impl Display {
     /// # Errors
     /// `Hung` or `Closed`; a window that is gone is left out.
     pub fn owners(&self, windows: &[Xid]) -> Result<HashMap<Xid, Pid>, WmError> {
+        self.in_time();
         let mut owners = HashMap::with_capacity(windows.len());
         if self.has_res {
             for batch in windows.chunks(BATCH) {
@@ -319,6 +354,9 @@ fn unanswered(error: x11rb::errors::ReplyError) -> WmError {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     fn entry(family: u16, address: &[u8], number: &[u8], data: &[u8]) -> Vec<u8> {
@@ -350,6 +388,38 @@ mod tests {
         for cut in 0..file.len() {
             let _never_panics = find_cookie(&file[..cut], b"x", 0);
         }
+    }
+
+    /// A byte now and then kept each single wait alive, and with it the question for ever.
+    #[test]
+    fn a_server_that_drips_is_late() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let server = std::thread::spawn(move || {
+            // Accepted, protocol 11.0, and the length of a setup that never is complete.
+            let mut sent = theirs.write_all(&[1, 0, 11, 0, 0, 0, 0xff, 0xff]);
+            theirs.set_read_timeout(Some(PATIENCE / 8)).unwrap();
+            for _ in 0..64 {
+                match theirs.read(&mut [0; 64]) {
+                    Ok(0) => return true,
+                    Ok(_) => {}
+                    Err(_) => sent = theirs.write_all(&[0]),
+                }
+                if sent.is_err() {
+                    return true;
+                }
+            }
+            false
+        });
+        let (stream, _) = DefaultStream::from_unix_stream(ours).unwrap();
+        let opened = RustConnection::connect_to_stream_with_auth_info(
+            Timed::new(stream),
+            0,
+            Vec::new(),
+            Vec::new(),
+        );
+        let error = opened.map(drop).map_err(connect_error).unwrap_err();
+        assert!(matches!(error, WmError::Hung), "{error}");
+        assert!(server.join().unwrap(), "it was given up in time");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 mod wire;
 
 use std::fmt;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixStream};
@@ -172,7 +172,7 @@ impl Bus {
             if self.buffer.len() > LINE_CAP {
                 return Err(BusError::Garbled);
             }
-            self.fill(deadline)?;
+            socket::read(&self.stream, &mut self.buffer, deadline)?;
         };
         if !line.starts_with(b"OK ") {
             return Err(BusError::Rejected);
@@ -220,17 +220,15 @@ impl Bus {
         }
     }
 
-    /// Takes the signals that have arrived, without waiting.
+    /// Takes signals that have arrived, without waiting: those of one read, so that who floods the
+    /// bus does not hold this up. What is left wakes the next poll.
     ///
     /// # Errors
     /// If the bus hung up.
     pub fn take_signals(&mut self) -> Result<Vec<Incoming>, BusError> {
-        while self.signals.len() < SIGNALS {
-            match self.receive(Deadline::after(Duration::ZERO)) {
-                Ok(message) => self.keep(message),
-                Err(BusError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => break,
-                Err(error) => return Err(error),
-            }
+        socket::read_ready(&self.stream, &mut self.buffer)?;
+        while let Some(message) = self.take_message()? {
+            self.keep(message);
         }
         Ok(std::mem::take(&mut self.signals))
     }
@@ -243,33 +241,21 @@ impl Bus {
 
     fn receive(&mut self, deadline: Deadline) -> Result<Incoming, BusError> {
         loop {
-            match wire::take_message(&mut self.buffer) {
-                Err(()) => return Err(BusError::Garbled),
-                Ok(Some(message)) => return Ok(message),
-                Ok(None) => self.fill(deadline)?,
+            if let Some(message) = self.take_message()? {
+                return Ok(message);
             }
+            socket::read(&self.stream, &mut self.buffer, deadline)?;
         }
+    }
+
+    /// Takes a whole message out of what was read.
+    fn take_message(&mut self) -> Result<Option<Incoming>, BusError> {
+        wire::take_message(&mut self.buffer).map_err(|()| BusError::Garbled)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), BusError> {
         self.stream.set_write_timeout(Some(PATIENCE))?;
         Ok(self.stream.write_all(bytes)?)
-    }
-
-    fn fill(&mut self, deadline: Deadline) -> Result<(), BusError> {
-        // A timeout of zero would mean none.
-        let left = deadline.left().max(Duration::from_micros(1));
-        self.stream.set_read_timeout(Some(left))?;
-        let mut block = [0u8; 4096];
-        match self.stream.read(&mut block) {
-            Ok(0) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
-            Ok(n) => {
-                self.buffer.extend_from_slice(&block[..n]);
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-            Err(error) => Err(error.into()),
-        }
     }
 }
 
@@ -385,6 +371,25 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         theirs.write_all(b"REJECTED EXTERNAL\r\n").unwrap();
         assert!(matches!(Bus::over(ours), Err(BusError::Rejected)));
+    }
+
+    /// Only signals were counted, and a stranger who calls methods without end sends none.
+    #[test]
+    fn a_flood_without_signals_does_not_hold_a_look_up() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut bus = Bus {
+            stream: ours,
+            buffer: Vec::new(),
+            serial: 0,
+            signals: Vec::new(),
+        };
+        let ping = wire::method_call(1, SELF, SELF_PATH, SELF, "Ping", &Body::default());
+        theirs.set_nonblocking(true).unwrap();
+        let pings = ping.repeat(1024);
+        while theirs.write_all(&pings).is_ok() {}
+        assert!(bus.take_signals().unwrap().is_empty());
+        let left = socket::read_ready(&bus.stream, &mut Vec::new()).unwrap();
+        assert!(left, "it did not go on until nothing was left");
     }
 
     #[test]
