@@ -52,7 +52,7 @@ pub(super) fn choose(
         }
     };
     let target = Target {
-        id: reply.sessions.get(number).map(|session| session.id),
+        id: reply.sessions.get(number).map(|session| session.id.clone()),
         ..Target::default()
     };
     let request = Request::Switch(SwitchArgs {

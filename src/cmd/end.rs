@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
         return Ok(Exit::Cancelled);
     }
     let target = Target {
-        id: Some(session.id),
+        id: Some(session.id.clone()),
         ..Target::default()
     };
     context.ask(&Request::End(EndArgs { target }))?;

@@ -74,18 +74,18 @@ impl Told {
     fn describe(&mut self, event: &Event, now: DateTime<Utc>) -> String {
         match event {
             Event::State { sessions } => {
-                let gone: Vec<SessionKey> = self.0.keys().copied().collect();
+                let gone: Vec<SessionKey> = self.0.keys().cloned().collect();
                 let gone = gone
                     .into_iter()
                     .filter(|id| sessions.iter().all(|session| session.id != *id))
-                    .map(|id| self.end(id, now))
+                    .map(|id| self.end(&id, now))
                     .collect::<String>();
                 sessions
                     .iter()
                     .fold(gone, |text, session| text + &self.say(session, now))
             }
             Event::Session { session } => self.say(session, now),
-            Event::Ended { id } => self.end(*id, now),
+            Event::Ended { id } => self.end(id, now),
             Event::Dropped { reason } => line(now, "cut off", reason, ""),
             Event::Unknown => String::new(),
         }
@@ -99,12 +99,12 @@ impl Told {
             return String::new();
         }
         let text = line(now, &words.1, &words.0, &words.2);
-        self.0.insert(session.id, words);
+        self.0.insert(session.id.clone(), words);
         text
     }
 
-    fn end(&mut self, id: SessionKey, now: DateTime<Utc>) -> String {
-        let told = self.0.remove(&id);
+    fn end(&mut self, id: &SessionKey, now: DateTime<Utc>) -> String {
+        let told = self.0.remove(id);
         told.map_or_else(String::new, |(name, ..)| line(now, "ended", &name, ""))
     }
 }
@@ -125,11 +125,12 @@ mod tests {
     #[test]
     fn people_read_what_changed_and_nothing_twice() {
         let id = SessionKey {
+            machine: None,
             pid: Pid(7),
             start_ticks: 1,
         };
         let idle = Session {
-            id,
+            id: id.clone(),
             pid: Pid(7),
             cwd: RawPath("/w/shop".into()),
             state: State::Idle,

@@ -15,7 +15,7 @@ use crate::agent::claude::hook::parse;
 use crate::agent::claude::process::plausible_comm;
 use crate::agent::claude::request;
 use crate::agent::claude::settings::ANSWER;
-use crate::core::model::{Pid, SessionKey};
+use crate::core::model::{LocalKey, Pid};
 use crate::protocol::{AskArgs, Reply, Request};
 use crate::sys::clock::Deadline;
 use crate::sys::paths::{self, Paths};
@@ -100,7 +100,7 @@ fn read_input() -> Vec<u8> {
 
 /// The processes this one descends from, up to the nearest that may be a session: a session that
 /// was started by another one's tool must not be taken for that.
-fn ancestors(proc: &Proc) -> Vec<SessionKey> {
+fn ancestors(proc: &Proc) -> Vec<LocalKey> {
     let mut found = Vec::new();
     let parent = rustix::process::getppid();
     let mut next = parent.and_then(|pid| u32::try_from(pid.as_raw_pid()).ok());
@@ -108,7 +108,7 @@ fn ancestors(proc: &Proc) -> Vec<SessionKey> {
         && found.len() < ANCESTORS
         && let Some(stat) = proc.stat(pid)
     {
-        found.push(SessionKey {
+        found.push(LocalKey {
             pid,
             start_ticks: stat.start_ticks,
         });

@@ -95,7 +95,7 @@ impl Teller {
             for step in steps {
                 match step {
                     Step::Show(key, news, words) => self.show(key, news, &words),
-                    Step::Close(key) => self.close(key),
+                    Step::Close(key) => self.close(&key),
                 }
             }
             // Before the wait: what came along with an answer is in no descriptor any more.
@@ -144,7 +144,7 @@ impl Teller {
             Err(error) => {
                 self.failures += 1;
                 if self.failures <= ATTEMPTS {
-                    self.alerts.retry(key, clock::now());
+                    self.alerts.retry(&key, clock::now());
                 }
                 log::info!("could not notify of {key}: {error}");
                 self.published
@@ -153,8 +153,8 @@ impl Teller {
         }
     }
 
-    fn close(&mut self, key: SessionKey) {
-        if let Some(id) = self.shown.remove(&key)
+    fn close(&mut self, key: &SessionKey) {
+        if let Some(id) = self.shown.remove(key)
             && let Err(error) = self.with_notices(|notices| notices.close(id))
         {
             log::debug!("could not take notification {id} away: {error}");
@@ -183,7 +183,7 @@ impl Teller {
         log::info!("lost the notification daemon: {why}");
         self.notices = None;
         for key in std::mem::take(&mut self.shown).into_keys() {
-            self.alerts.dismiss(key);
+            self.alerts.dismiss(&key);
         }
     }
 
@@ -231,13 +231,16 @@ impl Teller {
 
     fn take_answer(&mut self, id: u32, answer: Answer) {
         let key = self.shown.iter().find(|(_, shown)| **shown == id);
-        let Some(key) = key.map(|(key, _)| *key) else {
+        let Some(key) = key.map(|(key, _)| key.clone()) else {
             return;
         };
         match answer {
-            Answer::Go => self.go(key),
+            Answer::Go => self.go(&key),
             Answer::Snooze => {
                 let until = MarkChange::Snooze(Some(clock::now() + SNOOZE));
+                let Some(key) = key.local() else {
+                    return;
+                };
                 let command = Input::Command(Ticket::NOBODY, Command::Mark(key, until));
                 if self.engine.try_send(command).is_err() {
                     log::warn!("could not snooze {key}: the daemon is busy");
@@ -245,12 +248,12 @@ impl Teller {
             }
             Answer::Closed => {
                 self.shown.remove(&key);
-                self.alerts.dismiss(key);
+                self.alerts.dismiss(&key);
             }
         }
     }
 
-    fn go(&self, key: SessionKey) {
+    fn go(&self, key: &SessionKey) {
         let Some(session) = self.published.snapshot().by_key(key).cloned() else {
             return;
         };

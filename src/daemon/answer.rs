@@ -11,7 +11,7 @@ use super::published::{Completion, Ticket};
 use super::server::Server;
 use super::worker::Job;
 use crate::core::counts::Counts;
-use crate::core::model::{Decision, Session, SessionKey, TroubleCode};
+use crate::core::model::{Decision, LocalKey, Session, SessionKey, TroubleCode};
 use crate::core::registry::MarkChange;
 use crate::core::text::CleanText;
 use crate::desktop::focus::Manner;
@@ -80,18 +80,28 @@ impl Server {
                 self.mark(ticket, &args.target, MarkChange::Snooze(until))
             }
             Request::Pin(args) => self.mark(ticket, &args.target, MarkChange::Pin(!args.off)),
-            Request::Explain(args) => self.with_target(ticket, &args.target, |_, session| {
-                Next::Engine(Command::Explain(session.id))
-            }),
+            Request::Explain(args) => self.command(ticket, &args.target, Command::Explain),
             // The server handles them before it asks for an answer.
             Request::Subscribe | Request::Stop => Some(Reply::done().render()),
         }
     }
 
     fn mark(&mut self, ticket: Ticket, target: &Target, change: MarkChange) -> Option<Vec<u8>> {
-        self.with_target(ticket, &target.named(), |_, session| {
-            Next::Engine(Command::Mark(session.id, change))
-        })
+        self.command(ticket, &target.named(), |key| Command::Mark(key, change))
+    }
+
+    /// Has the engine do something with a session of this machine.
+    fn command(
+        &mut self,
+        ticket: Ticket,
+        target: &Target,
+        command: impl FnOnce(LocalKey) -> Command,
+    ) -> Option<Vec<u8>> {
+        let found = find(target, &self.published.snapshot().sessions);
+        match found.and_then(|session| reply::here(&session)) {
+            Ok(key) => self.hand_on(ticket, Next::Engine(command(key))),
+            Err(reply) => Some(reply.render()),
+        }
     }
 
     /// Goes to the session that needs its user most. Only a press that moves the focus is a step.
@@ -235,14 +245,15 @@ impl Server {
             keys: &Keys::of(&args.keys),
         };
         let effect = self.with_scene(|dialogues, scene| dialogues.answer(call, scene));
-        let session = |server: &Self, key| server.published.snapshot().by_key(key).cloned();
+        let session =
+            |server: &Self, key: &SessionKey| server.published.snapshot().by_key(key).cloned();
         let environ = environ(&args.environ);
         let rofi = args.outside;
         match effect {
             Effect::Show(bytes) => Some(render_payload(bytes)),
             Effect::Focus(key) => {
                 // The menu is still open: better said there than by its silent end.
-                let shown = session(self, key);
+                let shown = session(self, &key);
                 if let Some(word) = shown.as_ref().and_then(|session| unreachable(session)) {
                     return Some(self.page_again(rofi, word));
                 }
@@ -255,7 +266,7 @@ impl Server {
                 self.focus_after(rofi, job)
             }
             Effect::Label(key) => {
-                let job = session(self, key).map(|session| Job::AskLabel {
+                let job = session(self, &key).map(|session| Job::AskLabel {
                     session,
                     rofi,
                     environ,
@@ -263,7 +274,7 @@ impl Server {
                 self.promise(rofi, job)
             }
             Effect::Preview(key) => {
-                let job = session(self, key).map(|session| Job::Preview {
+                let job = session(self, &key).map(|session| Job::Preview {
                     ticket,
                     session,
                     messages: 12,
@@ -271,12 +282,12 @@ impl Server {
                 });
                 self.put_off(ticket, rofi, job)
             }
-            Effect::Request(key) => Some(self.rofi_request(rofi, key)),
+            Effect::Request(key) => Some(self.rofi_request(rofi, &key)),
             Effect::Answer(key, serial, decision) => {
                 Some(self.rofi_answer((ticket.slot, rofi), key, serial, decision))
             }
             Effect::End(key) => {
-                let job = session(self, key).map(|session| Job::End {
+                let job = session(self, &key).map(|session| Job::End {
                     ticket,
                     session,
                     rofi: true,
@@ -286,8 +297,9 @@ impl Server {
         }
     }
 
-    fn rofi_request(&mut self, rofi: u32, key: SessionKey) -> Vec<u8> {
-        let Some(asked) = self.asks.of(key).cloned() else {
+    fn rofi_request(&mut self, rofi: u32, key: &SessionKey) -> Vec<u8> {
+        let asked = key.local().and_then(|key| self.asks.of(key));
+        let Some(asked) = asked.cloned() else {
             return self.page_again(rofi, NOT_ASKED);
         };
         render_payload(
@@ -372,7 +384,7 @@ impl Server {
         let (_, rofi) = self.rofi_waits.swap_remove(at);
         let page = match completion {
             Completion::RofiPreview(key, messages) => {
-                self.with_scene(|dialogues, scene| dialogues.preview(rofi, key, &messages, scene))
+                self.with_scene(|dialogues, scene| dialogues.preview(rofi, &key, &messages, scene))
             }
             Completion::RofiEnded(Ok(())) => {
                 return Some(self.page_again(rofi, "The session was told to end."));

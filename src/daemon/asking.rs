@@ -6,9 +6,9 @@ use super::Input;
 use super::asks::{LetGo, session_of};
 use super::published::{Completion, Ticket};
 use super::server::Server;
-use crate::core::model::{Kind, Observation, Pid, SessionKey};
+use crate::core::model::{Kind, LocalKey, Observation, Pid};
 use crate::protocol::{AnswerArgs, AskArgs, AskedArgs, Reply};
-use crate::serve::reply::find;
+use crate::serve::reply::{self, find};
 use crate::sys::clock;
 use crate::sys::proc::Proc;
 
@@ -18,14 +18,15 @@ impl Server {
         let snapshot = self.published.snapshot();
         let conversation = args.session_id.as_ref();
         let session = session_of(&args.processes, conversation, &snapshot);
-        let session = session.and_then(|key| snapshot.by_key(key));
-        let Some(session) = session.filter(|session| session.kind != Kind::Headless) else {
+        let session = session.filter(|key| {
+            let session = snapshot.by_key(&(*key).into());
+            session.is_some_and(|session| session.kind != Kind::Headless)
+        });
+        let Some(key) = session else {
             return Some(Reply::done().render());
         };
-        let (id, before) = self
-            .asks
-            .begin(ticket, session.id, args.asked, clock::steady());
-        self.tell_answerable(session.id, Some(id));
+        let (id, before) = self.asks.begin(ticket, key, args.asked, clock::steady());
+        self.tell_answerable(key, Some(id));
         if let Some(before) = before {
             self.reply_to(before, Reply::done());
         }
@@ -38,7 +39,7 @@ impl Server {
             Ok(session) => session,
             Err(reply) => return *reply,
         };
-        match self.asks.of(session.id) {
+        match session.id.local().and_then(|key| self.asks.of(key)) {
             Some(asked) => Reply {
                 asked: Some(asked.clone()),
                 sessions: vec![session],
@@ -76,10 +77,14 @@ impl Server {
             Ok(session) => session,
             Err(reply) => return *reply,
         };
-        match self.asks.decide(session.id, args.request, &args.decision) {
+        let key = match reply::here(&session) {
+            Ok(key) => key,
+            Err(reply) => return *reply,
+        };
+        match self.asks.decide(key, args.request, &args.decision) {
             Ok(ticket) => {
                 log::info!("{} was answered from vmux", session.id);
-                self.tell_answerable(session.id, None);
+                self.tell_answerable(key, None);
                 self.reply_to(
                     ticket,
                     Reply {
@@ -131,7 +136,7 @@ impl Server {
     }
 
     /// Tells the engine; what it is too busy for is told again, or it would stand for ever.
-    fn tell_answerable(&mut self, session: SessionKey, id: Option<u64>) {
+    fn tell_answerable(&mut self, session: LocalKey, id: Option<u64>) {
         // Of what is said of one session only the last word counts.
         let same = |o: &Observation| matches!(o, Observation::Answerable(s, _) if *s == session);
         self.untold.retain(|untold| !same(untold));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::published::Ticket;
-use crate::core::model::{Asked, Decision, Session, SessionKey, State};
+use crate::core::model::{Asked, Decision, LocalKey, Session, State};
 use crate::core::registry::Snapshot;
 
 /// Longest time that a hook is kept waiting. The dialog is on the screen all the time, so that it
@@ -18,7 +18,7 @@ const APPEARS: Duration = Duration::from_secs(10);
 /// A dialog that is open.
 struct Open {
     ticket: Ticket,
-    session: SessionKey,
+    session: LocalKey,
     asked: Asked,
     since: Instant,
     /// The session was seen waiting.
@@ -34,7 +34,7 @@ pub(super) struct Asks {
 }
 
 /// A hook that is let go without an answer, and the session that it belongs to.
-pub(super) type LetGo = (Ticket, SessionKey);
+pub(super) type LetGo = (Ticket, LocalKey);
 
 impl Asks {
     /// A hook begins to wait. Returns the request's serial, and who waited for the same session:
@@ -42,7 +42,7 @@ impl Asks {
     pub(super) fn begin(
         &mut self,
         ticket: Ticket,
-        session: SessionKey,
+        session: LocalKey,
         asked: Asked,
         now: Instant,
     ) -> (u64, Option<Ticket>) {
@@ -64,7 +64,7 @@ impl Asks {
     }
 
     /// What a session asks.
-    pub(super) fn of(&self, session: SessionKey) -> Option<&Asked> {
+    pub(super) fn of(&self, session: LocalKey) -> Option<&Asked> {
         let open = self.open.iter().find(|open| open.session == session);
         open.map(|open| &open.asked)
     }
@@ -75,7 +75,7 @@ impl Asks {
     /// Why it cannot be decided so, in words.
     pub(super) fn decide(
         &mut self,
-        session: SessionKey,
+        session: LocalKey,
         id: Option<u64>,
         decision: &Decision,
     ) -> Result<Ticket, String> {
@@ -101,7 +101,7 @@ impl Asks {
     pub(super) fn review(&mut self, snapshot: &Snapshot, now: Instant) -> Vec<LetGo> {
         let mut gone = Vec::new();
         self.open.retain_mut(|open| {
-            let session = snapshot.by_key(open.session);
+            let session = snapshot.by_key(&open.session.into());
             let waits = session.is_some_and(|session| session.state == State::NeedsInput);
             open.waited |= waits;
             open.reviewed = now;
@@ -117,7 +117,7 @@ impl Asks {
     }
 
     /// A client hung up; the session that its hook belonged to.
-    pub(super) fn drop_client(&mut self, slot: usize) -> Option<SessionKey> {
+    pub(super) fn drop_client(&mut self, slot: usize) -> Option<LocalKey> {
         let at = self.open.iter().position(|open| open.ticket.slot == slot)?;
         Some(self.open.swap_remove(at).session)
     }
@@ -136,13 +136,13 @@ impl Asks {
 /// The session that a hook's process belongs to: one of its ancestors, else the only one in its
 /// conversation.
 pub(super) fn session_of(
-    processes: &[SessionKey],
+    processes: &[LocalKey],
     conversation: Option<&crate::core::model::ConversationId>,
     snapshot: &Snapshot,
-) -> Option<SessionKey> {
+) -> Option<LocalKey> {
     let ancestor = processes
         .iter()
-        .find(|key| snapshot.by_key(**key).is_some());
+        .find(|key| snapshot.by_key(&(**key).into()).is_some());
     if ancestor.is_some() {
         return ancestor.copied();
     }
@@ -150,7 +150,7 @@ pub(super) fn session_of(
         conversation.is_some() && session.session_id.as_ref() == conversation
     };
     let mut fitting = snapshot.sessions.iter().filter(fits);
-    let first = fitting.next()?.id;
+    let first = fitting.next()?.id.local()?;
     fitting.next().is_none().then_some(first)
 }
 
@@ -161,7 +161,7 @@ mod tests {
     use crate::sys::clock;
     use std::sync::Arc;
 
-    const KEY: SessionKey = SessionKey {
+    const KEY: LocalKey = LocalKey {
         pid: Pid(1),
         start_ticks: 7,
     };
@@ -172,7 +172,7 @@ mod tests {
 
     fn world(state: State) -> Snapshot {
         let session = Session {
-            id: KEY,
+            id: KEY.into(),
             state,
             ..Session::default()
         };

@@ -8,7 +8,7 @@ use super::published::{Completion, Published, Ticket};
 use super::storage::Storage;
 use super::supervise::Part;
 use super::{ENGINE_QUEUE, Input};
-use crate::core::model::{Event, SessionKey};
+use crate::core::model::{Event, LocalKey};
 use crate::core::registry::{MarkChange, Registry};
 use crate::protocol::Reply;
 use crate::sys::clock;
@@ -16,9 +16,9 @@ use crate::sys::clock;
 /// A request that only the engine can answer.
 pub(super) enum Command {
     /// What its user says of a session.
-    Mark(SessionKey, MarkChange),
+    Mark(LocalKey, MarkChange),
     /// What a verdict was made from.
-    Explain(SessionKey),
+    Explain(LocalKey),
 }
 
 pub(super) struct Engine {
@@ -112,9 +112,9 @@ impl Engine {
     }
 
     /// Hands changed labels to the thread that writes them; that one answers.
-    fn save(&mut self, asked: Option<(Ticket, SessionKey)>) {
+    fn save(&mut self, asked: Option<(Ticket, LocalKey)>) {
         let answer = asked.map(|(ticket, key)| {
-            let reply = match self.registry.snapshot().by_key(key) {
+            let reply = match self.registry.snapshot().by_key(&key.into()) {
                 None => gone(),
                 Some(session) => Reply {
                     sessions: vec![Arc::clone(session)],
@@ -133,7 +133,7 @@ impl Engine {
         }
     }
 
-    fn explain(&self, key: SessionKey) -> Reply {
+    fn explain(&self, key: LocalKey) -> Reply {
         let Some(explanation) = self.registry.explain(key) else {
             return gone();
         };

@@ -69,6 +69,7 @@ mod tests {
         let session = |pid, kind| {
             Arc::new(Session {
                 id: SessionKey {
+                    machine: None,
                     pid: Pid(pid),
                     start_ticks: 1,
                 },

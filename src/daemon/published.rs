@@ -323,6 +323,7 @@ mod tests {
         let published = Published::new().unwrap();
         published.count_subscriber(true);
         let id = SessionKey {
+            machine: None,
             pid: Pid(1),
             start_ticks: 2,
         };

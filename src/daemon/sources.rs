@@ -14,7 +14,7 @@ use super::lock::Instance;
 use super::published::Published;
 use super::supervise::{PANICKED, Part, caught};
 use super::{Input, Settings};
-use crate::core::model::{Action, ConId, Focus, Observation, Place, SessionKey, State};
+use crate::core::model::{Action, ConId, Focus, LocalKey, Observation, Place, State};
 use crate::core::registry::Snapshot;
 use crate::desktop::here::Here;
 use crate::desktop::host::typing::Typing;
@@ -204,7 +204,7 @@ fn behind(found: &Found) -> Option<(ConId, PathBuf)> {
 }
 
 /// The processes that show sessions in the background.
-fn viewers(snapshot: &Snapshot) -> impl Iterator<Item = SessionKey> {
+fn viewers(snapshot: &Snapshot) -> impl Iterator<Item = LocalKey> {
     let sessions = snapshot.sessions.iter();
     sessions.flat_map(|session| session.shown_by.iter().copied())
 }
@@ -213,9 +213,9 @@ struct Desktop {
     places: Places,
     engine: SyncSender<Input>,
     published: Arc<Published>,
-    told: HashMap<SessionKey, Place>,
+    told: HashMap<LocalKey, Place>,
     /// Who showed sessions in the background.
-    viewers: Vec<SessionKey>,
+    viewers: Vec<LocalKey>,
     /// One stream of events for each window manager.
     events: HashMap<PathBuf, Events>,
     /// Windows that were made urgent, if the user wants that.
@@ -223,7 +223,7 @@ struct Desktop {
     /// Keys typed where a hidden tmux pane may come into view.
     typing: Typing,
     /// Sessions in tmux, and whether each rests.
-    resting: BTreeMap<SessionKey, bool>,
+    resting: BTreeMap<LocalKey, bool>,
     passed: Option<Instant>,
     /// When events were taken last that changed something.
     told_at: Option<Instant>,
@@ -290,14 +290,14 @@ impl Desktop {
     }
 
     /// The sessions that there are, and who shows those in the background.
-    fn sessions(&self) -> BTreeSet<SessionKey> {
+    fn sessions(&self) -> BTreeSet<LocalKey> {
         let snapshot = self.published.snapshot();
-        let keys = snapshot.sessions.iter().map(|session| session.id);
+        let keys = snapshot.sessions.iter().filter_map(|s| s.id.local());
         keys.chain(viewers(&snapshot)).collect()
     }
 
     /// Those that the last pass has looked for.
-    fn known(&self) -> BTreeSet<SessionKey> {
+    fn known(&self) -> BTreeSet<LocalKey> {
         self.told.keys().chain(&self.viewers).copied().collect()
     }
 
@@ -315,6 +315,9 @@ impl Desktop {
         let mut lost = 0;
         let mut hidden = Vec::new();
         for session in &snapshot.sessions {
+            let Some(key) = session.id.local() else {
+                continue;
+            };
             let finding = self.places.find(session, &Environ::default());
             if let Ok(found) = &finding
                 && session.standing().calls()
@@ -323,12 +326,13 @@ impl Desktop {
             }
             let place = shown(finding);
             lost += usize::from(place.trouble.as_ref().is_some_and(|t| t.code.concerns_wm()));
-            if self.told.get(&session.id) != Some(&place) {
-                observations.push(Observation::Placed(session.id, Box::new(place.clone())));
-                self.told.insert(session.id, place);
+            if self.told.get(&key) != Some(&place) {
+                observations.push(Observation::Placed(key, Box::new(place.clone())));
+                self.told.insert(key, place);
             }
         }
-        self.told.retain(|key, _| snapshot.by_key(*key).is_some());
+        self.told
+            .retain(|key, _| snapshot.by_key(&(*key).into()).is_some());
         self.subscribe();
         let focuses = self.places.focuses();
         self.published.set_here(Here { read_at, focuses });
@@ -359,11 +363,11 @@ impl Desktop {
             let host = session.host.as_ref();
             host.is_some_and(|host| &*host.kind == "tmux")
         });
-        let resting: BTreeMap<SessionKey, bool> = in_tmux
-            .map(|session| (session.id, session.state != State::Working))
+        let resting: BTreeMap<LocalKey, bool> = in_tmux
+            .filter_map(|session| Some((session.id.local()?, session.state != State::Working)))
             .collect();
         let before = std::mem::replace(&mut self.resting, resting);
-        let came = |(key, rests): (&SessionKey, &bool)| *rests && before.get(key) == Some(&false);
+        let came = |(key, rests): (&LocalKey, &bool)| *rests && before.get(key) == Some(&false);
         self.resting.iter().any(came)
     }
 

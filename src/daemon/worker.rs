@@ -306,13 +306,13 @@ fn preview_completion(
     rofi: bool,
 ) -> Completion {
     match (read, rofi) {
-        (Ok(preview), true) => Completion::RofiPreview(session.id, preview),
+        (Ok(preview), true) => Completion::RofiPreview(session.id.clone(), preview),
         (Err(error), true) => {
             let message = PreviewMessage {
                 text: CleanText::line(&error),
                 ..PreviewMessage::default()
             };
-            Completion::RofiPreview(session.id, vec![message])
+            Completion::RofiPreview(session.id.clone(), vec![message])
         }
         (Ok(preview), false) => {
             let reply = Reply {
@@ -350,7 +350,7 @@ fn ask_label(socket: &Path, job: Job) {
     }
     let answer = prompt::ask_label(&session, &theme, &environ, PROMPT);
     let result = match answer {
-        Ok(Some(label)) => prompt::send_label(socket, session.id, &label),
+        Ok(Some(label)) => prompt::send_label(socket, &session.id, &label),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };

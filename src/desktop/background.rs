@@ -12,7 +12,7 @@ impl Places {
         let mut best: Option<Finding> = None;
         for viewer in &session.shown_by {
             let terminal = Session {
-                id: *viewer,
+                id: (*viewer).into(),
                 pid: viewer.pid,
                 kind: Kind::Interactive,
                 ..session.clone()

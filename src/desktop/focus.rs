@@ -91,6 +91,7 @@ impl Focuser {
         environ: &Environ,
         here: Option<&Here>,
     ) -> Result<(), Trouble> {
+        session.here()?;
         if manner.dry_run {
             return self.find(session, environ).map(drop);
         }

@@ -79,7 +79,8 @@ impl Places {
         search: &mut Search,
     ) -> Result<Place, Trouble> {
         let session = walk.session;
-        if self.proc.key(session.pid) != Some(session.id) {
+        let key = session.here()?;
+        if self.proc.key(key.pid) != Some(key) {
             return Err(Trouble::new(TroubleCode::Gone, "its process has ended"));
         }
         self.follow(session.pid, None, walk, search)

@@ -11,8 +11,8 @@ use super::systems::{Desktop, Ways};
 use super::way::Search;
 use super::{Finding, Found};
 use crate::core::model::{
-    ConId, Focus, HIDDEN_WORKSPACE, Kind, Pid, ProcChain, Session, SessionKey, Trouble,
-    TroubleCode, Window, WindowRef, WmTree, Xid,
+    ConId, Focus, HIDDEN_WORKSPACE, Kind, LocalKey, Pid, ProcChain, Session, Trouble, TroubleCode,
+    Window, WindowRef, WmTree, Xid,
 };
 use crate::desktop::host::tmux;
 use crate::desktop::wm::i3::I3;
@@ -50,7 +50,7 @@ pub struct Places {
     /// What tmux servers have told in this pass.
     layouts: HashMap<Pid, Asked>,
     /// Who holds the other end of a process's terminal, where its parents did not lead on.
-    holders: HashMap<(SessionKey, Tty), Vec<SessionKey>>,
+    holders: HashMap<(LocalKey, Tty), Vec<LocalKey>>,
     /// Who holds which pseudo terminal's master: read once a pass, where it is asked for at all.
     masters: Option<HashMap<Tty, Vec<Pid>>>,
     own_environ: Environ,
@@ -317,7 +317,7 @@ impl Places {
         let Some(key) = self.proc.key(pid) else {
             return Vec::new();
         };
-        let alive = |key: &SessionKey| self.proc.key(key.pid) == Some(*key);
+        let alive = |key: &LocalKey| self.proc.key(key.pid) == Some(*key);
         if let Some(known) = self.holders.get(&(key, tty))
             && known.iter().all(alive)
         {
@@ -326,7 +326,7 @@ impl Places {
         let masters = self.masters.get_or_insert_with(|| masters(&mut self.proc));
         let found = masters.get(&tty).cloned().unwrap_or_default();
         let others = found.into_iter().filter(|other| *other != pid);
-        let keys: Vec<SessionKey> = others.filter_map(|pid| self.proc.key(pid)).collect();
+        let keys: Vec<LocalKey> = others.filter_map(|pid| self.proc.key(pid)).collect();
         let pids = keys.iter().map(|key| key.pid).collect();
         self.holders.insert((key, tty), keys);
         pids

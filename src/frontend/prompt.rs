@@ -73,9 +73,9 @@ pub fn ask_label(
 ///
 /// # Errors
 /// In words.
-pub fn send_label(socket: &Path, id: SessionKey, label: &str) -> Result<(), String> {
+pub fn send_label(socket: &Path, id: &SessionKey, label: &str) -> Result<(), String> {
     let target = Target {
-        id: Some(id),
+        id: Some(id.clone()),
         ..Target::default()
     };
     let request = Request::Label(LabelArgs {

@@ -57,7 +57,7 @@ pub struct Call<'a> {
 }
 
 /// What is on the screen.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum View {
     List,
     Preview(SessionKey),
@@ -187,11 +187,11 @@ impl Dialogues {
     pub fn preview(
         &mut self,
         rofi: u32,
-        key: SessionKey,
+        key: &SessionKey,
         messages: &[PreviewMessage],
         scene: &Scene<'_>,
     ) -> Vec<u8> {
-        match scene.sessions.iter().find(|session| session.id == key) {
+        match scene.sessions.iter().find(|session| session.id == *key) {
             Some(session) => show_preview(session, messages, scene),
             None => self.list_again(rofi, Some("The session has ended."), scene),
         }
@@ -201,15 +201,15 @@ impl Dialogues {
     pub fn request(
         &mut self,
         rofi: u32,
-        key: SessionKey,
+        key: &SessionKey,
         asked: &Asked,
         scene: &Scene<'_>,
     ) -> Vec<u8> {
-        let Some(session) = scene.sessions.iter().find(|session| session.id == key) else {
+        let Some(session) = scene.sessions.iter().find(|session| session.id == *key) else {
             return self.list_again(rofi, Some("The session has ended."), scene);
         };
         if let Some(dialogue) = self.open.get_mut(&rofi) {
-            dialogue.view = View::Request(key, asked.id);
+            dialogue.view = View::Request(key.clone(), asked.id);
         }
         request::page(session, asked)
     }
@@ -231,12 +231,12 @@ impl Dialogues {
 fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Option<Effect> {
     let chosen = call.info.and_then(|info| info.parse::<SessionKey>().ok());
     let alive = |key: &SessionKey| scene.sessions.iter().any(|session| session.id == *key);
-    let subject = match dialogue.view {
-        View::Preview(key) | View::Confirm(key) | View::Request(key, _) => Some(key),
+    let subject = match &dialogue.view {
+        View::Preview(key) | View::Confirm(key) | View::Request(key, _) => Some(key.clone()),
         View::List => chosen,
     };
-    if let Some(key) = subject
-        && !alive(&key)
+    if let Some(key) = &subject
+        && !alive(key)
     {
         dialogue.view = View::List;
         return Some(Effect::Show(show_list(
@@ -246,7 +246,7 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Option<Ef
         )));
     }
     match (call.retv, call.info, subject) {
-        (1, Some("yes"), Some(key)) if dialogue.view == View::Confirm(key) => {
+        (1, Some("yes"), Some(key)) if matches!(dialogue.view, View::Confirm(_)) => {
             dialogue.view = View::List;
             return Some(Effect::End(key));
         }
@@ -261,13 +261,14 @@ fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Option<Ef
         (1, Some("all"), _) => dialogue.filter = Filter::All,
         (1, _, Some(key)) if dialogue.view == View::List => return Some(Effect::Focus(key)),
         (10, _, Some(key)) => return Some(Effect::Label(key)),
-        (11, _, Some(key)) if dialogue.view != View::Preview(key) => {
-            dialogue.view = View::Preview(key);
+        (11, _, Some(key)) if !matches!(dialogue.view, View::Preview(_)) => {
+            dialogue.view = View::Preview(key.clone());
             return Some(Effect::Preview(key));
         }
         (12 | 3, _, Some(key)) => {
+            let page = show_confirm(&key, scene);
             dialogue.view = View::Confirm(key);
-            return Some(Effect::Show(show_confirm(key, scene)));
+            return Some(Effect::Show(page));
         }
         (14, _, Some(key)) if dialogue.view == View::List => return Some(Effect::Request(key)),
         (13, _, _) if dialogue.view == View::List => {
@@ -495,8 +496,8 @@ fn preview_lines(messages: &[PreviewMessage]) -> Vec<String> {
     lines
 }
 
-fn show_confirm(key: SessionKey, scene: &Scene<'_>) -> Vec<u8> {
-    let session = scene.sessions.iter().find(|session| session.id == key);
+fn show_confirm(key: &SessionKey, scene: &Scene<'_>) -> Vec<u8> {
+    let session = scene.sessions.iter().find(|session| session.id == *key);
     let name = session.map(|session| session.title()).unwrap_or_default();
     let mut text = String::from("End the session <b>");
     push_pango(&mut text, &name);

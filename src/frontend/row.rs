@@ -101,7 +101,7 @@ impl Cache {
             } else {
                 let row = row(session);
                 self.0
-                    .insert(session.id, (Arc::clone(session), row.clone()));
+                    .insert(session.id.clone(), (Arc::clone(session), row.clone()));
                 row
             };
             row.state.clear();
@@ -109,7 +109,8 @@ impl Cache {
             rows.push(row);
         }
         if self.0.len() > 2 * sessions.len() + 16 {
-            let living: HashSet<SessionKey> = sessions.iter().map(|session| session.id).collect();
+            let living: HashSet<SessionKey> =
+                sessions.iter().map(|session| session.id.clone()).collect();
             self.0.retain(|key, _| living.contains(key));
         }
         make_unique(&mut rows, sessions);
@@ -147,7 +148,7 @@ fn make_unique(rows: &mut [Row], sessions: &[Arc<Session>]) {
 /// What of a row does not change with time.
 fn row(session: &Session) -> Row {
     Row {
-        id: session.id,
+        id: session.id.clone(),
         name: session.title().composed(),
         branch: CleanText::line(branch_words(session)).composed(),
         state: String::new(),
@@ -342,6 +343,7 @@ mod tests {
     fn session(pid: u32, dir: &str, state: State, reason: Option<Reason>) -> Session {
         Session {
             id: SessionKey {
+                machine: None,
                 pid: Pid(pid),
                 start_ticks: 1,
             },

@@ -75,6 +75,7 @@ mod tests {
     fn session(pid: u32, label: &str) -> Arc<Session> {
         Arc::new(Session {
             id: SessionKey {
+                machine: None,
                 pid: Pid(pid),
                 start_ticks: 1,
             },

@@ -86,8 +86,10 @@ impl Board {
     /// stay and are marked. Says whether there is anything new to see.
     pub(crate) fn apply(&self, listed: &[Arc<Session>], now: DateTime<Utc>) -> bool {
         let mut state = write(&self.state);
-        let mut fresh: HashMap<SessionKey, &Arc<Session>> =
-            listed.iter().map(|session| (session.id, session)).collect();
+        let mut fresh: HashMap<SessionKey, &Arc<Session>> = listed
+            .iter()
+            .map(|session| (session.id.clone(), session))
+            .collect();
         let mut entries: Vec<(Arc<Session>, bool)> = Vec::with_capacity(listed.len());
         for item in &state.items {
             let session = fresh.remove(&item.id).map(Arc::clone);
@@ -121,7 +123,7 @@ impl Board {
             } else {
                 changed = true;
                 state.items.push(Arc::new(Item {
-                    id: entry.session.id,
+                    id: entry.session.id.clone(),
                     entry: RwLock::new(entry),
                     colored: self.colored,
                 }));
@@ -170,8 +172,8 @@ impl Board {
     }
 
     /// The end of a conversation, if it is known already.
-    pub(crate) fn said(&self, id: SessionKey) -> Option<Arc<Said>> {
-        read(&self.state).said.get(&id).cloned()
+    pub(crate) fn said(&self, id: &SessionKey) -> Option<Arc<Said>> {
+        read(&self.state).said.get(id).cloned()
     }
 }
 
@@ -197,6 +199,7 @@ pub(crate) mod tests {
     pub(crate) fn session(pid: u32, dir: &str, state: Verdict) -> Arc<Session> {
         Arc::new(Session {
             id: SessionKey {
+                machine: None,
                 pid: Pid(pid),
                 start_ticks: 1,
             },
@@ -259,7 +262,8 @@ pub(crate) mod tests {
         assert!(board.complain("it is slow".into()));
         assert!(!board.complain("it is slow".into()));
         assert!(board.apply(&listed, at(120)), "the trouble is over");
-        let id = listed[0].id;
-        assert!(board.tell(id, Ok(Vec::new())) && !board.tell(id, Ok(Vec::new())));
+        let id = &listed[0].id;
+        assert!(board.tell(id.clone(), Ok(Vec::new())));
+        assert!(!board.tell(id.clone(), Ok(Vec::new())));
     }
 }

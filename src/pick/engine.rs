@@ -47,7 +47,7 @@ pub(crate) fn rank(query: &str, sessions: &[Arc<Session>]) -> Result<Vec<Session
     let matched = matches(query, sessions)?;
     let id = |item: &MatchedItem| {
         let ranked = item.item.as_ref().as_any().downcast_ref::<Ranked>();
-        ranked.map(|ranked| ranked.id)
+        ranked.map(|ranked| ranked.id.clone())
     };
     Ok(matched.iter().filter_map(id).collect())
 }
@@ -60,7 +60,7 @@ fn matches(query: &str, sessions: &[Arc<Session>]) -> Result<Vec<MatchedItem>, F
     let mut matched: Vec<MatchedItem> = Vec::new();
     for (index, session) in (0..).zip(sessions) {
         let item = Ranked {
-            id: session.id,
+            id: session.id.clone(),
             text: search_text(session),
         };
         let Some(found) = engine.match_item(&item) else {

@@ -27,7 +27,7 @@ const SCAN_PACE: Duration = Duration::from_secs(2);
 const MESSAGES: usize = 40;
 
 /// What the list wants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Wish {
     /// To show this session's conversation.
     Preview(Option<SessionKey>),
@@ -70,7 +70,7 @@ impl Source {
             return act::read_preview(session, MESSAGES);
         }
         let target = Target {
-            id: Some(session.id),
+            id: Some(session.id.clone()),
             ..Target::default()
         };
         let messages = MESSAGES;
@@ -239,7 +239,7 @@ impl Feed {
 
     /// Reads the wanted conversation, if it can have changed since.
     fn read(&mut self) -> bool {
-        let Some(wanted) = self.wanted else {
+        let Some(wanted) = self.wanted.clone() else {
             return false;
         };
         let sessions = self.board.sessions();

@@ -138,7 +138,7 @@ fn choose(context: &Arc<Context>, args: &Args) -> anyhow::Result<Option<SessionK
             return Ok(None);
         };
         if !args.print {
-            focus(context, id)?;
+            focus(context, id.clone())?;
         }
         Ok(Some(id))
     })

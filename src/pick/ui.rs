@@ -76,7 +76,7 @@ pub(crate) trait Outside {
 }
 
 /// How it ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
     /// With this session.
     Chosen(SessionKey),
@@ -276,7 +276,7 @@ where
             return Ok(None);
         };
         if !entry.ended {
-            return Ok(Some(Outcome::Chosen(entry.session.id)));
+            return Ok(Some(Outcome::Chosen(entry.session.id.clone())));
         }
         self.notice = Some(format!("{} has ended", entry.session.title()));
         self.draw()?;
@@ -341,7 +341,7 @@ where
             self.filter.has(&item.entry().session, workspace)
         });
         let listed: Vec<Arc<Item>> = listed.collect();
-        let keys: Vec<SessionKey> = listed.iter().map(|item| item.id).collect();
+        let keys: Vec<SessionKey> = listed.iter().map(|item| item.id.clone()).collect();
         let queried = !self.parts().0.input.value.is_empty();
         if keys == self.listed && (texts == self.texts || !queried) {
             self.texts = texts;
@@ -354,7 +354,7 @@ where
             pool.append(listed.into_iter().map(|item| item as _).collect());
         }
         (self.listed, self.texts) = (keys, texts);
-        self.anchor.get_or_insert((before.get(at).copied(), at));
+        self.anchor.get_or_insert((before.get(at).cloned(), at));
         self.parts().0.restart_matcher(true);
     }
 
@@ -444,9 +444,9 @@ where
     /// Shows the session under the cursor in the pane. Says whether that changed anything.
     fn refresh_pane(&mut self) -> bool {
         let entry = selected(self.parts().0, Item::entry);
-        let id = entry.as_ref().map(|entry| entry.session.id);
+        let id = entry.as_ref().map(|entry| entry.session.id.clone());
         if self.shown != id {
-            (self.shown, self.back) = (id, 0);
+            (self.shown, self.back) = (id.clone(), 0);
             self.outside.show(id);
         }
         let (app, _) = self.skim.app_and_tui();
@@ -487,7 +487,7 @@ fn conversation(board: &Board, entry: &Entry) -> (Vec<Line>, Vec<Line>) {
     {
         (*tone, *state) = (Tone::Faint, "  ended".to_owned());
     }
-    let body = match board.said(entry.session.id).as_deref() {
+    let body = match board.said(&entry.session.id).as_deref() {
         None => Vec::new(),
         Some(Ok(messages)) if messages.is_empty() => vec![faint(""), faint("nothing said yet")],
         Some(Ok(messages)) => preview::messages(messages),
@@ -512,7 +512,7 @@ fn selected<T>(app: &App, take: impl Fn(&Item) -> T) -> Option<T> {
 /// The list as it is shown, and which of it the cursor is on. skim tells of no other item than
 /// that one, so that the cursor has to be taken through all of them.
 fn order(app: &mut App) -> (Vec<SessionKey>, usize) {
-    let here = selected(app, |item| item.id);
+    let here = selected(app, |item| item.id.clone());
     let count = app.item_list.count();
     app.item_list.scroll_by(-ALL);
     let mut ids = Vec::with_capacity(count);
@@ -520,9 +520,12 @@ fn order(app: &mut App) -> (Vec<SessionKey>, usize) {
         if n > 0 {
             app.item_list.scroll_by(1);
         }
-        ids.extend(selected(app, |item| item.id));
+        ids.extend(selected(app, |item| item.id.clone()));
     }
-    let at = ids.iter().position(|id| Some(*id) == here).unwrap_or(0);
+    let at = ids
+        .iter()
+        .position(|id| Some(id) == here.as_ref())
+        .unwrap_or(0);
     go(app, ids.len().saturating_sub(1), at);
     (ids, at)
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::core::model::{
-    Asked, ConversationId, Decision, Event, HookReport, Landed, Session, SessionKey, time,
+    Asked, ConversationId, Decision, Event, HookReport, Landed, LocalKey, Session, SessionKey, time,
 };
 use crate::core::text::{CleanText, deserialize_block};
 
@@ -89,7 +89,7 @@ pub struct ListArgs {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Target {
-    /// `PID-TICKS`, as a row carried it.
+    /// `PID-TICKS` or `MACHINE/PID-TICKS`, as a row carried it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<SessionKey>,
     /// What a person typed.
@@ -211,7 +211,7 @@ pub struct PreviewArgs {
 #[serde(default)]
 pub struct AskArgs {
     /// The ancestors of the hook's process, nearest first: one of them is the session.
-    pub processes: Vec<SessionKey>,
+    pub processes: Vec<LocalKey>,
     /// The conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<ConversationId>,

@@ -19,6 +19,9 @@ const MESSAGES: usize = 500;
 /// # Errors
 /// In words.
 pub fn read_preview(session: &Session, messages: usize) -> Result<Vec<PreviewMessage>, String> {
+    session
+        .here()
+        .map_err(|trouble| trouble.message.to_string())?;
     let Some(path) = &session.transcript else {
         return Ok(Vec::new());
     };
@@ -41,13 +44,14 @@ pub fn read_preview(session: &Session, messages: usize) -> Result<Vec<PreviewMes
 /// process, so that a pid that is given out again meanwhile is never hit.
 ///
 /// # Errors
-/// `Gone` if it has ended; what the kernel says otherwise.
+/// `Gone` if it has ended; `Elsewhere`; what the kernel says otherwise.
 pub fn end(session: &Session) -> Result<(), Trouble> {
+    let key = session.here()?;
     let gone = || Trouble::new(TroubleCode::Gone, "its process has ended");
-    let pid = rustix::process::Pid::from_raw(session.pid.0.cast_signed()).ok_or_else(gone)?;
+    let pid = rustix::process::Pid::from_raw(key.pid.0.cast_signed()).ok_or_else(gone)?;
     let descriptor = pidfd_open(pid, PidfdFlags::empty()).map_err(|_| gone())?;
     let proc = Proc::open(Path::new("/proc")).map_err(|_| gone())?;
-    if proc.key(session.pid) != Some(session.id) {
+    if proc.key(key.pid) != Some(key) {
         return Err(gone());
     }
     pidfd_send_signal(&descriptor, Signal::TERM).map_err(|error| {

@@ -50,8 +50,10 @@ impl Local {
         let mut places = Places::new(&paths.proc, environ.clone())?;
         places.begin();
         for session in registry.snapshot().sessions {
-            let place = shown(places.find(&session, environ));
-            registry.apply(Observation::Placed(session.id, Box::new(place)), now);
+            if let Some(key) = session.id.local() {
+                let place = shown(places.find(&session, environ));
+                registry.apply(Observation::Placed(key, Box::new(place)), now);
+            }
         }
         Ok(Self {
             registry,
@@ -146,7 +148,11 @@ impl Local {
     }
 
     fn mark(&mut self, session: &Arc<Session>, change: MarkChange) -> Reply {
-        self.registry.mark(session.id, change, clock::now());
+        let key = match reply::here(session) {
+            Ok(key) => key,
+            Err(reply) => return *reply,
+        };
+        self.registry.mark(key, change, clock::now());
         let owed = self.registry.take_owed_marks().unwrap_or_default();
         match labels::update(&self.paths.labels, &self.kept, &owed) {
             Err(refused) => Reply {
@@ -160,7 +166,7 @@ impl Local {
                 sessions: self
                     .registry
                     .snapshot()
-                    .by_key(session.id)
+                    .by_key(&session.id)
                     .cloned()
                     .into_iter()
                     .collect(),
@@ -170,7 +176,8 @@ impl Local {
     }
 
     fn explain(&self, session: &Arc<Session>) -> Reply {
-        let explanation = self.registry.explain(session.id);
+        let key = session.id.local();
+        let explanation = key.and_then(|key| self.registry.explain(key));
         let raw =
             explanation.and_then(|explanation| serde_json::value::to_raw_value(&explanation).ok());
         Reply {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::model::{Kind, Landed, Session, Trouble};
+use crate::core::model::{Kind, Landed, LocalKey, Session, SessionKey, Trouble};
 use crate::core::order;
 use crate::core::query::{self, QueryError};
 use crate::core::text::CleanText;
@@ -48,11 +48,9 @@ pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, 
     } else {
         query::resolve
     };
-    if let Some(id) = target.id {
-        let found = sessions.iter().find(|session| session.id == id);
-        return found
-            .cloned()
-            .ok_or_else(|| Box::new(Reply::error("gone", "the session has ended")));
+    if let Some(id) = &target.id {
+        let found = sessions.iter().find(|session| session.id == *id);
+        return found.cloned().ok_or_else(|| Box::new(absent(id)));
     }
     let Some(query) = target.query.as_ref().or(target.session_id.as_ref()) else {
         return Err(Box::new(Reply::error(
@@ -98,6 +96,35 @@ pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, 
     Err(Box::new(error))
 }
 
+/// The reply to who names a session that is not there.
+fn absent(id: &SessionKey) -> Reply {
+    match id.local() {
+        Some(_) => Reply::error("gone", "the session has ended"),
+        None => refused(&format!("could not reach {id}"), &Trouble::elsewhere(id)),
+    }
+}
+
+/// The process of a session, for what is done to it.
+///
+/// # Errors
+/// The reply that says that it lives on another machine.
+pub fn here(session: &Session) -> Result<LocalKey, Box<Reply>> {
+    let could_not = || format!("could not reach {}", session.title());
+    let here = session.here();
+    here.map_err(|trouble| Box::new(refused(&could_not(), &trouble)))
+}
+
+/// The reply to what could not be done.
+fn refused(could_not: &str, trouble: &Trouble) -> Reply {
+    Reply {
+        hint: trouble.hint.as_deref().map(str::to_owned),
+        ..Reply::error(
+            trouble.code.as_str(),
+            format!("{could_not}: {}", trouble.message),
+        )
+    }
+}
+
 /// When a snooze that begins `now` ends; none if it takes no time.
 #[must_use]
 pub fn snoozed_until(seconds: u32, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -118,13 +145,7 @@ pub fn back_reply(landed: Result<Landed, Trouble>) -> Reply {
             landed: Some(landed),
             ..Reply::done()
         },
-        Err(trouble) => Reply {
-            hint: trouble.hint.as_deref().map(str::to_owned),
-            ..Reply::error(
-                trouble.code.as_str(),
-                format!("could not go back: {}", trouble.message),
-            )
-        },
+        Err(trouble) => refused("could not go back", &trouble),
     }
 }
 
@@ -136,10 +157,7 @@ pub fn end_reply(session: &Arc<Session>, ended: Result<(), Trouble>) -> Reply {
             sessions: vec![Arc::clone(session)],
             ..Reply::done()
         },
-        Err(trouble) => {
-            let error = format!("could not end {}: {}", session.title(), trouble.message);
-            Reply::error(trouble.code.as_str(), error)
-        }
+        Err(trouble) => refused(&format!("could not end {}", session.title()), &trouble),
     }
 }
 
@@ -176,6 +194,7 @@ mod tests {
     fn session(pid: u32, dir: &str) -> Arc<Session> {
         Arc::new(Session {
             id: SessionKey {
+                machine: None,
                 pid: Pid(pid),
                 start_ticks: 1,
             },
@@ -194,6 +213,7 @@ mod tests {
         let sessions = [session(1, "/app"), session(2, "/app")];
         let id = |pid| Target {
             id: Some(SessionKey {
+                machine: None,
                 pid: Pid(pid),
                 start_ticks: 1,
             }),
@@ -236,6 +256,61 @@ mod tests {
                 listed(&sessions, true).len()
             ),
             (1, 2)
+        );
+    }
+
+    #[test]
+    fn what_lives_on_another_machine_is_said_to_and_not_touched() {
+        let far = |pid| Session {
+            id: SessionKey {
+                machine: crate::core::model::Machine::new("box"),
+                pid: Pid(pid),
+                start_ticks: 1,
+            },
+            ..(*session(pid, "/app")).clone()
+        };
+        let sessions = [session(1, "/app"), Arc::new(far(1))];
+        let named = |session: &Session| Target {
+            id: Some(session.id.clone()),
+            ..Target::default()
+        };
+        let found = find(&named(&sessions[1]), &sessions).unwrap();
+        assert_eq!(found, sessions[1], "not the one of the same number here");
+        let refusal = here(&found).unwrap_err();
+        assert_eq!(refusal.code.as_deref(), Some("elsewhere"));
+        assert_eq!(
+            refusal.error.as_deref(),
+            Some("could not reach app: it lives on box")
+        );
+        assert_eq!(
+            here(&sessions[0]).unwrap(),
+            (LocalKey {
+                pid: Pid(1),
+                start_ticks: 1
+            })
+        );
+        let unknown = find(&named(&far(9)), &sessions).unwrap_err();
+        assert_eq!(
+            unknown.code.as_deref(),
+            Some("elsewhere"),
+            "no word of its end"
+        );
+        let ended = crate::serve::act::end(&far(1)).unwrap_err();
+        assert_eq!(ended.code, crate::core::model::TroubleCode::Elsewhere);
+        let mut focuser = crate::desktop::focus::Focuser::new(
+            std::path::Path::new("/proc"),
+            crate::sys::proc::Environ::default(),
+        )
+        .unwrap();
+        let manner = crate::desktop::focus::Manner::default();
+        let moved = focuser.switch(&far(1), manner, &Default::default(), None);
+        assert_eq!(
+            moved.unwrap_err().code,
+            crate::core::model::TroubleCode::Elsewhere
+        );
+        assert_eq!(
+            crate::serve::act::read_preview(&far(1), 1).unwrap_err(),
+            "it lives on box"
         );
     }
 }

@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::process::SLACK;
 use super::tracked::Tracked;
 use crate::agent::claude::{parse_version, status_file};
-use crate::core::model::{Pid, ProcessFact, SessionKey, time};
+use crate::core::model::{LocalKey, Pid, ProcessFact, time};
 use crate::sys::proc::Proc;
 
 /// First version that watches its working directory once its session has started.
@@ -41,7 +41,7 @@ impl Tracked {
 /// not sure. `pid` is its number where it lives, by which its files are called.
 fn opened_at(
     proc: &Proc,
-    key: SessionKey,
+    key: LocalKey,
     pid: Pid,
     sessions: &Path,
     process: &ProcessFact,

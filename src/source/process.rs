@@ -12,7 +12,7 @@ use crate::agent::claude::process::{
     Candidate, Role, config_dir, installed_version, is_claude_exe, is_electron, is_tool_shell,
     is_worker, plausible_comm, recognise,
 };
-use crate::core::model::{Pid, ProcessFact, RawPath, SessionKey, time};
+use crate::core::model::{LocalKey, Pid, ProcessFact, RawPath, time};
 use crate::core::text::CleanText;
 use crate::sys::clock;
 use crate::sys::git::GitEnv;
@@ -38,7 +38,7 @@ pub(super) fn look_at(
     uid: u32,
     pid: Pid,
     named: bool,
-) -> Option<(SessionKey, Candidate, Option<Role>)> {
+) -> Option<(LocalKey, Candidate, Option<Role>)> {
     let comm = proc.comm(pid)?;
     let exe = proc.exe(pid);
     let looks = plausible_comm(&comm) || exe.as_deref().is_some_and(is_claude_exe);
@@ -70,7 +70,7 @@ pub(super) fn read_fact(
     proc: &Proc,
     default_config: &Path,
     boot: DateTime<Utc>,
-    key: SessionKey,
+    key: LocalKey,
     candidate: &Candidate,
     now: DateTime<Utc>,
 ) -> (PathBuf, ProcessFact) {
@@ -195,7 +195,7 @@ pub(super) struct Handle {
 
 impl Handle {
     /// Opened by pid, then checked by start time.
-    pub(super) fn open(proc: &Proc, key: SessionKey) -> Option<Self> {
+    pub(super) fn open(proc: &Proc, key: LocalKey) -> Option<Self> {
         let pid = rustix::process::Pid::from_raw(key.pid.0.cast_signed())?;
         let handle = Self {
             pidfd: pidfd_open(pid, PidfdFlags::empty()).ok()?,

@@ -17,7 +17,7 @@ use super::process::{self, Handle, Start};
 use super::tracked::{FileRead, ShellWatch, Tracked};
 use crate::agent::claude::process::Role;
 use crate::agent::claude::status_file;
-use crate::core::model::{Kind, Observation, Pid, SessionKey};
+use crate::core::model::{Kind, LocalKey, Observation, Pid};
 use crate::sys::clock;
 use crate::sys::ground::{Again, Ground, Grounds, Spot, apart};
 use crate::sys::inotify::{Change, Lack, Watcher};
@@ -178,7 +178,7 @@ impl Scout {
 
     /// All sessions that exist.
     #[must_use]
-    pub fn keys(&self) -> Vec<SessionKey> {
+    pub fn keys(&self) -> Vec<LocalKey> {
         self.tracked.values().map(|tracked| tracked.key).collect()
     }
 

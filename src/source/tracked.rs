@@ -17,8 +17,8 @@ use crate::agent::claude::status_file::{self, StatusFile};
 use crate::agent::claude::tail::Follower;
 use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
 use crate::core::model::{
-    ConversationId, Evidence, FileFact, FileStatus, HookFact, Kind, LastLine, ProcessFact,
-    SessionKey, TranscriptFact,
+    ConversationId, Evidence, FileFact, FileStatus, HookFact, Kind, LastLine, LocalKey,
+    ProcessFact, TranscriptFact,
 };
 use crate::core::text::CleanText;
 use crate::sys::files::read_bounded;
@@ -46,7 +46,7 @@ const AMBIGUOUS: &str = "several conversations of its directory fit it, so that 
 
 /// A session that is watched.
 pub(super) struct Tracked {
-    pub(super) key: SessionKey,
+    pub(super) key: LocalKey,
     /// Configuration directory of its process.
     pub(super) config: PathBuf,
     pub(super) process: ProcessFact,
@@ -76,7 +76,7 @@ pub(super) struct Tracked {
     /// What a background session needs, by its record.
     needs: Option<CleanText>,
     /// Who shows a background session.
-    pub(super) shown_by: Vec<SessionKey>,
+    pub(super) shown_by: Vec<LocalKey>,
     /// What its process was started with.
     pub(super) start: Start,
     /// What lies where it works.
@@ -122,7 +122,7 @@ fn first_read(mut fact: TranscriptFact, before: Option<&TranscriptFact>) -> Tran
 
 impl Tracked {
     pub(super) fn new(
-        key: SessionKey,
+        key: LocalKey,
         config: PathBuf,
         process: ProcessFact,
         kind: Kind,

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, openat, readlinkat, statat, statx};
 
-use crate::core::model::{Link, Pid, ProcChain, SessionKey};
+use crate::core::model::{Link, LocalKey, Pid, ProcChain};
 
 /// Largest `environ` or `cmdline` that is read, in bytes. Linux's own limit of one exec is 2 MiB
 /// by default; a session's environment is some kilobytes.
@@ -182,9 +182,9 @@ impl Proc {
 
     /// The key of the process that has this pid now.
     #[must_use]
-    pub fn key(&self, pid: Pid) -> Option<SessionKey> {
+    pub fn key(&self, pid: Pid) -> Option<LocalKey> {
         let stat = self.stat(pid)?;
-        (!stat.ended()).then_some(SessionKey {
+        (!stat.ended()).then_some(LocalKey {
             pid,
             start_ticks: stat.start_ticks,
         })

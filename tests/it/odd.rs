@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde_json::{Value, json};
 use vmux::core::counts::Counts;
-use vmux::core::model::{HookReport, Reason, Session, SessionKey};
+use vmux::core::model::{HookReport, LocalKey, Reason, Session};
 use vmux::core::order::{self, Walk};
 use vmux::core::registry::{MarkChange, Marks, Registry};
 use vmux::frontend::row;
@@ -125,7 +125,7 @@ fn odd() -> impl Strategy<Value = Odd> {
 
 impl Odd {
     /// Writes all of it down.
-    fn write(&self, machine: &Machine) -> SessionKey {
+    fn write(&self, machine: &Machine) -> LocalKey {
         machine.write("proc/stat", &format!("cpu 1 2\nbtime {}\n", self.boot));
         let mut claude = machine.claude(101);
         claude.start = self.start_ticks;
@@ -163,7 +163,7 @@ impl Odd {
             // A file system may not take it.
             utimensat(CWD, &file, &times, AtFlags::empty()).ok();
         }
-        SessionKey {
+        LocalKey {
             pid: vmux::core::model::Pid(101),
             start_ticks: self.start_ticks,
         }
@@ -175,7 +175,7 @@ impl Odd {
         Marks::parse(file.to_string().as_bytes()).unwrap()
     }
 
-    fn reports(&self, key: SessionKey) -> Vec<HookReport> {
+    fn reports(&self, key: LocalKey) -> Vec<HookReport> {
         let report = |event: &&str| {
             let call =
                 json!({"id": "t", "name": "Bash", "at": self.texts[0], "nature": "asks_first"});
@@ -212,7 +212,7 @@ fn look(registry: &mut Registry, alerts: &mut Alerts, now: DateTime<Utc>) {
         );
         let lines = preview::head(session, now);
         drop(preview::render(&lines, true));
-        serde_json::to_value(registry.explain(session.id)).unwrap();
+        serde_json::to_value(registry.explain(session.here().unwrap())).unwrap();
     }
     let rows = row::rows(&sessions, now);
     for row in &rows {

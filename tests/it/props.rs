@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use vmux::core::model::{
-    CallNature, ConversationId, Event, Evidence, FileFact, FileStatus, Kind, LastLine, Mirror,
-    Observation, Pid, Place, RawPath, Reason, Session, SessionKey, State, ToolCall, TranscriptFact,
-    WindowRef,
+    CallNature, ConversationId, Event, Evidence, FileFact, FileStatus, Kind, LastLine, LocalKey,
+    Machine, Mirror, Observation, Pid, Place, RawPath, Reason, Session, SessionKey, State,
+    ToolCall, TranscriptFact, WindowRef,
 };
 use vmux::core::order::{self, Walk};
 use vmux::core::query;
@@ -80,8 +80,8 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-fn key(pid: u32) -> SessionKey {
-    SessionKey {
+fn key(pid: u32) -> LocalKey {
+    LocalKey {
         pid: Pid(pid),
         start_ticks: u64::from(pid),
     }
@@ -238,16 +238,13 @@ impl World {
             "every event has the next serial"
         );
         for event in &events {
-            // As it travels.
-            let line = serde_json::to_string(event).unwrap();
-            self.mirror.apply(&serde_json::from_str(&line).unwrap());
+            self.mirror.apply(&travelled(event));
         }
     }
 
     fn verify(&self) {
         let snapshot = self.registry.snapshot();
-        let keys: BTreeSet<SessionKey> =
-            snapshot.sessions.iter().map(|session| session.id).collect();
+        let keys: BTreeSet<&SessionKey> = snapshot.sessions.iter().map(|s| &s.id).collect();
         assert_eq!(keys.len(), snapshot.sessions.len(), "keys are unique");
         for session in &snapshot.sessions {
             let waits = session.state == State::NeedsInput;
@@ -276,6 +273,11 @@ impl World {
     }
 }
 
+/// An event as its reader gets it.
+fn travelled(event: &Event) -> Event {
+    serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap()
+}
+
 /// Any session that could travel, hostile texts included.
 fn session() -> impl Strategy<Value = Session> {
     let texts = (
@@ -300,6 +302,7 @@ fn session() -> impl Strategy<Value = Session> {
             ][usize::from(state)];
             Session {
                 id: SessionKey {
+                    machine: None,
                     pid: Pid(pid),
                     start_ticks: 1,
                 },
@@ -335,7 +338,7 @@ fn desk() -> impl Strategy<Value = Vec<Arc<Session>>> {
         let numbered = sessions.into_iter().zip(1..);
         numbered.map(|(session, pid)| {
             Arc::new(Session {
-                id: key(pid),
+                id: key(pid).into(),
                 window: None,
                 ..session
             })
@@ -345,10 +348,10 @@ fn desk() -> impl Strategy<Value = Vec<Arc<Session>>> {
 }
 
 /// The session that has the focus after a step.
-fn focused(sessions: &[Arc<Session>], on: SessionKey) -> Vec<Arc<Session>> {
+fn focused(sessions: &[Arc<Session>], on: &SessionKey) -> Vec<Arc<Session>> {
     let look = |session: &Arc<Session>| {
         let window = WindowRef {
-            focused: session.id == on,
+            focused: session.id == *on,
             ..WindowRef::default()
         };
         Arc::new(Session {
@@ -394,15 +397,71 @@ proptest! {
         }
     }
 
+    /// Two machines give out the same pids, and hear of each other: no session is taken for
+    /// another's, and none is lost or doubled, whenever a machine tells all it has anew.
+    #[test]
+    fn a_mirror_fed_by_two_machines_holds_the_sessions_of_both(
+        ops in proptest::collection::vec((any::<bool>(), any::<bool>(), op()), 0..60),
+    ) {
+        let far = Machine::new("box").unwrap();
+        let mut worlds = [World::new(), World::new()];
+        let sources = [None, Some(&far)];
+        let mut both = Mirror::default();
+        for (elsewhere, anew, op) in &ops {
+            let at = usize::from(*elsewhere);
+            let mut events = worlds[at].observe(op);
+            if *anew {
+                events = worlds[at].registry.replicate();
+                // It tells what it has heard of others, too.
+                if let [Event::State { sessions }] = &mut events[..] {
+                    sessions.extend(both.0.values().filter(|s| s.id.machine.is_some()).cloned());
+                }
+            }
+            for event in &events {
+                both.apply_from(sources[at], &travelled(event));
+            }
+            for (world, source) in worlds.iter().zip(sources) {
+                let held = both.0.iter().filter(|(key, _)| key.machine.as_ref() == source);
+                let held: Vec<Session> = held
+                    .map(|(key, session)| {
+                        assert_eq!(*key, session.id, "it is named as it is held");
+                        Session { id: SessionKey { machine: None, ..key.clone() }, ..(**session).clone() }
+                    })
+                    .collect();
+                let there = world.registry.snapshot().sessions;
+                prop_assert_eq!(held, there.iter().map(|s| (**s).clone()).collect::<Vec<_>>());
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_written(name in "[A-Za-z0-9][A-Za-z0-9._-]{0,252}", pid: u32, start_ticks: u64) {
+        let here = LocalKey { pid: Pid(pid), start_ticks };
+        let there = here.on(Machine::new(&name).unwrap());
+        for key in [SessionKey::from(here), there] {
+            let line = serde_json::to_string(&key).unwrap();
+            prop_assert_eq!(serde_json::from_str::<SessionKey>(&line).unwrap(), key);
+        }
+    }
+
+    #[test]
+    fn what_is_taken_for_a_key_is_written_so(text in "\\PC{0,12}[/-]?\\PC{0,12}|[a-z./-]{0,6}[0-9]{1,4}-[0-9]{1,4}") {
+        if let Ok(key) = text.parse::<SessionKey>() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || ".-_/".contains(c);
+            prop_assert!(text.chars().all(plain) && text.matches('/').count() < 2);
+            prop_assert_eq!(key.to_string().parse(), Ok(key));
+        }
+    }
+
     #[test]
     fn the_order_is_total_and_loses_nobody(sessions in sessions()) {
         let mut forward = sessions.clone();
         order::sort(&mut forward);
         let mut backward: Vec<_> = sessions.iter().rev().cloned().collect();
         order::sort(&mut backward);
-        let ids = |list: &[Arc<Session>]| list.iter().map(|s| (order::is_current(s), s.state, s.id)).collect::<Vec<_>>();
+        let ids = |list: &[Arc<Session>]| list.iter().map(|s| (order::is_current(s), s.state, s.id.clone())).collect::<Vec<_>>();
         prop_assert_eq!(forward.len(), sessions.len());
-        let unique: BTreeSet<_> = sessions.iter().map(|s| s.id).collect();
+        let unique: BTreeSet<_> = sessions.iter().map(|s| &s.id).collect();
         if unique.len() == sessions.len() {
             prop_assert_eq!(ids(&forward), ids(&backward), "whatever the order they came in");
         }
@@ -411,7 +470,7 @@ proptest! {
     #[test]
     fn a_walk_shows_each_that_needs_its_user_once_the_longest_wait_first(sessions in desk()) {
         let needs = |s: &&Arc<Session>| s.standing().calls();
-        let wanted: BTreeSet<SessionKey> = sessions.iter().filter(needs).map(|s| s.id).collect();
+        let wanted: BTreeSet<SessionKey> = sessions.iter().filter(needs).map(|s| s.id.clone()).collect();
         let mut walk = Walk::default();
         let mut desk = sessions.clone();
         let mut shown = Vec::new();
@@ -421,17 +480,17 @@ proptest! {
             now += TimeDelta::minutes(1);
             let (session, after) = walk.next(&desk, now).expect("one is left");
             prop_assert!(session.snoozed_until.is_none() && session.reason != Some(Reason::Dialog));
-            shown.push(session.id);
+            shown.push(session.id.clone());
             walk = after;
-            desk = focused(&desk, session.id);
+            desk = focused(&desk, &session.id);
         }
-        prop_assert_eq!(shown.iter().copied().collect::<BTreeSet<_>>(), wanted, "each of them");
+        prop_assert_eq!(shown.iter().cloned().collect::<BTreeSet<_>>(), wanted, "each of them");
         let of = |id: &SessionKey| sessions.iter().find(|s| s.id == *id).unwrap();
         let rank = |id: &SessionKey| (of(id).standing(), !of(id).pinned, of(id).state_since.is_none(), of(id).state_since);
         prop_assert!(shown.is_sorted_by_key(rank), "waiting before done, the longest first");
         // Round again, or nowhere if one looks at the only one.
-        let again = walk.next(&desk, now).map(|(session, _)| session.id);
-        prop_assert_eq!(again, shown.first().filter(|_| shown.len() > 1).copied());
+        let again = walk.next(&desk, now).map(|(session, _)| session.id.clone());
+        prop_assert_eq!(again, shown.first().filter(|_| shown.len() > 1).cloned());
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl Watched {
             .into_iter()
             .find(|s| s.pid.0 == pid)
             .unwrap();
-        let explanation = self.registry.explain(session.id).unwrap();
+        let explanation = self.registry.explain(session.here().unwrap()).unwrap();
         serde_json::to_value(explanation).unwrap()["evidence"]["problems"].to_string()
     }
 

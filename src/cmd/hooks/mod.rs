@@ -21,7 +21,7 @@ use crate::agent::claude::settings::off::Off;
 use crate::agent::claude::tail::read_version;
 use crate::cmd::cli::{HooksChange, HooksVerb};
 use crate::cmd::exit::{Exit, Failure};
-use crate::core::model::{Evidence, Observation, SessionKey};
+use crate::core::model::{Evidence, LocalKey, Observation};
 use crate::core::text::{CleanText, spelled_out};
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
@@ -147,7 +147,7 @@ fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3], 
     let seen = Scout::new(roots).and_then(|mut scout| scout.scan(clock::now()));
     let seen = seen.unwrap_or_default().into_iter();
     // The last word on each: its transcript may be found after it.
-    let sessions: BTreeMap<SessionKey, Evidence> = seen
+    let sessions: BTreeMap<LocalKey, Evidence> = seen
         .filter_map(|observation| match observation {
             Observation::Seen(key, evidence) => Some((key, *evidence)),
             _ => None,

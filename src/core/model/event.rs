@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Session, SessionKey};
+use super::{Machine, Session, SessionKey};
 use crate::core::text::CleanText;
 
 /// A change of the sessions there are.
@@ -42,22 +42,60 @@ pub enum Event {
 pub struct Mirror(pub BTreeMap<SessionKey, Arc<Session>>);
 
 impl Mirror {
-    /// Takes a change over.
+    /// Takes a change over, told by somebody who knows all there is.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::Session { session } => {
-                self.0.insert(session.id, Arc::clone(session));
-            }
+            Event::Session { session } => self.insert(session.id.clone(), session),
             Event::State { sessions } => {
-                let keyed = sessions
-                    .iter()
-                    .map(|session| (session.id, Arc::clone(session)));
-                self.0 = keyed.collect();
+                self.0.clear();
+                for session in sessions {
+                    self.insert(session.id.clone(), session);
+                }
             }
             Event::Ended { id } => {
                 self.0.remove(id);
             }
             Event::Dropped { .. } | Event::Unknown => {}
         }
+    }
+
+    /// Takes a change over, told by `machine` of its own sessions (`None`: by this one), and leaves
+    /// those of others as they are. What it says of further machines is left out: each speaks for
+    /// itself, so that no session comes back to where it lives.
+    pub fn apply_from(&mut self, machine: Option<&Machine>, event: &Event) {
+        let key = |id: &SessionKey| {
+            let machine = machine.cloned();
+            let own = id.local().map(SessionKey::from);
+            own.map(|own| SessionKey { machine, ..own })
+        };
+        match event {
+            Event::Session { session } => {
+                if let Some(key) = key(&session.id) {
+                    self.insert(key, session);
+                }
+            }
+            Event::State { sessions } => {
+                self.0.retain(|id, _| id.machine.as_ref() != machine);
+                for session in sessions {
+                    if let Some(key) = key(&session.id) {
+                        self.insert(key, session);
+                    }
+                }
+            }
+            Event::Ended { id } => {
+                if let Some(key) = key(id) {
+                    self.0.remove(&key);
+                }
+            }
+            Event::Dropped { .. } | Event::Unknown => {}
+        }
+    }
+
+    fn insert(&mut self, key: SessionKey, session: &Arc<Session>) {
+        let mut session = Arc::clone(session);
+        if session.id != key {
+            Arc::make_mut(&mut session).id = key.clone();
+        }
+        self.0.insert(key, session);
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ConversationId, Kind, Place, RawPath, Reason, SessionKey, time};
+use super::{ConversationId, Kind, LocalKey, Place, RawPath, Reason, time};
 use crate::core::text::CleanText;
 
 /// Everything known about one session, as its source saw it last. Complete by itself: a newer
@@ -128,7 +128,7 @@ pub struct JobFact {
     /// The command that shows it in a terminal.
     pub attach: Option<CleanText>,
     /// The processes that show it in their terminals.
-    pub shown_by: Vec<SessionKey>,
+    pub shown_by: Vec<LocalKey>,
 }
 
 /// The agent's raw status word.
@@ -273,7 +273,7 @@ pub struct HookReport {
     /// What it reports.
     pub event: HookEvent,
     /// The ancestors of the hook's process, nearest first: one of them is the session.
-    pub processes: Vec<SessionKey>,
+    pub processes: Vec<LocalKey>,
     /// The conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_id: Option<ConversationId>,
@@ -419,13 +419,13 @@ impl GitDoing {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Observation {
     /// A session exists, with all that is known of it.
-    Seen(SessionKey, Box<Evidence>),
+    Seen(LocalKey, Box<Evidence>),
     /// It has ended.
-    Gone(SessionKey),
+    Gone(LocalKey),
     /// These sessions exist, and no others: after a source had to start anew.
-    Census(Vec<SessionKey>),
+    Census(Vec<LocalKey>),
     /// Where it can be seen.
-    Placed(SessionKey, Box<Place>),
+    Placed(LocalKey, Box<Place>),
     /// A hook of it waits for an answer: to the request of this serial, or no longer.
-    Answerable(SessionKey, Option<u64>),
+    Answerable(LocalKey, Option<u64>),
 }

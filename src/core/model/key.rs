@@ -1,4 +1,4 @@
-//! Identities: which process, which conversation, which window.
+//! Identities: which machine and process, which conversation, which window.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,25 +19,37 @@ impl fmt::Display for Pid {
     }
 }
 
-/// The identity of a session: one live process. A pid alone is reused by the kernel; with its
-/// start time in clock ticks since boot it is not.
+/// One live process of this machine. A pid alone is reused by the kernel; with its start time in
+/// clock ticks since boot it is not.
 ///
-/// **Source:** proc(5), `/proc/pid/stat` field 22. Written as `PID-TICKS`.
+/// **Source:** proc(5), `/proc/pid/stat` field 22. Written as `PID-TICKS`. What touches `/proc`,
+/// signals, windows and sources takes this type, so that no session of another machine gets there.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct SessionKey {
+pub struct LocalKey {
     /// The process.
     pub pid: Pid,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
 }
 
-impl fmt::Display for SessionKey {
+impl LocalKey {
+    /// The session of a process with this key on another machine.
+    #[must_use]
+    pub fn on(self, machine: Machine) -> SessionKey {
+        SessionKey {
+            machine: Some(machine),
+            ..self.into()
+        }
+    }
+}
+
+impl fmt::Display for LocalKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.pid, self.start_ticks)
     }
 }
 
-impl FromStr for SessionKey {
+impl FromStr for LocalKey {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
         let (pid, ticks) = text.split_once('-').ok_or(())?;
@@ -52,19 +64,123 @@ impl FromStr for SessionKey {
     }
 }
 
-impl Serialize for SessionKey {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+/// The name of another machine.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Machine(Arc<str>);
+
+impl Machine {
+    /// Takes a name as hosts have them: 1 to 253 of `A-Z a-z 0-9 . _ -`, the first one a letter or
+    /// digit. It is shown and becomes a word of commands as it is.
+    ///
+    /// **Source:** hostname(7); `_` is what people and ssh's aliases add.
+    #[must_use]
+    pub fn new(raw: &str) -> Option<Self> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let ok = raw.len() <= 253
+            && raw.bytes().all(plain)
+            && raw.starts_with(|c: char| c.is_ascii_alphanumeric());
+        ok.then(|| Self(raw.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-impl<'de> Deserialize<'de> for SessionKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|()| serde::de::Error::custom("a session id is PID-TICKS"))
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
     }
 }
+
+/// The identity of a session: one live process, on this machine or another. Written as `PID-TICKS`
+/// here and `MACHINE/PID-TICKS` elsewhere.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SessionKey {
+    /// The other machine; none is this one.
+    pub machine: Option<Machine>,
+    /// The process there.
+    pub pid: Pid,
+    /// When it started, in clock ticks since that machine's boot.
+    pub start_ticks: u64,
+}
+
+impl SessionKey {
+    /// The process, if it is one of this machine.
+    #[must_use]
+    pub fn local(&self) -> Option<LocalKey> {
+        self.machine.is_none().then_some(self.there())
+    }
+
+    /// The process, wherever it runs.
+    fn there(&self) -> LocalKey {
+        LocalKey {
+            pid: self.pid,
+            start_ticks: self.start_ticks,
+        }
+    }
+}
+
+impl From<LocalKey> for SessionKey {
+    fn from(LocalKey { pid, start_ticks }: LocalKey) -> Self {
+        Self {
+            machine: None,
+            pid,
+            start_ticks,
+        }
+    }
+}
+
+impl PartialEq<LocalKey> for SessionKey {
+    fn eq(&self, other: &LocalKey) -> bool {
+        self.local() == Some(*other)
+    }
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(machine) = &self.machine {
+            write!(f, "{machine}/")?;
+        }
+        self.there().fmt(f)
+    }
+}
+
+impl FromStr for SessionKey {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text.split_once('/') {
+            Some((machine, key)) => Ok(key
+                .parse::<LocalKey>()?
+                .on(Machine::new(machine).ok_or(())?)),
+            None => text.parse().map(LocalKey::into),
+        }
+    }
+}
+
+/// Both kinds of keys travel as they are written.
+macro_rules! travels_as_text {
+    ($key:ty, $form:literal) => {
+        impl Serialize for $key {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $key {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse()
+                    .map_err(|()| serde::de::Error::custom(concat!("a session id is ", $form)))
+            }
+        }
+    };
+}
+
+travels_as_text!(LocalKey, "PID-TICKS");
+travels_as_text!(SessionKey, "PID-TICKS or MACHINE/PID-TICKS");
 
 /// The agent's own id of a conversation. It changes on `/clear`, survives a resume, and two
 /// processes can share it. On the wire it is `session_id`.
@@ -122,11 +238,20 @@ mod tests {
 
     #[test]
     fn a_key_reads_what_it_prints_and_nothing_else() {
-        let key = SessionKey {
+        let key = LocalKey {
             pid: Pid(4711),
             start_ticks: 326_309,
         };
         assert_eq!(key.to_string().parse(), Ok(key));
+        assert_eq!(key.to_string().parse(), Ok(SessionKey::from(key)));
+        let there = key.on(Machine::new("box-7.lan").unwrap());
+        assert_eq!(there.to_string(), "box-7.lan/4711-326309");
+        assert_eq!(there.to_string().parse(), Ok(there.clone()));
+        assert_eq!(there.to_string().parse::<LocalKey>(), Err(()));
+        assert_eq!(
+            (there.local(), SessionKey::from(key).local()),
+            (None, Some(key))
+        );
         for bad in [
             "",
             "4711",
@@ -135,7 +260,18 @@ mod tests {
             "+4711-3",
             "4711-3x",
             "99999999999-1",
+            "/4711-3",
+            "box/",
+            "box//4711-3",
+            "box/far/4711-3",
+            "../4711-3",
+            "-box/4711-3",
+            "b\u{1b}[31mx/4711-3",
+            "b x/4711-3",
+            "bücher/4711-3",
+            &format!("{}/4711-3", "x".repeat(254)),
         ] {
+            assert_eq!(bad.parse::<LocalKey>(), Err(()), "{bad}");
             assert_eq!(bad.parse::<SessionKey>(), Err(()), "{bad}");
         }
     }

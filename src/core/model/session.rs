@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{ConId, ConversationId, GitDoing, Pid, SessionKey, Standing, Xid, time};
+use super::{
+    ConId, ConversationId, GitDoing, LocalKey, Pid, SessionKey, Standing, Trouble, Xid, time,
+};
 use crate::core::text::CleanText;
 
 /// vmux's verdict on a session. Few values that never change meaning; [`Reason`] carries the rest.
@@ -214,9 +216,10 @@ pub struct WindowRef {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
-    /// Identity while the process lives: `PID-TICKS`. A choice comes back by this.
+    /// Identity while the process lives: `PID-TICKS`, of another machine `MACHINE/PID-TICKS`. A
+    /// choice comes back by this.
     pub id: SessionKey,
-    /// Process id.
+    /// Process id, on its machine.
     pub pid: Pid,
     /// The agent's id of the conversation.
     pub session_id: Option<ConversationId>,
@@ -308,9 +311,9 @@ pub struct Session {
     /// It runs in a container.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub container: bool,
-    /// The processes in whose terminals a background session is shown.
+    /// The processes of its machine in whose terminals a background session is shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub shown_by: Vec<SessionKey>,
+    pub shown_by: Vec<LocalKey>,
     /// The command that shows a background session in a terminal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attach: Option<CleanText>,
@@ -326,6 +329,14 @@ pub struct Session {
 }
 
 impl Session {
+    /// Its process, for what can only be done on the machine that it runs on.
+    ///
+    /// # Errors
+    /// `Elsewhere` if that is another one.
+    pub fn here(&self) -> Result<LocalKey, Trouble> {
+        self.id.local().ok_or_else(|| Trouble::elsewhere(&self.id))
+    }
+
     /// What it asks, as people read it: a question, or the call that waits.
     #[must_use]
     pub fn asked(&self) -> Option<&CleanText> {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConId, Host, Pid, WindowRef, Xid};
+use super::{ConId, Host, Machine, Pid, SessionKey, WindowRef, Xid};
 use crate::core::text::CleanText;
 
 /// What a window is known by from one look to the next.
@@ -275,6 +275,17 @@ impl Trouble {
         }
     }
 
+    /// What is to be done to a session of another machine.
+    #[must_use]
+    pub fn elsewhere(id: &SessionKey) -> Self {
+        let machine = id
+            .machine
+            .as_ref()
+            .map_or("another machine", Machine::as_str);
+        Self::new(TroubleCode::Elsewhere, &format!("it lives on {machine}"))
+            .hint("use vmux there; from here it can only be looked at")
+    }
+
     /// The same with a hint.
     #[must_use]
     pub fn hint(mut self, hint: &str) -> Self {
@@ -289,6 +300,8 @@ impl Trouble {
 pub enum TroubleCode {
     /// The process has ended.
     Gone,
+    /// The session lives on another machine.
+    Elsewhere,
     /// No window belongs to it or to any of its ancestors.
     NoWindow,
     /// It runs in a multiplexer that no client shows.
@@ -329,6 +342,7 @@ impl TroubleCode {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Gone => "gone",
+            Self::Elsewhere => "elsewhere",
             Self::NoWindow => "no_window",
             Self::MuxDetached => "mux_detached",
             Self::Remote => "remote",

@@ -27,7 +27,7 @@ pub fn sort(sessions: &mut [Arc<Session>]) {
             !session.pinned,
             standing,
             when,
-            session.id,
+            session.id.clone(),
         )
     });
 }
@@ -48,6 +48,7 @@ mod tests {
     fn session(pid: u32, state: State, since: i64) -> Session {
         Session {
             id: SessionKey {
+                machine: None,
                 pid: Pid(pid),
                 start_ticks: 1,
             },

@@ -29,7 +29,7 @@ pub fn queue(sessions: &[Arc<Session>]) -> Vec<&Arc<Session>> {
             session
                 .state_since
                 .map_or(i64::MAX, |at| at.timestamp_millis()),
-            session.id,
+            session.id.clone(),
         )
     });
     queue
@@ -59,12 +59,14 @@ impl Walk {
         let mut visited = self.visited.clone();
         if here.is_none() || here != self.last() {
             // Who begins at a session has seen that one.
-            let start = sessions.iter().filter(|session| Some(session.id) == here);
+            let start = sessions
+                .iter()
+                .filter(|session| Some(&session.id) == here.as_ref());
             visited = start.map(|session| stop(session)).collect();
         }
         let mut queue: Vec<_> = queue(sessions)
             .into_iter()
-            .filter(|session| Some(session.id) != here)
+            .filter(|session| Some(&session.id) != here.as_ref())
             .collect();
         // Nothing leads to those that no window shows, as long as others can be gone to.
         if queue.iter().any(|session| session.no_window.is_none()) {
@@ -96,16 +98,16 @@ impl Walk {
             return self.last();
         }
         let current = sessions.iter().find(|session| is_current(session));
-        current.map(|session| session.id)
+        current.map(|session| session.id.clone())
     }
 
     fn last(&self) -> Option<SessionKey> {
-        self.visited.last().map(|(session, _)| *session)
+        self.visited.last().map(|(session, _)| session.clone())
     }
 }
 
 fn stop(session: &Session) -> Stop {
-    (session.id, session.state_since)
+    (session.id.clone(), session.state_since)
 }
 
 #[cfg(test)]
@@ -119,6 +121,7 @@ mod tests {
 
     fn session(pid: u32, state: State, since: i64) -> Session {
         let id = SessionKey {
+            machine: None,
             pid: Pid(pid),
             start_ticks: 1,
         };

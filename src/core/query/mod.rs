@@ -91,7 +91,7 @@ fn exactly(query: &str, sessions: &[Arc<Session>]) -> Option<Result<Arc<Session>
         return Some(first.cloned().ok_or(QueryError::NothingWaits));
     }
     let tests: [fn(&Session, &str) -> bool; 7] = [
-        |session, query| query.parse() == Ok(session.id),
+        |session, query| query.parse().as_ref() == Ok(&session.id),
         |session, query| {
             session
                 .session_id
@@ -216,6 +216,7 @@ mod tests {
     fn session(pid: u32, dir: &str, id: &str) -> Session {
         Session {
             id: SessionKey {
+                machine: None,
                 pid: Pid(pid),
                 start_ticks: 9,
             },

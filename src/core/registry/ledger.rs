@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::marks::{Mark, MarkPatch, Marks, Owed, name};
-use crate::core::model::{ConversationId, SessionKey};
+use crate::core::model::{ConversationId, LocalKey};
 
 /// Marks, and what is owed of them.
 #[derive(Default)]
@@ -11,7 +11,7 @@ pub(super) struct Ledger {
     marks: Marks,
     /// Each with the serial of its last change.
     owed: BTreeMap<String, (u64, MarkPatch)>,
-    owed_unseen: BTreeMap<SessionKey, (u64, bool)>,
+    owed_unseen: BTreeMap<LocalKey, (u64, bool)>,
     /// Grows with every change.
     serial: u64,
     /// Up to which serial changes were handed out.
@@ -28,11 +28,7 @@ impl Ledger {
     }
 
     /// The mark of a session.
-    pub(super) fn of(
-        &self,
-        key: SessionKey,
-        conversation: Option<&ConversationId>,
-    ) -> Option<&Mark> {
+    pub(super) fn of(&self, key: LocalKey, conversation: Option<&ConversationId>) -> Option<&Mark> {
         self.marks.of(key, conversation)
     }
 
@@ -40,7 +36,7 @@ impl Ledger {
     /// something else by now.
     pub(super) fn change(
         &mut self,
-        key: SessionKey,
+        key: LocalKey,
         conversation: Option<&ConversationId>,
         change: MarkPatch,
     ) {
@@ -51,7 +47,7 @@ impl Ledger {
     /// marks go along, unless the new one has its own.
     pub(super) fn follow(
         &mut self,
-        key: SessionKey,
+        key: LocalKey,
         before: Option<&ConversationId>,
         after: Option<&ConversationId>,
     ) {
@@ -66,12 +62,12 @@ impl Ledger {
     }
 
     /// Whether a process ended a turn that its user has not seen.
-    pub(super) fn is_unseen(&self, key: SessionKey) -> bool {
+    pub(super) fn is_unseen(&self, key: LocalKey) -> bool {
         self.marks.is_unseen(key)
     }
 
     /// Notes whether a process did.
-    pub(super) fn set_unseen(&mut self, key: SessionKey, unseen: bool) {
+    pub(super) fn set_unseen(&mut self, key: LocalKey, unseen: bool) {
         if self.marks.is_unseen(key) != unseen {
             self.serial += 1;
             self.marks.set_unseen(key, unseen);
@@ -80,9 +76,9 @@ impl Ledger {
     }
 
     /// Forgets what processes have left unseen that are not there any more.
-    pub(super) fn retain_unseen(&mut self, lives: impl Fn(&SessionKey) -> bool) {
+    pub(super) fn retain_unseen(&mut self, lives: impl Fn(&LocalKey) -> bool) {
         let unseen = self.marks.unseen().iter().copied();
-        let gone: Vec<SessionKey> = unseen.filter(|key| !lives(key)).collect();
+        let gone: Vec<LocalKey> = unseen.filter(|key| !lives(key)).collect();
         for key in gone {
             self.set_unseen(key, false);
         }

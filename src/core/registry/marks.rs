@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::core::model::{ConversationId, SessionKey, time};
+use crate::core::model::{ConversationId, LocalKey, time};
 use crate::core::text::CleanText;
 
 /// Conversations whose marks are kept; a new one past this costs an old one.
@@ -111,7 +111,7 @@ pub struct Owed {
     /// By the name of the mark.
     pub(super) changes: BTreeMap<String, MarkPatch>,
     /// Which processes ended a turn that nobody has seen, and which did not.
-    pub(super) unseen: BTreeMap<SessionKey, bool>,
+    pub(super) unseen: BTreeMap<LocalKey, bool>,
 }
 
 /// Why a text is not taken for marks.
@@ -130,7 +130,7 @@ pub struct Marks {
     labels: BTreeMap<String, Mark>,
     /// The processes whose turn ended while he looked elsewhere. Two processes of one conversation
     /// have each their own turns.
-    unseen: BTreeSet<SessionKey>,
+    unseen: BTreeSet<LocalKey>,
     /// What has a mark's name and is none.
     odd: BTreeMap<String, Value>,
     others: Map<String, Value>,
@@ -202,7 +202,7 @@ impl Marks {
 
     /// The mark of a session.
     #[must_use]
-    pub fn of(&self, key: SessionKey, conversation: Option<&ConversationId>) -> Option<&Mark> {
+    pub fn of(&self, key: LocalKey, conversation: Option<&ConversationId>) -> Option<&Mark> {
         self.named(&name(key, conversation))
     }
 
@@ -221,17 +221,17 @@ impl Marks {
     }
 
     /// Whether a process ended a turn that its user has not seen.
-    pub(super) fn is_unseen(&self, key: SessionKey) -> bool {
+    pub(super) fn is_unseen(&self, key: LocalKey) -> bool {
         self.unseen.contains(&key)
     }
 
     /// All processes that did.
-    pub(super) fn unseen(&self) -> &BTreeSet<SessionKey> {
+    pub(super) fn unseen(&self) -> &BTreeSet<LocalKey> {
         &self.unseen
     }
 
     /// Notes whether a process did.
-    pub(super) fn set_unseen(&mut self, key: SessionKey, unseen: bool) {
+    pub(super) fn set_unseen(&mut self, key: LocalKey, unseen: bool) {
         if unseen {
             self.unseen.insert(key);
         } else {
@@ -271,6 +271,6 @@ impl Marks {
 }
 
 /// What the mark of a session is called.
-pub(super) fn name(key: SessionKey, conversation: Option<&ConversationId>) -> String {
+pub(super) fn name(key: LocalKey, conversation: Option<&ConversationId>) -> String {
     conversation.map_or_else(|| key.to_string(), ToString::to_string)
 }

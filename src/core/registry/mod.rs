@@ -16,8 +16,8 @@ use serde::Serialize;
 pub use marks::{Mark, MarkPatch, Marks, NoMarks, Owed};
 
 use crate::core::model::{
-    ConversationId, Event, Evidence, Kind, Observation, Place, Reason, Session, SessionKey, State,
-    TroubleCode, time,
+    ConversationId, Event, Evidence, Kind, LocalKey, Observation, Place, Reason, Session,
+    SessionKey, State, TroubleCode, time,
 };
 use crate::core::text::CleanText;
 use crate::core::verdict::{Settled, Verdict, judge};
@@ -39,8 +39,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// The session of this key.
     #[must_use]
-    pub fn by_key(&self, key: SessionKey) -> Option<&Arc<Session>> {
-        self.sessions.iter().find(|session| session.id == key)
+    pub fn by_key(&self, key: &SessionKey) -> Option<&Arc<Session>> {
+        self.sessions.iter().find(|session| session.id == *key)
     }
 }
 
@@ -100,7 +100,7 @@ impl Entry {
 /// Everything vmux knows, with the evidence.
 #[derive(Default)]
 pub struct Registry {
-    entries: BTreeMap<SessionKey, Entry>,
+    entries: BTreeMap<LocalKey, Entry>,
     marks: Ledger,
     generation: u64,
     /// When time was last looked at.
@@ -140,7 +140,7 @@ impl Registry {
             Observation::Gone(key) => self.remove(key),
             Observation::Census(keys) => {
                 self.marks.retain_unseen(|key| keys.contains(key));
-                let ended: Vec<SessionKey> = self
+                let ended: Vec<LocalKey> = self
                     .entries
                     .keys()
                     .filter(|key| !keys.contains(key))
@@ -166,7 +166,7 @@ impl Registry {
         }
     }
 
-    fn see(&mut self, key: SessionKey, evidence: Evidence, now: DateTime<Utc>) -> Vec<Event> {
+    fn see(&mut self, key: LocalKey, evidence: Evidence, now: DateTime<Utc>) -> Vec<Event> {
         let conversation = evidence.conversation.clone();
         let verdict = judge(&evidence, now);
         let entry = self.entries.entry(key).or_insert_with(|| Entry {
@@ -188,18 +188,18 @@ impl Registry {
         self.publish(key, now)
     }
 
-    fn remove(&mut self, key: SessionKey) -> Vec<Event> {
+    fn remove(&mut self, key: LocalKey) -> Vec<Event> {
         if self.entries.remove(&key).is_none() {
             return Vec::new();
         }
         self.marks.set_unseen(key, false);
         self.generation += 1;
-        vec![Event::Ended { id: key }]
+        vec![Event::Ended { id: key.into() }]
     }
 
     /// Looks again at what time alone decides; returns what changed.
     pub fn tick(&mut self, now: DateTime<Utc>) -> Vec<Event> {
-        let due: Vec<SessionKey> = self
+        let due: Vec<LocalKey> = self
             .entries
             .iter()
             .filter(|(_, entry)| entry.is_due(now) || self.is_set_back(now))
@@ -255,7 +255,7 @@ impl Registry {
 
     /// Takes over what its user says of a session. Returns what changed; nothing for an unknown
     /// key.
-    pub fn mark(&mut self, key: SessionKey, change: MarkChange, now: DateTime<Utc>) -> Vec<Event> {
+    pub fn mark(&mut self, key: LocalKey, change: MarkChange, now: DateTime<Utc>) -> Vec<Event> {
         let Some(entry) = self.entries.get(&key) else {
             return Vec::new();
         };
@@ -281,7 +281,7 @@ impl Registry {
         if !self.marks.keep(kept, through) {
             return Vec::new();
         }
-        let keys: Vec<SessionKey> = self.entries.keys().copied().collect();
+        let keys: Vec<LocalKey> = self.entries.keys().copied().collect();
         keys.into_iter()
             .flat_map(|key| self.publish(key, now))
             .collect()
@@ -317,7 +317,7 @@ impl Registry {
 
     /// What the verdict on a session was made from.
     #[must_use]
-    pub fn explain(&self, key: SessionKey) -> Option<Explanation> {
+    pub fn explain(&self, key: LocalKey) -> Option<Explanation> {
         let entry = self.entries.get(&key)?;
         Some(Explanation {
             session: Arc::clone(&entry.view),
@@ -333,7 +333,7 @@ impl Registry {
     }
 
     /// Makes the session's view anew; an event if it differs from the one before.
-    fn publish(&mut self, key: SessionKey, now: DateTime<Utc>) -> Vec<Event> {
+    fn publish(&mut self, key: LocalKey, now: DateTime<Utc>) -> Vec<Event> {
         let Some(entry) = self.entries.get_mut(&key) else {
             return Vec::new();
         };
@@ -379,7 +379,7 @@ fn no_window(place: &Place) -> Option<CleanText> {
 }
 
 /// The session that others see.
-fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Session {
+fn view(key: LocalKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Session {
     let Evidence {
         process,
         file,
@@ -397,7 +397,7 @@ fn view(key: SessionKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Se
     let from_file =
         |pick: fn(&crate::core::model::FileFact) -> Option<CleanText>| file.and_then(pick);
     Session {
-        id: key,
+        id: key.into(),
         pid: key.pid,
         // The last one that was certain keeps its marks, but is not told as its own.
         session_id: (!entry.evidence.transcript_ambiguous)

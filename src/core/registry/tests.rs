@@ -7,8 +7,8 @@ fn at(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
 }
 
-fn key(pid: u32) -> SessionKey {
-    SessionKey {
+fn key(pid: u32) -> LocalKey {
+    LocalKey {
         pid: Pid(pid),
         start_ticks: 7,
     }
@@ -93,7 +93,7 @@ fn nothing_is_said_twice() {
     );
     assert_eq!(
         registry.apply(Observation::Gone(key(1)), at(5001)),
-        [Event::Ended { id: key(1) }]
+        [Event::Ended { id: key(1).into() }]
     );
     assert!(
         registry
@@ -224,7 +224,7 @@ fn a_turn_that_ends_unseen_is_done_until_its_window_was_looked_at() {
 fn two_processes_of_one_conversation_are_done_each_by_itself() {
     let standing = |registry: &Registry, pid| {
         let snapshot = registry.snapshot();
-        snapshot.by_key(key(pid)).map(|s| s.standing())
+        snapshot.by_key(&key(pid).into()).map(|s| s.standing())
     };
     let mut registry = Registry::default();
     registry.apply(seen(1, "a", FileStatus::Busy, 0), at(0));

@@ -24,6 +24,7 @@ fn session(pid: u32, state: State, seconds: i64) -> Session {
     let since = now() - chrono::TimeDelta::seconds(seconds);
     Session {
         id: SessionKey {
+            machine: None,
             pid: Pid(pid),
             start_ticks: 1,
         },

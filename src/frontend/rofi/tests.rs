@@ -4,6 +4,7 @@ use crate::core::model::{Pid, RawPath, Reason, State};
 fn session(pid: u32, state: State, reason: Option<Reason>) -> Session {
     Session {
         id: SessionKey {
+            machine: None,
             pid: Pid(pid),
             start_ticks: 1,
         },

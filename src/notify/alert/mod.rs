@@ -153,21 +153,21 @@ impl Alerts {
         for session in sessions {
             let old = before.remove(&session.id);
             let Some(cause) = cause(session) else {
-                close(session.id, old.as_ref(), &mut steps);
+                close(&session.id, old.as_ref(), &mut steps);
                 continue;
             };
             let phase = match old {
                 Some((known, phase)) if known == cause => phase,
                 old => {
-                    close(session.id, old.as_ref(), &mut steps);
+                    close(&session.id, old.as_ref(), &mut steps);
                     self.begin(first, cause, now)
                 }
             };
             let phase = advance(&phase, session, cause.0, now, &mut steps);
-            after.insert(session.id, (cause, phase));
+            after.insert(session.id.clone(), (cause, phase));
         }
         for (key, old) in &before {
-            close(*key, Some(old), &mut steps);
+            close(key, Some(old), &mut steps);
         }
         let due = after.values().filter_map(|(_, phase)| match phase {
             Phase::Pending(at) => Some(*at),
@@ -179,15 +179,15 @@ impl Alerts {
     }
 
     /// The notification of a session was closed by its user.
-    pub fn dismiss(&mut self, key: SessionKey) {
-        if let Some((_, phase)) = self.told.as_mut().and_then(|told| told.get_mut(&key)) {
+    pub fn dismiss(&mut self, key: &SessionKey) {
+        if let Some((_, phase)) = self.told.as_mut().and_then(|told| told.get_mut(key)) {
             *phase = Phase::Quiet;
         }
     }
 
     /// The notification of a session could not be shown: it is tried once more, a little later.
-    pub fn retry(&mut self, key: SessionKey, now: DateTime<Utc>) {
-        if let Some((_, phase)) = self.told.as_mut().and_then(|told| told.get_mut(&key)) {
+    pub fn retry(&mut self, key: &SessionKey, now: DateTime<Utc>) {
+        if let Some((_, phase)) = self.told.as_mut().and_then(|told| told.get_mut(key)) {
             *phase = Phase::Pending(now + AGAIN);
         }
     }
@@ -206,9 +206,9 @@ impl Alerts {
     }
 }
 
-fn close(key: SessionKey, old: Option<&(Cause, Phase)>, steps: &mut Vec<Step>) {
+fn close(key: &SessionKey, old: Option<&(Cause, Phase)>, steps: &mut Vec<Step>) {
     if let Some((_, Phase::Shown(_))) = old {
-        steps.push(Step::Close(key));
+        steps.push(Step::Close(key.clone()));
     }
 }
 
@@ -225,13 +225,13 @@ fn advance(
         Phase::Pending(due) if *due > now => Phase::Pending((*due).min(now + AGAIN)),
         Phase::Pending(_) if in_view => Phase::Quiet,
         Phase::Shown(_) if in_view => {
-            steps.push(Step::Close(session.id));
+            steps.push(Step::Close(session.id.clone()));
             Phase::Quiet
         }
         Phase::Pending(_) | Phase::Shown(_) => {
             let words = words(session, news);
             if *phase != Phase::Shown(words.clone()) {
-                steps.push(Step::Show(session.id, news, words.clone()));
+                steps.push(Step::Show(session.id.clone(), news, words.clone()));
             }
             Phase::Shown(words)
         }
@@ -269,10 +269,10 @@ impl Urgencies {
             let Some((container, window)) = container(session) else {
                 continue;
             };
-            let wait = (session.id, since);
-            told.insert(wait);
+            let wait = (session.id.clone(), since);
             wanted.insert(container.clone(), window.clone());
             let fresh = !self.told.contains(&wait) && !self.urgent.contains_key(&container);
+            told.insert(wait);
             if fresh && !window.focused {
                 self.urgent.insert(container, window.clone());
                 changes.push((window.clone(), true));

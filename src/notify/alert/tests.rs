@@ -7,6 +7,7 @@ fn at(ms: i64) -> DateTime<Utc> {
 
 fn key(pid: u32) -> SessionKey {
     SessionKey {
+        machine: None,
         pid: Pid(pid),
         start_ticks: 1,
     }
@@ -175,7 +176,7 @@ fn what_was_so_before_is_no_news_and_what_was_dismissed_stays_away() {
     let again = [Arc::new(waits(6000))];
     assert_eq!(alerts.step(&again, at(6000)), (vec![], Some(at(6700))));
     assert_eq!(alerts.step(&again, at(6700)).0.len(), 1);
-    alerts.dismiss(key(1));
+    alerts.dismiss(&key(1));
     assert_eq!(
         alerts.step(&[], at(7000)),
         (vec![], None),
@@ -190,10 +191,10 @@ fn what_could_not_be_shown_is_tried_again_a_little_later() {
     let waiting = [Arc::new(waits(0))];
     alerts.step(&waiting, at(0));
     assert_eq!(alerts.step(&waiting, at(700)).0.len(), 1);
-    alerts.retry(key(1), at(700));
+    alerts.retry(&key(1), at(700));
     assert_eq!(alerts.step(&waiting, at(800)), (vec![], Some(at(5700))));
     assert_eq!(alerts.step(&waiting, at(5700)).0.len(), 1);
-    alerts.retry(key(1), at(6000));
+    alerts.retry(&key(1), at(6000));
     assert_eq!(
         alerts.step(&[], at(6100)),
         (vec![], None),

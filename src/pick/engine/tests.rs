@@ -11,6 +11,7 @@ use super::*;
 
 fn key(pid: u32) -> SessionKey {
     SessionKey {
+        machine: None,
         pid: Pid(pid),
         start_ticks: 7,
     }
@@ -44,7 +45,7 @@ fn by_skim(query: &str, sessions: &[Arc<Session>]) -> Order {
 fn by_vmux(query: &str, sessions: &[Arc<Session>]) -> Order {
     query::rank(query, sessions)
         .into_iter()
-        .map(|((score, begin, end), session)| (session.id, -score, begin, end))
+        .map(|((score, begin, end), session)| (session.id.clone(), -score, begin, end))
         .collect()
 }
 

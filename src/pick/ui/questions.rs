@@ -37,7 +37,7 @@ where
         let Some(entry) = self.subject() else {
             return;
         };
-        match self.outside.asked(entry.session.id) {
+        match self.outside.asked(entry.session.id.clone()) {
             Ok(asked) => {
                 // What is not read cannot be answered: the pane comes into view, at its top.
                 self.wanted = Some(true);
@@ -66,7 +66,7 @@ where
         self.asking = Some(Asking {
             about: question.about(&entry.session, &entry.row.state),
             question,
-            id: entry.session.id,
+            id: entry.session.id.clone(),
             asked,
             query,
         });

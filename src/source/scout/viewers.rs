@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::Scout;
 use crate::agent::claude::job;
 use crate::agent::claude::process::Role;
-use crate::core::model::{Observation, Pid, SessionKey};
+use crate::core::model::{LocalKey, Observation, Pid};
 use crate::source::process::{self, Handle};
 
 /// Terminals that are kept in mind.
@@ -17,7 +17,7 @@ const CAP: usize = 256;
 
 /// A terminal that shows a background session.
 struct Viewer {
-    key: SessionKey,
+    key: LocalKey,
     config: PathBuf,
     /// What was asked for: an id, or a part of a name.
     word: String,
@@ -45,7 +45,7 @@ impl Scout {
     /// A process shows what `word` names.
     pub(super) fn add_viewer(
         &mut self,
-        key: SessionKey,
+        key: LocalKey,
         config: &Path,
         word: String,
         now: DateTime<Utc>,
@@ -117,7 +117,7 @@ impl Scout {
     }
 
     /// The terminals that show the background session of this process.
-    pub(super) fn shown_by(&self, pid: Pid) -> Vec<SessionKey> {
+    pub(super) fn shown_by(&self, pid: Pid) -> Vec<LocalKey> {
         let Some(tracked) = self.tracked.get(&pid) else {
             return Vec::new();
         };
