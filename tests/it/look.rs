@@ -1,13 +1,14 @@
 //! The icons and the theme: what they may hold, and that rofi takes them.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use vmux::frontend::row::ICONS;
 use vmux::sys::exec::{self, Finished};
+
+use crate::kit::Display;
 
 fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -120,39 +121,6 @@ fn the_theme_stands_by_itself() {
     }
 }
 
-/// A display that goes away with this value.
-struct Display {
-    server: Child,
-    name: String,
-}
-
-impl Display {
-    fn start() -> Self {
-        let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-noreset"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut number = String::new();
-        let mut out = BufReader::new(server.stdout.take().unwrap());
-        out.read_line(&mut number).unwrap();
-        assert!(!number.trim().is_empty(), "Xvfb found no free display");
-        Self {
-            server,
-            name: format!(":{}", number.trim()),
-        }
-    }
-}
-
-impl Drop for Display {
-    fn drop(&mut self) {
-        self.server.kill().unwrap();
-        self.server.wait().unwrap();
-    }
-}
-
 /// Runs rofi with the theme in a home of its own; `timeout` closes its window.
 fn rofi(home: &Path, theme: &Path, display: &str, args: &[&str]) -> Finished {
     let mut command = Command::new("timeout");
@@ -186,7 +154,7 @@ fn rofi_takes_the_theme_without_a_word() {
     let row = format!("api-server  main  waiting 3m\0icon\x1f{}\n", icon.display());
     fs::write(&rows, row.repeat(20)).unwrap();
     let rows = rows.to_str().unwrap();
-    let display = Display::start();
+    let display = Display::start(None);
     let list = [
         "-dmenu",
         "-u",

@@ -20,12 +20,13 @@ mod git;
 mod ground;
 mod hooks;
 mod installed;
+#[path = "../kit/mod.rs"]
+mod kit;
 mod labels;
 mod layers;
 mod life;
 mod look;
 mod lost;
-mod machine;
 #[cfg(feature = "pick")]
 mod odd;
 mod pick;
@@ -33,9 +34,9 @@ mod props;
 mod readme;
 mod recordings;
 mod scout;
-mod service;
 mod starts;
 mod untold;
 mod watched;
 mod wire;
-mod world;
+
+use kit::{machine, service};

@@ -2,152 +2,58 @@
 //! sessions that are real processes whose files the test writes.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Output;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::end_all_of;
+use crate::kit::process::wait_seeing;
+use crate::kit::{Home, Shown};
 
 /// Longest wait for anything, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn wait_for<T>(what: &str, mut test: impl FnMut() -> Result<T, String>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match test() {
-            Ok(value) => return value,
-            Err(seen) => assert!(Instant::now() < until, "waited in vain for {what}:\n{seen}"),
-        }
-        std::thread::sleep(Duration::from_millis(15));
-    }
+fn wait_for<T>(what: &str, look: impl FnMut() -> Result<T, String>) -> T {
+    wait_seeing(PATIENCE, what, look)
 }
 
-/// A process called `claude`, and the file in which it says how it is.
-struct Played {
-    child: Child,
-    file: PathBuf,
-    fixed: Value,
-}
-
-impl Played {
-    /// Writes its file anew, as the CLI does.
-    fn set(&self, status: &str, more: Value) {
-        let mut content = self.fixed.clone();
-        let now = chrono::Utc::now().timestamp_millis();
-        content["status"] = status.into();
-        content["statusUpdatedAt"] = now.into();
-        for (name, value) in more.as_object().unwrap() {
-            content[name] = value.clone();
-        }
-        let new = self.file.with_extension("new");
-        fs::write(&new, content.to_string()).unwrap();
-        fs::rename(new, &self.file).unwrap();
-    }
-
-    fn id(&self) -> String {
-        format!(
-            "{}-{}",
-            self.child.id(),
-            self.fixed["procStart"].as_str().unwrap()
-        )
-    }
-
-    fn ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
-    }
-}
-
-impl Drop for Played {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
+/// How a session is, and more of its status file.
+fn is(session: &Shown, status: &str, mut more: Value) {
+    more["status"] = status.into();
+    session.set(more);
 }
 
 struct World {
-    dir: tempfile::TempDir,
+    home: Home,
 }
 
 impl World {
     fn new() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("vmux-pick-")
-            .tempdir()
-            .unwrap();
-        for name in ["home/.claude/sessions", "bin", "work"] {
-            fs::create_dir_all(dir.path().join(name)).unwrap();
-        }
-        // A process is called after the name it was started by.
-        symlink("/bin/sleep", dir.path().join("bin/claude")).unwrap();
-        Self { dir }
-    }
-
-    fn path(&self, relative: &str) -> PathBuf {
-        self.dir.path().join(relative)
-    }
-
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
-            .env("HOME", self.path("home"))
-            .env("VMUX_DIR", self.path("vmux"))
-            .env("VMUX_ONLY_CONFIG", "1")
-            .env("LANG", "C.UTF-8")
-            .current_dir(self.path("work"))
-            .stdin(Stdio::null());
-        command
+        Self { home: Home::new() }
     }
 
     fn vmux(&self, words: &[&str]) -> Output {
-        let mut command = self.command(env!("CARGO_BIN_EXE_vmux"));
-        command.args(words).output().unwrap()
+        self.home.vmux(words)
     }
 
     /// Starts a session and waits until vmux has it in this state.
-    fn session(&self, name: &str, status: &str, more: Value) -> Played {
-        let cwd = self.path("work").join(name);
-        fs::create_dir_all(&cwd).unwrap();
-        let mut command = self.command(self.path("bin/claude"));
-        let child = command.arg("3600").current_dir(&cwd).spawn().unwrap();
-        let pid = child.id();
-        let stat = wait_for("the process", || {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-            if stat.contains("(claude)") {
-                Ok(stat)
-            } else {
-                Err(stat)
-            }
-        });
-        let ticks = stat.rsplit(')').next().unwrap().split_whitespace().nth(19);
-        let played = Played {
-            child,
-            file: self.path(&format!("home/.claude/sessions/{pid}.json")),
-            fixed: json!({
-                "pid": pid, "sessionId": format!("s-{pid}"), "cwd": cwd,
-                "startedAt": 1_795_164_500_000_i64, "procStart": ticks.unwrap(),
-                "version": "2.1.328", "kind": "interactive", "entrypoint": "cli",
-            }),
-        };
-        played.set(status, more);
+    fn session(&self, name: &str, status: &str, more: Value) -> Shown {
+        let session = self.home.start(name);
+        is(&session, status, more);
         let want = match status {
             "busy" => "working",
             "waiting" => "needs_input",
             other => other,
         };
         wait_for("the session in the list", || {
-            let listed = self.listed(pid);
+            let listed = self.listed(session.pid);
             if listed["state"] == want {
                 Ok(())
             } else {
                 Err(listed.to_string())
             }
         });
-        played
+        session
     }
 
     /// A session as scripts see it; null if it is not listed.
@@ -160,11 +66,9 @@ impl World {
     }
 
     fn tmux(&self, words: &[&str]) -> String {
-        let mut command = self.command("tmux");
-        command
-            .arg("-S")
-            .arg(self.path("tmux"))
-            .args(["-f", "/dev/null"]);
+        let mut command = self.home.command("tmux");
+        command.arg("-S").arg(self.home.path("tmux"));
+        command.args(["-f", "/dev/null"]);
         let done = command.args(words).output().expect("tmux is installed");
         String::from_utf8_lossy(&done.stdout).into_owned()
     }
@@ -178,14 +82,6 @@ impl World {
         self.tmux(&["new-session", "-d", "-x", "100", "-y", "30", &script]);
         self.tmux(&["set", "-g", "status", "off"]);
         Screen { world: self }
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
-        self.vmux(&["daemon", "stop"]);
-        end_all_of(self.dir.path());
     }
 }
 
@@ -222,9 +118,9 @@ impl Screen<'_> {
     /// Waits for the end: the exit code, and what was printed.
     fn end(&self) -> (i32, String) {
         let rc = wait_for("its end", || {
-            fs::read_to_string(self.world.path("work/rc")).map_err(|_| self.text())
+            fs::read_to_string(self.world.home.path("work/rc")).map_err(|_| self.text())
         });
-        let out = fs::read_to_string(self.world.path("work/out")).unwrap();
+        let out = fs::read_to_string(self.world.home.path("work/out")).unwrap();
         (rc.trim().parse().unwrap(), out)
     }
 }
@@ -260,7 +156,7 @@ fn pick_is_left_silently_without_a_choice() {
         screen.press(&[key]);
         assert_eq!(screen.end(), (130, String::new()), "{key}");
         // The list was drawn on the terminal all the same.
-        assert_eq!(fs::read_to_string(world.path("work/err")).unwrap(), "");
+        assert_eq!(fs::read_to_string(world.home.path("work/err")).unwrap(), "");
         let text = screen.text();
         assert!(
             !text.contains("shop-web"),
@@ -285,9 +181,9 @@ fn pick_follows_states_while_cursor_and_query_stay() {
     } else {
         (&api, &web)
     };
-    other.set("waiting", json!({"waitingFor": "permission prompt"}));
+    is(other, "waiting", json!({"waitingFor": "permission prompt"}));
     screen.shows(&["waiting "]);
-    under.set("idle", json!({}));
+    is(under, "idle", json!({}));
     let text = screen.shows(&["idle "]);
     assert!(text.starts_with("vmux> shop\n"), "{text}");
     let new = world.session("shop-new", "busy", json!({}));
@@ -309,15 +205,15 @@ fn pick_shows_the_conversation_and_reads_on() {
     let world = World::new();
     let web = world.session("shop-web", "idle", json!({}));
     let project =
-        vmux::agent::claude::find::encode_cwd(world.path("work/shop-web").to_str().unwrap());
-    let file = world.path(&format!(
+        vmux::agent::claude::find::encode_cwd(world.home.path("work/shop-web").to_str().unwrap());
+    let file = world.home.path(&format!(
         "home/.claude/projects/{project}/s-{}.jsonl",
-        web.child.id()
+        web.pid
     ));
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     let line = |text: &str| format!("{}\n", crate::machine::answer(text));
     fs::write(&file, line("The first \u{1b}[31mthing\u{1b}[0m said.")).unwrap();
-    web.set("busy", json!({}));
+    is(&web, "busy", json!({}));
     let screen = world.open("--print", "");
     screen.shows(&["The first thing said.", "working "]);
     let more = line("A second thing.");
@@ -339,7 +235,7 @@ fn pick_labels_by_key_and_returns_to_the_list() {
     screen.press(&["-l", "pay day"]);
     screen.press(&["Enter"]);
     wait_for("the label", || {
-        let listed = world.listed(web.child.id());
+        let listed = world.listed(web.pid);
         if listed["label"] == "pay day" {
             Ok(())
         } else {
@@ -394,9 +290,12 @@ fn pick_outlives_its_daemon() {
     screen.shows(&["shop-web", "1 working"]);
     assert!(world.vmux(&["daemon", "stop"]).status.success());
     screen.shows(&["is not running", "this may be old", "shop-web"]);
-    assert!(!world.path("vmux/vmux.sock").exists(), "it starts no other");
+    assert!(
+        !world.home.path("vmux/vmux.sock").exists(),
+        "it starts no other"
+    );
     assert!(world.vmux(&["daemon", "start"]).status.success());
-    web.set("idle", json!({}));
+    is(&web, "idle", json!({}));
     screen.shows(&["1 idle", "!this may be old"]);
 }
 
@@ -409,7 +308,7 @@ fn pick_says_why_it_could_not_focus() {
     screen.shows(&["shop-web"]);
     screen.press(&["Enter"]);
     assert_eq!(screen.end(), (1, String::new()));
-    let error = fs::read_to_string(world.path("work/err")).unwrap();
+    let error = fs::read_to_string(world.home.path("work/err")).unwrap();
     assert!(
         error.starts_with("vmux: could not focus shop-web: "),
         "{error}"
@@ -455,7 +354,7 @@ fn pick_gives_the_terminal_back_when_it_is_told_to_end() {
 #[test]
 fn pick_needs_a_terminal() {
     let world = World::new();
-    let mut command = world.command("setsid");
+    let mut command = world.home.command("setsid");
     let done = command
         .arg("-w")
         .arg(env!("CARGO_BIN_EXE_vmux"))
@@ -470,7 +369,7 @@ fn pick_needs_a_terminal() {
     assert!(error.contains("\nhint: "), "{error}");
     assert!(done.stdout.is_empty());
     assert!(
-        !Path::new(&world.path("vmux/vmux.sock")).exists(),
+        !world.home.path("vmux/vmux.sock").exists(),
         "no daemon was started"
     );
 }
@@ -479,7 +378,7 @@ fn pick_needs_a_terminal() {
 fn pick_ranks_without_a_screen() {
     let world = World::new();
     let filter = |query: &str| {
-        let mut command = world.command(env!("CARGO_BIN_EXE_vmux-pick"));
+        let mut command = world.home.command(env!("CARGO_BIN_EXE_vmux-pick"));
         let done = command.arg("--filter").arg(query).output().unwrap();
         let out = String::from_utf8(done.stdout).unwrap();
         (done.status.code().unwrap(), out)
@@ -499,7 +398,7 @@ fn pick_ranks_without_a_screen() {
 #[test]
 fn pick_has_nothing_to_choose_from() {
     let world = World::new();
-    let mut command = world.command(env!("CARGO_BIN_EXE_vmux-pick"));
+    let mut command = world.home.command(env!("CARGO_BIN_EXE_vmux-pick"));
     let done = command.args(["--filter", ""]).output().unwrap();
     assert_eq!(done.status.code(), Some(1));
     assert_eq!(

@@ -19,7 +19,7 @@ use vmux::sys::proc::Proc;
 
 use super::install;
 use super::session::Session;
-use crate::world::{end_all_of, processes_of};
+use crate::kit::process::{end_all_of, processes_of};
 
 /// Between two looks at something that reports no event.
 const PACE: Duration = Duration::from_millis(50);

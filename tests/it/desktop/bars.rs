@@ -7,10 +7,10 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::sway::Sway;
 use super::{Desktop, Killed, PATIENCE, Shown, wait_for};
+use crate::kit::Sway;
 use crate::readme::blocks;
 
 /// Text that a bar has for sessions of which one waits since 2026-01-01.
@@ -107,7 +107,7 @@ fn i3blocks_shows_each_change_of_a_persistent_block() {
     let (mut bar, lines) = i3blocks(&desktop, &block("ini", &["persist"]));
     let line = lines.wait_for(WAITS);
     assert!(line.contains("\"color\":\"#f5790a\""), "{line}");
-    calls.set(serde_json::json!({"status": "busy"}));
+    calls.set(json!({"status": "busy"}));
     let line = lines.wait_for("1 working");
     assert!(!line.contains("color"), "not that of before: {line}");
     let vmux = followers(&desktop.path("vmux"));
@@ -174,15 +174,6 @@ fn i3status_goes_on_beside_it() {
     bar.wait().unwrap();
 }
 
-/// The screen, as a PPM.
-fn shoot(desktop: &Desktop) -> Vec<u8> {
-    let mut import = desktop.command("import");
-    let import = import.args(["-window", "root", "-depth", "8", "ppm:-"]);
-    let done = import.output();
-    done.expect("imagemagick is installed (scripts/test does)")
-        .stdout
-}
-
 /// Where the pixels of a colour are on a PPM: the middle one of them.
 fn find_color(shot: &[u8], color: [u8; 3]) -> Option<(usize, usize)> {
     // P6, width, height, 255, then three bytes a pixel.
@@ -212,9 +203,9 @@ fn keep_shot(name: &str, shot: &[u8]) {
 /// Clicks on the first thing that is painted in the colour of what waits.
 fn click_on_what_waits(desktop: &Desktop, name: &str) {
     let (x, y) = wait_for("the colour of what waits", || {
-        find_color(&shoot(desktop), ORANGE)
+        find_color(&desktop.screenshot(), ORANGE)
     });
-    keep_shot(name, &shoot(desktop));
+    keep_shot(name, &desktop.screenshot());
     let [x, y] = [x, y].map(|n| n.to_string());
     desktop.xdotool(&["mousemove", &x, &y, "click", "1"]);
 }
@@ -265,11 +256,8 @@ fn a_click_in_polybar_lands() {
 fn waybar_shows_what_waits_in_the_style_of_its_class() {
     let sway = Sway::new();
     let calls = sway.foot("calls");
-    wait_for("the session", || sway.session(calls));
-    let file = sway.path(&format!("home/.claude/sessions/{calls}.json"));
-    let idle = fs::read_to_string(&file).unwrap();
-    let waits = "\"status\":\"waiting\",\"waitingFor\":\"permission prompt\"";
-    fs::write(&file, idle.replace("\"status\":\"idle\"", waits)).unwrap();
+    wait_for("the session", || sway.session(&calls));
+    calls.waits(Duration::from_secs(600));
     let module = block("jsonc", &["custom/vmux"]);
     let config = format!("{{\"layer\": \"top\", \"modules-left\": [\"custom/vmux\"],\n{module}}}");
     fs::write(sway.path("waybar.json"), config).unwrap();
@@ -277,10 +265,8 @@ fn waybar_shows_what_waits_in_the_style_of_its_class() {
                  #custom-vmux.waiting { background: #f5790a; color: #000000; padding: 0 8px; }\n";
     fs::write(sway.path("waybar.css"), style).unwrap();
     let log = fs::File::create(sway.path("waybar.log")).unwrap();
-    let mut waybar = sway.command("waybar");
+    let mut waybar = sway.client("waybar");
     waybar
-        .env("WAYLAND_DISPLAY", "wayland-1")
-        .env("SWAYSOCK", sway.socket().unwrap())
         .env("GSETTINGS_BACKEND", "memory")
         .env("NO_AT_BRIDGE", "1")
         .arg("-c")
@@ -290,24 +276,16 @@ fn waybar_shows_what_waits_in_the_style_of_its_class() {
         .stdout(log.try_clone().unwrap())
         .stderr(log);
     let mut waybar = Killed(waybar.spawn().unwrap());
-    let shot = || {
-        let mut grim = sway.command("grim");
-        let grim = grim.env("WAYLAND_DISPLAY", "wayland-1");
-        grim.args(["-t", "ppm", "-"])
-            .output()
-            .expect("grim is installed (scripts/test does)")
-            .stdout
-    };
     let mut orange = || {
         let ended = waybar.0.try_wait().unwrap();
         let said = fs::read_to_string(sway.path("waybar.log")).unwrap();
         assert_eq!(ended, None, "{said}");
-        find_color(&shot(), ORANGE)
+        find_color(&sway.screenshot(), ORANGE)
     };
     wait_for("the colour of what waits", &mut orange);
-    keep_shot("waybar", &shot());
-    fs::write(&file, idle.replace("\"idle\"", "\"busy\"")).unwrap();
+    keep_shot("waybar", &sway.screenshot());
+    calls.set(json!({"status": "busy"}));
     wait_for("the end of the wait", || orange().is_none().then_some(()));
     drop(waybar);
-    wait_until_all_ended(&sway.path("home/vmux"));
+    wait_until_all_ended(&sway.path("vmux"));
 }

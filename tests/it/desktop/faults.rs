@@ -53,7 +53,7 @@ fn a_stopped_i3_is_said_in_time_and_costs_nobody_else_anything() {
     let desktop = Desktop::new();
     let shown = desktop.xterm("here");
     let window = desktop.window_of(&shown);
-    signal(desktop.i3_pid(), "STOP");
+    signal(desktop.manager_pid(), "STOP");
     let started = Instant::now();
     let done = desktop.vmux(&["switch", &shown.name]);
     let error = String::from_utf8_lossy(&done.stderr).into_owned();
@@ -70,7 +70,7 @@ fn a_stopped_i3_is_said_in_time_and_costs_nobody_else_anything() {
     wait_for("the state to go on", || {
         (desktop.session(&shown)?["state"] == "needs_input").then_some(())
     });
-    signal(desktop.i3_pid(), "CONT");
+    signal(desktop.manager_pid(), "CONT");
     wait_for("the focus to work again", || {
         desktop
             .vmux(&["switch", &shown.name])
@@ -87,7 +87,7 @@ fn a_window_manager_that_comes_late_is_found() {
     let desktop = Desktop::new();
     let shown = desktop.xterm("here");
     let window = desktop.window_of(&shown);
-    drop(desktop.i3.borrow_mut().take());
+    desktop.end_manager();
     wait_for("the loss to show", || {
         (desktop.session(&shown)?["no_window"] == json!("no_wm")).then_some(())
     });
@@ -173,7 +173,7 @@ fn a_cookie_that_comes_late_is_used() {
     let script = desktop.script("here");
     let mut xterm = desktop.command("xterm");
     // The window manager is found all the same.
-    xterm.env("I3SOCK", &desktop.socket).stderr(Stdio::null());
+    xterm.env("I3SOCK", desktop.socket()).stderr(Stdio::null());
     desktop.spawn(xterm.args(["-e", "sh", "-c", &script]));
     let shown = desktop.adopt("here");
     let away = desktop.path("cookie.away");

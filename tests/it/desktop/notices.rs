@@ -12,20 +12,6 @@ use super::{Desktop, Killed, Shown, wait_for};
 /// dunst writes down all it shows, and chooses "Snooze" from its menu.
 const DUNSTRC: &str = "[global]\ndmenu = DIR/choose\n\n[all]\nsummary = \"*\"\nscript = DIR/note\n";
 
-/// A bus that starts nothing by itself: another dunst would come, with its user's configuration.
-const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=BUS</listen>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"#;
-
 struct Dunst<'d> {
     desktop: &'d Desktop,
     daemon: std::cell::RefCell<Option<Killed>>,
@@ -48,16 +34,7 @@ impl<'d> Dunst<'d> {
             DUNSTRC.replace("DIR", &shown.to_string()),
         )
         .unwrap();
-        let bus = desktop.path("run/bus");
-        let mut daemon = desktop.command("dbus-daemon");
-        let config = BUS.replace("BUS", &bus.display().to_string());
-        fs::write(dir.join("bus.conf"), config).unwrap();
-        daemon
-            .arg("--nofork")
-            .arg("--config-file")
-            .arg(dir.join("bus.conf"));
-        desktop.spawn(daemon.stdout(Stdio::null()).stderr(Stdio::null()));
-        wait_for("the bus", || bus.exists().then_some(()));
+        desktop.bus();
         let dunst = Self {
             desktop,
             daemon: None.into(),
@@ -66,16 +43,12 @@ impl<'d> Dunst<'d> {
         dunst
     }
 
-    fn bus(&self) -> String {
-        format!("unix:path={}", self.desktop.path("run/bus").display())
-    }
-
     /// Starts dunst, in the place of the one before: it counts its ids from 1 again.
     fn start_again(&self) {
         drop(self.daemon.borrow_mut().take());
         let mut dunst = self.desktop.command("dunst");
         dunst
-            .env("DBUS_SESSION_BUS_ADDRESS", self.bus())
+            .env("DBUS_SESSION_BUS_ADDRESS", self.desktop.bus())
             .arg("-conf")
             .arg(self.desktop.path("dunst/dunstrc"));
         let child = dunst.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
@@ -90,7 +63,7 @@ impl<'d> Dunst<'d> {
         let done = self
             .desktop
             .command("gdbus")
-            .env("DBUS_SESSION_BUS_ADDRESS", self.bus())
+            .env("DBUS_SESSION_BUS_ADDRESS", self.desktop.bus())
             .args(["call", "--session", "--dest=org.freedesktop.Notifications"])
             .args(["--object-path=/org/freedesktop/Notifications"])
             .args(["--method=org.freedesktop.Notifications.Notify"])
@@ -104,7 +77,8 @@ impl<'d> Dunst<'d> {
 
     fn ctl(&self, words: &[&str]) -> Option<String> {
         let mut ctl = self.desktop.command("dunstctl");
-        ctl.args(words).env("DBUS_SESSION_BUS_ADDRESS", self.bus());
+        ctl.args(words)
+            .env("DBUS_SESSION_BUS_ADDRESS", self.desktop.bus());
         let done = ctl
             .output()
             .expect("dunst is installed (scripts/test does)");

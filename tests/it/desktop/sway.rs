@@ -1,190 +1,11 @@
 //! sway, headless: the same protocol as i3, windows known by their pid, no X server at all.
 
-use std::os::unix::fs::chown;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::{Killed, wait_for};
-use crate::world::end_all_of;
-
-/// sway refuses to run as root: then its world belongs to this user.
-const USER: u32 = 12345;
-
-pub(super) struct Sway {
-    dir: tempfile::TempDir,
-    children: std::cell::RefCell<Vec<Killed>>,
-}
-
-impl Sway {
-    pub(super) fn new() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("vmux-sway-")
-            .tempdir()
-            .unwrap();
-        for name in ["home/.claude/sessions", "run", "bin", "work"] {
-            std::fs::create_dir_all(dir.path().join(name)).unwrap();
-        }
-        std::os::unix::fs::symlink("/bin/sleep", dir.path().join("bin/claude")).unwrap();
-        std::fs::write(
-            dir.path().join("config"),
-            "output HEADLESS-1 resolution 1280x800\n",
-        )
-        .unwrap();
-        let sway = Self {
-            dir,
-            children: Default::default(),
-        };
-        sway.give_away(sway.dir.path());
-        let mut command = sway.command("sway");
-        command
-            .env("WLR_BACKENDS", "headless")
-            .env("WLR_LIBINPUT_NO_DEVICES", "1")
-            .env("WLR_RENDERER", "pixman")
-            .arg("-c")
-            .arg(sway.path("config"));
-        let log = std::fs::File::create(sway.path("sway.log")).unwrap();
-        let child = command
-            .stderr(log)
-            .spawn()
-            .expect("sway is installed (scripts/test does)");
-        sway.children.borrow_mut().push(Killed(child));
-        wait_for("sway", || sway.socket());
-        sway
-    }
-
-    pub(super) fn path(&self, relative: &str) -> PathBuf {
-        self.dir.path().join(relative)
-    }
-
-    fn is_root() -> bool {
-        rustix::process::getuid().is_root()
-    }
-
-    fn give_away(&self, path: &Path) {
-        if Self::is_root() {
-            chown(path, Some(USER), Some(USER)).unwrap();
-            for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-                if entry.file_type().unwrap().is_dir() {
-                    self.give_away(&entry.path());
-                }
-            }
-        }
-    }
-
-    pub(super) fn command(&self, program: &str) -> Command {
-        let own = Path::new(env!("CARGO_BIN_EXE_vmux")).parent().unwrap();
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", format!("{}:/usr/bin:/bin", own.display()))
-            .env("HOME", self.path("home"))
-            .env("XDG_RUNTIME_DIR", self.path("run"))
-            .env("VMUX_DIR", self.path("home/vmux"))
-            .env("VMUX_ONLY_CONFIG", "1")
-            .env("LANG", "C.UTF-8")
-            .stdin(Stdio::null());
-        if Self::is_root() {
-            command.uid(USER).gid(USER);
-        }
-        command
-    }
-
-    pub(super) fn socket(&self) -> Option<PathBuf> {
-        let entries = std::fs::read_dir(self.path("run")).ok()?.flatten();
-        entries
-            .map(|entry| entry.path())
-            .find(|path| path.to_string_lossy().contains("sway-ipc"))
-    }
-
-    fn vmux(&self, words: &[&str]) -> Output {
-        self.command(env!("CARGO_BIN_EXE_vmux"))
-            .args(words)
-            .output()
-            .unwrap()
-    }
-
-    fn swaymsg(&self, words: &[&str]) -> Value {
-        let mut command = self.command("swaymsg");
-        let done = command
-            .env("SWAYSOCK", self.socket().unwrap())
-            .arg("-r")
-            .args(words)
-            .output()
-            .unwrap();
-        serde_json::from_slice(&done.stdout).unwrap_or_default()
-    }
-
-    /// A session in a foot of its own.
-    pub(super) fn foot(&self, name: &str) -> u32 {
-        let cwd = self.path(&format!("work/{name}"));
-        std::fs::create_dir_all(&cwd).unwrap();
-        self.give_away(&cwd);
-        let script = format!(
-            "cd '{}' && echo $$ > pid && exec '{}' 3600",
-            cwd.display(),
-            self.path("bin/claude").display()
-        );
-        let mut foot = self.command("foot");
-        foot.env("WAYLAND_DISPLAY", "wayland-1")
-            .env("SWAYSOCK", self.socket().unwrap());
-        foot.args(["-T", name, "sh", "-c", &script])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = foot.spawn().expect("foot is installed (scripts/test does)");
-        self.children.borrow_mut().push(Killed(child));
-        let pid: u32 = wait_for("the session's process", || {
-            let pid = std::fs::read_to_string(cwd.join("pid"))
-                .ok()?
-                .trim()
-                .parse()
-                .ok()?;
-            let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-            (comm.trim() == "claude").then_some(pid)
-        });
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let start = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .nth(19)
-            .unwrap()
-            .to_owned();
-        let file = json!({"pid": pid, "sessionId": format!("s-{pid}"), "cwd": cwd, "procStart": start,
-            "version": "2.1.328", "kind": "interactive", "entrypoint": "cli", "status": "idle",
-            "statusUpdatedAt": 1_795_164_500_100_i64});
-        std::fs::write(
-            self.path(&format!("home/.claude/sessions/{pid}.json")),
-            file.to_string(),
-        )
-        .unwrap();
-        pid
-    }
-
-    pub(super) fn session(&self, pid: u32) -> Option<Value> {
-        let done = self.vmux(&["list", "--json"]);
-        let reply: Value = serde_json::from_slice(&done.stdout).ok()?;
-        reply["sessions"]
-            .as_array()?
-            .iter()
-            .find(|session| session["pid"] == pid)
-            .cloned()
-    }
-}
-
-impl Drop for Sway {
-    fn drop(&mut self) {
-        drop(self.vmux(&["daemon", "stop"]));
-        let mut children = self.children.borrow_mut();
-        while let Some(child) = children.pop() {
-            drop(child);
-        }
-        end_all_of(self.dir.path());
-    }
-}
+use super::wait_for;
+use crate::kit::Sway;
 
 /// Title of the view that has the focus.
 fn focused(node: &Value) -> Option<String> {
@@ -202,11 +23,8 @@ fn focused(node: &Value) -> Option<String> {
 fn a_switch_lands_in_sway() {
     let sway = Sway::new();
     let [one, two] = ["one", "two"].map(|name| sway.foot(name));
-    for pid in [one, two] {
-        wait_for("its window", || {
-            sway.session(pid)
-                .filter(|session| session["window"]["con_id"].is_number())
-        });
+    for shown in [&one, &two] {
+        sway.window_of(shown);
     }
     sway.swaymsg(&["workspace", "4"]);
     for name in ["one", "two", "one"] {
@@ -221,7 +39,7 @@ fn a_switch_lands_in_sway() {
             Some(name)
         );
     }
-    let session = sway.session(one).unwrap();
+    let session = sway.session(&one).unwrap();
     assert_eq!(
         (&session["workspace"], &session["host"]["program"]),
         (&json!("1"), &json!("foot"))
@@ -232,21 +50,14 @@ fn a_switch_lands_in_sway() {
 #[ignore = "needs a desktop"]
 fn the_workspace_of_a_wait_is_urgent_in_sway_too() {
     let sway = Sway::new();
-    let pid = sway.foot("one");
-    wait_for("its window", || {
-        sway.session(pid)
-            .filter(|session| session["window"]["con_id"].is_number())
-    });
+    let one = sway.foot("one");
+    sway.window_of(&one);
     sway.swaymsg(&["workspace", "4"]);
     wait_for("the focus to be elsewhere", || {
-        (sway.session(pid)?["window"]["focused"] != true).then_some(())
+        (sway.session(&one)?["window"]["focused"] != true).then_some(())
     });
-    let path = sway.path(&format!("home/.claude/sessions/{pid}.json"));
-    let mut file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for (status, urgent) in [("waiting", true), ("busy", false)] {
-        file["status"] = json!(status);
-        file["waitingFor"] = json!("permission prompt");
-        std::fs::write(&path, file.to_string()).unwrap();
+        one.set(json!({"status": status, "waitingFor": "permission prompt"}));
         wait_for(&format!("urgent: {urgent}"), || {
             let workspaces = sway.swaymsg(&["-t", "get_workspaces"]);
             let mut all = workspaces.as_array()?.iter();
@@ -285,11 +96,8 @@ fn workspaces(sway: &Sway, title: &str) -> (Option<String>, Option<String>) {
 fn workspaces_of_any_name_are_left_and_come_back_to_in_sway() {
     let sway = Sway::new();
     let [one, two] = ["one", "two"].map(|name| sway.foot(name));
-    for pid in [one, two] {
-        wait_for("its window", || {
-            sway.session(pid)
-                .filter(|session| session["window"]["con_id"].is_number())
-        });
+    for shown in [&one, &two] {
+        sway.window_of(shown);
     }
     let ok = |words: &[&str]| {
         let done = sway.vmux(words);
@@ -337,11 +145,8 @@ fn workspaces_of_any_name_are_left_and_come_back_to_in_sway() {
 fn a_choice_in_each_wayland_launcher_lands() {
     let sway = Sway::new();
     let [one, two] = ["one", "two"].map(|name| sway.foot(name));
-    for pid in [one, two] {
-        wait_for("its window", || {
-            sway.session(pid)
-                .filter(|session| session["window"]["con_id"].is_number())
-        });
+    for shown in [&one, &two] {
+        sway.window_of(shown);
     }
     // The session one looks at comes last, so that each Enter goes to the other one: nothing has
     // to be typed, and no key that comes too early can be missed.
@@ -353,10 +158,8 @@ fn a_choice_in_each_wayland_launcher_lands() {
                 .starts_with(wanted)
                 .then_some(())
         });
-        let mut menu = sway.command(env!("CARGO_BIN_EXE_vmux"));
-        menu.env("WAYLAND_DISPLAY", "wayland-1")
-            .env("SWAYSOCK", sway.socket().unwrap());
-        let mut menu = menu
+        let mut menu = sway
+            .client(env!("CARGO_BIN_EXE_vmux"))
             .args(["dmenu", "--launcher", launcher])
             .stderr(Stdio::piped())
             .spawn()
@@ -364,12 +167,7 @@ fn a_choice_in_each_wayland_launcher_lands() {
         // A layer surface is in no tree: keys are sent until the launcher has taken them.
         let landed = wait_for(launcher, || {
             if menu.try_wait().unwrap().is_none() {
-                let mut keys = sway.command("wtype");
-                drop(
-                    keys.env("WAYLAND_DISPLAY", "wayland-1")
-                        .args(["-k", "Return"])
-                        .status(),
-                );
+                drop(sway.client("wtype").args(["-k", "Return"]).status());
             }
             menu.try_wait().unwrap()
         });

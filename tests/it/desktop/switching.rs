@@ -170,8 +170,7 @@ fn what_nothing_tells_apart_is_said_and_not_guessed() {
     use x11rb::connection::Connection as _;
     use x11rb::protocol::xproto::{ConnectionExt as _, CreateWindowAux, WindowClass};
     let desktop = Desktop::new();
-    let (x, screen) = x11rb::connect(Some(&desktop.display)).unwrap();
-    let root = x.setup().roots[screen].root;
+    let (x, root) = desktop.x();
     for _ in 0..2 {
         let window = x.generate_id().unwrap();
         let aux = CreateWindowAux::new();

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use vmux::source::scout::{Roots, Scout, Senses};
 
-use crate::world::end_all_of;
+use super::process::end_all_of;
+use super::shown::{changed, status_file, write_status};
 
 /// A directory that looks like a machine to the scout.
 pub(crate) struct Machine {
@@ -165,18 +166,8 @@ impl Process<'_> {
     /// Writes its status file, as 2.1.328 does, with `changes` on top.
     pub(crate) fn file(&self, changes: serde_json::Value) {
         let cwd = fs::read_link(self.machine.path(&format!("proc/{}/cwd", self.pid))).unwrap();
-        let mut file = json!({
-            "pid": self.pid, "sessionId": format!("s-{}", self.pid), "cwd": cwd,
-            "startedAt": 1_795_164_500_000_i64, "procStart": self.start.to_string(),
-            "version": "2.1.328", "kind": "interactive", "entrypoint": "cli",
-            "status": "idle", "statusUpdatedAt": 1_795_164_500_100_i64,
-        });
-        for (name, value) in changes.as_object().unwrap() {
-            file[name] = value.clone();
-        }
-        let path = self.file_path();
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, file.to_string()).unwrap();
+        let file = status_file(self.pid, &self.start.to_string(), &cwd, 1_795_164_500_100);
+        write_status(&self.file_path(), &changed(file, &changes));
     }
 
     /// Appends lines to the transcript of `conversation`.

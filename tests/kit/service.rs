@@ -3,25 +3,20 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::machine::Machine;
+use super::machine::Machine;
+pub(crate) use super::process::signal;
+use super::process::wait_within;
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Waits until `test` gives something.
-pub(crate) fn wait_for<T>(what: &str, mut test: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        if let Some(value) = test() {
-            return value;
-        }
-        assert!(Instant::now() < until, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+/// Waits until `look` finds something: it is to be there soon.
+pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE, what, look)
 }
 
 /// A command that knows nothing but a machine.
@@ -66,13 +61,6 @@ pub(crate) fn shown(machine: &Machine, done: &Output) -> String {
         )),
     }
     shown
-}
-
-/// Signals a process, `-STOP` for example.
-pub(crate) fn signal(process: &Child, name: &str) {
-    let mut kill = Command::new("kill");
-    let done = kill.args([name, &process.id().to_string()]).status();
-    assert!(done.unwrap().success());
 }
 
 /// A daemon that is killed when the test ends.

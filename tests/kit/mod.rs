@@ -1,0 +1,19 @@
+//! Private worlds for tests and benchmarks: homes, daemons, sessions that are stand-ins, desktops.
+//!
+//! Everything lies in a directory of its own below `TMPDIR`, knows nothing of the user's
+//! environment, and is ended by its process ids when its value goes out of scope.
+
+pub(crate) mod desktop;
+pub(crate) mod home;
+pub(crate) mod machine;
+pub(crate) mod manager;
+pub(crate) mod process;
+pub(crate) mod service;
+pub(crate) mod shown;
+pub(crate) mod sway;
+
+pub(crate) use desktop::{Desktop, Display};
+pub(crate) use home::Home;
+pub(crate) use process::{Killed, PATIENCE, wait_for};
+pub(crate) use shown::Shown;
+pub(crate) use sway::Sway;
