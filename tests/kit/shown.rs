@@ -63,11 +63,12 @@ impl Shown {
     }
 }
 
-/// The status file of an idle session, as Claude Code 2.1.328 writes it.
+/// The status file of a session that idles since a moment after its start, as Claude Code 2.1.328
+/// writes it.
 pub(crate) fn status_file(pid: u32, start: &str, cwd: &Path, at_ms: i64) -> Value {
     json!({
         "pid": pid, "sessionId": format!("s-{pid}"), "cwd": cwd, "procStart": start,
-        "startedAt": at_ms, "version": "2.1.328", "kind": "interactive", "entrypoint": "cli",
+        "startedAt": at_ms - 100, "version": "2.1.328", "kind": "interactive", "entrypoint": "cli",
         "status": "idle", "statusUpdatedAt": at_ms,
     })
 }
