@@ -63,8 +63,9 @@ fn what_runs_in_a_popup_is_where_the_popup_is() {
     let client = tmux.ttys().remove(0);
     let command = tmux.popup_with(&client, "command");
     lands(&desktop, &command, terminal);
-    let row = desktop.session(&command).unwrap();
-    assert_eq!(row["host"]["target"], "work (popup)");
+    wait_for("the popup in its row", || {
+        (desktop.session(&command)?["host"]["target"] == "work (popup)").then_some(())
+    });
     tmux.ok(&["display-popup", "-C", "-c", &client]);
     // The usual way: a tmux session a project, attached in a popup over the work.
     let attached = tmux.session("shop", "attached");

@@ -104,6 +104,8 @@ fn a_screen_that_was_started_attached_is_attached() {
     });
     assert_eq!(row["host"]["kind"], "screen");
     let again = screen.terminal(&["-r", "work"]);
+    // Its window is there before the client in it.
+    screen.is("(Attached)");
     lands(&desktop, &inside, again);
 }
 
