@@ -54,9 +54,14 @@ fn render(session: &Session, explanation: &Value, now: DateTime<Utc>, colored: b
     printer.push_field(&mut page, "  window   ", &place["proof"]);
     printer.push_field(&mut page, "  trouble  ", &place["trouble"]["message"]);
     let evidence = &explanation["evidence"];
+    let claims = printer.claims(&explanation["claims"]);
+    if !claims.is_empty() {
+        let _ = write!(page, "\n{}\n{claims}", paint("claims", "1", colored));
+    }
     for (title, section) in [
         ("attention", &attention(&explanation["session"])),
         ("process", &evidence["process"]),
+        ("inbox", &evidence["inbox_at"]),
         ("status file", &evidence["file"]),
         ("transcript", &evidence["transcript"]),
         ("subagent", &evidence["subagent"]),
@@ -105,6 +110,31 @@ impl Printer {
             text.push_str(&words);
             text.push('\n');
         }
+    }
+
+    /// What each source says of its state, the strongest first, and whether it counts.
+    fn claims(&self, claims: &Value) -> String {
+        let mut text = String::new();
+        for claim in claims.as_array().into_iter().flatten() {
+            let word = |name: &str| self.scalar(&claim[name]).unwrap_or_default();
+            let reason = match word("reason") {
+                reason if reason.is_empty() => reason,
+                reason => format!(" ({reason})"),
+            };
+            let counts = match claim["in_force"].as_bool() {
+                Some(true) => "in force",
+                _ => "not in force",
+            };
+            let (source, state) = (word("source"), word("state"));
+            let _ = writeln!(text, "  {source}: {state}{reason}, {counts}");
+            let told = ["source", "state", "reason", "in_force"];
+            let mut rest = claim.clone();
+            if let Value::Object(fields) = &mut rest {
+                fields.retain(|name, _| !told.contains(&name.as_str()));
+            }
+            self.push_value(&mut text, &rest, 2);
+        }
+        text
     }
 
     /// A value that fits a line; nothing for what is not there.
@@ -183,6 +213,11 @@ mod tests {
         let explanation = json!({
             "rule": "its file says idle",
             "session": {"unseen": true, "snoozed_until": "2026-11-20T10:05:00Z", "pinned": null},
+            "claims": [
+                {"source": "hook", "state": "needs_input", "reason": "plan", "rule": "told", "in_force": false,
+                 "until": "2026-11-20T09:59:00Z"},
+                {"source": "file", "state": "idle", "rule": "its file says idle", "certain": true, "in_force": true},
+            ],
             "evidence": {
                 "file": {"status": "idle\u{1b}[31m", "status_at": "2026-11-20T09:57:00Z"},
                 "problems": ["one"],
@@ -194,7 +229,9 @@ mod tests {
         assert_eq!(
             rest,
             format!(
-                "  its file says idle\n\nattention\n  snoozed until: 2026-11-20T10:05:00Z (in 5m)\n  \
+                "  its file says idle\n\nclaims\n  hook: needs_input (plan), not in force\n    \
+                 rule: told\n    until: 2026-11-20T09:59:00Z (1m ago)\n  file: idle, in force\n    certain: true\n    \
+                 rule: its file says idle\n\nattention\n  snoozed until: 2026-11-20T10:05:00Z (in 5m)\n  \
                  unseen: true\n\nstatus file\n  status: idle\n  status at: 2026-11-20T09:57:00Z (3m ago)\n\n\
                  window\n  rejected: TMUX: another server\n  way:\n    {long}\n    {long}\n\nproblems\n  one\n"
             )

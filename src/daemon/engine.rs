@@ -134,7 +134,7 @@ impl Engine {
     }
 
     fn explain(&self, key: LocalKey) -> Reply {
-        let Some(explanation) = self.registry.explain(key) else {
+        let Some(explanation) = self.registry.explain(key, clock::now()) else {
             return gone();
         };
         match serde_json::value::to_raw_value(&explanation) {

@@ -177,7 +177,7 @@ impl Local {
 
     fn explain(&self, session: &Arc<Session>) -> Reply {
         let key = session.id.local();
-        let explanation = key.and_then(|key| self.registry.explain(key));
+        let explanation = key.and_then(|key| self.registry.explain(key, clock::now()));
         let raw =
             explanation.and_then(|explanation| serde_json::value::to_raw_value(&explanation).ok());
         Reply {

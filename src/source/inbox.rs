@@ -33,7 +33,7 @@ impl Tracked {
         let sessions = self.config.join("sessions");
         let (key, process) = (self.key, &self.process);
         let opened = || opened_at(proc, key, self.start.pid, &sessions, process);
-        self.process.inbox_at = none.then(opened).flatten();
+        self.inbox_at = none.then(opened).flatten();
     }
 }
 

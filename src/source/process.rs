@@ -64,8 +64,8 @@ pub(super) fn look_at(
     (role.is_some() || named).then_some((key, candidate, role))
 }
 
-/// Reads the operating system's view of a session, and its configuration directory. `boot` is
-/// when the machine started.
+/// Reads the operating system's view of a session, its configuration directory, and how a shell
+/// starts its CLI if it runs in the background. `boot` is when the machine started.
 pub(super) fn read_fact(
     proc: &Proc,
     default_config: &Path,
@@ -73,7 +73,7 @@ pub(super) fn read_fact(
     key: LocalKey,
     candidate: &Candidate,
     now: DateTime<Utc>,
-) -> (PathBuf, ProcessFact) {
+) -> (PathBuf, ProcessFact, Option<CleanText>) {
     let pid = key.pid;
     let cwd = proc.cwd(pid).unwrap_or_default();
     let environ = proc.environ(pid).unwrap_or_default();
@@ -100,13 +100,12 @@ pub(super) fn read_fact(
         container: proc.is_contained(pid),
         installed_version: version(proc, pid, exe, &environ, far)
             .map(|version| CleanText::line(&version)),
-        inbox_at: None,
-        cli: is_worker(&environ)
-            .then(|| job::cli(&environ, exe, config == default_config))
-            .flatten(),
         read_at: now,
     };
-    (config, fact)
+    let cli = is_worker(&environ)
+        .then(|| job::cli(&environ, exe, fact.default_config))
+        .flatten();
+    (config, fact, cli)
 }
 
 /// What a process was started with, as far as git is concerned.
@@ -120,6 +119,8 @@ pub(super) struct Start {
     pub(super) namespace: Option<u64>,
     /// Where its working directory is reached, if its files are not ours.
     pub(super) far: Option<PathBuf>,
+    /// How a shell starts its CLI, for a process of a background session.
+    pub(super) cli: Option<CleanText>,
 }
 
 /// Where a configuration directory of a process with files of its own is reached: where it lies,
@@ -147,8 +148,9 @@ fn version(proc: &Proc, pid: Pid, exe: &Path, environ: &Environ, far: bool) -> O
 }
 
 impl Start {
-    pub(super) fn read(proc: &Proc, pid: Pid) -> Self {
+    pub(super) fn read(proc: &Proc, pid: Pid, cli: Option<CleanText>) -> Self {
         Self {
+            cli,
             cwd: proc.cwd(pid).unwrap_or_default(),
             git: GitEnv::of(&proc.environ(pid).unwrap_or_default()),
             pid: proc.pid_within(pid),

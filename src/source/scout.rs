@@ -384,7 +384,7 @@ impl Scout {
         if config.is_none() && self.may_be_fork(pid) {
             return;
         }
-        let (found, fact) = process::read_fact(
+        let (found, fact, cli) = process::read_fact(
             &self.proc,
             &self.roots.config,
             self.boot,
@@ -401,7 +401,7 @@ impl Scout {
         } else {
             Kind::Interactive
         };
-        let start = Start::read(&self.proc, pid);
+        let start = Start::read(&self.proc, pid, cli);
         let silent = !self.answers(&config);
         let tracked = Tracked::new(key, config.clone(), fact, kind, start);
         // Kept before anything of it is read: if that fails, it is a session that failed.
@@ -565,9 +565,9 @@ impl Scout {
             self.read_file(pid, 0, now, out);
             return;
         }
-        let opened = tracked.process.inbox_at;
+        let opened = tracked.inbox_at;
         tracked.look_at_inbox(&self.proc);
-        if (opened, stopped) != (tracked.process.inbox_at, stat.stopped()) {
+        if (opened, stopped) != (tracked.inbox_at, stat.stopped()) {
             self.tell(pid, now, out);
         }
     }

@@ -7,9 +7,10 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::agent::claude::facts::{LastLine, TranscriptFact, has_call};
 use crate::agent::claude::find;
 use crate::agent::claude::tail::Follower;
-use crate::core::model::{CallNature, ConversationId, LastLine, TranscriptFact, has_call, time};
+use crate::core::model::{CallNature, ConversationId, time};
 
 /// Subagents that are followed at once, those written last.
 const MOST: usize = 8;

@@ -11,15 +11,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::naming::{Member, Name};
 use super::process::{Handle, Start};
 use super::subagents::{self, Subagents};
+use crate::agent::claude::facts::{
+    Facts, FileFact, FileStatus, HookFact, LastLine, TranscriptFact,
+};
 use crate::agent::claude::find;
 use crate::agent::claude::process::Role;
 use crate::agent::claude::status_file::{self, StatusFile};
 use crate::agent::claude::tail::Follower;
-use crate::agent::claude::{self, FIRST_WITH_FILE, parse_version};
-use crate::core::model::{
-    ConversationId, Evidence, FileFact, FileStatus, HookFact, Kind, LastLine, LocalKey,
-    ProcessFact, TranscriptFact,
-};
+use crate::agent::claude::{FIRST_WITH_FILE, parse_version};
+use crate::core::model::{ConversationId, Evidence, Kind, LocalKey, ProcessFact};
 use crate::core::text::CleanText;
 use crate::sys::files::read_bounded;
 use crate::sys::ground::{Ground, Grounds, Spot};
@@ -50,6 +50,8 @@ pub(super) struct Tracked {
     /// Configuration directory of its process.
     pub(super) config: PathBuf,
     pub(super) process: ProcessFact,
+    /// Since when it has been in a dialog before its start.
+    pub(super) inbox_at: Option<DateTime<Utc>>,
     /// What its arguments say; its file knows better.
     pub(super) kind: Kind,
     pub(super) file: Option<StatusFile>,
@@ -84,7 +86,7 @@ pub(super) struct Tracked {
     /// Its configuration directory does not answer: nothing in it is looked at.
     pub(super) silent: bool,
     watched: Vec<PathBuf>,
-    sent: Option<Evidence>,
+    sent: Option<Facts>,
 }
 
 /// What tells one content of a file from another without reading it.
@@ -134,6 +136,7 @@ impl Tracked {
             key,
             config,
             process,
+            inbox_at: None,
             kind,
             file: None,
             file_stamp: None,
@@ -278,10 +281,7 @@ impl Tracked {
 
     /// Whether its file says that it works.
     fn is_busy(&self) -> bool {
-        let status = self
-            .file
-            .as_ref()
-            .and_then(|file| file.fact.status.as_ref());
+        let status = self.fact().and_then(|fact| fact.status.as_ref());
         status == Some(&FileStatus::Busy)
     }
 
@@ -527,23 +527,24 @@ impl Tracked {
 
     /// All that is known; `None` if that was told before.
     pub(super) fn news(&mut self, now: DateTime<Utc>) -> Option<Evidence> {
-        let evidence = self.evidence(now);
-        if self.sent.as_ref() == Some(&evidence) {
+        let facts = self.facts(now);
+        if self.sent.as_ref() == Some(&facts) {
             return None;
         }
         let before = self
             .sent
             .as_ref()
             .and_then(|sent| sent.conversation.clone());
-        if before != evidence.conversation {
+        if before != facts.conversation {
             self.left.truncate(MOST_LEFT - 1);
             before.into_iter().for_each(|id| self.left.push_front(id));
         }
-        self.sent = Some(evidence.clone());
+        let evidence = facts.evidence();
+        self.sent = Some(facts);
         Some(evidence)
     }
 
-    pub(super) fn evidence(&self, now: DateTime<Utc>) -> Evidence {
+    pub(super) fn facts(&self, now: DateTime<Utc>) -> Facts {
         let version = self
             .process
             .installed_version
@@ -554,8 +555,7 @@ impl Tracked {
         let transcript = self.follower.as_ref().map(|f| f.fact(now));
         let subagent = self.asking_subagent(now);
         let ambiguous = self.is_unnamed() && self.name.ambiguous;
-        Evidence {
-            agent: claude::NAME,
+        Facts {
             kind: self.file.as_ref().map_or(self.kind, |file| file.kind),
             conversation: self.conversation().cloned(),
             process: self.process.clone(),
@@ -566,12 +566,12 @@ impl Tracked {
             expects_file: !self.silent
                 && self.kind == Kind::Interactive
                 && version.is_some_and(|version| version >= FIRST_WITH_FILE),
+            inbox_at: self.inbox_at,
             tool_shell: self.tool_shell,
             job: self.job_fact(),
             hook: self.hook.clone(),
             git: self.ground.git.clone(),
             cwd_gone: self.ground.gone,
-            failed: None,
             problems: self.problems(),
         }
     }

@@ -212,7 +212,8 @@ fn look(registry: &mut Registry, alerts: &mut Alerts, now: DateTime<Utc>) {
         );
         let lines = preview::head(session, now);
         drop(preview::render(&lines, true));
-        serde_json::to_value(registry.explain(session.here().unwrap())).unwrap();
+        serde_json::to_value(registry.explain(session.here().unwrap(), vmux::sys::clock::now()))
+            .unwrap();
     }
     let rows = row::rows(&sessions, now);
     for row in &rows {

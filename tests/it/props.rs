@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
+use vmux::agent::claude::facts::{Facts, FileFact, FileStatus, LastLine, TranscriptFact};
 use vmux::core::model::{
-    CallNature, ConversationId, Event, Evidence, FileFact, FileStatus, Kind, LastLine, LocalKey,
-    Machine, Mirror, Observation, Pid, Place, RawPath, Reason, Session, SessionKey, State,
-    ToolCall, TranscriptFact, WindowRef,
+    CallNature, ConversationId, Event, Evidence, Kind, LocalKey, Machine, Mirror, Observation, Pid,
+    Place, RawPath, Reason, Session, SessionKey, State, ToolCall, WindowRef,
 };
 use vmux::core::order::{self, Walk};
 use vmux::core::query;
@@ -108,8 +108,7 @@ fn evidence(
         nature: CallNature::AsksFirst,
         at: None,
     };
-    Evidence {
-        agent: "claude",
+    let facts = Facts {
         conversation: conversation.clone(),
         file: Some(FileFact {
             conversation,
@@ -124,8 +123,9 @@ fn evidence(
             at: Some(since),
             ..TranscriptFact::default()
         }),
-        ..Evidence::default()
-    }
+        ..Facts::default()
+    };
+    facts.evidence()
 }
 
 /// A registry, its mirror, and the clock they live by.

@@ -7,10 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vmux::agent::claude::conversation::Conversation;
+use vmux::agent::claude::facts::Facts;
 use vmux::agent::claude::tail::Follower;
 use vmux::agent::claude::{FIRST_WITH_FILE, parse_version, status_file};
-use vmux::core::model::{Evidence, ProcessFact, Reason, State};
-use vmux::core::verdict::judge;
+use vmux::core::model::{Reason, State};
+use vmux::core::verdict::{self, Verdict};
 
 use crate::machine::fixtures;
 
@@ -21,23 +22,23 @@ struct Truth {
     attention: String,
 }
 
-fn evidence(version: &str, dir: &Path, name: &str, now: DateTime<Utc>) -> Evidence {
+fn judge(facts: &Facts, now: DateTime<Utc>) -> Verdict {
+    verdict::judge(&facts.evidence(), now)
+}
+
+fn facts(version: &str, dir: &Path, name: &str, now: DateTime<Utc>) -> Facts {
     let file = fs::read(dir.join(format!("{name}.session.json"))).ok();
     let file = file.map(|bytes| status_file::parse(&bytes, "", now).unwrap().fact);
     let follower = Follower::open(&dir.join(format!("{name}.jsonl"))).ok();
-    let process = ProcessFact {
+    Facts {
         // Its trust dialog was open: what was not recorded is that its inbox was, too.
         inbox_at: (name == "untrusted").then_some(now - TimeDelta::minutes(1)),
-        ..ProcessFact::default()
-    };
-    Evidence {
-        process,
         expects_file: parse_version(version).unwrap() >= FIRST_WITH_FILE,
         file,
         transcript: follower.map(|follower| follower.fact(now)),
         // What was recorded without a status file ran no shell while its dialog was open.
         tool_shell: Some(false),
-        ..Evidence::default()
+        ..Facts::default()
     }
 }
 
@@ -49,7 +50,7 @@ fn every_recorded_session_is_judged_as_it_was() {
         for line in fs::read_to_string(dir.join("truth.jsonl")).unwrap().lines() {
             let truth: Truth = serde_json::from_str(line).unwrap();
             let now = "2026-11-21T00:00:00Z".parse().unwrap();
-            let verdict = judge(&evidence(version, &dir, &truth.name, now), now);
+            let verdict = judge(&facts(version, &dir, &truth.name, now), now);
             let want = match truth.attention.as_str() {
                 "working" => State::Working,
                 "needs-input" => State::NeedsInput,
@@ -98,10 +99,7 @@ fn a_recorded_wait_says_what_it_asks() {
             Some("Which colour do you want?"),
         ),
     ] {
-        let verdict = judge(
-            &evidence(version, &fixtures().join(version), name, now),
-            now,
-        );
+        let verdict = judge(&facts(version, &fixtures().join(version), name, now), now);
         assert_eq!(verdict.reason, Some(reason), "{version} {name}");
         assert_eq!(verdict.asked().map(|text| &**text), ask, "{version} {name}");
     }
@@ -118,7 +116,7 @@ fn a_recorded_idle_says_how_its_turn_ended() {
         ("background-shell", Some(Reason::BackgroundShell)),
     ] {
         let verdict = judge(
-            &evidence("2.1.328", &fixtures().join("2.1.328"), name, now),
+            &facts("2.1.328", &fixtures().join("2.1.328"), name, now),
             now,
         );
         assert_eq!(verdict.reason, reason, "{name}");

@@ -76,7 +76,10 @@ impl Watched {
             .into_iter()
             .find(|s| s.pid.0 == pid)
             .unwrap();
-        let explanation = self.registry.explain(session.here().unwrap()).unwrap();
+        let explanation = self
+            .registry
+            .explain(session.here().unwrap(), vmux::sys::clock::now())
+            .unwrap();
         serde_json::to_value(explanation).unwrap()["evidence"]["problems"].to_string()
     }
 

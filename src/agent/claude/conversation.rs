@@ -9,8 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
 
 use self::line::{Line, RawMessage, each_record, with_message};
+use super::facts::LastLine;
 use super::record::{Fields, beginning};
-use crate::core::model::{CallNature, LastLine, ToolCall, time};
+use crate::core::model::{CallNature, ToolCall, time};
 use crate::core::text::CleanText;
 
 mod line;

@@ -6,8 +6,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::conversation::tool_call;
+use super::facts::{HookAsk, HookFact};
 use super::record::{Fields, mend};
-use crate::core::model::{ConversationId, HookAsk, HookEvent, HookFact, HookReport};
+use crate::core::model::{ConversationId, HookEvent, HookReport};
 use crate::core::text::CleanText;
 
 /// That a dialog is still open is said six seconds after it opened, later while its user types.

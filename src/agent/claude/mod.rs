@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod beginning;
 pub mod conversation;
+pub mod facts;
 pub mod find;
 pub mod hook;
 pub mod job;
@@ -16,6 +17,7 @@ pub mod request;
 pub mod settings;
 pub mod status_file;
 pub mod tail;
+pub mod verdict;
 
 /// The agent's name on the wire.
 pub const NAME: &str = "claude";

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use super::facts::{FileFact, FileStatus};
 use super::record::{Fields, mend};
 use super::{job, parse_version};
-use crate::core::model::{ConversationId, FileFact, FileStatus, Kind, Pid, RawPath, Reason, time};
+use crate::core::model::{ConversationId, Kind, Pid, RawPath, Reason, time};
 use crate::core::text::CleanText;
 
 /// Largest status file that is read, in bytes. Real ones have 200 to 800.

@@ -6,8 +6,9 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 
 use super::conversation::{Conversation, Message};
+use super::facts::{LastLine, TranscriptFact};
 use crate::agent::lines::{self, BLOCK, Fold, open_regular, read_end, read_up_to};
-use crate::core::model::{LastLine, RawPath, TranscriptFact};
+use crate::core::model::RawPath;
 
 /// A transcript that is followed.
 pub type Follower = lines::Follower<Conversation>;

@@ -155,8 +155,8 @@ fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3], 
         .collect();
     let config = |evidence: Evidence| {
         let read = |version: Option<CleanText>| version.and_then(|words| parse_version(&words));
-        let transcript = evidence.transcript.map(|transcript| transcript.path);
-        let version = read(evidence.file.and_then(|file| file.version))
+        let transcript = evidence.transcript;
+        let version = read(evidence.version)
             .or_else(|| read_version(Path::new(&transcript?.0)))
             // An update may have replaced what it was started from.
             .or_else(|| read(evidence.process.installed_version))

@@ -4,8 +4,10 @@
 //! default, every enum an unknown, so that old and new binaries understand each other.
 
 mod asked;
+mod claim;
 mod event;
 mod evidence;
+mod hook;
 mod key;
 mod session;
 mod standing;
@@ -13,8 +15,10 @@ pub mod time;
 mod window;
 
 pub use asked::*;
+pub use claim::*;
 pub use event::*;
 pub use evidence::*;
+pub use hook::*;
 pub use key::*;
 pub use session::*;
 pub use standing::Standing;

@@ -20,7 +20,7 @@ use crate::core::model::{
     SessionKey, State, TroubleCode, time,
 };
 use crate::core::text::CleanText;
-use crate::core::verdict::{Settled, Verdict, judge};
+use crate::core::verdict::{Settled, Verdict, Weighed, judge, weighed};
 use ledger::Ledger;
 use seen::Gaze;
 
@@ -117,6 +117,8 @@ pub struct Explanation {
     /// A state that will show unless another comes first, and when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held: Option<(State, DateTime<Utc>)>,
+    /// What each source says of its state, the strongest first.
+    pub claims: Vec<Weighed>,
     /// All that the sources reported.
     pub evidence: Evidence,
     /// Where it can be seen, and what proves it.
@@ -317,7 +319,7 @@ impl Registry {
 
     /// What the verdict on a session was made from.
     #[must_use]
-    pub fn explain(&self, key: LocalKey) -> Option<Explanation> {
+    pub fn explain(&self, key: LocalKey, now: DateTime<Utc>) -> Option<Explanation> {
         let entry = self.entries.get(&key)?;
         Some(Explanation {
             session: Arc::clone(&entry.view),
@@ -327,6 +329,7 @@ impl Registry {
                 .held
                 .as_ref()
                 .map(|(verdict, due)| (verdict.state, *due)),
+            claims: weighed(&entry.evidence, now),
             evidence: entry.evidence.clone(),
             place: entry.place.clone(),
         })
@@ -380,61 +383,51 @@ fn no_window(place: &Place) -> Option<CleanText> {
 
 /// The session that others see.
 fn view(key: LocalKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Session {
-    let Evidence {
-        process,
-        file,
-        transcript,
-        hook,
-        job,
-        git,
-        ..
-    } = &entry.evidence;
-    let (file, transcript, git) = (file.as_ref(), transcript.as_ref(), git.as_ref());
+    let evidence = &entry.evidence;
+    let (process, git) = (&evidence.process, evidence.git.as_ref());
     let verdict = &entry.settled.shown;
     let waits = verdict.state == State::NeedsInput;
-    let reported = || hook.as_ref().and_then(|hook| hook.said.clone());
-    let said = transcript.and_then(|t| t.said.clone()).or_else(reported);
-    let from_file =
-        |pick: fn(&crate::core::model::FileFact) -> Option<CleanText>| file.and_then(pick);
+    let own_cwd = evidence.cwd.as_ref();
     Session {
         id: key.into(),
         pid: key.pid,
         // The last one that was certain keeps its marks, but is not told as its own.
-        session_id: (!entry.evidence.transcript_ambiguous)
+        session_id: (!evidence.ambiguous)
             .then(|| entry.conversation.clone())
             .flatten(),
-        agent: CleanText::line(entry.evidence.agent),
-        cwd: file
-            .and_then(|f| f.cwd.clone())
-            .unwrap_or_else(|| process.cwd.clone()),
+        agent: CleanText::line(evidence.agent),
+        cwd: own_cwd.unwrap_or(&process.cwd).clone(),
         git_branch: git.and_then(|g| g.branch.clone()),
         git_doing: git.and_then(|g| g.doing),
-        cwd_gone: entry.evidence.cwd_gone,
+        cwd_gone: evidence.cwd_gone,
         state: verdict.state,
         reason: verdict.reason.clone(),
         state_since: entry.settled.since,
         waiting_since: entry.settled.since.filter(|_| waits),
         ask: verdict.ask.clone(),
         question: verdict.question.clone(),
-        preview: verdict.asked().cloned().or(said),
+        preview: verdict.asked().or(evidence.said.as_ref()).cloned(),
         workspace: entry.place.workspace.clone(),
         unseen,
         snoozed_until: mark.and_then(|mark| mark.snoozed_until),
         pinned: mark.is_some_and(|mark| mark.pinned),
         label: mark.and_then(|mark| mark.label.clone()),
-        name: from_file(|f| f.name.clone()).or_else(|| transcript.and_then(|t| t.title.clone())),
-        named_by_user: file.is_some_and(|f| f.named_by_user),
-        kind: entry.evidence.kind,
+        name: evidence.name.clone(),
+        named_by_user: evidence.named_by_user,
+        kind: evidence.kind,
         worktree: git.and_then(|g| g.worktree.clone()),
         repository: git.map(|g| g.repository.clone()),
-        transcript: transcript.map(|t| t.path.clone()),
-        model: transcript.and_then(|t| t.model.clone()),
-        version: from_file(|f| f.version.clone()).or_else(|| process.installed_version.clone()),
-        started_at: file.and_then(|f| f.started_at).or(process.started_at),
+        transcript: evidence.transcript.clone(),
+        model: evidence.model.clone(),
+        version: evidence
+            .version
+            .clone()
+            .or_else(|| process.installed_version.clone()),
+        started_at: evidence.started_at.or(process.started_at),
         config_dir: (!process.default_config).then(|| process.config_dir.clone()),
         container: process.container,
-        shown_by: job.iter().flat_map(|job| job.shown_by.clone()).collect(),
-        attach: job.as_ref().and_then(|job| job.attach.clone()),
+        shown_by: evidence.shown_by.clone(),
+        attach: evidence.attach.clone(),
         host: entry.place.host.clone(),
         window: entry.place.window.clone(),
         answerable: entry.answerable.filter(|_| waits),

@@ -113,7 +113,7 @@ impl Scout {
         anew.handle = broken.handle;
         let evidence = Evidence {
             failed: Some(CleanText::line(why)),
-            ..anew.evidence(now)
+            ..anew.facts(now).evidence()
         };
         out.push(Observation::Seen(anew.key, Box::new(evidence)));
         self.tracked.insert(pid, anew);

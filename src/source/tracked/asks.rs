@@ -3,11 +3,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Tracked;
+use crate::agent::claude::facts::{FileStatus, HookFact, LastLine, TranscriptFact, has_call};
 use crate::agent::claude::find;
 use crate::agent::claude::tail::Follower;
-use crate::core::model::{
-    CallNature, FileStatus, HookFact, LastLine, Reason, ToolCall, TranscriptFact, has_call, time,
-};
+use crate::core::model::{CallNature, Reason, ToolCall, time};
 
 /// A call is written at most this long before its dialog opens: a classifier may judge it first.
 const BEFORE_DIALOG: TimeDelta = TimeDelta::seconds(60);

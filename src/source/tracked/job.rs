@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::Tracked;
+use crate::agent::claude::facts::JobFact;
 use crate::agent::claude::job;
-use crate::core::model::JobFact;
 use crate::core::text::CleanText;
 use crate::sys::files::read_bounded;
 
@@ -38,7 +38,7 @@ impl Tracked {
         Some(JobFact {
             ask: self.needs.as_ref().map(job::ask_of),
             needs: self.needs.clone(),
-            attach: self.process.cli.as_ref().map(attach),
+            attach: self.start.cli.as_ref().map(attach),
             shown_by: self.shown_by.clone(),
         })
     }

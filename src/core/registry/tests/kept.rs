@@ -5,7 +5,7 @@ use super::*;
 /// A registry with one session, which begins with the marks of a file.
 fn began_with(file: &Marks) -> Registry {
     let mut registry = Registry::new(file.clone());
-    registry.apply(seen(1, "a", FileStatus::Idle, 0), at(0));
+    registry.apply(seen(1, "a", State::Idle, 0), at(0));
     registry
 }
 

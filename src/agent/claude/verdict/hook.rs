@@ -1,4 +1,4 @@
-//! What hooks add to a verdict. They fill in what the files leave open, and never override a
+//! What hooks add. Pure. They fill in what the files leave open, and never override a
 //! status file.
 //!
 //! Esc, "no" and a killed process fire no hook. So a report counts only until something newer is
@@ -7,11 +7,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Verdict;
-use crate::core::model::{
-    CallNature, Evidence, FileFact, HookAsk, HookEvent, HookFact, LastLine, Reason, State,
-    ToolCall, TranscriptFact, time,
-};
+use super::asking_for;
+use crate::agent::claude::facts::{Facts, FileFact, HookAsk, HookFact, LastLine, TranscriptFact};
+use crate::core::model::{CallNature, Claim, HookEvent, Reason, Source, State, ToolCall, time};
 
 /// A dialog that stays open is reported a second time, six seconds after it opened. If no second
 /// report comes within this time, it was answered: nothing else tells that before its tool ends.
@@ -27,49 +25,41 @@ const FILE_SLACK: TimeDelta = TimeDelta::seconds(2);
 /// A queued prompt starts the next turn before the end of the last one is reported.
 const PROMPT_SLACK: TimeDelta = TimeDelta::seconds(2);
 
-/// The verdict from hooks, for a session whose files tell no status.
-pub(super) fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> {
-    asks(evidence, now).or_else(|| ended(evidence))
-}
-
-/// A dialog that a hook told of.
-pub(super) fn asks(evidence: &Evidence, now: DateTime<Utc>) -> Option<Verdict> {
-    let (ask, until) = open_ask(evidence)?;
-    // From the future: the clock was set back since, so that nothing would ever look newer.
-    if now >= until || ask.told_at() > time::after(now, FILE_SLACK) {
-        return None;
-    }
+/// A dialog that a hook told of, for as long as that is believed.
+pub(super) fn asks(facts: &Facts) -> Option<Claim> {
+    let (ask, until) = open_ask(facts)?;
     // If the first report is the one after six seconds, the dialog opened with the transcript's
     // last line.
     let late = ask.confirmed_at == Some(ask.at);
-    let line = evidence.transcript.as_ref().and_then(|t| t.at);
+    let line = facts.transcript.as_ref().and_then(|t| t.at);
     let since = line.filter(|at| late && *at < ask.at).unwrap_or(ask.at);
-    let verdict = Verdict::new(State::NeedsInput, "a hook told of a dialog")
+    let claim = Claim::new(Source::Hook, State::NeedsInput, "a hook told of a dialog")
         .because(Reason::Permission)
         .since(Some(since))
-        .recheck(until);
+        .until(until);
     let told = ask.call.as_ref().filter(|call| !call.summary.is_empty());
     // The report after six seconds names no tool, or gives its name for people. The transcript
     // has the call itself.
     let pending = || {
         let name = ask.call.as_ref().map(|call| &call.name);
-        let pending = &evidence.transcript.as_ref()?.pending;
+        let pending = &facts.transcript.as_ref()?.pending;
         let Some(name) = name else {
             return pending.first();
         };
         // `Fetch` means `WebFetch`. A tool that is not pending here is a subagent's.
         pending.iter().find(|call| call.name.ends_with(&**name))
     };
-    Some(verdict.asking_for(told.or_else(pending).or(ask.call.as_ref())))
+    let call = told.or_else(pending).or(ask.call.as_ref());
+    Some(asking_for(claim, call))
 }
 
 /// The dialog that is still open, and until when that is believed.
-fn open_ask(evidence: &Evidence) -> Option<(&HookAsk, DateTime<Utc>)> {
-    let last_line = evidence.transcript.as_ref().and_then(|t| t.at);
-    let ask = evidence.hook.as_ref()?.open_ask(last_line)?;
-    let file = evidence.file.as_ref();
+fn open_ask(facts: &Facts) -> Option<(&HookAsk, DateTime<Utc>)> {
+    let last_line = facts.transcript.as_ref().and_then(|t| t.at);
+    let ask = facts.hook.as_ref()?.open_ask(last_line)?;
+    let file = facts.file.as_ref();
     let changed = file.and_then(|file| file.status_at);
-    let shell = evidence.tool_shell == Some(true) && !ask.beside_shell;
+    let shell = facts.tool_shell == Some(true) && !ask.beside_shell;
     if shell
         || ask.agent_went_on_at.is_some()
         || changed.is_some_and(|at| at > time::after(ask.told_at(), FILE_SLACK))
@@ -84,9 +74,9 @@ fn open_ask(evidence: &Evidence) -> Option<(&HookAsk, DateTime<Utc>)> {
 
 /// What a session asks for, where its file says that it waits. The transcript has that as well,
 /// except for a subagent's dialog.
-pub(super) fn asked_for<'e>(file: &FileFact, evidence: &'e Evidence) -> Option<&'e ToolCall> {
-    let last_line = evidence.transcript.as_ref().and_then(|t| t.at);
-    let ask = evidence.hook.as_ref()?.open_ask(last_line)?;
+pub(super) fn asked_for<'e>(file: &FileFact, facts: &'e Facts) -> Option<&'e ToolCall> {
+    let last_line = facts.transcript.as_ref().and_then(|t| t.at);
+    let ask = facts.hook.as_ref()?.open_ask(last_line)?;
     let earlier = |since: DateTime<Utc>| ask.told_at() < time::before(since, FILE_SLACK);
     if file.status_at.is_some_and(earlier) || ask.agent_went_on_at.is_some() {
         return None;
@@ -95,13 +85,14 @@ pub(super) fn asked_for<'e>(file: &FileFact, evidence: &'e Evidence) -> Option<&
 }
 
 /// The end of a turn, where the transcript does not show it.
-fn ended(evidence: &Evidence) -> Option<Verdict> {
-    let hook = evidence.hook.as_ref()?;
-    let over = match &evidence.transcript {
+pub(super) fn ended(facts: &Facts) -> Option<Claim> {
+    let hook = facts.hook.as_ref()?;
+    let over = match &facts.transcript {
         Some(transcript) => ends(hook, transcript),
         None => hook.event == HookEvent::Ended,
     };
-    over.then(|| Verdict::new(State::Idle, "a hook told of the end of a turn").since(Some(hook.at)))
+    let rule = "a hook told of the end of a turn";
+    over.then(|| Claim::new(Source::Hook, State::Idle, rule).since(Some(hook.at)))
 }
 
 fn ends(hook: &HookFact, transcript: &TranscriptFact) -> bool {
@@ -125,9 +116,10 @@ fn ends(hook: &HookFact, transcript: &TranscriptFact) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ConversationId, FileStatus};
+    use crate::agent::claude::facts::FileStatus;
+    use crate::agent::claude::verdict::tests::judge;
+    use crate::core::model::ConversationId;
     use crate::core::text::CleanText;
-    use crate::core::verdict;
 
     fn at(ms: i64) -> DateTime<Utc> {
         DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
@@ -144,9 +136,9 @@ mod tests {
     }
 
     /// A call that the transcript cannot judge, and the hook that told of its dialog at 100 ms.
-    fn asked() -> Evidence {
+    fn asked() -> Facts {
         let fetch = call("WebFetch", "https://x.test", CallNature::Other);
-        Evidence {
+        Facts {
             transcript: Some(TranscriptFact {
                 last: LastLine::ToolCall,
                 pending: vec![fetch.clone()],
@@ -163,38 +155,38 @@ mod tests {
                 }),
                 ..HookFact::default()
             }),
-            ..Evidence::default()
+            ..Facts::default()
         }
     }
 
-    fn ask(evidence: &mut Evidence) -> &mut HookAsk {
+    fn ask(evidence: &mut Facts) -> &mut HookAsk {
         evidence.hook.as_mut().unwrap().ask.as_mut().unwrap()
     }
 
-    fn state(evidence: &Evidence, ms: i64) -> State {
-        verdict::judge(evidence, at(ms)).state
+    fn state(evidence: &Facts, ms: i64) -> State {
+        judge(evidence, at(ms)).state
     }
 
     #[test]
     fn a_late_word_dates_the_wait_from_its_line_and_one_from_the_future_counts_for_nothing() {
         let mut evidence = asked();
         evidence.transcript.as_mut().unwrap().at = Some(at(50));
-        let since =
-            |evidence: &Evidence| judge(evidence, at(7000)).and_then(|verdict| verdict.since);
+        let since = |evidence: &Facts| asks(evidence).and_then(|claim| claim.since);
         assert_eq!(since(&evidence), Some(at(100)), "told at once");
         let ask = evidence.hook.as_mut().unwrap().ask.as_mut().unwrap();
         (ask.at, ask.confirmed_at) = (at(6100), Some(at(6100)));
         assert_eq!(since(&evidence), Some(at(50)), "told late");
+        assert_eq!(state(&evidence, 7000), State::NeedsInput);
         assert_eq!(
-            judge(&evidence, at(-60_000)),
-            None,
+            state(&evidence, -60_000),
+            State::Working,
             "the clock was set back"
         );
     }
 
     #[test]
     fn a_dialog_shows_at_once_with_tool_and_command() {
-        let verdict = verdict::judge(&asked(), at(101));
+        let verdict = judge(&asked(), at(101));
         assert_eq!(
             (verdict.state, verdict.reason, verdict.since),
             (State::NeedsInput, Some(Reason::Permission), Some(at(100)))
@@ -203,7 +195,7 @@ mod tests {
         assert_eq!(verdict.recheck, Some(at(10_100)));
         let mut question = asked();
         ask(&mut question).call = Some(call("AskUserQuestion", "Which?", CallNature::Question));
-        let verdict = verdict::judge(&question, at(101));
+        let verdict = judge(&question, at(101));
         assert_eq!(verdict.reason, Some(Reason::Question));
     }
 
@@ -212,11 +204,11 @@ mod tests {
         let mut evidence = asked();
         for told in [None, Some("WebFetch"), Some("Fetch")] {
             ask(&mut evidence).call = told.map(|name| call(name, "", CallNature::Other));
-            let verdict = verdict::judge(&evidence, at(101));
+            let verdict = judge(&evidence, at(101));
             assert_eq!(verdict.ask.unwrap().as_str(), "WebFetch(https://x.test)");
         }
         ask(&mut evidence).call = Some(call("Write", "", CallNature::Other));
-        let verdict = verdict::judge(&evidence, at(101));
+        let verdict = judge(&evidence, at(101));
         assert_eq!(verdict.ask.unwrap().as_str(), "Write", "a subagent's");
     }
 
@@ -224,14 +216,14 @@ mod tests {
     #[test]
     fn anything_newer_ends_a_dialog() {
         let line = |last| {
-            move |evidence: &mut Evidence| {
+            move |evidence: &mut Facts| {
                 let transcript = evidence.transcript.as_mut().unwrap();
                 transcript.at = Some(at(200));
                 transcript.last = last;
                 transcript.pending.clear();
             }
         };
-        type Happens = Box<dyn Fn(&mut Evidence)>;
+        type Happens = Box<dyn Fn(&mut Facts)>;
         let newer: [(&str, Happens, State); 6] = [
             ("Esc", Box::new(line(LastLine::Interrupted)), State::Idle),
             ("no", Box::new(line(LastLine::ToolResult)), State::Working),
@@ -333,12 +325,12 @@ mod tests {
         });
         ask(&mut evidence).call = Some(call("Bash", "rm x", CallNature::AsksFirst));
         ask(&mut evidence).agent = ConversationId::new("a1");
-        let words = |evidence: &Evidence| verdict::judge(evidence, at(60_000)).ask.unwrap();
+        let words = |evidence: &Facts| judge(evidence, at(60_000)).ask.unwrap();
         assert_eq!(words(&evidence).as_str(), "Bash(rm x)");
         evidence.file.as_mut().unwrap().status_at = Some(at(9000));
         assert_eq!(words(&evidence).as_str(), "Task(look)", "another dialog");
         evidence.file.as_mut().unwrap().waiting_reason = Some(Reason::Dialog);
-        assert_eq!(verdict::judge(&evidence, at(300)).ask, None, "a menu");
+        assert_eq!(judge(&evidence, at(300)).ask, None, "a menu");
     }
 
     #[test]
