@@ -17,7 +17,7 @@ use crate::cmd::exit::Exit;
 use crate::core::model::Xid;
 use crate::core::text::{CleanText, shell_word};
 use crate::daemon::lock;
-use crate::desktop::wm::discover;
+use crate::desktop::wm::{Found, discover};
 use crate::frontend::menu::{self, LAUNCHERS};
 use crate::notify::dbus::{Argument, Body, Bus};
 use crate::protocol::client::{Client, ClientError};
@@ -344,21 +344,24 @@ fn check_window_manager(context: &Context) -> Check {
     let Ok(proc) = Proc::open(Path::new("/proc")) else {
         return check("windows", Grade::Bad, "could not read /proc");
     };
-    let mut i3 = match discover::find(&context.environ, &proc) {
-        Ok(i3) => i3,
+    let Found { mut manager, by } = match discover::find(&context.environ, &proc) {
+        Ok(found) => found,
         Err(tried) => {
-            return check("windows", Grade::Note, &format!("no i3 or sway ({tried})"))
-                .remedy("run this inside i3 or sway; other window managers are not supported yet");
+            let names = discover::names();
+            return check("windows", Grade::Note, &format!("no {names} ({tried})")).remedy(
+                &format!("run this inside {names}; other window managers are not supported yet"),
+            );
         }
     };
-    let version = i3.version().unwrap_or_else(|error| error.to_string());
-    let tree = match i3.tree() {
+    let version = manager.describe().unwrap_or_else(|error| error.to_string());
+    let version = format!("{version}, found by {by}");
+    let tree = match manager.tree() {
         Ok(tree) => tree,
         Err(error) => {
             return check(
                 "windows",
                 Grade::Bad,
-                &format!("could not read its tree: {error}"),
+                &format!("{version}: could not read its tree: {error}"),
             );
         }
     };
@@ -378,13 +381,13 @@ fn check_window_manager(context: &Context) -> Check {
             return check(
                 "windows",
                 Grade::Bad,
-                &format!("version {version}, but no X server: {error}"),
+                &format!("{version}, but no X server: {error}"),
             );
         }
         None => 0,
     };
     let words = format!(
-        "version {version}, {} windows, owners of {} known",
+        "{version}; {} windows, owners of {} known",
         tree.windows.len(),
         tree.windows.len() - xids.len() + owned
     );

@@ -302,7 +302,7 @@ impl Published {
     pub(super) fn workspace(&self) -> Option<String> {
         let here = locked(&self.here);
         let here = here.now()?;
-        let mut names = here.focuses.iter().map(|(_, focus)| &focus.workspace);
+        let mut names = here.focuses.iter().map(|(_, focus)| &focus.workspace.name);
         names.find(|name| !name.is_empty()).map(ToString::to_string)
     }
 }

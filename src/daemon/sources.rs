@@ -14,12 +14,14 @@ use super::lock::Instance;
 use super::published::Published;
 use super::supervise::{PANICKED, Part, caught};
 use super::{Input, Settings};
-use crate::core::model::{Action, ConId, Focus, LocalKey, Observation, Place, State};
+use crate::core::model::{
+    Action, Focus, LocalKey, Observation, Place, State, WindowKey, WmAddress,
+};
 use crate::core::registry::Snapshot;
 use crate::desktop::here::Here;
 use crate::desktop::host::typing::Typing;
 use crate::desktop::place::Places;
-use crate::desktop::wm::i3::events::{Events, Since};
+use crate::desktop::wm::{Since, Watch};
 use crate::desktop::{Found, shown};
 use crate::notify::alert::Urgencies;
 use crate::source::scout::{Roots, Scout};
@@ -195,10 +197,10 @@ pub(super) fn desktop(
 }
 
 /// The terminals of tmux clients behind which a session is hidden, each with its window.
-fn behind(found: &Found) -> Option<(ConId, PathBuf)> {
+fn behind(found: &Found) -> Option<(WindowKey, PathBuf)> {
     let window = found.place.window.as_ref()?;
     found.actions.iter().find_map(|action| match action {
-        Action::TmuxSwitch { client_tty, .. } => Some((window.con_id, client_tty.into())),
+        Action::TmuxSwitch { client_tty, .. } => Some((window.key, client_tty.into())),
         _ => None,
     })
 }
@@ -216,8 +218,8 @@ struct Desktop {
     told: HashMap<LocalKey, Place>,
     /// Who showed sessions in the background.
     viewers: Vec<LocalKey>,
-    /// One stream of events for each window manager.
-    events: HashMap<PathBuf, Events>,
+    /// What each window manager tells.
+    events: HashMap<WmAddress, Box<dyn Watch>>,
     /// Windows that were made urgent, if the user wants that.
     urgencies: Option<Urgencies>,
     /// Keys typed where a hidden tmux pane may come into view.
@@ -270,13 +272,13 @@ impl Desktop {
     /// What has the focus: as the last pass has read it, or as events have told since. `None` if
     /// they do not tell enough.
     fn here(&self) -> Option<Here> {
-        let focus_of = |(socket, read): (PathBuf, Focus)| {
-            let focus = match self.events.get(&socket)?.since() {
+        let focus_of = |(manager, read): (WmAddress, Focus)| {
+            let focus = match self.events.get(&manager)?.since() {
                 Since::Still => read,
-                Since::On(con_id) => self.places.focus_on(&socket, con_id)?,
+                Since::On(key) => self.places.focus_on(&manager, key)?,
                 Since::Elsewhere | Since::Unknown => return None,
             };
-            Some((socket, focus))
+            Some((manager, focus))
         };
         let focuses = self.places.focuses().into_iter().map(focus_of);
         Some(Here {
@@ -307,7 +309,7 @@ impl Desktop {
         self.passed = Some(read_at);
         // Subscribed before the trees are read, so that nothing slips through between.
         self.subscribe();
-        self.events.values_mut().for_each(Events::restart);
+        self.events.values_mut().for_each(|watch| watch.restart());
         self.places.begin();
         let snapshot = self.published.snapshot();
         self.viewers = viewers(&snapshot).collect();
@@ -347,10 +349,10 @@ impl Desktop {
     }
 
     /// Listens to the terminals that have the focus and hide something worth a look.
-    fn listen(&mut self, hidden: &[(ConId, PathBuf)]) {
+    fn listen(&mut self, hidden: &[(WindowKey, PathBuf)]) {
         let focuses = self.places.focuses();
-        let in_focus = |con: &ConId| focuses.iter().any(|(_, focus)| focus.con_id == *con);
-        let terminals = hidden.iter().filter(|(con, _)| in_focus(con));
+        let in_focus = |key: &WindowKey| focuses.iter().any(|(_, focus)| focus.key == *key);
+        let terminals = hidden.iter().filter(|(key, _)| in_focus(key));
         self.typing
             .listen(&terminals.map(|(_, terminal)| terminal.clone()).collect());
     }
@@ -379,14 +381,14 @@ impl Desktop {
         let sessions = &self.published.snapshot().sessions;
         for (window, urgent) in urgencies.step(sessions) {
             if let Err(error) = self.places.set_urgent(&window, urgent) {
-                log::debug!("could not mark {}: {error}", window.con_id.0);
+                log::debug!("could not mark {}: {error}", window.key);
             }
         }
     }
 
     /// A window manager that does not answer is tried again, ever more rarely.
     fn plan_retry(&mut self, lost: usize, of: usize) {
-        let managers = self.places.sockets().len();
+        let managers = self.places.managers().len();
         // Some run where there is none, on a text console or over ssh; where all do, ours is lost.
         self.published.report(
             "windows",
@@ -403,13 +405,13 @@ impl Desktop {
     }
 
     fn subscribe(&mut self) {
-        let sockets = self.places.sockets();
-        self.events.retain(|socket, _| sockets.contains(socket));
-        for socket in sockets {
-            if let std::collections::hash_map::Entry::Vacant(entry) = self.events.entry(socket) {
-                match Events::subscribe(entry.key()) {
-                    Ok(events) => drop(entry.insert(events)),
-                    Err(error) => log::info!("could not follow {}: {error}", entry.key().display()),
+        let managers = self.places.managers();
+        self.events.retain(|manager, _| managers.contains(manager));
+        for manager in managers {
+            if let std::collections::hash_map::Entry::Vacant(entry) = self.events.entry(manager) {
+                match self.places.watch(entry.key()) {
+                    Ok(watch) => drop(entry.insert(watch)),
+                    Err(error) => log::info!("could not follow {}: {error}", entry.key()),
                 }
             }
         }
@@ -439,13 +441,13 @@ impl Desktop {
         }
         let taken_at = clock::steady();
         let mut changed = false;
-        self.events.retain(|socket, events| match events.drain() {
+        self.events.retain(|manager, events| match events.drain() {
             Ok(any) => {
                 changed |= any;
                 true
             }
             Err(error) => {
-                log::info!("lost the window manager at {}: {error}", socket.display());
+                log::info!("lost the window manager at {manager}: {error}");
                 changed = true;
                 false
             }

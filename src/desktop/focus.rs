@@ -157,32 +157,24 @@ impl Focuser {
         let focus = here.beside(session)?;
         let there = session.window.as_ref()?;
         let told_since = self.moved_at.is_none_or(|at| at < here.read_at);
-        let of_it =
-            |landed: &WindowRef| landed.socket == there.socket && landed.con_id == focus.con_id;
+        let of_it = |landed: &WindowRef| landed.manager == there.manager && landed.key == focus.key;
         (told_since || self.landed.as_ref().is_some_and(of_it)).then_some(focus)
     }
 
     /// Focuses the window that showed the session when its desktop changed last, before anything
-    /// is looked at: with 500 windows reading the tree costs as much as the focus. Container and
-    /// X11 window must both still be there, or nothing happens; that it is the right one is
-    /// proved right after.
+    /// is looked at: with 500 windows reading the tree costs as much as the focus. It happens only
+    /// where a window with all its ids is still there; that it is the right one is proved right
+    /// after.
     fn focus_known(&mut self, session: &Session) {
         let terminal = session
             .host
             .as_ref()
             .is_some_and(|host| &*host.kind == "terminal");
-        if let Some(WindowRef {
-            con_id,
-            xid: Some(xid),
-            socket: Some(socket),
-            ..
-        }) = &session.window
+        if let Some(window) = &session.window
+            && let Some(manager) = &window.manager
             && terminal
         {
-            // What is wrong shows when it is looked for.
-            let _tried = self
-                .places
-                .with_i3(Path::new(&socket.0), |i3| i3.focus(*con_id, Some(*xid)));
+            self.places.focus_known(manager, &window.id());
         }
     }
 
@@ -195,12 +187,11 @@ impl Focuser {
 
     /// What had the focus before the move that was made; the tree of this pass was read before.
     fn start(&self, known: Option<Focus>, manner: Manner, found: &Found) -> Option<Focus> {
-        let socket = found.place.window.as_ref()?.socket.as_ref()?;
-        let socket = Path::new(&socket.0);
+        let manager = found.place.window.as_ref()?.manager.as_ref()?;
         // A menu in a window of its own had it, and is gone.
-        let gone = |focus: &Focus| manner.settle && !self.places.still_has(socket, focus);
+        let gone = |focus: &Focus| manner.settle && !self.places.still_has(manager, focus);
         let known = known.filter(|focus| !gone(focus));
-        known.or_else(|| self.places.focus_at(socket))
+        known.or_else(|| self.places.focus_at(manager))
     }
 
     /// Finds the window and focuses it, unless it has the focus.

@@ -114,7 +114,7 @@ impl Places {
         let desktop = self.look(&environ, walk.client);
         let index = desktop.as_ref().ok().copied();
         let tree = index.and_then(|index| self.desktops[index].tree.as_ref());
-        let manager = desktop.as_ref().map(|i| self.desktops[*i].i3.socket());
+        let manager = desktop.as_ref().map(|i| self.desktops[*i].address());
         search.walked(chain, &manager);
         let mut landing = locate::land(chain, usize::from(start.client), tree);
         if let Landing::Owner { pid, .. } = landing

@@ -1,27 +1,26 @@
 //! What has the focus, and what had it a moment ago. Pure.
 
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::core::model::{Focus, Session};
+use crate::core::model::{Focus, Session, WmAddress};
 
-/// What has the focus, by the socket of each window manager, as somebody who is told of changes
+/// What has the focus, by the address of each window manager, as somebody who is told of changes
 /// knows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Here {
     /// When reading it began.
     pub read_at: Instant,
     /// What.
-    pub focuses: Vec<(PathBuf, Focus)>,
+    pub focuses: Vec<(WmAddress, Focus)>,
 }
 
 impl Here {
     /// What has the focus of the window manager that shows a session.
     #[must_use]
     pub fn beside(&self, session: &Session) -> Option<Focus> {
-        let socket = session.window.as_ref()?.socket.as_ref()?;
+        let shows = session.window.as_ref()?.manager.as_ref()?;
         let mut focuses = self.focuses.iter();
-        let (_, focus) = focuses.find(|(manager, _)| *manager == Path::new(&socket.0))?;
+        let (_, focus) = focuses.find(|(manager, _)| manager == shows)?;
         Some(focus.clone())
     }
 }
@@ -64,38 +63,43 @@ impl Lately {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::ConId;
+    use crate::core::model::{ConId, WindowKey};
     use crate::sys::clock;
 
     #[test]
     fn what_had_the_focus_a_moment_ago_is_known_until_it_is_old() {
+        let con = |id| WindowKey::Con(ConId(id));
         let start = clock::steady();
         let at = |ms| start + Duration::from_millis(ms);
-        let here = |con_id, ms| Here {
+        let here = |id, ms| Here {
             read_at: at(ms),
             focuses: vec![(
-                "/run/i3".into(),
+                WmAddress("/run/i3".into()),
                 Focus {
-                    con_id: ConId(con_id),
+                    key: con(id),
                     ..Focus::default()
                 },
             )],
         };
         let mut lately = Lately::default();
         let moment = Duration::from_millis(60);
-        let con = |lately: &Lately, ms| {
+        let focus = |lately: &Lately, ms| {
             let here = lately.before(moment, at(ms));
-            here.map(|here| here.focuses[0].1.con_id.0)
+            here.map(|here| here.focuses[0].1.key)
         };
-        assert_eq!(con(&lately, 0), None);
+        assert_eq!(focus(&lately, 0), None);
         lately.set(here(1, 0));
-        assert_eq!(con(&lately, 1), Some(1), "nothing older is known");
+        assert_eq!(focus(&lately, 1), Some(con(1)), "nothing older is known");
         lately.set(here(1, 500));
         lately.set(here(2, 1000));
-        assert_eq!(con(&lately, 1010), Some(1));
+        assert_eq!(focus(&lately, 1010), Some(con(1)));
         lately.set(here(2, 1020));
-        assert_eq!(con(&lately, 1030), Some(1), "read again, and the same");
-        assert_eq!(con(&lately, 1060), Some(2));
+        assert_eq!(
+            focus(&lately, 1030),
+            Some(con(1)),
+            "read again, and the same"
+        );
+        assert_eq!(focus(&lately, 1060), Some(con(2)));
         assert_eq!(lately.now().unwrap().read_at, at(1020));
     }
 }

@@ -39,7 +39,7 @@ pub fn save(path: &Path, trail: &Trail) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ConId, Focus, WindowId};
+    use crate::core::model::{ConId, Focus, WindowId, WindowKey, WmAddress};
 
     #[test]
     fn a_way_back_survives_and_a_broken_one_is_none() {
@@ -47,9 +47,9 @@ mod tests {
         let path = dir.path().join("back.json");
         assert_eq!(load(&path), None);
         let trail = Trail {
-            socket: "/run/i3".into(),
+            manager: WmAddress("/run/i3".into()),
             origin: Focus {
-                con_id: ConId(7),
+                key: WindowKey::Con(ConId(7)),
                 ..Focus::default()
             },
             landed: WindowId::default(),

@@ -159,7 +159,12 @@ pub fn choose<'t>(
     let message = format!("{program} has {count} windows and nothing tells them apart");
     let places: Vec<String> = windows
         .iter()
-        .map(|w| format!("\u{201c}{}\u{201d} on workspace {}", w.title, w.workspace))
+        .map(|w| {
+            format!(
+                "\u{201c}{}\u{201d} on workspace {}",
+                w.title, w.workspace.name
+            )
+        })
         .collect();
     Err(Trouble::new(TroubleCode::Ambiguous, &message)
         .hint(&format!("it is one of: {}", places.join(", "))))
@@ -191,7 +196,7 @@ fn has_folder(title: &str, folder: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ConId, Link};
+    use crate::core::model::{ConId, Link, WindowKey};
 
     fn chain(links: &[(u32, &str)]) -> ProcChain {
         ProcChain(
@@ -207,13 +212,16 @@ mod tests {
 
     fn window(con: u64, pid: u32, title: &str) -> Window {
         Window {
-            con_id: ConId(con),
+            key: WindowKey::Con(ConId(con)),
             xid: Some(Xid(u32::try_from(con).unwrap() + 1000)),
             pid: Some(Pid(pid)),
             title: CleanText::line(title),
-            workspace: CleanText::line("2"),
             ..Window::default()
         }
+    }
+
+    fn number(window: &Window) -> u64 {
+        window.xid.map_or(0, |xid| u64::from(xid.0) - 1000)
     }
 
     fn tree(windows: Vec<Window>) -> WmTree {
@@ -281,7 +289,7 @@ mod tests {
         ]);
         let windows: Vec<&Window> = tree.windows.iter().collect();
         let chosen =
-            |hints: Hints| choose("kitty", Pid(20), &windows, &hints).map(|c| c.window.con_id.0);
+            |hints: Hints| choose("kitty", Pid(20), &windows, &hints).map(|c| number(c.window));
         assert_eq!(
             chosen(Hints {
                 window_id: Some(Xid(1002)),
@@ -323,7 +331,7 @@ mod tests {
                 ..Hints::default()
             };
             let choice = choose("code", Pid(20), &windows, &hints);
-            choice.map(|choice| choice.window.con_id.0).ok()
+            choice.map(|choice| number(choice.window)).ok()
         };
         assert_eq!(chosen("shop"), Some(1));
         assert_eq!(chosen("docs"), Some(2));

@@ -1,26 +1,25 @@
 //! Does what `place` found, and checks that it is done.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::Found;
 use super::place::Places;
 use super::trail::{Summoned, Trail};
 use crate::core::model::{
-    Action, ConId, Focus, HIDDEN_WORKSPACE, Landed, Trouble, TroubleCode, Window, WmTree, Xid,
+    Action, Focus, Landed, Trouble, TroubleCode, Window, WindowId, WmAddress, WmTree, Workspace,
 };
-use crate::core::text::CleanText;
 use crate::desktop::host::{screen, tmux};
 use crate::desktop::wm::WmError;
-use crate::desktop::wm::i3::I3;
 use crate::sys::clock;
 
 /// Pauses before the tree is read again. A window that is about to vanish is still "focused
-/// with success" for 2.3 ms (i3 4.22).
-const CHECKS: [Duration; 3] = [
+/// with success" for 2.3 ms (i3 4.22); others take up to 17 ms to do as they are told (awesome
+/// 4.3).
+const CHECKS: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_millis(3),
     Duration::from_millis(20),
+    Duration::from_millis(80),
 ];
 
 /// Performs actions in order.
@@ -49,11 +48,7 @@ pub fn perform(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
                 screen::select(directory.as_deref(), session, display, window)
                     .map_err(|error| refused(&format!("screen did not switch: {error}")))?;
             }
-            Action::Focus {
-                socket,
-                con_id,
-                xid,
-            } => focus(places, socket, *con_id, *xid)?,
+            Action::Focus { manager, window } => focus(places, manager, window)?,
         }
     }
     Ok(())
@@ -66,34 +61,25 @@ pub fn perform(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
 /// Why it did not work.
 pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Trouble> {
     let Some(Action::Focus {
-        socket,
-        con_id,
-        xid,
+        manager,
+        window: aim,
     }) = found.actions.last()
     else {
         return Ok(None);
     };
-    let tree = owned_tree(places, socket)?;
-    let Some(window) = tree.by_con(*con_id).filter(|window| window.xid == *xid) else {
+    let tree = owned_tree(places, manager)?;
+    let Some(window) = tree.by_key(aim.key).filter(|window| window.id().is(aim)) else {
         return Err(refused("its window has closed meanwhile"));
     };
-    if window.workspace_raw == tree.focus.workspace_raw {
+    let here = &tree.focus.workspace;
+    if window.workspace.is(here) {
         return Ok(None);
     }
-    // Focusing shows a hidden window on this workspace.
-    if window.workspace_raw != HIDDEN_WORKSPACE {
-        let to_here = "move container to workspace current";
-        command(
-            places,
-            socket,
-            &format!("{} {to_here}", criteria(*con_id, *xid)),
-        )?;
-    }
+    put(window, here, &tree, places, manager)?;
     Ok(Some(Summoned {
         window: window.id(),
-        workspace: window.workspace_raw.clone(),
-        output: window.output.clone().some(),
-        to: tree.focus.workspace_raw,
+        home: window.workspace.clone(),
+        to: here.clone(),
     }))
 }
 
@@ -102,22 +88,21 @@ pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Tr
 /// # Errors
 /// If the window manager does not answer.
 pub fn look_back(trail: &Trail, places: &mut Places) -> Result<Landed, Trouble> {
-    let tree = owned_tree(places, &trail.socket)?;
+    let tree = owned_tree(places, &trail.manager)?;
     Ok(landed(trail, origin(trail, &tree)))
 }
 
 /// The window where a trail began. One that was hidden since would be shown on any workspace.
 fn origin<'t>(trail: &Trail, tree: &'t WmTree) -> Option<&'t Window> {
     let window = tree.again(&trail.origin.id())?;
-    let hidden = window.workspace_raw == HIDDEN_WORKSPACE;
-    (!hidden).then_some(window)
+    (!window.workspace.is_hidden()).then_some(window)
 }
 
 fn landed(trail: &Trail, window: Option<&Window>) -> Landed {
     let workspace = window.map_or(&trail.origin.workspace, |window| &window.workspace);
     Landed {
         window: window.map(|window| window.title.clone()),
-        workspace: workspace.clone(),
+        workspace: workspace.name.clone(),
     }
 }
 
@@ -127,13 +112,12 @@ fn landed(trail: &Trail, window: Option<&Window>) -> Landed {
 /// # Errors
 /// Why it did not work. A window that has closed is no trouble: its workspace is as good.
 pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Trouble> {
-    let socket = &trail.socket;
-    let before = owned_tree(places, socket)?;
+    let manager = &trail.manager;
+    let before = owned_tree(places, manager)?;
     for summoned in trail.summoned.iter().rev() {
         let window = before.again(&summoned.window);
-        if let Some(window) = window.filter(|w| w.workspace_raw == summoned.to) {
-            let sent = send_home(window, summoned, &before, places, socket);
-            match sent {
+        if let Some(window) = window.filter(|window| window.workspace.is(&summoned.to)) {
+            match put(window, &summoned.home, &before, places, manager) {
                 Err(trouble) if trouble.code.concerns_wm() => return Err(trouble),
                 // Going back is worth more than tidying up.
                 Err(trouble) => log::info!("could not send a window home: {}", trouble.message),
@@ -152,138 +136,113 @@ pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Tr
     let window = origin(trail, &before);
     let landed = landed(trail, window);
     match window {
-        Some(window) => focus(places, socket, window.con_id, window.xid)?,
-        None => go_to_workspace(&trail.origin, &before, places, socket)?,
+        Some(window) => focus(places, manager, &window.id())?,
+        None => go(&trail.origin.workspace, &before, places, manager)?,
     }
     Ok((before.focus, landed))
 }
 
-fn send_home(
+/// Puts a window on a workspace.
+fn put(
     window: &Window,
-    summoned: &Summoned,
-    before: &WmTree,
+    to: &Workspace,
+    seen: &WmTree,
     places: &mut Places,
-    socket: &Path,
+    manager: &WmAddress,
 ) -> Result<(), Trouble> {
-    let criteria = criteria(window.con_id, window.xid);
-    if summoned.workspace == HIDDEN_WORKSPACE {
-        return command(places, socket, &format!("{criteria} move scratchpad"));
-    }
-    let workspace = quoted(places, socket, &summoned.workspace)?;
-    let home =
-        format!("{criteria} move --no-auto-back-and-forth container to workspace {workspace}");
-    command(places, socket, &home)?;
-    if before.workspaces.contains(&summoned.workspace) {
-        return Ok(());
-    }
-    // A workspace that was emptied is gone, and comes back on the output that has the focus.
-    let tree = read_tree(places, socket)?;
-    let strayed = summoned.output.as_ref().filter(|output| {
-        let window = tree.by_con(window.con_id);
-        window.is_some_and(|window| window.output != **output)
-    });
-    match strayed {
-        Some(output) => {
-            let output = quoted(places, socket, output)?;
-            let over = format!("{criteria} move workspace to output {output}");
-            command(places, socket, &over)
-        }
-        None => Ok(()),
-    }
+    let done = places.with(manager, |wm| wm.put(window, to, seen));
+    done.map_err(|error| trouble(&error))
 }
 
-/// Goes to a workspace, on the output where it was if it is gone.
-fn go_to_workspace(
-    place: &Focus,
-    before: &WmTree,
+/// Goes to a workspace, and looks that it has the focus.
+fn go(
+    to: &Workspace,
+    seen: &WmTree,
     places: &mut Places,
-    socket: &Path,
+    manager: &WmAddress,
 ) -> Result<(), Trouble> {
-    let name = &place.workspace_raw;
-    if read_tree(places, socket)?.focus.workspace_raw == *name {
+    if read_tree(places, manager)?.focus.workspace.is(to) {
         return Ok(());
     }
-    let quoted_name = quoted(places, socket, name)?;
-    let go = format!("workspace --no-auto-back-and-forth {quoted_name}");
-    command(places, socket, &go)?;
-    let there = read_tree(places, socket)?.focus;
-    if there.workspace_raw == *name {
-        let is_anew = !before.workspaces.contains(name);
-        if is_anew && there.output != place.output && !place.output.is_empty() {
-            let output = quoted(places, socket, &place.output)?;
-            let over = format!("move workspace to output {output}");
-            // An output that is gone keeps nobody from its workspace.
-            if let Err(trouble) = command(places, socket, &over) {
-                log::info!("{}", trouble.message);
-            }
+    let gone = places.with(manager, |wm| wm.go(to, seen));
+    gone.map_err(|error| trouble(&error))?;
+    let mut there = Workspace::default();
+    for pause in CHECKS {
+        rest(pause);
+        there = read_tree(places, manager)?.focus.workspace;
+        if there.is(to) {
+            return Ok(());
         }
-        return Ok(());
     }
-    let there = there.workspace;
+    let there = there.name;
     let message = format!("workspace \u{201c}{there}\u{201d} has the focus instead");
     Err(Trouble::new(TroubleCode::FocusLost, &message))
 }
 
-fn criteria(con_id: ConId, xid: Option<Xid>) -> String {
-    let id = xid.map(|xid| format!(" id={}", xid.0)).unwrap_or_default();
-    format!("[con_id={}{id}]", con_id.0)
-}
-
-fn quoted(places: &mut Places, socket: &Path, name: &str) -> Result<String, Trouble> {
-    let quoted = places.with_i3(socket, |i3| i3.quoted(name));
-    quoted.map_err(|error| trouble(&error))
-}
-
-fn command(places: &mut Places, socket: &Path, words: &str) -> Result<(), Trouble> {
-    let done = places.with_i3(socket, |i3| i3.command(words));
-    done.map_err(|error| trouble(&error))
-}
-
-fn read_tree(places: &mut Places, socket: &Path) -> Result<WmTree, Trouble> {
-    let tree = places.with_i3(socket, I3::tree);
+fn read_tree(places: &mut Places, manager: &WmAddress) -> Result<WmTree, Trouble> {
+    let tree = places.with(manager, |wm| wm.tree());
     tree.map_err(|error| trouble(&error))
 }
 
 /// The same, with the owners of its windows: what was kept is known again by them.
-fn owned_tree(places: &mut Places, socket: &Path) -> Result<WmTree, Trouble> {
-    places.tree(socket).map_err(|error| trouble(&error))
+fn owned_tree(places: &mut Places, manager: &WmAddress) -> Result<WmTree, Trouble> {
+    places.tree(manager).map_err(|error| trouble(&error))
 }
 
 fn refused(message: &str) -> Trouble {
     Trouble::new(TroubleCode::FocusRefused, message)
 }
 
-fn focus(
-    places: &mut Places,
-    socket: &Path,
-    con_id: ConId,
-    xid: Option<Xid>,
-) -> Result<(), Trouble> {
-    places
-        .with_i3(socket, |i3| i3.focus(con_id, xid))
-        .map_err(|error| trouble(&error))?;
-    check(places, socket, con_id)
+fn rest(pause: Duration) {
+    if !pause.is_zero() {
+        clock::sleep(pause);
+    }
 }
 
-/// Reads from the tree that a container has the focus: the reply to a command alone may lie.
-fn check(places: &mut Places, socket: &Path, con_id: ConId) -> Result<(), Trouble> {
-    let mut other = CleanText::default();
+/// Focuses a window, and reads from the tree that it has the focus: what the manager answers may
+/// be a lie.
+fn focus(places: &mut Places, manager: &WmAddress, aim: &WindowId) -> Result<(), Trouble> {
+    let asked = places.with(manager, |wm| wm.focus(aim));
+    asked.map_err(|error| trouble(&error))?;
+    let mut other = String::new();
     for pause in CHECKS {
-        if !pause.is_zero() {
-            clock::sleep(pause);
-        }
-        let tree = read_tree(places, socket)?;
-        match tree.focused() {
-            Some(window) if window.con_id == con_id => return Ok(()),
-            Some(window) => other = window.title.clone(),
-            None => other = CleanText::line("nothing"),
-        }
-        if tree.by_con(con_id).is_none() {
-            return Err(refused("its window has closed meanwhile"));
+        rest(pause);
+        let tree = read_tree(places, manager)?;
+        match landed_on(aim, &tree) {
+            Landing::There => return Ok(()),
+            Landing::Elsewhere(words) => other = words,
+            Landing::Closed => return Err(refused("its window has closed meanwhile")),
         }
     }
-    let message = format!("\u{201c}{other}\u{201d} has the focus instead");
+    let message = format!("{other} has the focus instead");
     Err(Trouble::new(TroubleCode::FocusLost, &message))
+}
+
+/// Where a focus went.
+#[derive(PartialEq, Eq, Debug)]
+enum Landing {
+    There,
+    /// What has it, in words.
+    Elsewhere(String),
+    Closed,
+}
+
+/// What a tree says of a focus that was asked for. A number that was given to another window since
+/// is not the window; who owns it counts where the manager knows that itself.
+fn landed_on(aim: &WindowId, tree: &WmTree) -> Landing {
+    let owned = |window: &&Window| {
+        let other = window.pid.is_some() && aim.pid.is_some() && window.pid != aim.pid;
+        window.xid == aim.xid && !other
+    };
+    if tree.by_key(aim.key).filter(owned).is_none() {
+        return Landing::Closed;
+    }
+    match tree.focused() {
+        Some(window) if window.key == aim.key => Landing::There,
+        Some(window) => Landing::Elsewhere(format!("\u{201c}{}\u{201d}", window.title)),
+        None if tree.menu => Landing::Elsewhere("a menu".to_owned()),
+        None => Landing::Elsewhere("nothing".to_owned()),
+    }
 }
 
 fn trouble(error: &WmError) -> Trouble {
@@ -297,5 +256,139 @@ fn trouble(error: &WmError) -> Trouble {
             TroubleCode::NoWm,
             &format!("could not ask the window manager: {other}"),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    use crate::core::model::{ConId, Pid, WindowKey, WorkspaceId, Xid};
+    use crate::core::text::CleanText;
+    use crate::desktop::systems::Desktop;
+    use crate::desktop::wm::x11::Display;
+    use crate::desktop::wm::{Watch, WindowManager};
+    use crate::sys::proc::Environ;
+
+    fn window(con: u64, xid: u32, pid: Option<u32>, focused: bool) -> Window {
+        Window {
+            key: WindowKey::Con(ConId(con)),
+            xid: Some(Xid(xid)),
+            pid: pid.map(Pid),
+            title: CleanText::line(&format!("window {con}")),
+            focused,
+            ..Window::default()
+        }
+    }
+
+    #[test]
+    fn a_focus_has_landed_when_the_tree_says_so_of_the_very_window() {
+        let aim = window(7, 77, Some(500), true).id();
+        let says = |windows: Vec<Window>| {
+            let tree = WmTree {
+                windows,
+                ..WmTree::default()
+            };
+            landed_on(&aim, &tree)
+        };
+        assert_eq!(says(vec![window(7, 77, Some(500), true)]), Landing::There);
+        let untold = says(vec![window(7, 77, None, true)]);
+        assert_eq!(untold, Landing::There, "the manager knows no owners");
+        let beside = window(8, 78, None, true);
+        assert_eq!(
+            says(vec![window(7, 77, None, false), beside.clone()]),
+            Landing::Elsewhere("\u{201c}window 8\u{201d}".into())
+        );
+        assert_eq!(says(vec![beside]), Landing::Closed);
+        let reused = says(vec![window(7, 78, Some(500), true)]);
+        assert_eq!(reused, Landing::Closed, "the container holds another");
+        let other = says(vec![window(7, 77, Some(501), true)]);
+        assert_eq!(
+            other,
+            Landing::Closed,
+            "both ids were given to another process"
+        );
+    }
+
+    /// A manager that says yes to everything, and does nothing.
+    struct Liar {
+        address: WmAddress,
+        tree: WmTree,
+    }
+
+    impl WindowManager for Liar {
+        fn address(&self) -> &WmAddress {
+            &self.address
+        }
+        fn pid(&self) -> Option<Pid> {
+            None
+        }
+        fn describe(&mut self) -> Result<String, WmError> {
+            Ok("a liar".into())
+        }
+        fn tree(&mut self) -> Result<WmTree, WmError> {
+            Ok(self.tree.clone())
+        }
+        fn focus(&mut self, _: &WindowId) -> Result<(), WmError> {
+            Ok(())
+        }
+        fn guards(&self, _: &WindowId) -> bool {
+            true
+        }
+        fn put(&mut self, _: &Window, _: &Workspace, _: &WmTree) -> Result<(), WmError> {
+            Ok(())
+        }
+        fn go(&mut self, _: &Workspace, _: &WmTree) -> Result<(), WmError> {
+            Ok(())
+        }
+        fn urgent(&mut self, _: &WindowId, _: bool, _: Option<&Display>) -> Result<bool, WmError> {
+            Ok(true)
+        }
+        fn watch(&self) -> Result<Box<dyn Watch>, WmError> {
+            Err(WmError::Refused("it tells nothing".into()))
+        }
+    }
+
+    #[test]
+    fn what_a_manager_claims_is_no_proof() {
+        let address = WmAddress("liar:".into());
+        let tree = WmTree {
+            windows: vec![window(7, 77, None, false), window(8, 78, None, true)],
+            ..WmTree::default()
+        };
+        let mut places = Places::new(Path::new("/proc"), Environ::default()).unwrap();
+        places.desktops.push(Desktop::new(Box::new(Liar {
+            address: address.clone(),
+            tree: tree.clone(),
+        })));
+        let aim = window(7, 77, None, false).id();
+        let trouble = focus(&mut places, &address, &aim).unwrap_err();
+        assert_eq!(trouble.code, TroubleCode::FocusLost);
+        assert_eq!(
+            trouble.message.as_str(),
+            "\u{201c}window 8\u{201d} has the focus instead"
+        );
+        let gone = window(9, 79, None, false).id();
+        let trouble = focus(&mut places, &address, &gone).unwrap_err();
+        assert_eq!(trouble.code, TroubleCode::FocusRefused);
+        let elsewhere = Workspace {
+            id: WorkspaceId::Index(3),
+            ..Workspace::default()
+        };
+        let trouble = go(&elsewhere, &tree, &mut places, &address).unwrap_err();
+        assert_eq!(trouble.code, TroubleCode::FocusLost);
+    }
+
+    #[test]
+    fn what_has_the_focus_instead_is_named() {
+        let mut tree = WmTree {
+            windows: vec![window(7, 77, None, false)],
+            ..WmTree::default()
+        };
+        let aim = window(7, 77, None, false).id();
+        assert_eq!(landed_on(&aim, &tree), Landing::Elsewhere("nothing".into()));
+        tree.menu = true;
+        assert_eq!(landed_on(&aim, &tree), Landing::Elsewhere("a menu".into()));
     }
 }

@@ -2,8 +2,9 @@
 //! `locate` needs to know. Nothing is kept from one pass to the next but open connections.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::follow::Walk;
@@ -11,12 +12,11 @@ use super::systems::{Desktop, Ways};
 use super::way::Search;
 use super::{Finding, Found};
 use crate::core::model::{
-    ConId, Focus, HIDDEN_WORKSPACE, Kind, LocalKey, Pid, ProcChain, Session, Trouble, TroubleCode,
-    Window, WindowRef, WmTree, Xid,
+    Focus, Kind, LocalKey, Pid, ProcChain, Session, Trouble, TroubleCode, Window, WindowId,
+    WindowKey, WindowRef, WmAddress, WmTree, Xid,
 };
 use crate::desktop::host::tmux;
-use crate::desktop::wm::i3::I3;
-use crate::desktop::wm::{WmError, discover};
+use crate::desktop::wm::{Watch, WindowManager, WmError, discover};
 use crate::sys::proc::pty::Tty;
 use crate::sys::proc::{Environ, Proc};
 
@@ -34,8 +34,9 @@ fn masters(proc: &mut Proc) -> HashMap<Tty, Vec<Pid>> {
     masters
 }
 
-/// What tells one desktop from another in an environment.
-type DesktopKey = [Option<String>; 3];
+/// What tells one desktop from another in an environment: the values of all variables that lead
+/// to a window manager, and where those are that are relative.
+type DesktopKey = Vec<Option<OsString>>;
 
 /// A tmux server, and what it said or why it did not.
 type Asked = (tmux::Server, Result<Arc<tmux::Layout>, String>);
@@ -100,36 +101,31 @@ impl Places {
             .retain(|(key, _), _| proc.key(key.pid) == Some(*key));
     }
 
-    /// The sockets of the window managers that were found.
+    /// The addresses of the window managers that were found.
     #[must_use]
-    pub fn sockets(&self) -> Vec<PathBuf> {
-        self.desktops
-            .iter()
-            .map(|desktop| desktop.i3.socket().to_path_buf())
-            .collect()
+    pub fn managers(&self) -> Vec<WmAddress> {
+        let desktops = self.desktops.iter();
+        desktops.map(|desktop| desktop.address().clone()).collect()
     }
 
-    /// The open connection to the window manager at `socket`, or a new one.
+    /// Asks the window manager at an address, over the open connection or a new one.
     ///
     /// # Errors
     /// See [`WmError`].
-    pub fn with_i3<T>(
+    pub fn with<T>(
         &mut self,
-        socket: &Path,
-        ask: impl Fn(&mut I3) -> Result<T, WmError>,
+        manager: &WmAddress,
+        ask: impl Fn(&mut dyn WindowManager) -> Result<T, WmError>,
     ) -> Result<T, WmError> {
-        let known = self
-            .desktops
-            .iter()
-            .position(|desktop| desktop.i3.socket() == socket);
+        let known = self.known(manager);
         let Some(index) = known else {
-            return ask(&mut I3::connect(socket)?);
+            return ask(&mut *self.connect(manager)?);
         };
-        match ask(&mut self.desktops[index].i3) {
+        match ask(&mut *self.desktops[index].wm) {
             // Spoilt, or left over from before a restart.
             Err(WmError::Closed(_) | WmError::Garbled(_)) => {
                 self.forget(index);
-                ask(&mut I3::connect(socket)?)
+                ask(&mut *self.connect(manager)?)
             }
             Err(WmError::Hung) => {
                 self.forget(index);
@@ -139,39 +135,75 @@ impl Places {
         }
     }
 
+    fn connect(&self, manager: &WmAddress) -> Result<Box<dyn WindowManager>, WmError> {
+        discover::connect(manager, &[&self.own_environ])
+    }
+
+    fn known(&self, manager: &WmAddress) -> Option<usize> {
+        let mut desktops = self.desktops.iter();
+        desktops.position(|desktop| desktop.address() == manager)
+    }
+
+    /// Focuses a window that was seen a while ago, if its manager does so only while it is the
+    /// same. What is wrong shows when it is looked for.
+    pub(super) fn focus_known(&mut self, manager: &WmAddress, window: &WindowId) {
+        let _tried = self.with(manager, |wm| match wm.guards(window) {
+            true => wm.focus(window),
+            false => Ok(()),
+        });
+    }
+
+    /// Listens for changes of a window manager that was found.
+    ///
+    /// # Errors
+    /// See [`WmError`].
+    pub fn watch(&self, manager: &WmAddress) -> Result<Box<dyn Watch>, WmError> {
+        match self.known(manager) {
+            Some(index) => self.desktops[index].wm.watch(),
+            None => self.connect(manager)?.watch(),
+        }
+    }
+
     /// Marks a window as urgent, or no longer.
     ///
     /// # Errors
-    /// See [`WmError`].
+    /// See [`WmError`]; `Refused` too where its window manager cannot.
     pub fn set_urgent(&mut self, window: &WindowRef, urgent: bool) -> Result<(), WmError> {
-        let Some(socket) = window.socket.as_ref().map(|socket| Path::new(&socket.0)) else {
+        let Some(manager) = &window.manager else {
             return Ok(());
         };
-        let desktop = self.desktops.iter().find(|d| d.i3.socket() == socket);
-        let display = desktop.and_then(Desktop::display);
-        if let (Some(display), Some(xid)) = (display, window.xid)
-            && display.i3_socket()?.is_some()
-        {
-            return display.set_urgent(xid, urgent);
+        let id = window.id();
+        let done = match self.known(manager) {
+            Some(index) => match self.desktops[index].urgent(&id, urgent) {
+                // Spoilt, or left over from before a restart.
+                Err(WmError::Closed(_) | WmError::Garbled(_)) => {
+                    self.forget(index);
+                    self.connect(manager)?.urgent(&id, urgent, None)
+                }
+                done => done,
+            },
+            None => self.connect(manager)?.urgent(&id, urgent, None),
+        };
+        match done? {
+            true => Ok(()),
+            false => Err(WmError::Refused(
+                "this window manager has no such mark".into(),
+            )),
         }
-        // Of sway(5); i3 has no such command.
-        let word = if urgent { "enable" } else { "disable" };
-        let command = format!("[con_id={}] urgent {word}", window.con_id.0);
-        self.with_i3(socket, |i3| i3.command(&command))
     }
 
-    /// The tree of the window manager at `socket`, read now, with the owners of its windows.
+    /// The tree of a window manager, read now, with the owners of its windows.
     ///
     /// # Errors
     /// See [`WmError`].
-    pub fn tree(&mut self, socket: &Path) -> Result<WmTree, WmError> {
-        let index = self.desktop_at(socket)?;
+    pub fn tree(&mut self, manager: &WmAddress) -> Result<WmTree, WmError> {
+        let index = self.desktop_at(manager)?;
         match self.read(index, &Environ::default()) {
             // Spoilt, or left over from before a restart.
             Err(WmError::Closed(_) | WmError::Garbled(_)) => {}
             read => return read,
         }
-        let index = self.desktop_at(socket)?;
+        let index = self.desktop_at(manager)?;
         self.read(index, &Environ::default())
     }
 
@@ -195,48 +227,44 @@ impl Places {
         read
     }
 
-    /// The desktop whose window manager listens at `socket`.
-    fn desktop_at(&mut self, socket: &Path) -> Result<usize, WmError> {
-        let is = |desktop: &Desktop| desktop.i3.socket() == socket;
-        if let Some(index) = self.desktops.iter().position(is) {
+    /// The desktop whose window manager is asked at an address.
+    fn desktop_at(&mut self, manager: &WmAddress) -> Result<usize, WmError> {
+        if let Some(index) = self.known(manager) {
             return Ok(index);
         }
-        self.desktops.push(Desktop::new(I3::connect(socket)?));
+        self.desktops.push(Desktop::new(self.connect(manager)?));
         Ok(self.desktops.len() - 1)
     }
 
-    /// What has the focus of the window manager at `socket`, as this pass has read it.
-    #[must_use]
-    pub fn focus_at(&self, socket: &Path) -> Option<Focus> {
-        let mut desktops = self.desktops.iter();
-        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
-        desktop.focus().map(|(_, focus)| focus)
+    /// A window manager's tree, as this pass has read it.
+    fn tree_read(&self, manager: &WmAddress) -> Option<&WmTree> {
+        self.desktops[self.known(manager)?].tree.as_ref()
     }
 
-    /// What has the focus if the window of this container has it, and all else is as this pass
-    /// has read it.
+    /// What has the focus of a window manager, as this pass has read it.
     #[must_use]
-    pub fn focus_on(&self, socket: &Path, con_id: ConId) -> Option<Focus> {
-        let mut desktops = self.desktops.iter();
-        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
-        let window = desktop.tree.as_ref()?.by_con(con_id)?;
-        let hidden = window.workspace_raw == HIDDEN_WORKSPACE;
-        (!hidden).then(|| window.focus())
+    pub fn focus_at(&self, manager: &WmAddress) -> Option<Focus> {
+        self.tree_read(manager).map(|tree| tree.focus.clone())
+    }
+
+    /// What has the focus if this window has it, and all else is as this pass has read it.
+    #[must_use]
+    pub fn focus_on(&self, manager: &WmAddress, key: WindowKey) -> Option<Focus> {
+        let window = self.tree_read(manager)?.by_key(key)?;
+        (!window.workspace.is_hidden()).then(|| window.focus())
     }
 
     /// Whether what had the focus is still there, as this pass has read it: a window may have
     /// closed, a workspace can be made again.
-    pub(super) fn still_has(&self, socket: &Path, focus: &Focus) -> bool {
+    pub(super) fn still_has(&self, manager: &WmAddress, focus: &Focus) -> bool {
         let is_window = focus.xid.is_some() || focus.pid.is_some();
-        let mut desktops = self.desktops.iter();
-        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket);
-        let tree = desktop.and_then(|desktop| desktop.tree.as_ref());
+        let tree = self.tree_read(manager);
         !is_window || tree.is_some_and(|tree| tree.again(&focus.id()).is_some())
     }
 
-    /// What has the focus, as this pass has read it, by the socket of each window manager.
+    /// What has the focus, as this pass has read it, by the address of each window manager.
     #[must_use]
-    pub fn focuses(&self) -> Vec<(PathBuf, Focus)> {
+    pub fn focuses(&self) -> Vec<(WmAddress, Focus)> {
         self.desktops.iter().filter_map(Desktop::focus).collect()
     }
 
@@ -285,10 +313,8 @@ impl Places {
     }
 
     /// An X11 window, as this pass has seen it.
-    pub(super) fn window_at(&self, socket: &Path, xid: Xid) -> Option<&Window> {
-        let mut desktops = self.desktops.iter();
-        let desktop = desktops.find(|desktop| desktop.i3.socket() == socket)?;
-        let mut windows = desktop.tree.as_ref()?.windows.iter();
+    pub(super) fn window_at(&self, manager: &WmAddress, xid: Xid) -> Option<&Window> {
+        let mut windows = self.tree_read(manager)?.windows.iter();
         windows.find(|window| window.xid == Some(xid))
     }
 
@@ -358,28 +384,26 @@ impl Places {
     }
 
     fn desktop_of(&mut self, environ: &Environ) -> Result<usize, Trouble> {
-        let key =
-            ["SWAYSOCK", "I3SOCK", "DISPLAY"].map(|name| environ.text(name).map(str::to_owned));
+        let variables = discover::variables().chain(["XDG_RUNTIME_DIR"]);
+        let key: DesktopKey = variables
+            .map(|name| environ.get(name).map(OsString::from))
+            .collect();
         if let Some(index) = self.by_environ.get(&key) {
             return Ok(*index);
         }
         if let Some(trouble) = self.dead_ends.get(&key) {
             return Err(trouble.clone());
         }
-        let i3 = match discover::find(environ, &self.proc) {
-            Ok(i3) => i3,
+        let wm = match discover::find(environ, &self.proc) {
+            Ok(found) => found.manager,
             Err(tried) => {
                 let trouble = no_wm(&tried);
                 self.dead_ends.insert(key, trouble.clone());
                 return Err(trouble);
             }
         };
-        let known = self
-            .desktops
-            .iter()
-            .position(|desktop| desktop.i3.socket() == i3.socket());
-        let index = known.unwrap_or_else(|| {
-            self.desktops.push(Desktop::new(i3));
+        let index = self.known(wm.address()).unwrap_or_else(|| {
+            self.desktops.push(Desktop::new(wm));
             self.desktops.len() - 1
         });
         self.by_environ.insert(key, index);
@@ -407,16 +431,13 @@ impl Places {
 }
 
 fn has_desktop(environ: &Environ) -> bool {
-    ["SWAYSOCK", "I3SOCK", "DISPLAY"]
-        .iter()
-        .any(|name| environ.get(name).is_some())
+    discover::variables().any(|name| environ.get(name).is_some())
 }
 
 fn no_wm(tried: &str) -> Trouble {
-    Trouble::new(
-        TroubleCode::NoWm,
-        &format!("no i3 or sway was found for it ({tried})"),
-    )
+    let names = discover::names();
+    let message = format!("no {names} was found for it ({tried})");
+    Trouble::new(TroubleCode::NoWm, &message)
 }
 
 fn unasked(error: &WmError) -> Trouble {

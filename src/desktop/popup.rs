@@ -138,7 +138,7 @@ impl Places {
 /// Whether these clients lead to more than one window.
 fn differ(shown: &[Shown<'_>]) -> bool {
     let windows = shown.iter().filter_map(|(.., place)| place.window.as_ref());
-    let mut windows = windows.map(|window| (&window.socket, window.con_id));
+    let mut windows = windows.map(|window| (&window.manager, window.key));
     let first = windows.next();
     windows.any(|window| Some(window) != first)
 }

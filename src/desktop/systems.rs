@@ -4,13 +4,11 @@
 //! failed is tried again, ever more rarely; at once if a person waits for it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::core::model::{Focus, Pid, WmTree, Xid};
-use crate::desktop::wm::i3::I3;
+use crate::core::model::{Focus, Pid, WindowId, WmAddress, WmTree, Xid};
 use crate::desktop::wm::x11::Display;
-use crate::desktop::wm::{WmError, discover};
+use crate::desktop::wm::{WindowManager, WmError, discover};
 use crate::sys::clock;
 use crate::sys::proc::{Environ, Proc};
 
@@ -20,7 +18,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 /// A window manager, and its X server.
 pub(super) struct Desktop {
     /// The window manager.
-    pub(super) i3: I3,
+    pub(super) wm: Box<dyn WindowManager>,
     /// Read once a pass.
     pub(super) tree: Option<WmTree>,
     /// Why the owners of windows are not known, if they are not.
@@ -43,9 +41,9 @@ pub(super) struct Ways<'a> {
 
 impl Desktop {
     /// The window manager of this connection. Its X server is looked for when it is needed.
-    pub(super) fn new(i3: I3) -> Self {
+    pub(super) fn new(wm: Box<dyn WindowManager>) -> Self {
         Self {
-            i3,
+            wm,
             tree: None,
             ownerless: None,
             display: None,
@@ -54,15 +52,23 @@ impl Desktop {
         }
     }
 
-    /// The X server, if it has been asked something.
-    pub(super) fn display(&self) -> Option<&Display> {
-        self.display.as_ref()
+    /// Where the window manager is asked.
+    pub(super) fn address(&self) -> &WmAddress {
+        self.wm.address()
     }
 
-    /// Where the window manager listens, and what has its focus, if that was read in this pass.
-    pub(super) fn focus(&self) -> Option<(PathBuf, Focus)> {
+    /// Marks a window as urgent, or no longer; whether its manager can.
+    ///
+    /// # Errors
+    /// Those of the window manager.
+    pub(super) fn urgent(&mut self, window: &WindowId, urgent: bool) -> Result<bool, WmError> {
+        self.wm.urgent(window, urgent, self.display.as_ref())
+    }
+
+    /// Where the window manager is asked, and what has its focus, if that was read in this pass.
+    pub(super) fn focus(&self) -> Option<(WmAddress, Focus)> {
         let tree = self.tree.as_ref()?;
-        Some((self.i3.socket().to_path_buf(), tree.focus.clone()))
+        Some((self.address().clone(), tree.focus.clone()))
     }
 
     /// Reads the tree, with the owners of its windows as far as the X server can be asked.
@@ -70,7 +76,7 @@ impl Desktop {
     /// # Errors
     /// Those of the window manager.
     pub(super) fn read(&mut self, ways: Ways<'_>) -> Result<WmTree, WmError> {
-        let mut tree = self.i3.tree()?;
+        let mut tree = self.wm.tree()?;
         let unowned = tree.windows.iter().filter(|w| w.pid.is_none());
         let unowned: Vec<Xid> = unowned.filter_map(|w| w.xid).collect();
         self.ownerless = None;
@@ -123,7 +129,7 @@ impl Desktop {
     }
 
     fn open(&self, ways: Ways<'_>) -> Result<Display, String> {
-        let pid = self.i3.pid();
+        let pid = self.wm.pid();
         let theirs = pid.and_then(|pid| ways.proc.environ(pid).ok());
         let (mut seen, mut tried) = (Vec::new(), Vec::new());
         for environ in theirs.iter().chain(ways.environs.iter().copied()) {

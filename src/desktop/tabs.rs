@@ -58,20 +58,15 @@ impl Tabs {
         let Self::Kitty(_, Spot { xid: Some(xid), .. }) = self else {
             return;
         };
-        let Some(Action::Focus {
-            socket,
-            con_id,
-            xid: aim,
-        }) = found.actions.last_mut()
-        else {
+        let Some(Action::Focus { manager, window }) = found.actions.last_mut() else {
             return;
         };
-        if *aim != Some(*xid)
-            && let Some(window) = places.window_at(socket, *xid)
+        if window.xid != Some(*xid)
+            && let Some(other) = places.window_at(manager, *xid)
             && let Some(reference) = &mut found.place.window
         {
-            (*con_id, *aim) = (window.con_id, window.xid);
-            (reference.con_id, reference.xid) = (window.con_id, window.xid);
+            *window = other.id();
+            (reference.key, reference.xid) = (other.key, other.xid);
         }
     }
 

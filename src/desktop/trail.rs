@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Found;
-use crate::core::model::{Action, Focus, WindowId};
-use crate::core::text::CleanText;
+use crate::core::model::{Action, Focus, WindowId, WmAddress, Workspace};
 
 /// Most summoned windows whose homes are kept: the file stays small.
 const SUMMONED: usize = 32;
@@ -29,19 +28,17 @@ pub struct PaneBefore {
 pub struct Summoned {
     /// The window.
     pub window: WindowId,
-    /// Its workspace before, as the manager calls it.
-    pub workspace: String,
-    /// The output that workspace was on.
-    pub output: Option<CleanText>,
+    /// Where it was before.
+    pub home: Workspace,
     /// The workspace it was brought to: who moved it on from there wants it elsewhere.
-    pub to: String,
+    pub to: Workspace,
 }
 
 /// Where a user came from.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Trail {
     /// The window manager.
-    pub socket: PathBuf,
+    pub manager: WmAddress,
     /// What had the focus before vmux moved it first.
     pub origin: Focus,
     /// The window that vmux focused last: who is still there has not left the trail.
@@ -65,21 +62,21 @@ impl Trail {
         summoned: Option<Summoned>,
     ) -> Option<Self> {
         let reference = found.place.window.as_ref()?;
-        let socket = PathBuf::from(&reference.socket.as_ref()?.0);
+        let manager = reference.manager.clone()?;
         let window = WindowId {
-            con_id: reference.con_id,
+            key: reference.key,
             xid: reference.xid,
             pid: found.terminal.as_ref().map(|terminal| terminal.owner),
         };
         let panes = panes_before(&found.actions);
-        let before = before.filter(|trail| trail.socket == socket);
+        let before = before.filter(|trail| trail.manager == manager);
         let goes_on = |trail: &Self| !trail.returned && trail.landed.is(&start.id());
         let mut trail = match before {
             Some(trail) if goes_on(&trail) => trail,
             // Where one is already is no way back.
             _ if start.id().is(&window) && panes.is_empty() => return None,
             before => Self {
-                socket,
+                manager,
                 origin: start.clone(),
                 landed: window,
                 panes: Vec::new(),
@@ -105,8 +102,8 @@ impl Trail {
         let known = |other: &Summoned| other.window.is(&summoned.window);
         if let Some(at) = self.summoned.iter().position(known) {
             let first = self.summoned.remove(at);
-            if first.to == summoned.workspace {
-                (summoned.workspace, summoned.output) = (first.workspace, first.output);
+            if first.to.is(&summoned.home) {
+                summoned.home = first.home;
             }
         }
         self.summoned.push(summoned);
@@ -118,7 +115,7 @@ impl Trail {
     #[must_use]
     pub fn reversed(&self, left: Focus) -> Self {
         Self {
-            socket: self.socket.clone(),
+            manager: self.manager.clone(),
             origin: left,
             landed: self.origin.id(),
             panes: Vec::new(),
@@ -150,21 +147,39 @@ fn panes_before(actions: &[Action]) -> Vec<PaneBefore> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ConId, Pid, Place, RawPath, WindowRef, Xid};
+    use crate::core::model::{ConId, Pid, Place, WindowKey, WindowRef, WorkspaceId, Xid};
 
     const WM: &str = "/run/i3";
 
-    fn at(con_id: u64) -> Focus {
+    fn con(id: u64) -> WindowKey {
+        WindowKey::Con(ConId(id))
+    }
+
+    fn number(key: WindowKey) -> u64 {
+        match key {
+            WindowKey::Con(id) => id.0,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn named(name: &str) -> Workspace {
+        Workspace {
+            id: WorkspaceId::Name(name.into()),
+            ..Workspace::default()
+        }
+    }
+
+    fn at(id: u64) -> Focus {
         Focus {
-            con_id: ConId(con_id),
+            key: con(id),
             ..Focus::default()
         }
     }
 
-    fn found(con_id: u64) -> Found {
+    fn found(id: u64) -> Found {
         let window = WindowRef {
-            con_id: ConId(con_id),
-            socket: Some(RawPath(WM.into())),
+            key: con(id),
+            manager: Some(WmAddress(WM.into())),
             ..WindowRef::default()
         };
         Found {
@@ -178,7 +193,7 @@ mod tests {
         }
     }
 
-    fn in_tmux(con_id: u64, shown: &str) -> Found {
+    fn in_tmux(id: u64, shown: &str) -> Found {
         let action = Action::TmuxSwitch {
             program: "/bin/tmux".into(),
             socket: "/tmp/tmux".into(),
@@ -188,7 +203,7 @@ mod tests {
         };
         Found {
             actions: vec![action],
-            ..found(con_id)
+            ..found(id)
         }
     }
 
@@ -197,24 +212,30 @@ mod tests {
     }
 
     fn ends(trail: &Trail) -> (u64, u64) {
-        (trail.origin.con_id.0, trail.landed.con_id.0)
+        (number(trail.origin.key), number(trail.landed.key))
     }
 
-    fn summoned(con_id: u64, from: &str, to: &str) -> Summoned {
+    fn summoned(id: u64, from: &str, to: &str) -> Summoned {
         Summoned {
-            window: WindowId {
-                con_id: ConId(con_id),
-                ..WindowId::default()
-            },
-            workspace: from.into(),
-            output: None,
-            to: to.into(),
+            window: at(id).id(),
+            home: named(from),
+            to: named(to),
         }
     }
 
-    fn homes(trail: &Trail) -> Vec<(u64, &str)> {
-        let all = trail.summoned.iter();
-        all.map(|s| (s.window.con_id.0, &*s.workspace)).collect()
+    fn homes(trail: &Trail) -> Vec<(u64, String)> {
+        let home = |s: &'_ Summoned| (number(s.window.key), s.home.id.clone());
+        let named = |(id, home)| {
+            (
+                id,
+                if let WorkspaceId::Name(name) = home {
+                    name
+                } else {
+                    panic!()
+                },
+            )
+        };
+        trail.summoned.iter().map(home).map(named).collect()
     }
 
     #[test]
@@ -226,10 +247,10 @@ mod tests {
 
     #[test]
     fn a_walk_goes_on_though_i3_restarted() {
-        let window = |con_id| Focus {
+        let window = |id| Focus {
             xid: Some(Xid(77)),
             pid: Some(Pid(500)),
-            ..at(con_id)
+            ..at(id)
         };
         let trail = Trail {
             landed: window(2).id(),
@@ -243,7 +264,7 @@ mod tests {
     fn who_moved_on_by_himself_comes_back_to_there() {
         let trail = after(None, 1, &found(2));
         let trail = after(Some(trail), 7, &found(3));
-        assert_eq!(trail.origin.con_id, ConId(7));
+        assert_eq!(trail.origin.key, con(7));
     }
 
     #[test]
@@ -254,10 +275,7 @@ mod tests {
     #[test]
     fn the_pane_that_was_looked_at_is_shown_again() {
         let trail = after(None, 2, &in_tmux(2, "%1"));
-        assert_eq!(
-            (trail.origin.con_id, &*trail.panes[0].pane_id),
-            (ConId(2), "%1")
-        );
+        assert_eq!((trail.origin.key, &*trail.panes[0].pane_id), (con(2), "%1"));
         let trail = after(Some(trail), 2, &in_tmux(2, "%9"));
         assert_eq!(trail.panes.len(), 1, "the first is what he left");
         let elsewhere = after(None, 1, &in_tmux(2, "%1"));
@@ -282,7 +300,10 @@ mod tests {
         let first = Trail::after(None, &at(1), &found(2), Some(summoned(2, "five", "one")));
         let second = Trail::after(first, &at(1), &found(3), Some(summoned(3, "six", "one")));
         let trail = after(second, 7, &found(4));
-        assert_eq!(homes(&trail), [(2, "five"), (3, "six")]);
+        assert_eq!(
+            homes(&trail),
+            [(2, "five".to_owned()), (3, "six".to_owned())]
+        );
     }
 
     #[test]
@@ -290,8 +311,8 @@ mod tests {
         let first = Trail::after(None, &at(1), &found(2), Some(summoned(2, "five", "one")));
         let again =
             Trail::after(first, &at(7), &found(2), Some(summoned(2, "one", "two"))).unwrap();
-        assert_eq!(homes(&again), [(2, "five")]);
-        assert_eq!(again.summoned[0].to, "two");
+        assert_eq!(homes(&again), [(2, "five".to_owned())]);
+        assert_eq!(again.summoned[0].to, named("two"));
         // Somebody else moved it between: that is its home now.
         let moved = Trail::after(
             Some(again),
@@ -299,7 +320,7 @@ mod tests {
             &found(2),
             Some(summoned(2, "nine", "one")),
         );
-        assert_eq!(homes(&moved.unwrap()), [(2, "nine")]);
+        assert_eq!(homes(&moved.unwrap()), [(2, "nine".to_owned())]);
     }
 
     #[test]
@@ -310,7 +331,7 @@ mod tests {
         }
         let kept = trail.unwrap().summoned;
         assert_eq!(
-            (kept.len(), kept[SUMMONED - 1].window.con_id.0),
+            (kept.len(), number(kept[SUMMONED - 1].window.key)),
             (SUMMONED, 99)
         );
     }

@@ -1,11 +1,9 @@
 //! What a search has found out so far, and the words for it: how a window was found, and what was
 //! rejected on the way. Pure.
 
-use std::path::Path;
-
 use super::Terminal;
 use crate::core::model::{
-    Action, Host, Pane, Pid, Place, ProcChain, RawPath, Trouble, TroubleCode, Window, WindowRef,
+    Action, Host, Pane, Pid, Place, ProcChain, Trouble, TroubleCode, Window, WindowRef, WmAddress,
     Xid,
 };
 use crate::core::text::{CleanText, shell_word};
@@ -38,12 +36,12 @@ impl Search {
     }
 
     /// From a process up through its parents, to this window manager.
-    pub(super) fn walked(&mut self, chain: &ProcChain, manager: &Result<&Path, &Trouble>) {
+    pub(super) fn walked(&mut self, chain: &ProcChain, manager: &Result<&WmAddress, &Trouble>) {
         let links = chain.0.iter();
         let links: Vec<String> = links.map(|l| format!("{} ({})", l.comm, l.pid.0)).collect();
         self.step(&format!("processes: {}", links.join(" < ")));
         match manager {
-            Ok(socket) => self.step(&format!("window manager: {}", socket.display())),
+            Ok(address) => self.step(&format!("window manager: {address}")),
             Err(trouble) => self.step(&format!("window manager: {}", trouble.message)),
         }
     }
@@ -124,34 +122,33 @@ impl Search {
             ));
         }
         for window in windows {
-            if window.con_id != choice.window.con_id {
-                let (title, workspace) = (&window.title, &window.workspace);
+            if window.key != choice.window.key {
+                let (title, workspace) = (&window.title, &window.workspace.name);
                 self.reject(&format!(
                     "window {} \u{201c}{title}\u{201d} on workspace {workspace}: not the one that fits",
-                    window.con_id.0
+                    window.key
                 ));
             }
         }
     }
 
     /// The place of the window; focusing it is the last action.
-    pub(super) fn place(&mut self, choice: &Choice<'_>, socket: Option<&Path>) -> Place {
+    pub(super) fn place(&mut self, choice: &Choice<'_>, manager: Option<&WmAddress>) -> Place {
         let window = choice.window;
-        self.actions.extend(socket.map(|socket| Action::Focus {
-            socket: socket.to_path_buf(),
-            con_id: window.con_id,
-            xid: window.xid,
+        self.actions.extend(manager.map(|manager| Action::Focus {
+            manager: manager.clone(),
+            window: window.id(),
         }));
         Place {
             window: Some(WindowRef {
-                con_id: window.con_id,
+                key: window.key,
                 xid: window.xid,
-                socket: socket.map(|path| RawPath(path.to_string_lossy().into_owned())),
+                manager: manager.cloned(),
                 title: window.title.clone(),
-                output: window.output.clone().some(),
+                output: window.workspace.output.clone().some(),
                 focused: window.focused && !self.hidden,
             }),
-            workspace: window.workspace.clone().some(),
+            workspace: window.workspace.name.clone().some(),
             proof: CleanText::line(&choice.proof),
             ..self.known()
         }

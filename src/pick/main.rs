@@ -262,9 +262,13 @@ impl Outside for Desk {
 
     fn workspace(&mut self) -> Option<String> {
         let proc = Proc::open(Path::new("/proc")).ok()?;
-        let mut wm = discover::find(&self.context.environ, &proc).ok()?;
-        let tree = wm.tree().ok()?;
-        tree.focus.workspace.some().map(|name| name.to_string())
+        let mut found = discover::find(&self.context.environ, &proc).ok()?;
+        let tree = found.manager.tree().ok()?;
+        tree.focus
+            .workspace
+            .name
+            .some()
+            .map(|name| name.to_string())
     }
 
     fn show(&mut self, id: Option<SessionKey>) {

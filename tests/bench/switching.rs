@@ -16,6 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::{Daemon, Report, Set, built};
+use vmux::core::model::WindowKey;
 use vmux::desktop::wm::i3::wire::{Connection, MessageKind};
 use vmux::sys::clock::Deadline;
 use x11rb::connection::Connection as _;
@@ -227,7 +228,10 @@ fn con_ids(socket: &Path, windows: usize) -> Option<[u64; 2]> {
         tree.windows
             .iter()
             .find(|w| &*w.title == title)
-            .map(|w| w.con_id.0)
+            .and_then(|w| match w.key {
+                WindowKey::Con(id) => Some(id.0),
+                _ => None,
+            })
     };
     Some([id("one")?, id("two")?])
 }

@@ -199,3 +199,32 @@ fn only_the_finder_links_skim() {
         );
     }
 }
+
+/// What is said of code outside `room` that names `word`: everything there goes by a table.
+fn named_outside(room: &str, words: &[&str]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for path in files(&source()) {
+        let relative = path.strip_prefix(source()).unwrap();
+        if relative.starts_with(room) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
+            if words.iter().any(|word| line.contains(word)) {
+                wrong.push(format!("{}: {}", relative.display(), line.trim()));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn a_window_system_is_known_by_name_in_its_room_only() {
+    let words = ["i3::", "I3::", "<I3>", "con_id=", "__i3_scratch"];
+    let wrong = named_outside("desktop/wm", &words);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

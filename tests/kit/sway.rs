@@ -70,8 +70,12 @@ impl Sway {
 
     /// A session in a foot of its own.
     pub(crate) fn foot(&self, name: &str) -> Shown {
+        self.foot_by(self.client("foot"), name)
+    }
+
+    /// The same, by this command of foot.
+    pub(crate) fn foot_by(&self, mut foot: Command, name: &str) -> Shown {
         let script = self.script(name);
-        let mut foot = self.client("foot");
         foot.args(["-T", name, "sh", "-c", &script]);
         self.spawn(foot.stdout(Stdio::null()).stderr(Stdio::null()));
         let shown = self.adopt(name);

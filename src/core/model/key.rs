@@ -218,7 +218,7 @@ impl<'de> Deserialize<'de> for ConversationId {
     }
 }
 
-/// A container of the window manager's tree. All of them change when i3 restarts.
+/// A container of the tree of i3 or sway. All of them change when i3 restarts.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
@@ -231,6 +231,77 @@ pub struct ConId(pub u64);
 )]
 #[serde(transparent)]
 pub struct Xid(pub u32);
+
+/// What a window system itself calls a window. On the wire `con_id` is a number, every other
+/// kind is `key`, a word and a number: `x:77`.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(from = "WrittenKey", into = "WrittenKey")]
+pub enum WindowKey {
+    /// A container of i3 or sway.
+    Con(ConId),
+    /// An X11 window.
+    X(Xid),
+    /// None, or one of a kind that this vmux does not know.
+    #[default]
+    Unknown,
+}
+
+impl fmt::Display for WindowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Con(id) => id.0.fmt(f),
+            Self::X(id) => id.0.fmt(f),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct WrittenKey {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    con_id: Option<ConId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+}
+
+impl From<WrittenKey> for WindowKey {
+    fn from(written: WrittenKey) -> Self {
+        if let Some(id) = written.con_id {
+            return Self::Con(id);
+        }
+        let key = written.key.as_deref().and_then(|key| key.split_once(':'));
+        match key.map(|(kind, number)| (kind, number.parse())) {
+            Some(("x", Ok(number))) => Self::X(Xid(number)),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl From<WindowKey> for WrittenKey {
+    fn from(key: WindowKey) -> Self {
+        let (con_id, key) = match key {
+            WindowKey::Con(id) => (Some(id), None),
+            WindowKey::X(id) => (None, Some(format!("x:{}", id.0))),
+            WindowKey::Unknown => (None, None),
+        };
+        Self { con_id, key }
+    }
+}
+
+/// Where a window system is asked, such as the path of its socket: an address only for those
+/// who speak to it, to all others a name. Those that listen at no socket begin with their name
+/// and a colon: `x11::7`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WmAddress(pub String);
+
+impl fmt::Display for WmAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
 
 #[cfg(test)]
 mod tests {

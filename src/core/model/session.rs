@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    ConId, ConversationId, GitDoing, LocalKey, Pid, SessionKey, Standing, Trouble, Xid, time,
+    ConversationId, GitDoing, LocalKey, Pid, SessionKey, Standing, Trouble, WindowId, WindowKey,
+    WmAddress, Xid, time,
 };
 use crate::core::text::CleanText;
 
@@ -192,14 +193,17 @@ pub struct Host {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WindowRef {
-    /// Container id of the window manager; changes when it restarts.
-    pub con_id: ConId,
+    /// What its window manager calls it: `con_id` under i3 and sway, which changes when i3
+    /// restarts, else `key`.
+    #[serde(flatten)]
+    pub key: WindowKey,
     /// X11 window, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xid: Option<Xid>,
-    /// Where its window manager listens.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub socket: Option<RawPath>,
+    /// Where its window manager listens: a socket, or another address that begins with a name
+    /// and a colon.
+    #[serde(rename = "socket", skip_serializing_if = "Option::is_none")]
+    pub manager: Option<WmAddress>,
     /// The window's own title.
     pub title: CleanText,
     /// The output (monitor) its workspace is on.
@@ -208,6 +212,18 @@ pub struct WindowRef {
     /// Whether it has the input focus.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub focused: bool,
+}
+
+impl WindowRef {
+    /// What it is known by; whose it is, is not said.
+    #[must_use]
+    pub fn id(&self) -> WindowId {
+        WindowId {
+            key: self.key,
+            xid: self.xid,
+            pid: None,
+        }
+    }
 }
 
 /// One live agent process, as every picker and every script sees it.
@@ -378,6 +394,31 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::model::ConId;
+
+    #[test]
+    fn a_window_of_any_system_travels() {
+        let written = |key, xid| {
+            let window = WindowRef {
+                key,
+                xid,
+                manager: Some(WmAddress("/run/i3".into())),
+                ..WindowRef::default()
+            };
+            let text = serde_json::to_string(&window).unwrap();
+            assert_eq!(serde_json::from_str::<WindowRef>(&text).unwrap(), window);
+            text
+        };
+        let con = written(WindowKey::Con(ConId(7)), Some(Xid(77)));
+        let as_ever = r#"{"con_id":7,"xid":77,"socket":"/run/i3","title":""}"#;
+        assert_eq!(con, as_ever);
+        let x = written(WindowKey::X(Xid(77)), None);
+        assert_eq!(x, r#"{"key":"x:77","socket":"/run/i3","title":""}"#);
+        for odd in [r#"{"key":"kwin:{0a}"}"#, r#"{"key":"x:-1"}"#, "{}"] {
+            let window: WindowRef = serde_json::from_str(odd).unwrap();
+            assert_eq!(window.key, WindowKey::Unknown, "{odd}");
+        }
+    }
 
     #[test]
     fn an_older_reader_understands_a_newer_writer() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConId, Host, Machine, Pid, SessionKey, WindowRef, Xid};
+use super::{Host, Machine, Pid, SessionKey, WindowKey, WindowRef, WmAddress, Xid};
 use crate::core::text::CleanText;
 
 /// What a window is known by from one look to the next.
@@ -12,8 +12,9 @@ use crate::core::text::CleanText;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WindowId {
-    /// The manager's id.
-    pub con_id: ConId,
+    /// What the manager calls it.
+    #[serde(flatten)]
+    pub key: WindowKey,
     /// The X11 window, if it is one.
     pub xid: Option<Xid>,
     /// The process that owns it, if that is known.
@@ -24,20 +25,63 @@ impl WindowId {
     /// Whether both are the same window.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
-        let same_container = self.con_id == other.con_id;
+        let same_key = self.key == other.key;
         self.xid == other.xid
             && match (self.pid, other.pid) {
-                (Some(one), Some(two)) => one == two && (same_container || self.xid.is_some()),
-                _ => same_container,
+                (Some(one), Some(two)) => one == two && (same_key || self.xid.is_some()),
+                _ => same_key,
             }
+    }
+}
+
+/// What tells one workspace from another.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkspaceId {
+    /// Its name, as the manager has it: a name may have two spaces in a row.
+    Name(String),
+    /// Its number, from 0, where names may be missing or given twice.
+    Index(u32),
+    /// Where hidden windows are.
+    Hidden,
+    /// On all of them at once.
+    Everywhere,
+    /// None, or it is not known.
+    #[default]
+    Unknown,
+}
+
+/// A workspace, with what its manager needs to find it again.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Workspace {
+    /// What tells it from others.
+    pub id: WorkspaceId,
+    /// Its name for people; `scratchpad` for hidden windows of i3 and sway.
+    pub name: CleanText,
+    /// Name of the output that it is on.
+    pub output: CleanText,
+}
+
+impl Workspace {
+    /// Whether windows there are not seen.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.id == WorkspaceId::Hidden
+    }
+
+    /// Whether both are the same.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.id == other.id
     }
 }
 
 /// One window of the tree, with what the resolver needs to tell it from others.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Window {
-    /// The manager's id.
-    pub con_id: ConId,
+    /// What the manager calls it.
+    pub key: WindowKey,
     /// The X11 window, if it is one.
     pub xid: Option<Xid>,
     /// The process that owns it, if that is known.
@@ -46,12 +90,8 @@ pub struct Window {
     pub title: CleanText,
     /// WM_CLASS class, or app_id.
     pub class: CleanText,
-    /// Name of its workspace; `scratchpad` if it is hidden there.
-    pub workspace: CleanText,
-    /// The same as the manager has it, for its commands: a name may have two spaces in a row.
-    pub workspace_raw: String,
-    /// Name of the output that workspace is on.
-    pub output: CleanText,
+    /// Where it is.
+    pub workspace: Workspace,
     /// Whether it has the focus.
     pub focused: bool,
     /// Whether it asks for attention.
@@ -63,7 +103,7 @@ impl Window {
     #[must_use]
     pub fn id(&self) -> WindowId {
         WindowId {
-            con_id: self.con_id,
+            key: self.key,
             xid: self.xid,
             pid: self.pid,
         }
@@ -73,46 +113,40 @@ impl Window {
     #[must_use]
     pub fn focus(&self) -> Focus {
         Focus {
-            con_id: self.con_id,
+            key: self.key,
             xid: self.xid,
             pid: self.pid,
             workspace: self.workspace.clone(),
-            workspace_raw: self.workspace_raw.clone(),
-            output: self.output.clone(),
         }
     }
 }
-
-/// The workspace of hidden windows, as i3 and sway call it (i3 user guide, "Scratchpad").
-pub const HIDDEN_WORKSPACE: &str = "__i3_scratch";
 
 /// All windows of one window manager.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct WmTree {
     /// In tree order.
     pub windows: Vec<Window>,
-    /// All workspaces, empty ones too, as the manager has their names.
-    pub workspaces: Vec<String>,
+    /// All workspaces, empty ones too.
+    pub workspaces: Vec<WorkspaceId>,
     /// Where the focus is.
     pub focus: Focus,
+    /// Whether a menu has the keyboard, of managers that tell.
+    pub menu: bool,
 }
 
 /// What has the focus of a window manager.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Focus {
-    /// The container: a window, several of them, or an empty workspace.
-    pub con_id: ConId,
+    /// What the manager calls it: a window, under i3 several of them or an empty workspace too.
+    #[serde(flatten)]
+    pub key: WindowKey,
     /// The X11 window, if it is one.
     pub xid: Option<Xid>,
     /// The process that owns it, if it is a window and that is known.
     pub pid: Option<Pid>,
-    /// Name of its workspace.
-    pub workspace: CleanText,
-    /// See [`Window::workspace_raw`].
-    pub workspace_raw: String,
-    /// Name of the output that workspace is on.
-    pub output: CleanText,
+    /// Where it is.
+    pub workspace: Workspace,
 }
 
 impl Focus {
@@ -120,7 +154,7 @@ impl Focus {
     #[must_use]
     pub fn id(&self) -> WindowId {
         WindowId {
-            con_id: self.con_id,
+            key: self.key,
             xid: self.xid,
             pid: self.pid,
         }
@@ -150,10 +184,10 @@ impl WmTree {
         self.windows.iter().find(|window| window.id().is(id))
     }
 
-    /// The window of this container.
+    /// The window that the manager calls this.
     #[must_use]
-    pub fn by_con(&self, con_id: ConId) -> Option<&Window> {
-        self.windows.iter().find(|w| w.con_id == con_id)
+    pub fn by_key(&self, key: WindowKey) -> Option<&Window> {
+        self.windows.iter().find(|w| w.key == key)
     }
 }
 
@@ -223,14 +257,12 @@ pub enum Action {
         /// The window's number.
         window: String,
     },
-    /// Focuses a container, and checks in the tree that it landed.
+    /// Focuses a window, and checks in the tree that it landed.
     Focus {
-        /// Socket of the window manager.
-        socket: std::path::PathBuf,
-        /// The container.
-        con_id: ConId,
-        /// The X11 window that it must hold: guards against a reused container id.
-        xid: Option<Xid>,
+        /// The window manager.
+        manager: WmAddress,
+        /// The window, by all that it must still be known by.
+        window: WindowId,
     },
 }
 
@@ -360,11 +392,12 @@ impl TroubleCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::model::ConId;
 
     #[test]
     fn a_window_is_known_again_by_more_than_a_number() {
         let id = |con_id, xid: Option<u32>, pid: Option<u32>| WindowId {
-            con_id: ConId(con_id),
+            key: WindowKey::Con(ConId(con_id)),
             xid: xid.map(Xid),
             pid: pid.map(Pid),
         };

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Deserialize;
 
-use crate::core::model::{ConId, Kind, RawPath, Reason, Session, SessionKey, Standing, WindowRef};
+use crate::core::model::{
+    Kind, Reason, Session, SessionKey, Standing, WindowKey, WindowRef, WmAddress,
+};
 use crate::core::text::{CleanText, truncate};
 
 /// A wait that is answered, or a window that is gone to, within this time is no news.
@@ -239,8 +241,8 @@ fn advance(
     }
 }
 
-/// A container of a window manager.
-type Container = (RawPath, ConId);
+/// A window of a window manager.
+type Container = (WmAddress, WindowKey);
 
 /// The windows that were made urgent.
 #[derive(Debug, Default)]
@@ -292,7 +294,7 @@ impl Urgencies {
 
 fn container(session: &Session) -> Option<(Container, &WindowRef)> {
     let window = session.window.as_ref()?;
-    Some(((window.socket.clone()?, window.con_id), window))
+    Some(((window.manager.clone()?, window.key), window))
 }
 
 #[cfg(test)]

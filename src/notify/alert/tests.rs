@@ -1,4 +1,5 @@
 use super::*;
+use crate::core::model::{ConId, RawPath};
 use crate::core::model::{Pid, State};
 
 fn at(ms: i64) -> DateTime<Utc> {
@@ -40,8 +41,8 @@ fn done(since: i64) -> Session {
 
 fn focused(session: Session, focused: bool) -> Session {
     let window = WindowRef {
-        con_id: ConId(9),
-        socket: Some(RawPath("/run/i3".into())),
+        key: WindowKey::Con(ConId(9)),
+        manager: Some(WmAddress("/run/i3".into())),
         focused,
         ..WindowRef::default()
     };

@@ -46,6 +46,26 @@ fn a_switch_lands_in_sway() {
     );
 }
 
+/// Both listen, and a session that names neither socket has a Wayland display of one of them.
+#[test]
+#[ignore = "needs a desktop"]
+fn of_two_sways_the_one_whose_wayland_display_it_is_counts() {
+    let sways = [Sway::new(), Sway::new()];
+    for sway in &sways {
+        let mut foot = sway.client("foot");
+        foot.env_remove("SWAYSOCK");
+        let one = sway.foot_by(foot, "one");
+        sway.window_of(&one);
+        let session = sway.session(&one).unwrap();
+        assert_eq!(session["window"]["socket"], json!(sway.socket()));
+        sway.swaymsg(&["workspace", "4"]);
+        let done = sway.vmux(&["switch", "one"]);
+        assert!(done.status.success());
+        let tree = sway.swaymsg(&["-t", "get_tree"]);
+        assert_eq!(focused(&tree).as_deref(), Some("one"));
+    }
+}
+
 #[test]
 #[ignore = "needs a desktop"]
 fn the_workspace_of_a_wait_is_urgent_in_sway_too() {

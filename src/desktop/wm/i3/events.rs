@@ -6,8 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::wire::{Connection, Message, MessageKind};
-use crate::core::model::ConId;
-use crate::desktop::wm::WmError;
+use crate::core::model::{ConId, WindowKey};
+use crate::desktop::wm::{Since, Watch, WmError};
 
 /// Types of events (i3 IPC documentation, "Events").
 const WORKSPACE: u32 = 0x8000_0000;
@@ -16,26 +16,13 @@ const WINDOW: u32 = 0x8000_0003;
 /// A stream of events on a connection of its own. It must be read: i3 closes the connection of
 /// a subscriber that does not read for about ten seconds (i3 4.22), older ones froze.
 #[derive(Debug)]
-pub struct Events {
+pub(super) struct Events {
     connection: Connection,
     since: Since,
 }
 
-/// What has become of the focus since the tree was read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Since {
-    /// Nothing has: it is where the tree has it.
-    #[default]
-    Still,
-    /// This window got it, and nothing else changed.
-    On(ConId),
-    /// It is on another workspace: which window there got it is told next, if there is one.
-    Elsewhere,
-    /// More changed than events tell.
-    Unknown,
-}
-
 impl Since {
+    /// With one more event.
     fn then(self, message: &Message) -> Self {
         let start = &message.payload[..message.payload.len().min(64)];
         let is = |change: &[u8]| memchr::memmem::find(start, change).is_some();
@@ -43,7 +30,7 @@ impl Since {
             _ if self == Self::Unknown => self,
             WINDOW if is(b"\"change\":\"focus\"") => serde_json::from_slice(&message.payload)
                 .map_or(Self::Unknown, |moved: Moved| {
-                    Self::On(ConId(moved.container.id))
+                    Self::On(WindowKey::Con(moved.container.id))
                 }),
             WINDOW if is(TITLE) || is(b"\"change\":\"urgent\"") => self,
             WORKSPACE if is(b"\"change\":\"focus\"") => Self::Elsewhere,
@@ -64,7 +51,7 @@ struct Moved {
 
 #[derive(Deserialize)]
 struct Container {
-    id: u64,
+    id: ConId,
 }
 
 #[derive(Deserialize)]
@@ -78,7 +65,7 @@ impl Events {
     ///
     /// # Errors
     /// See [`WmError`].
-    pub fn subscribe(socket: &Path) -> Result<Self, WmError> {
+    pub(super) fn subscribe(socket: &Path) -> Result<Self, WmError> {
         let mut connection = Connection::open(socket)?;
         let reply = connection.request(
             MessageKind::Subscribe,
@@ -95,13 +82,10 @@ impl Events {
             Err(WmError::Refused("a subscription".into()))
         }
     }
+}
 
-    /// Takes all events that have arrived; whether any of them moved a window, made or closed
-    /// one, or moved the focus.
-    ///
-    /// # Errors
-    /// `Closed` once the manager is gone or restarts.
-    pub fn drain(&mut self) -> Result<bool, WmError> {
+impl Watch for Events {
+    fn drain(&mut self) -> Result<bool, WmError> {
         let messages = self.connection.drain()?;
         self.since = messages.iter().fold(self.since, Since::then);
         Ok(messages.iter().any(|message| {
@@ -110,20 +94,15 @@ impl Events {
         }))
     }
 
-    /// What the events have told of the focus since [`Events::restart`].
-    #[must_use]
-    pub fn since(&self) -> Since {
+    fn since(&self) -> Since {
         self.since
     }
 
-    /// The tree is about to be read: it shows what was told so far.
-    pub fn restart(&mut self) {
+    fn restart(&mut self) {
         self.since = Since::default();
     }
 
-    /// What to poll.
-    #[must_use]
-    pub fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
+    fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
         self.connection.descriptor()
     }
 }
@@ -151,9 +130,12 @@ mod tests {
         let workspace = (WORKSPACE, r#"{"change":"focus","current":{"id":9}}"#);
         assert_eq!(after(&[]), Since::Still);
         assert_eq!(after(&[title]), Since::Still);
-        assert_eq!(after(&[focus, title]), Since::On(ConId(7)));
+        assert_eq!(after(&[focus, title]), Since::On(WindowKey::Con(ConId(7))));
         assert_eq!(after(&[workspace]), Since::Elsewhere);
-        assert_eq!(after(&[workspace, focus]), Since::On(ConId(7)));
+        assert_eq!(
+            after(&[workspace, focus]),
+            Since::On(WindowKey::Con(ConId(7)))
+        );
         assert_eq!(after(&[focus, workspace]), Since::Elsewhere);
     }
 

@@ -1,94 +1,68 @@
 //! i3 and sway, which speak the same protocol.
 
-pub mod events;
+mod events;
+mod find;
 pub mod quote;
 pub mod tree;
 pub mod wire;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use events::Events;
 use wire::{Connection, MessageKind};
 
-use super::{PATIENCE, WmError};
-use crate::core::model::{ConId, WmTree, Xid};
+use super::x11::Display;
+use super::{Backend, PATIENCE, Watch, WindowManager, WmError};
+use crate::core::model::{
+    Pid, Window, WindowId, WindowKey, WmAddress, WmTree, Workspace, WorkspaceId,
+};
+
+/// i3 and sway. Their address is the path of their socket.
+pub const BACKEND: Backend = Backend {
+    name: "i3 or sway",
+    variables: &["SWAYSOCK", "I3SOCK", "WAYLAND_DISPLAY", "DISPLAY"],
+    find: find::find,
+    connect: |address, _| {
+        let socket = Path::new(&address.0);
+        let connected = || Ok(Box::new(I3::connect(socket)?) as Box<dyn WindowManager>);
+        socket.is_absolute().then(connected)
+    },
+};
 
 /// A connection for requests.
 #[derive(Debug)]
-pub struct I3 {
+struct I3 {
     connection: Connection,
-    socket: PathBuf,
+    address: WmAddress,
     /// It is sway; asked where that matters.
     is_sway: Option<bool>,
 }
 
 impl I3 {
     /// Connects to the window manager that listens at `socket` and belongs to this user.
-    ///
-    /// # Errors
-    /// See [`WmError`].
-    pub fn connect(socket: &Path) -> Result<Self, WmError> {
+    fn connect(socket: &Path) -> Result<Self, WmError> {
         Self::connect_within(socket, PATIENCE)
     }
 
     /// The same, but waits no longer than this for a listener that is busy.
-    ///
-    /// # Errors
-    /// See [`WmError`].
-    pub fn connect_within(socket: &Path, patience: Duration) -> Result<Self, WmError> {
+    fn connect_within(socket: &Path, patience: Duration) -> Result<Self, WmError> {
         Ok(Self {
             connection: Connection::open_within(socket, patience)?,
-            socket: socket.to_path_buf(),
+            address: WmAddress(socket.to_string_lossy().into_owned()),
             is_sway: None,
         })
     }
 
-    /// Where it listens.
-    #[must_use]
-    pub fn socket(&self) -> &Path {
-        &self.socket
-    }
-
-    /// Its process, by the socket's other end.
-    #[must_use]
-    pub fn pid(&self) -> Option<crate::core::model::Pid> {
-        self.connection.peer_pid()
-    }
-
-    /// All windows.
-    ///
-    /// # Errors
-    /// See [`WmError`].
-    pub fn tree(&mut self) -> Result<WmTree, WmError> {
-        let bytes = self.connection.request(MessageKind::GetTree, b"")?;
-        tree::parse(&bytes).map_err(|error| WmError::Garbled(error.to_string()))
-    }
-
-    /// Focuses a container. With `xid`, only if it holds that window: container ids are reused.
-    ///
-    /// # Errors
-    /// `Refused` if there is no such container (any more).
-    pub fn focus(&mut self, con_id: ConId, xid: Option<Xid>) -> Result<(), WmError> {
-        let id = xid.map(|xid| format!(" id={}", xid.0)).unwrap_or_default();
-        self.command(&format!("[con_id={}{id}] focus", con_id.0))
-    }
-
-    /// Runs one command.
-    ///
-    /// # Errors
-    /// `Refused` with the manager's own words.
-    pub fn command(&mut self, command: &str) -> Result<(), WmError> {
+    fn command(&mut self, command: &str) -> Result<(), WmError> {
         let bytes = self
             .connection
             .request(MessageKind::RunCommand, command.as_bytes())?;
         tree::parse_command_reply(&bytes)
     }
 
-    /// A name as an argument of [`I3::command`].
-    ///
-    /// # Errors
-    /// See [`WmError`].
-    pub fn quoted(&mut self, name: &str) -> Result<String, WmError> {
+    /// A name as an argument of a command.
+    fn quoted(&mut self, name: &str) -> Result<String, WmError> {
         if !quote::is_plain(name) && self.is_sway()? {
             return Ok(quote::for_sway(name));
         }
@@ -99,21 +73,128 @@ impl I3 {
         if let Some(known) = self.is_sway {
             return Ok(known);
         }
-        let is_sway = self.ask_version()?.variant.is_some();
+        let is_sway = self.version()?.variant.is_some();
         self.is_sway = Some(is_sway);
         Ok(is_sway)
     }
 
-    /// Its own name and version, such as `4.22 (2023-01-02)`.
-    ///
-    /// # Errors
-    /// See [`WmError`].
-    pub fn version(&mut self) -> Result<String, WmError> {
-        Ok(self.ask_version()?.human_readable)
-    }
-
-    fn ask_version(&mut self) -> Result<tree::Version, WmError> {
+    fn version(&mut self) -> Result<tree::Version, WmError> {
         let bytes = self.connection.request(MessageKind::GetVersion, b"")?;
         tree::parse_version(&bytes).map_err(|error| WmError::Garbled(error.to_string()))
+    }
+}
+
+impl WindowManager for I3 {
+    fn address(&self) -> &WmAddress {
+        &self.address
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        self.connection.peer_pid()
+    }
+
+    fn describe(&mut self) -> Result<String, WmError> {
+        let version = self.version()?;
+        let name = version.variant.as_deref().unwrap_or("i3");
+        Ok(format!("{name} {}", version.human_readable))
+    }
+
+    fn tree(&mut self) -> Result<WmTree, WmError> {
+        let bytes = self.connection.request(MessageKind::GetTree, b"")?;
+        tree::parse(&bytes).map_err(|error| WmError::Garbled(error.to_string()))
+    }
+
+    fn focus(&mut self, window: &WindowId) -> Result<(), WmError> {
+        self.command(&format!("{} focus", criteria(window)?))
+    }
+
+    fn guards(&self, window: &WindowId) -> bool {
+        matches!(window.key, WindowKey::Con(_)) && window.xid.is_some()
+    }
+
+    fn put(&mut self, window: &Window, to: &Workspace, seen: &WmTree) -> Result<(), WmError> {
+        let criteria = criteria(&window.id())?;
+        if to.is_hidden() {
+            return self.command(&format!("{criteria} move scratchpad"));
+        }
+        if to.is(&seen.focus.workspace) {
+            // Focusing shows a hidden window on this workspace.
+            return match window.workspace.is_hidden() {
+                true => Ok(()),
+                false => self.command(&format!("{criteria} move container to workspace current")),
+            };
+        }
+        let name = self.quoted(name_of(to)?)?;
+        self.command(&format!(
+            "{criteria} move --no-auto-back-and-forth container to workspace {name}"
+        ))?;
+        if seen.workspaces.contains(&to.id) || to.output.is_empty() {
+            return Ok(());
+        }
+        // A workspace that was emptied is gone, and comes back on the output that has the focus.
+        let tree = self.tree()?;
+        let window = tree.by_key(window.key);
+        if window.is_none_or(|window| window.workspace.output == to.output) {
+            return Ok(());
+        }
+        let output = self.quoted(&to.output)?;
+        self.command(&format!("{criteria} move workspace to output {output}"))
+    }
+
+    fn go(&mut self, to: &Workspace, seen: &WmTree) -> Result<(), WmError> {
+        let name = self.quoted(name_of(to)?)?;
+        self.command(&format!("workspace --no-auto-back-and-forth {name}"))?;
+        if seen.workspaces.contains(&to.id) || to.output.is_empty() {
+            return Ok(());
+        }
+        let there = self.tree()?.focus.workspace;
+        if there.is(to) && there.output != to.output {
+            let output = self.quoted(&to.output)?;
+            let moved = self.command(&format!("move workspace to output {output}"));
+            // An output that is gone keeps nobody from its workspace.
+            if let Err(WmError::Refused(words)) = moved {
+                log::info!("could not move a workspace to {output}: {words}");
+            } else {
+                moved?;
+            }
+        }
+        Ok(())
+    }
+
+    fn urgent(
+        &mut self,
+        window: &WindowId,
+        urgent: bool,
+        display: Option<&Display>,
+    ) -> Result<bool, WmError> {
+        if let (Some(display), Some(xid)) = (display, window.xid)
+            && display.i3_socket()?.is_some()
+        {
+            return display.set_urgent(xid, urgent).map(|()| true);
+        }
+        // Of sway(5); i3 has no such command.
+        let word = if urgent { "enable" } else { "disable" };
+        self.command(&format!("{} urgent {word}", criteria(window)?))?;
+        Ok(true)
+    }
+
+    fn watch(&self) -> Result<Box<dyn Watch>, WmError> {
+        Ok(Box::new(Events::subscribe(Path::new(&self.address.0))?))
+    }
+}
+
+/// What selects a window. Its container and, as ids are reused, the X11 window that it must hold.
+fn criteria(window: &WindowId) -> Result<String, WmError> {
+    let WindowKey::Con(con) = window.key else {
+        return Err(WmError::Refused("it is no container".into()));
+    };
+    let id = window.xid.map(|xid| format!(" id={}", xid.0));
+    Ok(format!("[con_id={}{}]", con.0, id.unwrap_or_default()))
+}
+
+fn name_of(workspace: &Workspace) -> Result<&str, WmError> {
+    match &workspace.id {
+        WorkspaceId::Name(name) => Ok(name),
+        _ => Err(WmError::Refused("it is no workspace with a name".into())),
     }
 }

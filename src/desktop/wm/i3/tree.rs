@@ -6,9 +6,14 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::core::model::{ConId, Focus, HIDDEN_WORKSPACE, Pid, Window, WmTree, Xid};
+use crate::core::model::{
+    ConId, Focus, Pid, Window, WindowKey, WmTree, Workspace, WorkspaceId, Xid,
+};
 use crate::core::text::CleanText;
 use crate::desktop::wm::WmError;
+
+/// The workspace of hidden windows (i3 user guide, "Scratchpad").
+const HIDDEN_WORKSPACE: &str = "__i3_scratch";
 
 /// Deepest nesting that is walked. People nest five deep; i3 itself allows any.
 const DEPTH: usize = 100;
@@ -65,6 +70,9 @@ pub fn parse(bytes: &[u8]) -> Result<WmTree, serde_json::Error> {
     let root: Node<'_> = serde_json::from_str(&text)?;
     let mut tree = WmTree::default();
     walk(&root, Context::default(), &mut tree, 0);
+    // Of i3 something has the focus always, a menu does not count there. Of sway nothing has,
+    // while a layer on top takes the keys (sway 1.7).
+    tree.menu = tree.focus.key == WindowKey::Unknown;
     Ok(tree)
 }
 
@@ -79,7 +87,7 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
             ..context
         },
         "workspace" => {
-            tree.workspaces.push(name.to_owned());
+            tree.workspaces.push(workspace_id(name));
             Context {
                 workspace: name,
                 ..context
@@ -89,12 +97,10 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
     };
     if node.focused {
         tree.focus = Focus {
-            con_id: ConId(node.id),
+            key: WindowKey::Con(ConId(node.id)),
             xid: node.window.map(Xid),
             pid: node.pid.map(Pid),
-            workspace: workspace_name(context.workspace),
-            workspace_raw: context.workspace.to_owned(),
-            output: CleanText::line(context.output),
+            workspace: context.here(),
         };
     }
     // A leaf with a window: X11 has `window`, a native Wayland view under sway only `pid`.
@@ -106,14 +112,12 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
             .and_then(|p| p.class.as_ref())
             .or(node.app_id.as_ref());
         tree.windows.push(Window {
-            con_id: ConId(node.id),
+            key: WindowKey::Con(ConId(node.id)),
             xid: node.window.map(Xid),
             pid: node.pid.map(Pid),
             title: CleanText::line(name),
             class: CleanText::line(class.map_or("", |text| &*text.0)),
-            workspace: workspace_name(context.workspace),
-            workspace_raw: context.workspace.to_owned(),
-            output: CleanText::line(context.output),
+            workspace: context.here(),
             focused: node.focused,
             urgent: node.urgent,
         });
@@ -123,12 +127,27 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
     }
 }
 
-fn workspace_name(raw: &str) -> CleanText {
-    CleanText::line(if raw == HIDDEN_WORKSPACE {
-        "scratchpad"
-    } else {
-        raw
-    })
+impl Context<'_> {
+    fn here(self) -> Workspace {
+        let id = workspace_id(self.workspace);
+        let name = match id {
+            WorkspaceId::Hidden => "scratchpad",
+            _ => self.workspace,
+        };
+        Workspace {
+            name: CleanText::line(name),
+            output: CleanText::line(self.output),
+            id,
+        }
+    }
+}
+
+fn workspace_id(name: &str) -> WorkspaceId {
+    match name {
+        HIDDEN_WORKSPACE => WorkspaceId::Hidden,
+        "" => WorkspaceId::Unknown,
+        name => WorkspaceId::Name(name.to_owned()),
+    }
 }
 
 #[derive(Deserialize)]
@@ -187,13 +206,20 @@ mod tests {
         {"id":10,"type":"output","name":"__i3","nodes":[{"id":11,"type":"workspace","name":"__i3_scratch",
          "floating_nodes":[{"id":12,"type":"floating_con","nodes":[{"id":13,"type":"con","window":80}]}]}]}]}"#;
 
+    fn con(key: WindowKey) -> u64 {
+        match key {
+            WindowKey::Con(id) => id.0,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn windows_are_found_wherever_they_hang() {
         let tree = parse(SMALL.as_bytes()).unwrap();
         let found: Vec<_> = tree
             .windows
             .iter()
-            .map(|w| (w.con_id.0, w.xid.unwrap().0, w.workspace.as_str()))
+            .map(|w| (con(w.key), w.xid.unwrap().0, w.workspace.name.as_str()))
             .collect();
         assert_eq!(
             found,
@@ -209,12 +235,15 @@ mod tests {
             (
                 first.title.as_str(),
                 first.class.as_str(),
-                first.output.as_str()
+                first.workspace.output.as_str()
             ),
             ("a title", "XTerm", "DP-1")
         );
         assert_eq!(
-            (tree.focus.workspace.as_str(), tree.focused().unwrap().xid),
+            (
+                tree.focus.workspace.name.as_str(),
+                tree.focused().unwrap().xid
+            ),
             ("2:web", Some(Xid(77)))
         );
     }
