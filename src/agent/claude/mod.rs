@@ -12,7 +12,7 @@ pub mod find;
 pub mod hook;
 pub mod job;
 pub mod process;
-mod record;
+use super::record;
 pub mod request;
 pub mod settings;
 pub mod status_file;

@@ -11,6 +11,8 @@
 pub mod frames;
 pub mod link;
 pub mod process;
+pub mod rollout;
+pub mod rpc;
 
 /// The agent's name on the wire.
 pub const NAME: &str = "codex";
