@@ -2,26 +2,25 @@
 
 use std::fmt::Write as _;
 
-use super::ask::{Context, target};
+use super::call::{Context, target};
 use super::out;
 use crate::cmd::cli::Answer;
 use crate::cmd::exit::{Exit, Failure};
-use crate::core::model::{Asked, Decision};
-use crate::protocol::{AnswerArgs, AskedArgs, Request};
+use crate::core::model::{Decision, Dialog};
+use crate::protocol::reply::Asks;
+use crate::protocol::request::{DecideArgs, DialogArgs};
 
 pub(super) fn run(context: &Context, args: &Answer) -> anyhow::Result<Exit> {
     if args.decision.is_empty() {
         return show(context, args);
     }
-    let request = Request::Answer(AnswerArgs {
+    let verb = DecideArgs {
         target: target(&args.query),
         request: args.request,
         decision: decision(args)?,
-    });
-    let (reply, _) = context.ask(&request)?;
-    if let Some(session) = reply.sessions.first() {
-        out::write(format!("{}  {} was answered\n", session.id, session.title()).as_bytes())?;
-    }
+    };
+    let session = context.call(verb)?.session;
+    out::write(format!("{}  {} was answered\n", session.id, session.title()).as_bytes())?;
     Ok(Exit::Done)
 }
 
@@ -54,26 +53,21 @@ fn numbers(word: &str) -> Option<Vec<usize>> {
 }
 
 fn show(context: &Context, args: &Answer) -> anyhow::Result<Exit> {
-    let request = Request::Asked(AskedArgs {
+    let verb = DialogArgs {
         target: target(&args.query),
-    });
-    let (reply, _) = context.ask(&request)?;
-    let asked = reply
-        .asked
-        .as_ref()
-        .ok_or_else(|| Failure::new("the daemon does not say what it asks"))?;
+    };
+    let Asks { session, asked } = context.call(verb)?;
     if args.json {
-        out::write(format!("{}\n", serde_json::to_string(asked)?).as_bytes())?;
+        out::write(format!("{}\n", serde_json::to_string(&asked)?).as_bytes())?;
         return Ok(Exit::Done);
     }
-    let title = reply.sessions.first().map(|session| session.title());
-    let text = rendered(&title.unwrap_or_default(), asked, &args.query);
+    let text = rendered(&session.title(), &asked, &args.query);
     out::write(text.as_bytes())?;
     Ok(Exit::Done)
 }
 
 /// The request as a person reads it, and how to answer it.
-fn rendered(title: &str, asked: &Asked, query: &str) -> String {
+fn rendered(title: &str, asked: &Dialog, query: &str) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(text, "{title} asks (request {}): {}", asked.id, asked.tool);

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::ask::Context;
+use super::call::Context;
 use super::out;
 use crate::cmd::cli::{Daemon, DaemonVerb};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::{CleanText, age};
 use crate::daemon::{self, Settings, detach, lock};
 use crate::protocol::client::{Client, ClientError, PATIENCE};
-use crate::protocol::{Request, Status};
+use crate::protocol::reply::DaemonStatus;
+use crate::protocol::request::{Status, Stop};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::exec;
 use crate::sys::paths::Paths;
@@ -38,9 +39,8 @@ pub(super) fn run(context: &Context, args: &Daemon) -> anyhow::Result<Exit> {
 /// The daemon's own start, done before clap builds its tree: that would stay in its memory for as
 /// long as it runs. `None` if this is another call.
 #[must_use]
-pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let detached = match words[..] {
+pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    let detached = match *words {
         ["daemon", "run"] => false,
         ["daemon", "run", "--detached"] => true,
         _ => return None,
@@ -71,7 +71,7 @@ fn serve(context: &Context, detached: bool) -> anyhow::Result<Exit> {
 
 fn start(context: &Context) -> anyhow::Result<Exit> {
     match ask_status(context) {
-        Ok(Status { pid, .. }) => {
+        Ok(DaemonStatus { pid, .. }) => {
             out::write(format!("a vmux daemon is already running (pid {pid})\n").as_bytes())?;
             return Ok(Exit::Done);
         }
@@ -121,7 +121,7 @@ fn tell_to_stop(context: &Context, deadline: Deadline) -> Result<Option<u32>, Cl
         }
         Err(error) => return Err(error),
     };
-    match client.ask(&Request::Stop, deadline.left()) {
+    match client.call(&Stop {}, deadline.left()) {
         Ok(_) | Err(ClientError::HungUp) => Ok(client.peer()),
         Err(error) => Err(error),
     }
@@ -158,13 +158,13 @@ fn unanswered(context: &Context, what: &str, error: &ClientError) -> Failure {
     }
 }
 
-fn ask_status(context: &Context) -> Result<Status, ClientError> {
+fn ask_status(context: &Context) -> Result<DaemonStatus, ClientError> {
     let deadline = Deadline::after(PATIENCE);
     let mut client = Client::connect(&context.paths.socket, PATIENCE)?;
-    let (reply, _) = client.ask(&Request::Status, deadline.left())?;
+    let reply = client.call(&Status {}, deadline.left())?;
     reply
-        .status
-        .ok_or_else(|| ClientError::Broken("no status".into()))
+        .map(|health| health.status)
+        .map_err(|refusal| ClientError::Broken(refusal.error))
 }
 
 fn status(context: &Context, json: bool) -> anyhow::Result<Exit> {
@@ -178,7 +178,7 @@ fn status(context: &Context, json: bool) -> anyhow::Result<Exit> {
 }
 
 /// The status as people read it.
-fn page(status: &Status) -> Result<String, std::fmt::Error> {
+fn page(status: &DaemonStatus) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let up = status
         .started_at

@@ -6,14 +6,14 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
 
-use super::ask::vmux_program;
+use super::call::vmux_program;
 use super::out;
 use crate::cmd::cli::Demo;
 use crate::cmd::exit::{Exit, Failure};
 use crate::cmd::standin::{DEMO, StandIn};
 use crate::core::text::CleanText;
 use crate::protocol::client::{Client, PATIENCE};
-use crate::protocol::{ListArgs, Request};
+use crate::protocol::request::{ListArgs, Stop};
 use crate::sys::clock;
 use crate::sys::paths::{self, Paths};
 
@@ -80,11 +80,16 @@ pub(super) fn run(args: &Demo) -> anyhow::Result<Exit> {
     })
 }
 
-/// Plays one session; what `vmux demo` starts under the name `claude`.
-///
-/// # Errors
-/// Those of the file system.
-pub fn play(number: usize) -> anyhow::Result<Exit> {
+/// `stand-in NUMBER` plays one session; what `vmux demo` starts under the name `claude`.
+#[must_use]
+pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    let [_, number] = *words else {
+        return None;
+    };
+    number.parse().ok().map(play)
+}
+
+fn play(number: usize) -> anyhow::Result<Exit> {
     let config = Paths::of(&paths::environment(), None)?.claude;
     let cwd = std::env::current_dir().context("could not find the working directory")?;
     let name = cwd
@@ -177,8 +182,9 @@ impl World {
         let deadline = clock::Deadline::after(PATIENCE);
         let mut client = Client::connect(&self.paths.socket, PATIENCE)?;
         loop {
-            let (reply, _) = client.ask(&Request::List(ListArgs::default()), PATIENCE)?;
-            if reply.sessions.len() >= sessions || deadline.passed() {
+            let listed = client.call(&ListArgs::default(), PATIENCE)?;
+            let known = listed.map_or(0, |listed| listed.sessions.len());
+            if known >= sessions || deadline.passed() {
                 return Ok(());
             }
             clock::sleep(std::time::Duration::from_millis(20));
@@ -206,7 +212,7 @@ fn private_directory() -> anyhow::Result<PathBuf> {
 impl Drop for World {
     fn drop(&mut self) {
         if let Ok(mut client) = Client::connect(&self.paths.socket, PATIENCE) {
-            drop(client.ask(&Request::Stop, PATIENCE));
+            drop(client.call(&Stop {}, PATIENCE));
         }
         for player in &mut self.players {
             // The end of its input ends a player by itself.

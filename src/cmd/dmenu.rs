@@ -4,14 +4,14 @@ use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
-use super::ask::{Context, failure, no_sessions};
+use super::call::{Context, failure, no_sessions};
 use super::moves::tell;
 use crate::cmd::cli::Dmenu;
 use crate::cmd::exit::{Exit, Failure};
-use crate::frontend::menu::{self, Answer, Launcher};
+use crate::frontend::menu::{self, Choice, Launcher};
 use crate::frontend::row;
 use crate::frontend::table;
-use crate::protocol::{ListArgs, Request, SwitchArgs, Target};
+use crate::protocol::request::{ListArgs, SwitchArgs, Target};
 use crate::sys::clock;
 
 pub(super) fn run(context: &Context, args: &Dmenu) -> anyhow::Result<Exit> {
@@ -39,38 +39,39 @@ pub(super) fn choose(
     launcher: &Launcher,
     args: &[String],
 ) -> anyhow::Result<Exit> {
-    let (reply, _) = context.ask(&Request::List(ListArgs::default()))?;
-    if reply.sessions.is_empty() {
+    let sessions = context.call(ListArgs::default())?.sessions;
+    if sessions.is_empty() {
         return Err(no_sessions().into());
     }
-    let rows = table::render_unique(&row::rows(&reply.sessions, clock::now()));
-    let number = match ask(launcher, args, &rows)? {
-        Answer::Row(number) => number,
-        Answer::Cancelled => return Ok(Exit::Cancelled),
-        Answer::Unknown(text) => {
+    let rows = table::render_unique(&row::rows(&sessions, clock::now()));
+    let number = match show(launcher, args, &rows)? {
+        Choice::Row(number) => number,
+        Choice::Cancelled => return Ok(Exit::Cancelled),
+        Choice::Unknown(text) => {
             return Err(Failure::new(format!("no session has the row {text:?}")).into());
         }
     };
     let target = Target {
-        id: reply.sessions.get(number).map(|session| session.id.clone()),
+        id: sessions.get(number).map(|session| session.id.clone()),
         ..Target::default()
     };
-    let request = Request::Switch(SwitchArgs {
+    let switch = SwitchArgs {
         target,
         dry_run: false,
         summon: false,
         settle: true,
         environ: context.travelling(),
-    });
-    let (reply, _) = context.ask_anything(&request)?;
-    if reply.ok {
-        return Ok(Exit::Done);
+    };
+    match context.try_call(switch)? {
+        Ok(_) => Ok(Exit::Done),
+        Err(refusal) => {
+            tell(context, &refusal);
+            Err(failure(&refusal).into())
+        }
     }
-    tell(context, &reply);
-    Err(failure(&reply).into())
 }
 
-fn ask(launcher: &Launcher, args: &[String], rows: &[String]) -> Result<Answer, Failure> {
+fn show(launcher: &Launcher, args: &[String], rows: &[String]) -> Result<Choice, Failure> {
     let fail =
         |error: std::io::Error| Failure::new(format!("could not run {}: {error}", launcher.name));
     let mut child = Command::new(launcher.name)
@@ -95,7 +96,7 @@ fn ask(launcher: &Launcher, args: &[String], rows: &[String]) -> Result<Answer, 
             launcher.name
         )));
     }
-    Ok(menu::parse_answer(
+    Ok(menu::parse_choice(
         launcher.returns,
         done.status.code(),
         &String::from_utf8_lossy(&done.stdout),

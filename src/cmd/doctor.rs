@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::ask::{Context, sibling};
+use super::call::{Context, sibling};
 use super::out::{self, paint};
 use crate::cmd::exit::Exit;
 use crate::core::model::Xid;
@@ -21,7 +21,7 @@ use crate::desktop::wm::{Found, discover};
 use crate::frontend::menu::{self, LAUNCHERS};
 use crate::notify::dbus::{Argument, Body, Bus};
 use crate::protocol::client::{Client, ClientError};
-use crate::protocol::{ListArgs, Request, Status};
+use crate::protocol::request::{ListArgs, Status};
 use crate::serve::config::Loaded;
 use crate::serve::labels;
 use crate::sys::exec;
@@ -170,7 +170,7 @@ fn check_hooks(context: &Context) -> Check {
 
 fn check_daemon(context: &Context) -> Vec<Check> {
     let asked = Client::connect(&context.paths.socket, VERSION)
-        .and_then(|mut client| client.ask(&Request::Status, VERSION));
+        .and_then(|mut client| client.call(&Status {}, VERSION));
     if let Err(error @ ClientError::Slow) = &asked {
         let remedy = super::daemon::hung(&context.paths);
         return vec![check("daemon", Grade::Bad, &error.to_string()).remedy(&remedy)];
@@ -179,11 +179,11 @@ fn check_daemon(context: &Context) -> Vec<Check> {
         let words = lock::unreachable(&context.paths);
         return vec![check("daemon", Grade::Bad, &words).remedy(super::daemon::UNREACHABLE)];
     }
-    let status: Result<Status, String> = asked
+    let health = asked
         .map_err(|error| error.to_string())
-        .and_then(|(reply, _)| reply.status.ok_or_else(|| "it gives no status".into()));
-    let status = match status {
-        Ok(status) => status,
+        .and_then(|reply| reply.map_err(|refusal| refusal.error));
+    let status = match health {
+        Ok(health) => health.status,
         Err(error) => {
             return vec![
                 check("daemon", Grade::Note, &error)
@@ -225,12 +225,10 @@ fn check_versions(context: &Context, answers: bool) -> Check {
     // A daemon that hangs has been waited for already.
     let client = answers.then(|| Client::connect(&context.paths.socket, VERSION));
     let listed = client.and_then(|client| {
-        client
-            .ok()?
-            .ask(&Request::List(ListArgs::default()), VERSION)
-            .ok()
+        let reply = client.ok()?.call(&ListArgs::default(), VERSION);
+        reply.ok()?.ok()
     });
-    let sessions = listed.map(|(reply, _)| reply.sessions).unwrap_or_default();
+    let sessions = listed.unwrap_or_default().sessions;
     let agents: BTreeSet<String> = sessions
         .iter()
         .map(|session| {

@@ -2,25 +2,22 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
-use super::ask::{Context, target};
+use super::call::{Context, target};
 use super::out;
 use crate::cmd::cli::End;
 use crate::cmd::exit::{Exit, Failure};
 use crate::frontend::row;
-use crate::protocol::{EndArgs, PreviewArgs, Request, Target};
+use crate::protocol::request::{EndArgs, PreviewArgs, Target};
 use crate::sys::clock;
 
 pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
     // Which session is meant is settled before anything is asked; then only its id counts.
-    let find = Request::Preview(PreviewArgs {
+    let find = PreviewArgs {
         target: target(&args.query).named(),
         messages: 1,
-    });
-    let (reply, _) = context.ask(&find)?;
-    let Some(session) = reply.sessions.first() else {
-        return Err(Failure::new("the session has ended").into());
     };
-    let state = row::state_words(session, clock::now());
+    let session = context.call(find)?.session;
+    let state = row::state_words(&session, clock::now());
     if !args.yes
         && !confirmed(&format!(
             "End {} ({state}, {})?",
@@ -34,7 +31,7 @@ pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
         id: Some(session.id.clone()),
         ..Target::default()
     };
-    context.ask(&Request::End(EndArgs { target }))?;
+    context.call(EndArgs { target })?;
     out::write(format!("{}  {} was told to end\n", session.id, session.title()).as_bytes())?;
     Ok(Exit::Done)
 }

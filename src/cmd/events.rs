@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Local, Utc};
 
-use super::ask::{Context, unreachable_daemon};
+use super::call::{Context, unreachable_daemon};
 use super::out;
 use crate::cmd::exit::{self, Exit, Failure};
 use crate::core::model::{Event, Session, SessionKey};

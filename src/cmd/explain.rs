@@ -5,32 +5,33 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::ask::{Context, target};
+use super::call::{Context, target};
 use super::out::{self, paint};
 use crate::cmd::cli::Query;
-use crate::cmd::exit::{Exit, Failure};
+use crate::cmd::exit::Exit;
 use crate::core::model::{Session, time};
 use crate::core::text::{self, CleanText};
 use crate::frontend::row;
-use crate::protocol::{ExplainArgs, Request};
+use crate::protocol::reply::Explained;
+use crate::protocol::request::ExplainArgs;
 use crate::sys::clock;
 
 pub(super) fn run(context: &Context, args: &Query) -> anyhow::Result<Exit> {
-    let request = Request::Explain(ExplainArgs {
+    let verb = ExplainArgs {
         target: target(&args.query),
         environ: context.travelling(),
-    });
-    let (reply, _) = context.ask(&request)?;
-    let missing = || Failure::new("could not explain the session: it has ended");
-    let raw = reply.explanation.as_ref().ok_or_else(missing)?;
+    };
+    let Explained {
+        session,
+        explanation: raw,
+    } = context.call(verb)?;
     if args.json {
         out::write(format!("{}\n", raw.get()).as_bytes())?;
         return Ok(Exit::Done);
     }
-    let session = reply.sessions.first().ok_or_else(missing)?;
     let explanation: Value = serde_json::from_str(raw.get())?;
     let colored = out::colored(&context.environ);
-    out::write(render(session, &explanation, clock::now(), colored).as_bytes())?;
+    out::write(render(&session, &explanation, clock::now(), colored).as_bytes())?;
     Ok(Exit::Done)
 }
 

@@ -15,8 +15,11 @@ use crate::agent::claude::hook::parse;
 use crate::agent::claude::process::plausible_comm;
 use crate::agent::claude::request;
 use crate::agent::claude::settings::ANSWER;
+use crate::cmd::exit::Exit;
 use crate::core::model::{LocalKey, Pid};
-use crate::protocol::{AskArgs, Reply, Request};
+use crate::protocol::Verb as _;
+use crate::protocol::reply::{self, Decided};
+use crate::protocol::request::AwaitArgs;
 use crate::sys::clock::Deadline;
 use crate::sys::paths::{self, Paths};
 use crate::sys::proc::Proc;
@@ -34,8 +37,22 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(595);
 /// Ancestors that are named. The session is the second: `vmux <- sh <- claude`.
 const ANCESTORS: usize = 6;
 
+/// The call of a hook, done before clap builds its tree: a tool waits for it. Nothing is printed,
+/// and nothing fails.
+#[must_use]
+pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    let [_, event] = *words else {
+        return None;
+    };
+    if event.starts_with('-') {
+        return None;
+    }
+    report(event);
+    Some(Ok(Exit::Done))
+}
+
 /// Passes an event on.
-pub fn report(event: &str) {
+pub(super) fn report(event: &str) {
     // Even a bug must not show in somebody's session.
     std::panic::set_hook(Box::new(|_| {}));
     let _outcome = catch_unwind(AssertUnwindSafe(|| send(event)));
@@ -52,32 +69,30 @@ fn send(event: &str) -> Option<()> {
     let mut report = parse(event, &payload);
     report.processes = ancestors(&Proc::open(&paths.proc).ok()?);
     let (processes, session_id) = (report.processes.clone(), report.session_id.clone());
-    let line = Request::Hook(Box::new(report)).render();
+    let line = report.render();
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(&line).ok()?;
     if !answers {
         return Some(());
     }
     let asked = request::read(&payload)?;
-    let ask = AskArgs {
+    let wait = AwaitArgs {
         processes,
         session_id,
         asked,
     };
-    stream
-        .write_all(&Request::Ask(Box::new(ask)).render())
-        .ok()?;
-    let decision = answered(&stream)?.decision?;
+    stream.write_all(&wait.render()).ok()?;
+    let decision = decided(&stream)?.decision?;
     let said = request::answer(&payload, &decision)?;
     std::io::stdout().write_all(said.as_bytes()).ok()
 }
 
 /// The second reply: the first is that of the report.
-fn answered(stream: &UnixStream) -> Option<Reply> {
+fn decided(stream: &UnixStream) -> Option<Decided> {
     stream.set_read_timeout(Some(ANSWER_WITHIN)).ok()?;
     let mut lines = BufReader::new(stream).lines();
     lines.next()?.ok()?;
-    serde_json::from_str(&lines.next()?.ok()?).ok()
+    reply::read(lines.next()?.ok()?.as_bytes()).ok()?.ok()
 }
 
 fn read_input() -> Vec<u8> {

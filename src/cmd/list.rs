@@ -1,11 +1,12 @@
 //! `vmux list`
 
-use super::ask::{Context, unreachable_daemon};
+use super::call::{Context, failure, unreachable_daemon};
 use super::out;
 use crate::cmd::cli::{List, ListFormat};
 use crate::cmd::exit::Exit;
-use crate::protocol::client::{Client, ClientError, PATIENCE};
-use crate::protocol::{Format, ListArgs, Request};
+use crate::protocol::client::{Client, ClientError, PATIENCE, read};
+use crate::protocol::reply::{Listed, is_done};
+use crate::protocol::request::{Format, ListArgs};
 use crate::sys::clock::Deadline;
 
 pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
@@ -14,28 +15,31 @@ pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
         (_, Some(ListFormat::Dmenu)) => Format::Dmenu,
         (_, Some(ListFormat::Table) | None) => Format::Table,
     };
-    let request = request(context, format, args.all);
-    let (reply, payload) = context.ask(&request)?;
-    if format == Format::Json {
-        out::write(&reply.render())?;
-        return Ok(Exit::Done);
+    let (line, payload) = context.call_raw(list_args(context, format, args.all))?;
+    if let Err(refusal) = read::<Listed>(&line).map_err(|error| unreachable_daemon(&error))? {
+        return Err(failure(&refusal).into());
     }
-    out::write(&payload)?;
-    if payload.is_empty() {
+    let bytes = if format == Format::Json {
+        &line
+    } else {
+        &payload
+    };
+    out::write(bytes)?;
+    if bytes.is_empty() {
         say_none();
     }
     Ok(Exit::Done)
 }
 
-fn request(context: &Context, format: Format, all: bool) -> Request {
+fn list_args(context: &Context, format: Format, all: bool) -> ListArgs {
     let width = out::columns();
     let color = format == Format::Table && out::colored(&context.environ);
-    Request::List(ListArgs {
+    ListArgs {
         all,
         format,
         width,
         color,
-    })
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "said to people, not to scripts")]
@@ -46,9 +50,8 @@ fn say_none() {
 /// The usual calls, done before clap builds its tree: a bar or a script runs them often.
 /// `None` if this is another call, or the daemon has to be started first.
 #[must_use]
-pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let format = match words[..] {
+pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    let format = match *words {
         ["list" | "ls"] => Format::Table,
         ["list" | "ls", "--json"] => Format::Json,
         ["list" | "ls", "--format", "dmenu"] => Format::Dmenu,
@@ -58,16 +61,16 @@ pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
         .ok()
         .filter(|context| !context.no_daemon)?;
     let deadline = Deadline::after(PATIENCE);
-    let request = request(&context, format, false).render();
+    let list = list_args(&context, format, false);
     let asked = Client::connect(&context.paths.socket, PATIENCE)
-        .and_then(|mut client| client.ask_raw(&request, deadline.left()));
+        .and_then(|mut client| client.call_raw(&list, deadline.left()));
     let (line, payload) = match asked {
         Ok(reply) => reply,
         Err(ClientError::NotRunning(_) | ClientError::HungUp) => return None,
         // To ask once more would be to wait once more.
         Err(error) => return Some(Err(unreachable_daemon(&error).into())),
     };
-    if !line.starts_with(b"{\"ok\":true") {
+    if !is_done(&line) {
         return None;
     }
     let bytes = if format == Format::Json {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use super::ask::{Context, sibling};
+use super::call::{Context, sibling};
 use super::dmenu;
 use crate::cmd::cli::{Menu, Pick};
 use crate::cmd::exit::{Exit, Failure};
@@ -21,7 +21,7 @@ const VERSION: Duration = Duration::from_secs(2);
 pub(super) fn run(context: &Context, args: &Menu) -> anyhow::Result<Exit> {
     let result = start(context, args);
     if let Err(error) = &result
-        && !super::ask::has_terminal()
+        && !super::call::has_terminal()
     {
         notify::message(&context.environ, "vmux", &format!("{error:#}"));
     }
@@ -41,7 +41,7 @@ fn start(context: &Context, args: &Menu) -> anyhow::Result<Exit> {
         }
         None => match detect(context) {
             Some(launcher) => launch(context, &config, launcher, &more),
-            None if super::ask::has_terminal() => pick(context),
+            None if super::call::has_terminal() => pick(context),
             None if !desktop(context).is_any() => Err(Failure::new(
                 "could not find a desktop: neither DISPLAY nor WAYLAND_DISPLAY is set",
             )

@@ -1,8 +1,8 @@
 //! The verbs: one file each. Parse, call the library, print.
 
 mod answer;
-mod ask;
 mod bar;
+mod call;
 pub mod cli;
 mod completions;
 mod daemon;
@@ -28,24 +28,38 @@ pub mod rofi;
 pub mod standin;
 mod status;
 
-pub use ask::{Context, failure, no_sessions};
-pub use daemon::run_hot as daemon_hot;
-pub use demo::play;
-pub use hook::report as hook;
-pub use list::run_hot as list_hot;
-pub use look_at::run as look_at;
-pub use moves::run_hot as move_hot;
+pub use call::{Context, failure, no_sessions};
 
 use crate::cmd::cli::{Cli, Verb};
 use crate::cmd::exit::Exit;
+use crate::sys::ground::apart;
 
-/// Whether this is the call of a hook, which has to be done before anything else, and cannot fail.
+/// Runs a call that the words after its verb are plain enough for; `None` for any other.
+type Hot = fn(&[&str]) -> Option<anyhow::Result<Exit>>;
+
+/// What is done before clap builds its tree, by its first word: what tools, bars, keys and rofi
+/// call often, and what would keep that tree in memory for as long as it runs. rofi's row text
+/// comes as an argument and may look like an option, so that clap must not see it either.
+const HOT: [(&str, Hot); 10] = [
+    ("hook", hook::run_hot),
+    ("rofi", rofi::run_hot),
+    ("list", list::run_hot),
+    ("ls", list::run_hot),
+    ("switch", moves::switch_hot),
+    ("next", moves::next_hot),
+    ("back", moves::back_hot),
+    ("daemon", daemon::run_hot),
+    (apart::VERB, look_at::run_hot),
+    ("stand-in", demo::run_hot),
+];
+
+/// Runs a command line that clap need not see; `None` if it has to.
 #[must_use]
-pub fn hook_event(words: &[String]) -> Option<&str> {
-    match words {
-        [verb, event] if verb == "hook" && !event.starts_with('-') => Some(event),
-        _ => None,
-    }
+pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let first = words.first()?;
+    let (_, run) = HOT.iter().find(|(word, _)| word == first)?;
+    run(&words)
 }
 
 /// Runs a parsed command line.
@@ -75,7 +89,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Bar(args) => bar::run(&context, &args),
         Verb::Hooks(args) => hooks::run(&context, &args.verb),
         Verb::Hook(args) => {
-            hook(&args.event);
+            hook::report(&args.event);
             Ok(Exit::Done)
         }
         Verb::Daemon(args) => daemon::run(&context, &args),

@@ -1,16 +1,21 @@
 //! `vmux switch`, `vmux next`, `vmux back`: what moves the focus. They stand behind keys.
 
-use super::ask::{Context, failure, has_terminal, target, unreachable_daemon};
+use std::collections::BTreeMap;
+
+use super::call::{Context, failure, has_terminal, target, unreachable_daemon};
 use super::out;
 use crate::cmd::cli::{Move, Switch};
 use crate::cmd::exit::{Exit, Failure};
+use crate::core::model::{Landed, Session};
 use crate::notify;
-use crate::protocol::client::{Client, ClientError, PATIENCE};
-use crate::protocol::{MoveArgs, Reply, Request, SwitchArgs, Target};
+use crate::protocol::client::{Client, ClientError, PATIENCE, read};
+use crate::protocol::reply::is_done;
+use crate::protocol::request::{BackArgs, MoveArgs, NextArgs, SwitchArgs, Target};
+use crate::protocol::{Refusal, Verb};
 use crate::sys::clock::Deadline;
 
 pub(super) fn switch(context: &Context, args: &Switch) -> anyhow::Result<Exit> {
-    let request = Request::Switch(SwitchArgs {
+    let verb = SwitchArgs {
         target: Target {
             first: args.first,
             ..target(&args.query)
@@ -19,18 +24,19 @@ pub(super) fn switch(context: &Context, args: &Switch) -> anyhow::Result<Exit> {
         summon: args.summon,
         settle: false,
         environ: context.travelling(),
-    });
-    go(context, &request, args.dry_run)
+    };
+    let moved = go(context, verb)?;
+    say_where(args.dry_run, || session_words(&moved.session))
 }
 
 pub(super) fn next(context: &Context, args: &Move) -> anyhow::Result<Exit> {
-    let request = Request::Next(move_args(context, args));
-    go(context, &request, args.dry_run)
+    let moved = go(context, NextArgs(move_args(context, args)))?;
+    say_where(args.dry_run, || session_words(&moved.session))
 }
 
 pub(super) fn back(context: &Context, args: &Move) -> anyhow::Result<Exit> {
-    let request = Request::Back(move_args(context, args));
-    go(context, &request, args.dry_run)
+    let moved = go(context, BackArgs(move_args(context, args)))?;
+    say_where(args.dry_run, || place_words(&moved.landed))
 }
 
 fn move_args(context: &Context, args: &Move) -> MoveArgs {
@@ -41,69 +47,80 @@ fn move_args(context: &Context, args: &Move) -> MoveArgs {
     }
 }
 
-fn go(context: &Context, request: &Request, dry_run: bool) -> anyhow::Result<Exit> {
-    let reply = match context.ask_anything(request) {
-        Ok((reply, _)) => reply,
-        Err(error) => {
-            if !has_terminal() {
-                notify::message(&context.environ, "vmux", &format!("{error:#}"));
-            }
-            return Err(error);
+fn go<V: Verb>(context: &Context, verb: V) -> anyhow::Result<V::Reply> {
+    let reply = context.try_call(verb).inspect_err(|error| {
+        if !has_terminal() {
+            notify::message(&context.environ, "vmux", &format!("{error:#}"));
         }
-    };
-    if !reply.ok {
-        tell(context, &reply);
-        return Err(failure(&reply).into());
-    }
+    })?;
+    reply.map_err(|refusal| {
+        tell(context, &refusal);
+        failure(&refusal).into()
+    })
+}
+
+/// Where a move would go.
+fn say_where(dry_run: bool, words: impl FnOnce() -> String) -> anyhow::Result<Exit> {
     if dry_run {
-        out::write(where_to(&reply).as_bytes())?;
+        out::write(words().as_bytes())?;
     }
     Ok(Exit::Done)
 }
 
-/// Where a move would go.
-fn where_to(reply: &Reply) -> String {
-    if let Some(landed) = &reply.landed {
-        let window = landed.window.as_deref().unwrap_or("an empty place");
-        return format!("{window}  workspace {}\n", landed.workspace);
+fn session_words(session: &Session) -> String {
+    let workspace = session.workspace.as_deref().unwrap_or("?");
+    let title = session.title();
+    format!("{}  {title}  workspace {workspace}\n", session.id)
+}
+
+fn place_words(landed: &Landed) -> String {
+    let window = landed.window.as_deref().unwrap_or("an empty place");
+    format!("{window}  workspace {}\n", landed.workspace)
+}
+
+/// `vmux switch QUERY`, done before clap builds its tree: it stands behind keys. `None` if this is
+/// another call, or if the daemon cannot be asked just so.
+#[must_use]
+pub(super) fn switch_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    let ["switch", query] = *words else {
+        return None;
+    };
+    if query.starts_with('-') {
+        return None;
     }
-    reply.sessions.first().map_or_else(String::new, |session| {
-        let workspace = session.workspace.as_deref().unwrap_or("?");
-        let title = session.title();
-        format!("{}  {title}  workspace {workspace}\n", session.id)
+    go_hot(|environ| SwitchArgs {
+        target: target(query),
+        environ,
+        ..SwitchArgs::default()
     })
 }
 
-/// The plain calls, done before clap builds its tree: they stand behind keys. `None` if this is
-/// another call, or if the daemon cannot be asked just so.
+/// The same for a plain `vmux next`.
 #[must_use]
-pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let is_plain = match words[..] {
-        ["switch", query] => !query.starts_with('-'),
-        ["next" | "back"] => true,
-        _ => false,
-    };
-    if !is_plain {
-        return None;
+pub(super) fn next_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    (words == ["next"]).then(|| go_hot(|environ| NextArgs(plain(environ))))?
+}
+
+/// The same for a plain `vmux back`.
+#[must_use]
+pub(super) fn back_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    (words == ["back"]).then(|| go_hot(|environ| BackArgs(plain(environ))))?
+}
+
+fn plain(environ: BTreeMap<String, String>) -> MoveArgs {
+    MoveArgs {
+        environ,
+        ..MoveArgs::default()
     }
+}
+
+fn go_hot<V: Verb>(
+    verb: impl FnOnce(BTreeMap<String, String>) -> V,
+) -> Option<anyhow::Result<Exit>> {
     let context = Context::new(None, false)
         .ok()
         .filter(|context| !context.no_daemon)?;
-    let environ = context.travelling();
-    let moved = |environ| MoveArgs {
-        environ,
-        ..MoveArgs::default()
-    };
-    let request = match words[..] {
-        ["switch", query] => Request::Switch(SwitchArgs {
-            target: target(query),
-            environ,
-            ..SwitchArgs::default()
-        }),
-        ["next"] => Request::Next(moved(environ)),
-        _ => Request::Back(moved(environ)),
-    };
+    let verb = verb(context.travelling());
     let deadline = Deadline::after(PATIENCE);
     let mut client = match Client::connect(&context.paths.socket, PATIENCE) {
         Ok(client) => client,
@@ -111,12 +128,14 @@ pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
         Err(error) => return Some(Err(give_up(&context, unreachable_daemon(&error)))),
     };
     // From here on the daemon may have heard it: to ask again could be one more step of a walk.
-    let failure = match client.ask_raw(&request.render(), deadline.left()) {
-        Ok((line, _)) if line.starts_with(b"{\"ok\":true") => return Some(Ok(Exit::Done)),
-        Ok((line, _)) => match serde_json::from_slice(&line) {
-            Ok(reply) => failure(&reply),
-            Err(error) => unreachable_daemon(&ClientError::Broken(error.to_string())),
-        },
+    let reply = match client.call_raw(&verb, deadline.left()) {
+        Ok((line, _)) if is_done(&line) => return Some(Ok(Exit::Done)),
+        Ok((line, _)) => read::<V::Reply>(&line),
+        Err(error) => Err(error),
+    };
+    let failure = match reply {
+        Ok(Ok(_)) => return Some(Ok(Exit::Done)),
+        Ok(Err(refusal)) => failure(&refusal),
         Err(error) => unreachable_daemon(&error),
     };
     Some(Err(give_up(&context, failure)))
@@ -128,8 +147,8 @@ fn give_up(context: &Context, failure: Failure) -> anyhow::Error {
 }
 
 /// Says what went wrong where a key binding's user can see it.
-pub(super) fn tell(context: &Context, reply: &Reply) {
-    say(context, &failure(reply));
+pub(super) fn tell(context: &Context, refusal: &Refusal) {
+    say(context, &failure(refusal));
 }
 
 fn say(context: &Context, failure: &Failure) {

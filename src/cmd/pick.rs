@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use super::ask::{Context, sibling};
+use super::call::{Context, sibling};
 use crate::cmd::cli::Pick;
 use crate::cmd::exit::{Exit, Failure};
 

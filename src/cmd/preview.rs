@@ -1,27 +1,25 @@
 //! `vmux preview`
 
-use super::ask::{Context, target};
+use super::call::{Context, target};
 use super::out;
 use crate::cmd::cli::Preview;
 use crate::cmd::exit::Exit;
 use crate::frontend::preview;
-use crate::protocol::{PreviewArgs, Request};
+use crate::protocol::reply::render;
+use crate::protocol::request::PreviewArgs;
 use crate::sys::clock;
 
 pub(super) fn run(context: &Context, args: &Preview) -> anyhow::Result<Exit> {
-    let request = Request::Preview(PreviewArgs {
+    let verb = PreviewArgs {
         target: target(&args.query),
         messages: args.messages,
-    });
-    let (reply, _) = context.ask(&request)?;
+    };
+    let reply = context.call(verb)?;
     if args.json {
-        out::write(&reply.render())?;
+        out::write(&render(&Ok(reply)))?;
         return Ok(Exit::Done);
     }
-    let mut lines = Vec::new();
-    if let Some(session) = reply.sessions.first() {
-        lines = preview::head(session, clock::now());
-    }
+    let mut lines = preview::head(&reply.session, clock::now());
     lines.extend(preview::messages(&reply.preview));
     let text = preview::render(&lines, out::colored(&context.environ));
     out::write(text.as_bytes())?;

@@ -9,14 +9,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::ask::Context;
+use super::call::Context;
 use super::out::Pieces;
 use crate::cmd::exit::Exit;
 use crate::core::model::Pid;
 use crate::frontend::rofi::keys::{Places, keys};
 use crate::frontend::rofi::show_trouble;
-use crate::protocol::client::{Client, ClientError};
-use crate::protocol::{Reply, Request, RofiArgs};
+use crate::protocol::client::{Client, ClientError, read};
+use crate::protocol::reply::{Page, is_done};
+use crate::protocol::request::RofiArgs;
 use crate::sys::clock::Deadline;
 use crate::sys::files::read_bounded;
 use crate::sys::proc::Proc;
@@ -31,13 +32,24 @@ const CONFIG_CAP: usize = 256 * 1024;
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
+    script().into()
+}
+
+/// One call of rofi's script mode.
+fn script() -> Exit {
     match Context::new(None, false) {
-        Ok(context) => run(&context).into(),
+        Ok(context) => run(&context),
         Err(error) => {
             show(&mut Pieces::default(), &format!("{error:#}"));
-            Exit::Done.into()
+            Exit::Done
         }
     }
+}
+
+/// The same under `vmux rofi`, done before clap builds its tree.
+#[must_use]
+pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    (!words.contains(&"--help")).then(|| Ok(script()))
 }
 
 pub(super) fn run(context: &Context) -> Exit {
@@ -92,13 +104,13 @@ fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
             .and_then(|text| text.parse().ok())
     };
     let outside = number("ROFI_OUTSIDE").unwrap_or(0);
-    let request = Request::Rofi(RofiArgs {
+    let request = RofiArgs {
         keys: keys_of(context, outside),
         retv: number("ROFI_RETV").unwrap_or(0),
         info: context.environ.text("ROFI_INFO").map(str::to_owned),
         outside,
         environ: context.travelling(),
-    });
+    };
     let mut client = match Client::connect(&context.paths.socket, deadline.left()) {
         Ok(client) => client,
         Err(ClientError::NotRunning(_)) => {
@@ -108,13 +120,14 @@ fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
         }
         Err(error) => return Err(error.to_string()),
     };
-    let answer = client.relay(&request.render(), deadline.left(), out);
+    let answer = client.relay(&request, deadline.left(), out);
     let line = answer.map_err(|error| error.to_string())?;
-    if line.starts_with(b"{\"ok\":true") {
+    if is_done(&line) {
         return Ok(());
     }
-    let reply: Reply = serde_json::from_slice(&line).map_err(|error| error.to_string())?;
-    Err(reply
-        .error
-        .unwrap_or_else(|| "the vmux daemon refused".into()))
+    match read::<Page>(&line) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(refusal)) => Err(refusal.error),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -1,13 +1,13 @@
 //! `vmux status`
 
-use super::ask::Context;
+use super::call::Context;
 use super::out;
 use crate::cmd::exit::Exit;
 use crate::core::counts::Counts;
-use crate::protocol::{ListArgs, Request};
+use crate::protocol::request::ListArgs;
 
 pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
-    let (reply, _) = context.ask(&Request::List(ListArgs::default()))?;
+    let reply = context.call(ListArgs::default())?;
     let counts = Counts::of(&reply.sessions);
     if json {
         let mut states = std::collections::BTreeMap::new();

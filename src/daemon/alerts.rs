@@ -15,13 +15,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::engine::Command;
 use super::published::{Published, Ticket};
 use super::supervise::{PANICKED, Part, caught};
-use super::worker::{Job, MENU_CLOSES};
+use super::worker::{FocusJob, MENU_CLOSES};
 use super::{Input, Settings};
 use crate::core::model::SessionKey;
 use crate::core::registry::MarkChange;
 use crate::notify::alert::{Alerts, News, Step, Wanted, Words};
 use crate::notify::dbus::BusError;
-use crate::notify::{Answer, Heard, Notice, Notices};
+use crate::notify::{Click, Heard, Notice, Notices};
 use crate::sys::clock;
 use crate::sys::proc::Environ;
 
@@ -43,7 +43,7 @@ struct Teller {
     icons: PathBuf,
     published: Arc<Published>,
     engine: SyncSender<Input>,
-    focus: SyncSender<Job>,
+    focus: SyncSender<FocusJob>,
     /// Notifications in a row that could not be shown.
     failures: u32,
 }
@@ -56,7 +56,7 @@ pub(super) fn start(
     settings: &Settings,
     published: &Arc<Published>,
     engine: SyncSender<Input>,
-    focus: SyncSender<Job>,
+    focus: SyncSender<FocusJob>,
 ) -> io::Result<()> {
     let wanted = settings.config.notifications;
     if wanted == Wanted::Off {
@@ -223,20 +223,20 @@ impl Teller {
                     self.lose("another one took its place");
                     break;
                 }
-                Heard::Answer(id, answer) => self.take_answer(id, answer),
+                Heard::Click(id, click) => self.take_click(id, click),
             }
         }
         any
     }
 
-    fn take_answer(&mut self, id: u32, answer: Answer) {
+    fn take_click(&mut self, id: u32, click: Click) {
         let key = self.shown.iter().find(|(_, shown)| **shown == id);
         let Some(key) = key.map(|(key, _)| key.clone()) else {
             return;
         };
-        match answer {
-            Answer::Go => self.go(&key),
-            Answer::Snooze => {
+        match click {
+            Click::Go => self.go(&key),
+            Click::Snooze => {
                 let until = MarkChange::Snooze(Some(clock::now() + SNOOZE));
                 let Some(key) = key.local() else {
                     return;
@@ -246,7 +246,7 @@ impl Teller {
                     log::warn!("could not snooze {key}: the daemon is busy");
                 }
             }
-            Answer::Closed => {
+            Click::Closed => {
                 self.shown.remove(&key);
                 self.alerts.dismiss(&key);
             }
@@ -257,7 +257,7 @@ impl Teller {
         let Some(session) = self.published.snapshot().by_key(key).cloned() else {
             return;
         };
-        let job = Job::FocusAfter {
+        let job = FocusJob::AfterMenu {
             session,
             environ: self.environ.clone(),
             here: self.published.here_before(MENU_CLOSES),

@@ -10,7 +10,9 @@ use super::supervise::Part;
 use super::{ENGINE_QUEUE, Input};
 use crate::core::model::{Event, LocalKey};
 use crate::core::registry::{MarkChange, Registry};
-use crate::protocol::Reply;
+use crate::protocol::reply::Acted;
+use crate::protocol::{Refusal, RefusalCode, Reply};
+use crate::serve::reply;
 use crate::sys::clock;
 
 /// A request that only the engine can answer.
@@ -96,8 +98,8 @@ impl Engine {
                 self.save(Some((ticket, key)));
             }
             Input::Command(ticket, Command::Explain(key)) => {
-                self.published
-                    .complete(ticket, Completion::Reply(Box::new(self.explain(key))));
+                let reply = reply::explain_reply(self.registry.explain(key, clock::now()).as_ref());
+                self.published.complete(ticket, Completion::reply(&reply));
             }
         }
     }
@@ -111,43 +113,24 @@ impl Engine {
             .publish_events(self.registry.snapshot(), events);
     }
 
-    /// Hands changed labels to the thread that writes them; that one answers.
+    /// Hands changed labels to the thread that writes them; that one answers who asked.
     fn save(&mut self, asked: Option<(Ticket, LocalKey)>) {
-        let answer = asked.map(|(ticket, key)| {
-            let reply = match self.registry.snapshot().by_key(&key.into()) {
-                None => gone(),
-                Some(session) => Reply {
-                    sessions: vec![Arc::clone(session)],
-                    ..Reply::done()
-                },
-            };
-            (ticket, reply)
-        });
+        let answer = asked.map(|(ticket, key)| (ticket, self.marked(key)));
         let owed = self.registry.take_owed_marks();
         if (owed.is_some() || answer.is_some())
             && let Some(refused) = self.storage.save(owed, answer)
         {
-            let reply = Reply::error("busy", "too many changes wait to be saved");
-            self.published
-                .complete(refused, Completion::Reply(Box::new(reply)));
+            let words = "too many changes wait to be saved";
+            let reply: Reply<Acted> = Err(Refusal::new(RefusalCode::Busy, words));
+            self.published.complete(refused, Completion::reply(&reply));
         }
     }
 
-    fn explain(&self, key: LocalKey) -> Reply {
-        let Some(explanation) = self.registry.explain(key, clock::now()) else {
-            return gone();
-        };
-        match serde_json::value::to_raw_value(&explanation) {
-            Ok(raw) => Reply {
-                sessions: vec![Arc::clone(&explanation.session)],
-                explanation: Some(raw),
-                ..Reply::done()
-            },
-            Err(error) => Reply::error("bug", format!("could not write the explanation: {error}")),
-        }
+    fn marked(&self, key: LocalKey) -> Reply<Acted> {
+        let snapshot = self.registry.snapshot();
+        let session = snapshot.by_key(&key.into()).ok_or_else(reply::gone)?;
+        Ok(Acted {
+            session: Arc::clone(session),
+        })
     }
-}
-
-fn gone() -> Reply {
-    Reply::error("gone", "the session has ended")
 }

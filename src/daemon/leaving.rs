@@ -5,7 +5,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use super::worker::Job;
+use super::worker::FocusJob;
 use crate::sys::exec;
 
 /// Longest wait for a menu to end before the focus is moved all the same.
@@ -17,7 +17,7 @@ struct Menu {
     /// Readable once it has ended.
     process: OwnedFd,
     until: Instant,
-    job: Job,
+    job: FocusJob,
 }
 
 /// All of them, in the order of the choices.
@@ -29,7 +29,12 @@ impl Leaving {
     ///
     /// # Errors
     /// The job, to be done now, if that cannot be waited for.
-    pub(super) fn put_off(&mut self, pid: u32, job: Job, now: Instant) -> Result<(), Job> {
+    pub(super) fn put_off(
+        &mut self,
+        pid: u32,
+        job: FocusJob,
+        now: Instant,
+    ) -> Result<(), FocusJob> {
         match exec::end_of(pid) {
             Some(process) if self.0.len() < MENUS => {
                 let until = now + MENU_END;
@@ -55,7 +60,7 @@ impl Leaving {
     }
 
     /// The jobs whose menus have ended, or were waited for long enough.
-    pub(super) fn take_due(&mut self, now: Instant) -> Vec<Job> {
+    pub(super) fn take_due(&mut self, now: Instant) -> Vec<FocusJob> {
         let due = |menu: &mut Menu| menu.until <= now || exec::has_ended(&menu.process);
         self.0.extract_if(.., due).map(|menu| menu.job).collect()
     }
@@ -71,8 +76,8 @@ mod tests {
     use crate::sys::clock;
     use crate::sys::proc::Environ;
 
-    fn job() -> Job {
-        Job::FocusAfter {
+    fn job() -> FocusJob {
+        FocusJob::AfterMenu {
             session: Arc::new(Session::default()),
             environ: Environ::default(),
             here: None,

@@ -11,11 +11,11 @@
 //! The thread of notifications reads what is published, too.
 
 mod alerts;
-mod answer;
-mod asking;
-mod asks;
 mod connection;
+mod deciding;
 pub mod detach;
+mod dialogs;
+mod dispatch;
 mod engine;
 mod leaving;
 mod listing;

@@ -11,10 +11,11 @@ use chrono::{DateTime, Utc};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::supervise::Pulse;
-use crate::core::model::{Event, HookReport, Trouble};
+use crate::core::model::{Event, HookReport, SessionKey, Trouble};
 use crate::core::registry::Snapshot;
 use crate::desktop::here::{Here, Lately};
-use crate::protocol::{EventLine, PreviewMessage, Reply, SourceStatus};
+use crate::protocol::reply::{Body, PreviewMessage, SourceStatus, render};
+use crate::protocol::{EventLine, Reply};
 use crate::sys::clock;
 
 /// Reports of hooks that wait at most: some hundred sessions at once send fewer.
@@ -43,11 +44,18 @@ impl Ticket {
 /// An answer that was worked out elsewhere.
 pub(super) enum Completion {
     /// To be sent as it is.
-    Reply(Box<Reply>),
+    Reply(Vec<u8>),
     /// The end of a conversation, for rofi.
-    RofiPreview(crate::core::model::SessionKey, Vec<PreviewMessage>),
+    RofiPreview(SessionKey, Vec<PreviewMessage>),
     /// A session was told to end, for rofi.
     RofiEnded(Result<(), Trouble>),
+}
+
+impl Completion {
+    /// The reply to a verb.
+    pub(super) fn reply<R: Body>(reply: &Reply<R>) -> Self {
+        Self::Reply(render(reply))
+    }
 }
 
 /// Wakes a thread that polls.
@@ -315,7 +323,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Pid, Session, SessionKey};
+    use crate::core::model::{Pid, Session};
     use crate::core::text::CleanText;
 
     #[test]

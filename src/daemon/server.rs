@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::consts::signal::{SIGINT, SIGTERM};
 
-use super::asks::Asks;
 use super::connection::{Connection, Heard};
+use super::dialogs::Dialogs;
 use super::leaving::Leaving;
 use super::listing::Listing;
 use super::lock::{Instance, LOOK};
@@ -22,8 +22,8 @@ use super::worker::Workers;
 use super::{Input, Settings, write_icons};
 use crate::core::model::{Event, Observation};
 use crate::core::order::Walk;
-use crate::frontend::rofi::Dialogues;
-use crate::protocol::{EventLine, REPLY_CAP, Reply, Request};
+use crate::frontend::rofi::Menus;
+use crate::protocol::{EventLine, REPLY_CAP, Refusal, RefusalCode, Request};
 use crate::sys::clock;
 use crate::sys::socket;
 
@@ -76,7 +76,7 @@ pub(super) struct Server {
     pub(super) engine: SyncSender<Input>,
     pub(super) workers: Workers,
     pub(super) labels: Storage,
-    pub(super) dialogues: Dialogues,
+    pub(super) menus: Menus,
     /// The last rofi call that was put off: who gets its page.
     pub(super) rofi_waits: Vec<(Ticket, u32)>,
     /// Menus in which something was chosen.
@@ -85,8 +85,8 @@ pub(super) struct Server {
     pub(super) requests: u64,
     /// All sessions as JSON, of this generation.
     pub(super) json: Option<(u64, bool, Vec<u8>)>,
-    /// Hooks that wait for an answer.
-    pub(super) asks: Asks,
+    /// Dialogs whose hooks wait for a decision.
+    pub(super) dialogs: Dialogs,
     /// What the engine was too busy to hear.
     pub(super) untold: Vec<Observation>,
     /// Where a user is who presses `next` again and again.
@@ -97,7 +97,7 @@ pub(super) struct Server {
     /// Whether any session runs in a multiplexer, as of a generation.
     pub(super) in_mux: (u64, bool),
     accept_after: Option<Instant>,
-    stopping: bool,
+    pub(super) stopping: bool,
 }
 
 impl Server {
@@ -121,13 +121,13 @@ impl Server {
             engine,
             workers,
             labels,
-            dialogues: Dialogues::default(),
+            menus: Menus::default(),
             rofi_waits: Vec::new(),
             leaving: Leaving::default(),
             started_at: clock::now(),
             requests: 0,
             json: None,
-            asks: Asks::default(),
+            dialogs: Dialogs::default(),
             untold: Vec::new(),
             walk: Walk::default(),
             listing: Listing::default(),
@@ -159,7 +159,7 @@ impl Server {
             if ready.woken {
                 self.published.wake.clear();
                 self.notify_subscribers();
-                self.review_asks();
+                self.review_dialogs();
                 for (ticket, completion) in self.published.take_completions() {
                     self.complete(ticket, completion);
                 }
@@ -173,12 +173,16 @@ impl Server {
             self.drop_expired();
             self.drop_heaviest();
             for job in self.leaving.take_due(clock::steady()) {
-                if !self.workers.give(job) {
+                if !self.workers.move_focus(job) {
                     log::warn!("could not focus what was chosen: too many moves wait");
                 }
             }
-            if self.asks.deadline().is_some_and(|at| at <= clock::steady()) {
-                self.review_asks();
+            if self
+                .dialogs
+                .deadline()
+                .is_some_and(|at| at <= clock::steady())
+            {
+                self.review_dialogs();
             }
         }
         Ok(())
@@ -203,7 +207,7 @@ impl Server {
         fds.push(PollFd::from_borrowed_fd(self.listener.as_fd(), listening));
         let mut slots = Vec::with_capacity(self.clients.len());
         let after = self.accept_after.filter(|at| *at > now);
-        let due = [after, self.asks.deadline(), self.leaving.deadline()];
+        let due = [after, self.dialogs.deadline(), self.leaving.deadline()];
         let mut deadline = due.into_iter().flatten().min();
         for (slot, client) in self.clients.iter().enumerate() {
             if let Some(client) = client {
@@ -314,7 +318,7 @@ impl Server {
     /// Lets a client go.
     fn drop_client(&mut self, slot: usize) {
         let client = self.clients.get_mut(slot).and_then(Option::take);
-        self.forget_asker(slot);
+        self.forget_waiter(slot);
         if let Some(serial) = client.as_ref().and_then(|client| client.waiting) {
             self.published.expect(serial, false);
             self.rofi_waits
@@ -343,7 +347,7 @@ impl Server {
     }
 
     /// Turns a connection into a stream of events, the whole state first.
-    fn subscribe(&mut self, slot: usize) {
+    pub(super) fn subscribe(&mut self, slot: usize) {
         self.published.count_subscriber(true);
         let snapshot = self.published.snapshot();
         let event = Event::State {
@@ -417,7 +421,7 @@ impl Server {
             Heard::Oversized => {
                 self.refuse(slot, "could not read the request: it is longer than 64 KiB");
             }
-            Heard::Line(line) => self.answer_line(slot, &line),
+            Heard::Line(line) => self.take_line(slot, &line),
         }
         self.serve_queued(slot);
     }
@@ -429,7 +433,7 @@ impl Server {
                 return;
             }
             match client.take_line() {
-                Some(Heard::Line(line)) => self.answer_line(slot, &line),
+                Some(Heard::Line(line)) => self.take_line(slot, &line),
                 Some(_) => {
                     self.refuse(slot, "could not read the request: it is longer than 64 KiB");
                 }
@@ -438,7 +442,7 @@ impl Server {
         }
     }
 
-    fn answer_line(&mut self, slot: usize, line: &[u8]) {
+    fn take_line(&mut self, slot: usize, line: &[u8]) {
         let client = self.clients.get(slot).and_then(Option::as_ref);
         // A subscriber has nothing more to ask on this connection.
         let Some(client) = client.filter(|client| client.subscribed.is_none()) else {
@@ -457,21 +461,15 @@ impl Server {
             serial: self.serial,
         };
         let reply = match request {
-            Ok(Request::Stop) => {
-                self.stopping = true;
-                Some(Reply::done().render())
-            }
-            Ok(Request::Subscribe) => return self.subscribe(slot),
-            Ok(request) => self.answer(ticket, request),
-            Err(error) => Some(Reply::error("bad_request", error).render()),
+            Ok(request) => self.dispatch(ticket, request),
+            Err(error) => Some(Refusal::new(RefusalCode::BadRequest, error).render()),
         };
-        match reply {
-            Some(bytes) => self.send(slot, bytes),
-            None => {
-                if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
-                    client.waiting = Some(ticket.serial);
-                }
-            }
+        if let Some(bytes) = reply {
+            return self.send(slot, bytes);
+        }
+        let client = self.clients.get_mut(slot).and_then(Option::as_mut);
+        if let Some(client) = client.filter(|client| client.subscribed.is_none()) {
+            client.waiting = Some(ticket.serial);
         }
     }
 
@@ -479,7 +477,7 @@ impl Server {
         if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
             client.closing = true;
         }
-        self.send(slot, Reply::error("bad_request", words).render());
+        self.send(slot, Refusal::new(RefusalCode::BadRequest, words).render());
     }
 
     fn send(&mut self, slot: usize, bytes: Vec<u8>) {
@@ -498,7 +496,7 @@ impl Server {
             Completion::Reply(reply) => {
                 // One that tells rofi of trouble comes instead of the page.
                 self.rofi_waits.retain(|(waiting, _)| *waiting != ticket);
-                reply.render()
+                reply
             }
             other => match self.finish_rofi(ticket, other) {
                 Some(bytes) => bytes,

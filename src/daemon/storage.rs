@@ -13,7 +13,8 @@ use super::Input;
 use super::published::{Completion, Published, Ticket};
 use super::supervise::{Part, caught};
 use crate::core::registry::{Marks, Owed};
-use crate::protocol::Reply;
+use crate::protocol::reply::Acted;
+use crate::protocol::{Refusal, RefusalCode, Reply};
 use crate::serve::labels::{self, Refused, Stamp};
 use crate::sys::clock;
 use crate::sys::files::tidy;
@@ -33,7 +34,7 @@ struct Orders {
     /// All that is owed: a newer word holds what the older one held.
     owed: Option<Owed>,
     /// Who waits for it to be written.
-    waiting: Vec<(Ticket, Reply)>,
+    waiting: Vec<(Ticket, Reply<Acted>)>,
     /// Somebody shows labels.
     look: bool,
     /// The daemon ends.
@@ -68,7 +69,7 @@ impl Storage {
     pub(super) fn save(
         &self,
         owed: Option<Owed>,
-        answer: Option<(Ticket, Reply)>,
+        answer: Option<(Ticket, Reply<Acted>)>,
     ) -> Option<Ticket> {
         let mut orders = self.shared.lock();
         if owed.is_some() {
@@ -181,8 +182,8 @@ impl Keeper {
         if !orders.waiting.is_empty() || (self.owed.is_some() && (due || orders.end)) {
             let written = self.write();
             for (ticket, reply) in orders.waiting {
-                let reply = Box::new(written.as_ref().map_or_else(unsaved, |()| reply));
-                self.published.complete(ticket, Completion::Reply(reply));
+                let reply = written.as_ref().map_err(unsaved).copied().and(reply);
+                self.published.complete(ticket, Completion::reply(&reply));
             }
         } else if orders.look || self.looked_at.elapsed() >= LOOK {
             self.look();
@@ -273,14 +274,11 @@ impl Keeper {
     }
 }
 
-fn unsaved(refused: &Refused) -> Reply {
+fn unsaved(refused: &Refused) -> Refusal {
     let words = format!("could not save the change: {}", refused.cause);
     let hint = format!(
         "{}; until then the daemon keeps it, and tries again",
         refused.remedy
     );
-    Reply {
-        hint: Some(hint),
-        ..Reply::error("unsaved", words)
-    }
+    Refusal::new(RefusalCode::Unsaved, words).hint(hint)
 }

@@ -19,9 +19,10 @@ use crate::desktop::here::Here;
 use crate::desktop::kept;
 use crate::frontend::prompt;
 use crate::notify;
-use crate::protocol::{PreviewMessage, Reply};
+use crate::protocol::reply::PreviewMessage;
+use crate::protocol::{Refusal, RefusalCode};
 use crate::serve::act;
-use crate::serve::reply::{back_reply, end_reply, switch_reply};
+use crate::serve::reply::{back_reply, end_reply, preview_reply, switch_reply};
 use crate::sys::exec;
 use crate::sys::proc::Environ;
 
@@ -34,7 +35,13 @@ pub(super) const MENU_CLOSES: Duration = Duration::from_millis(60);
 const PROMPT: Duration = Duration::from_secs(300);
 
 /// Work for a thread.
-pub(super) enum Job {
+pub(super) trait Job: Send + 'static {
+    /// Who waits for its answer, if anybody does.
+    fn ticket(&self) -> Option<Ticket>;
+}
+
+/// Work for the thread that moves the focus.
+pub(super) enum FocusJob {
     /// Focus a session's window and say how it went.
     Switch {
         ticket: Ticket,
@@ -46,63 +53,76 @@ pub(super) enum Job {
     Back { ticket: Ticket, manner: Manner },
     /// Focus it after it was chosen in a menu that is gone by now, or in a notification; trouble
     /// becomes a notification.
-    FocusAfter {
+    AfterMenu {
         session: Arc<Session>,
         environ: Environ,
         /// What had the focus when it was chosen.
         here: Option<Here>,
     },
-    /// Ask for a label once rofi has ended.
-    AskLabel {
-        session: Arc<Session>,
-        rofi: u32,
-        environ: Environ,
-    },
-    /// Read the end of a conversation.
-    Preview {
-        ticket: Ticket,
-        session: Arc<Session>,
-        messages: usize,
-        rofi: bool,
-    },
-    /// End a session.
-    End {
-        ticket: Ticket,
-        session: Arc<Session>,
-        rofi: bool,
-    },
     /// Say that all focus jobs before this one are done, and their way back is kept.
     Rest(SyncSender<()>),
 }
 
+impl Job for FocusJob {
+    fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Switch { ticket, .. } | Self::Back { ticket, .. } => Some(*ticket),
+            Self::AfterMenu { .. } | Self::Rest(_) => None,
+        }
+    }
+}
+
+/// Work for the thread that reads conversations and ends sessions.
+pub(super) struct SessionJob {
+    pub(super) ticket: Ticket,
+    pub(super) session: Arc<Session>,
+    /// rofi waits for it.
+    pub(super) rofi: bool,
+    pub(super) errand: Errand,
+}
+
+/// What is done to a session.
+pub(super) enum Errand {
+    /// Read so many messages of the end of its conversation.
+    Preview(usize),
+    /// End it.
+    End,
+}
+
+impl Job for SessionJob {
+    fn ticket(&self) -> Option<Ticket> {
+        Some(self.ticket)
+    }
+}
+
+/// Work for the thread that asks for labels: ask for one once rofi has ended.
+pub(super) struct LabelJob {
+    pub(super) session: Arc<Session>,
+    pub(super) rofi: u32,
+    pub(super) environ: Environ,
+}
+
+impl Job for LabelJob {
+    fn ticket(&self) -> Option<Ticket> {
+        None
+    }
+}
+
 /// Waits until the focus jobs given so far are done: the way back of the last is written after
 /// its answer.
-pub(super) fn finish(focus: &SyncSender<Job>, patience: Duration) {
+pub(super) fn finish(focus: &SyncSender<FocusJob>, patience: Duration) {
     let (tell, rests) = sync_channel(1);
-    if focus.try_send(Job::Rest(tell)).is_ok() {
+    if focus.try_send(FocusJob::Rest(tell)).is_ok() {
         // One that takes longer is not waited for.
         let _rested = rests.recv_timeout(patience);
     }
 }
 
-impl Job {
-    /// Who waits for its answer, if anybody does.
-    fn ticket(&self) -> Option<Ticket> {
-        match self {
-            Self::Switch { ticket, .. }
-            | Self::Back { ticket, .. }
-            | Self::Preview { ticket, .. }
-            | Self::End { ticket, .. } => Some(*ticket),
-            Self::FocusAfter { .. } | Self::AskLabel { .. } | Self::Rest(_) => None,
-        }
-    }
-}
-
 /// The threads.
 pub(super) struct Workers {
-    focus: SyncSender<Job>,
-    read: SyncSender<Job>,
-    prompt: SyncSender<Job>,
+    focus: SyncSender<FocusJob>,
+    sessions: SyncSender<SessionJob>,
+    labels: SyncSender<LabelJob>,
 }
 
 impl Workers {
@@ -126,55 +146,56 @@ impl Workers {
         };
         let focus = spawn(Some(Part::Focus), published, focus, FocusThread::work)?;
         let told = Arc::clone(published);
-        let read = spawn(
+        let sessions = spawn(
             Some(Part::Read),
             published,
             move || Ok(Arc::clone(&told)),
-            read_job,
+            |published, job| run_errand(published, job),
         )?;
         let socket = settings.paths.socket.clone();
-        let prompt = spawn(
+        let labels = spawn(
             None,
             published,
             move || Ok(socket.clone()),
-            |socket, job| {
-                ask_label(socket, job);
-            },
+            |socket, job| ask_label(socket, &job),
         )?;
         Ok(Self {
             focus,
-            read,
-            prompt,
+            sessions,
+            labels,
         })
     }
 
     /// The queue of the thread that moves the focus.
-    pub(super) fn focus(&self) -> SyncSender<Job> {
+    pub(super) fn focus(&self) -> SyncSender<FocusJob> {
         self.focus.clone()
     }
 
-    /// Queues a job; `false` if its queue is full.
-    pub(super) fn give(&self, job: Job) -> bool {
-        let queue = match job {
-            Job::Switch { .. } | Job::FocusAfter { .. } | Job::Back { .. } | Job::Rest(_) => {
-                &self.focus
-            }
-            Job::AskLabel { .. } => &self.prompt,
-            Job::Preview { .. } | Job::End { .. } => &self.read,
-        };
-        queue.try_send(job).is_ok()
+    /// Queues a move of the focus; `false` if its queue is full.
+    pub(super) fn move_focus(&self, job: FocusJob) -> bool {
+        self.focus.try_send(job).is_ok()
+    }
+
+    /// Queues an errand; `false` if its queue is full.
+    pub(super) fn send_on(&self, job: SessionJob) -> bool {
+        self.sessions.try_send(job).is_ok()
+    }
+
+    /// Queues a prompt for a label; `false` if its queue is full.
+    pub(super) fn ask_label(&self, job: LabelJob) -> bool {
+        self.labels.try_send(job).is_ok()
     }
 }
 
 /// Starts a thread that works off jobs with what `make` makes. A panic costs the job; what it was
 /// done with may be half changed, and is made anew.
-fn spawn<S: Send + 'static>(
+fn spawn<S: Send + 'static, J: Job>(
     part: Option<Part>,
     published: &Arc<Published>,
     make: impl Fn() -> std::io::Result<S> + Send + 'static,
-    work: impl Fn(&mut S, Job) + Send + 'static,
-) -> std::io::Result<SyncSender<Job>> {
-    let (give, jobs) = sync_channel::<Job>(QUEUE);
+    work: impl Fn(&mut S, J) + Send + 'static,
+) -> std::io::Result<SyncSender<J>> {
+    let (give, jobs) = sync_channel::<J>(QUEUE);
     let published = Arc::clone(published);
     let name = part.map_or("prompt", Part::name);
     let mut state = make()?;
@@ -192,8 +213,8 @@ fn spawn<S: Send + 'static>(
             }
             if let Some(ticket) = ticket {
                 let words = "could not do it: the daemon panicked, which is a bug of vmux";
-                let reply = Reply::error("bug", words);
-                published.complete(ticket, Completion::Reply(Box::new(reply)));
+                let reply = Refusal::new(RefusalCode::Bug, words).render();
+                published.complete(ticket, Completion::Reply(reply));
             }
             match make() {
                 Ok(made) => state = made,
@@ -213,7 +234,7 @@ struct FocusThread {
 }
 
 impl FocusThread {
-    fn work(&mut self, job: Job) {
+    fn work(&mut self, job: FocusJob) {
         let before = self.focuser.trail().cloned();
         self.move_focus(job);
         // Last: nobody waits for the disk.
@@ -224,9 +245,9 @@ impl FocusThread {
         }
     }
 
-    fn move_focus(&mut self, job: Job) {
+    fn move_focus(&mut self, job: FocusJob) {
         match job {
-            Job::Switch {
+            FocusJob::Switch {
                 ticket,
                 session,
                 manner,
@@ -240,16 +261,14 @@ impl FocusThread {
                 let done = self
                     .focuser
                     .switch(&session, manner, &environ, here.as_ref());
-                self.published.complete(
-                    ticket,
-                    Completion::Reply(Box::new(switch_reply(&session, done.err()))),
-                );
+                let reply = switch_reply(session, done);
+                self.published.complete(ticket, Completion::reply(&reply));
             }
-            Job::Back { ticket, manner } => {
-                let reply = Box::new(back_reply(self.focuser.back(manner)));
-                self.published.complete(ticket, Completion::Reply(reply));
+            FocusJob::Back { ticket, manner } => {
+                let reply = back_reply(self.focuser.back(manner));
+                self.published.complete(ticket, Completion::reply(&reply));
             }
-            Job::FocusAfter {
+            FocusJob::AfterMenu {
                 session,
                 environ,
                 here,
@@ -267,89 +286,64 @@ impl FocusThread {
                 }
             }
             // Nobody is left to hear it if it fails.
-            Job::Rest(tell) => drop(tell.try_send(())),
-            Job::AskLabel { .. } | Job::Preview { .. } | Job::End { .. } => {}
+            FocusJob::Rest(tell) => drop(tell.try_send(())),
         }
     }
 }
 
-fn read_job(published: &mut Arc<Published>, job: Job) {
-    match job {
-        Job::Preview {
-            ticket,
-            session,
-            messages,
-            rofi,
-        } => {
+fn run_errand(published: &Published, job: SessionJob) {
+    let SessionJob {
+        ticket,
+        session,
+        rofi,
+        errand,
+    } = job;
+    let completion = match errand {
+        Errand::Preview(messages) => {
             let read = act::read_preview(&session, messages);
-            published.complete(ticket, preview_completion(session, read, rofi));
+            if rofi {
+                Completion::RofiPreview(
+                    session.id.clone(),
+                    read.unwrap_or_else(|error| said_instead(&error)),
+                )
+            } else {
+                Completion::reply(&preview_reply(session, read))
+            }
         }
-        Job::End {
-            ticket,
-            session,
-            rofi,
-        } => {
+        Errand::End => {
             let ended = act::end(&session);
-            published.complete(ticket, end_completion(&session, ended, rofi));
+            if rofi {
+                Completion::RofiEnded(ended)
+            } else {
+                Completion::reply(&end_reply(session, ended))
+            }
         }
-        Job::Switch { .. }
-        | Job::Back { .. }
-        | Job::FocusAfter { .. }
-        | Job::AskLabel { .. }
-        | Job::Rest(_) => {}
-    }
+    };
+    published.complete(ticket, completion);
 }
 
-fn preview_completion(
-    session: Arc<Session>,
-    read: Result<Vec<PreviewMessage>, String>,
-    rofi: bool,
-) -> Completion {
-    match (read, rofi) {
-        (Ok(preview), true) => Completion::RofiPreview(session.id.clone(), preview),
-        (Err(error), true) => {
-            let message = PreviewMessage {
-                text: CleanText::line(&error),
-                ..PreviewMessage::default()
-            };
-            Completion::RofiPreview(session.id.clone(), vec![message])
-        }
-        (Ok(preview), false) => {
-            let reply = Reply {
-                sessions: vec![session],
-                preview,
-                ..Reply::done()
-            };
-            Completion::Reply(Box::new(reply))
-        }
-        (Err(error), false) => Completion::Reply(Box::new(Reply::error("unreadable", error))),
-    }
+/// What rofi shows of a conversation that could not be read.
+fn said_instead(error: &str) -> Vec<PreviewMessage> {
+    vec![PreviewMessage {
+        text: CleanText::line(error),
+        ..PreviewMessage::default()
+    }]
 }
 
-fn end_completion(session: &Arc<Session>, ended: Result<(), Trouble>, rofi: bool) -> Completion {
-    if rofi {
-        return Completion::RofiEnded(ended);
-    }
-    Completion::Reply(Box::new(end_reply(session, ended)))
-}
-
-/// Opens a second rofi, prefilled, once the first has ended; its answer is sent like any other
-/// client's, so that only the engine ever changes a label.
-fn ask_label(socket: &Path, job: Job) {
-    let Job::AskLabel {
+/// Opens a second rofi, prefilled, once the first has ended; what was typed is sent like any
+/// other client's, so that only the engine ever changes a label.
+fn ask_label(socket: &Path, job: &LabelJob) {
+    let LabelJob {
         session,
         rofi,
         environ,
-    } = job
-    else {
-        return;
-    };
-    let theme = prompt::theme_of(rofi);
-    if !exec::wait_for_exit(rofi, MENU_END) {
+    } = job;
+    let theme = prompt::theme_of(*rofi);
+    if !exec::wait_for_exit(*rofi, MENU_END) {
         log::debug!("rofi {rofi} is still there");
     }
-    let answer = prompt::ask_label(&session, &theme, &environ, PROMPT);
-    let result = match answer {
+    let typed = prompt::ask_label(session, &theme, environ, PROMPT);
+    let result = match typed {
         Ok(Some(label)) => prompt::send_label(socket, &session.id, &label),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
@@ -357,7 +351,7 @@ fn ask_label(socket: &Path, job: Job) {
     if let Err(error) = result {
         log::info!("could not label {}: {error}", session.id);
         let trouble = Trouble::new(TroubleCode::FocusRefused, &error);
-        notify::trouble(&environ, &session.title(), &trouble);
+        notify::trouble(environ, &session.title(), &trouble);
     }
 }
 
@@ -366,9 +360,10 @@ mod tests {
     use std::sync::mpsc::{Sender, channel};
 
     use super::*;
+    use crate::protocol::reply::{Acted, read};
 
-    fn back(serial: u64) -> Job {
-        Job::Back {
+    fn back(serial: u64) -> FocusJob {
+        FocusJob::Back {
             ticket: Ticket { slot: 1, serial },
             manner: Manner::default(),
         }
@@ -378,7 +373,7 @@ mod tests {
     fn a_job_whose_client_has_given_up_is_left_undone() {
         let published = Arc::new(Published::new().unwrap());
         let (done, tickets) = channel();
-        let work = |done: &mut Sender<Option<Ticket>>, job: Job| {
+        let work = |done: &mut Sender<Option<Ticket>>, job: FocusJob| {
             done.send(job.ticket()).unwrap();
         };
         let jobs = spawn(None, &published, move || Ok(done.clone()), work).unwrap();
@@ -400,7 +395,7 @@ mod tests {
         let published = Arc::new(Published::new().unwrap());
         let (done, rounds) = channel();
         // How many jobs this state has done.
-        let work = move |count: &mut u32, job: Job| {
+        let work = move |count: &mut u32, job: FocusJob| {
             *count += 1;
             assert_ne!(job.ticket().unwrap().serial, 2, "on purpose");
             done.send(*count).unwrap();
@@ -420,6 +415,7 @@ mod tests {
         let [(ticket, Completion::Reply(reply))] = &completions[..] else {
             panic!("one reply");
         };
-        assert_eq!((ticket.serial, reply.code.as_deref()), (2, Some("bug")));
+        let refusal = read::<Acted>(reply).unwrap().unwrap_err();
+        assert_eq!((ticket.serial, refusal.code), (2, RefusalCode::Bug.into()));
     }
 }

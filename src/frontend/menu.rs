@@ -143,7 +143,7 @@ pub fn rofi_speaks_wayland(version: &str) -> bool {
 
 /// What a launcher's answer means.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub enum Choice {
     /// The row of this number.
     Row(usize),
     /// Nothing was chosen.
@@ -156,22 +156,22 @@ pub enum Answer {
 ///
 /// A text is looked up exactly, never guessed: what a person typed is no row.
 #[must_use]
-pub fn parse_answer(
+pub fn parse_choice(
     returns: Returns,
     status: Option<i32>,
     output: &str,
     rows: &[String],
-) -> Answer {
+) -> Choice {
     let line = output.strip_suffix('\n').unwrap_or(output);
     // tofi ends with 0 and prints nothing when it is cancelled.
     if status != Some(0) || line.is_empty() {
-        return Answer::Cancelled;
+        return Choice::Cancelled;
     }
     let found = match returns {
         Returns::Index => line.trim().parse().ok().filter(|n| *n < rows.len()),
         Returns::Text => rows.iter().position(|row| row == line),
     };
-    found.map_or_else(|| Answer::Unknown(CleanText::line(line)), Answer::Row)
+    found.map_or_else(|| Choice::Unknown(CleanText::line(line)), Choice::Row)
 }
 
 #[cfg(test)]
@@ -215,33 +215,33 @@ mod tests {
     fn an_answer_is_a_row_or_nothing() {
         let rows = ["api  main".to_owned(), "web  main".to_owned()];
         for (returns, status, output, want) in [
-            (Returns::Index, Some(0), "1\n", Answer::Row(1)),
+            (Returns::Index, Some(0), "1\n", Choice::Row(1)),
             (
                 Returns::Index,
                 Some(0),
                 "2\n",
-                Answer::Unknown(CleanText::line("2")),
+                Choice::Unknown(CleanText::line("2")),
             ),
             (
                 Returns::Index,
                 Some(0),
                 "-1\n",
-                Answer::Unknown(CleanText::line("-1")),
+                Choice::Unknown(CleanText::line("-1")),
             ),
-            (Returns::Index, Some(1), "", Answer::Cancelled),
-            (Returns::Index, Some(65), "0\n", Answer::Cancelled),
-            (Returns::Text, Some(0), "web  main\n", Answer::Row(1)),
+            (Returns::Index, Some(1), "", Choice::Cancelled),
+            (Returns::Index, Some(65), "0\n", Choice::Cancelled),
+            (Returns::Text, Some(0), "web  main\n", Choice::Row(1)),
             (
                 Returns::Text,
                 Some(0),
                 "web\n",
-                Answer::Unknown(CleanText::line("web")),
+                Choice::Unknown(CleanText::line("web")),
             ),
-            (Returns::Text, Some(0), "", Answer::Cancelled),
-            (Returns::Text, None, "web  main\n", Answer::Cancelled),
+            (Returns::Text, Some(0), "", Choice::Cancelled),
+            (Returns::Text, None, "web  main\n", Choice::Cancelled),
         ] {
             assert_eq!(
-                parse_answer(returns, status, output, &rows),
+                parse_choice(returns, status, output, &rows),
                 want,
                 "{output:?} {status:?}"
             );

@@ -4,14 +4,14 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 
-use crate::core::model::{Asked, Session, Standing};
+use crate::core::model::{Dialog, Session, Standing};
 use crate::core::text::{self, width};
 use crate::frontend::row;
-use crate::protocol::PreviewMessage;
+use crate::protocol::reply::PreviewMessage;
 
 /// What a session asks, line by line: what is taken away and added in colour, options numbered.
 #[must_use]
-pub fn asked(asked: &Asked) -> Vec<Line> {
+pub fn asked(asked: &Dialog) -> Vec<Line> {
     let mut lines = vec![Line::plain(Tone::Plain, "")];
     lines.push(Line::plain(Tone::Strong, &*asked.tool));
     for line in asked.text.lines() {

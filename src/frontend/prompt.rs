@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::core::model::{Session, SessionKey};
 use crate::core::text::{CleanText, push_pango};
 use crate::protocol::client::Client;
-use crate::protocol::{LabelArgs, Request, Target};
+use crate::protocol::request::{LabelArgs, Target};
 use crate::sys::exec;
 use crate::sys::proc::{Environ, Proc};
 
@@ -78,13 +78,13 @@ pub fn send_label(socket: &Path, id: &SessionKey, label: &str) -> Result<(), Str
         id: Some(id.clone()),
         ..Target::default()
     };
-    let request = Request::Label(LabelArgs {
+    let verb = LabelArgs {
         target,
         label: CleanText::line(label).to_string(),
-    });
+    };
     let mut client = Client::connect(socket, PATIENCE).map_err(|error| error.to_string())?;
-    let (reply, _) = client
-        .ask(&request, PATIENCE)
+    let reply = client
+        .call(&verb, PATIENCE)
         .map_err(|error| error.to_string())?;
-    reply.error.map_or(Ok(()), Err)
+    reply.map(drop).map_err(|refusal| refusal.error)
 }

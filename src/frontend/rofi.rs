@@ -1,7 +1,7 @@
-//! rofi's script mode: what it shows, and the dialogue behind it. Pure.
+//! rofi's script mode: what it shows, and the menu behind it. Pure.
 //!
 //! Script mode keeps no state on old versions, and cannot hide its window before an action, so
-//! the dialogue lives in the daemon, keyed by rofi's pid, and a focus is only promised: it
+//! the menu lives in the daemon, keyed by rofi's pid, and a focus is only promised: it
 //! happens when rofi has ended.
 //!
 //! **Source:** rofi-script(5), and rofi 1.7.3, 1.7.5 and 2.0 run side by side. Headers are
@@ -13,20 +13,20 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+mod dialog;
 pub mod keys;
-mod request;
 
 use self::keys::Keys;
 use super::filter::Filter;
 use crate::core::counts::Counts;
-use crate::core::model::{Asked, Decision, Session, SessionKey, Standing};
+use crate::core::model::{Decision, Dialog, Session, SessionKey, Standing};
 use crate::core::text::{CleanText, push_pango, truncate};
 use crate::frontend::row::{self, Row, Widths};
-use crate::protocol::PreviewMessage;
+use crate::protocol::reply::PreviewMessage;
 
-/// Dialogues of menus that ended without a word are forgotten after this long.
+/// Menus of menus that ended without a word are forgotten after this long.
 const FORGET: TimeDelta = TimeDelta::minutes(10);
-/// Most dialogues at once; rofi itself allows one.
+/// Most menus at once; rofi itself allows one.
 const DIALOGUES: usize = 64;
 /// What a row takes with its options, about.
 const ROW_BYTES: usize = 384;
@@ -62,12 +62,12 @@ enum View {
     List,
     Preview(SessionKey),
     Confirm(SessionKey),
-    /// The request of this serial.
-    Request(SessionKey, u64),
+    /// The dialog of this serial.
+    Dialog(SessionKey, u64),
 }
 
 #[derive(Clone, Debug)]
-struct Dialogue {
+struct OpenMenu {
     keys: Keys,
     view: View,
     filter: Filter,
@@ -83,14 +83,14 @@ pub enum Effect {
     Focus(SessionKey),
     /// Write nothing; then ask for a label.
     Label(SessionKey),
-    /// Read the end of the conversation, then call [`Dialogues::preview`].
+    /// Read the end of the conversation, then call [`Menus::preview`].
     Preview(SessionKey),
-    /// End the session, then call [`Dialogues::list_again`].
+    /// End the session, then call [`Menus::list_again`].
     End(SessionKey),
-    /// Call [`Dialogues::request`] with what the session asks.
-    Request(SessionKey),
-    /// Answer the request of this serial, then call [`Dialogues::list_again`].
-    Answer(SessionKey, u64, Decision),
+    /// Call [`Menus::dialog`] with what the session asks.
+    Dialog(SessionKey),
+    /// Decide the dialog of this serial, then call [`Menus::list_again`].
+    Decide(SessionKey, u64, Decision),
 }
 
 /// What there is to show.
@@ -127,39 +127,38 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// All open dialogues, by rofi's pid.
+/// All open menus, by rofi's pid.
 #[derive(Debug, Default)]
-pub struct Dialogues {
-    open: HashMap<u32, Dialogue>,
+pub struct Menus {
+    open: HashMap<u32, OpenMenu>,
     /// The whole list as it was shown last, with its edition and workspace: what a key shows is
     /// most often this.
     list: Option<(u64, Option<String>, Keys, Vec<u8>)>,
 }
 
-impl Dialogues {
+impl Menus {
     /// Answers a call.
     pub fn answer(&mut self, call: Call<'_>, scene: &Scene<'_>) -> Effect {
-        self.open
-            .retain(|_, dialogue| scene.now - dialogue.at < FORGET);
+        self.open.retain(|_, menu| scene.now - menu.at < FORGET);
         if self.open.len() >= DIALOGUES {
             self.open.clear();
         }
-        let fresh = Dialogue {
+        let fresh = OpenMenu {
             keys: Keys::default(),
             view: View::List,
             filter: Filter::All,
             at: scene.now,
         };
-        let mut dialogue = match call.retv {
+        let mut menu = match call.retv {
             0 => fresh,
             _ => self.open.get(&call.rofi).cloned().unwrap_or(fresh),
         };
-        dialogue.at = scene.now;
-        dialogue.keys = call.keys.clone();
+        menu.at = scene.now;
+        menu.keys = call.keys.clone();
         let scene = &scene.with(call.keys);
-        let effect = step(&mut dialogue, call, scene);
-        let filter = dialogue.filter;
-        self.open.insert(call.rofi, dialogue);
+        let effect = step(&mut menu, call, scene);
+        let filter = menu.filter;
+        self.open.insert(call.rofi, menu);
         effect.unwrap_or_else(|| Effect::Show(self.list(filter, scene)))
     }
 
@@ -198,85 +197,85 @@ impl Dialogues {
     }
 
     /// Shows what a session asks, and what can be answered.
-    pub fn request(
+    pub fn dialog(
         &mut self,
         rofi: u32,
         key: &SessionKey,
-        asked: &Asked,
+        asked: &Dialog,
         scene: &Scene<'_>,
     ) -> Vec<u8> {
         let Some(session) = scene.sessions.iter().find(|session| session.id == *key) else {
             return self.list_again(rofi, Some("The session has ended."), scene);
         };
-        if let Some(dialogue) = self.open.get_mut(&rofi) {
-            dialogue.view = View::Request(key.clone(), asked.id);
+        if let Some(menu) = self.open.get_mut(&rofi) {
+            menu.view = View::Dialog(key.clone(), asked.id);
         }
-        request::page(session, asked)
+        dialog::page(session, asked)
     }
 
     /// Shows the list again, with a word on what happened.
     pub fn list_again(&mut self, rofi: u32, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
-        let dialogue = self.open.entry(rofi).or_insert(Dialogue {
+        let menu = self.open.entry(rofi).or_insert(OpenMenu {
             keys: Keys::default(),
             view: View::List,
             filter: Filter::All,
             at: scene.now,
         });
-        dialogue.view = View::List;
-        show_list(dialogue.filter, word, &scene.with(&dialogue.keys))
+        menu.view = View::List;
+        show_list(menu.filter, word, &scene.with(&menu.keys))
     }
 }
 
 /// What a call asks for; nothing but the list if `None`.
-fn step(dialogue: &mut Dialogue, call: Call<'_>, scene: &Scene<'_>) -> Option<Effect> {
+fn step(menu: &mut OpenMenu, call: Call<'_>, scene: &Scene<'_>) -> Option<Effect> {
     let chosen = call.info.and_then(|info| info.parse::<SessionKey>().ok());
     let alive = |key: &SessionKey| scene.sessions.iter().any(|session| session.id == *key);
-    let subject = match &dialogue.view {
-        View::Preview(key) | View::Confirm(key) | View::Request(key, _) => Some(key.clone()),
+    let subject = match &menu.view {
+        View::Preview(key) | View::Confirm(key) | View::Dialog(key, _) => Some(key.clone()),
         View::List => chosen,
     };
     if let Some(key) = &subject
         && !alive(key)
     {
-        dialogue.view = View::List;
+        menu.view = View::List;
         return Some(Effect::Show(show_list(
-            dialogue.filter,
+            menu.filter,
             Some("The session has ended."),
             scene,
         )));
     }
     match (call.retv, call.info, subject) {
-        (1, Some("yes"), Some(key)) if matches!(dialogue.view, View::Confirm(_)) => {
-            dialogue.view = View::List;
+        (1, Some("yes"), Some(key)) if matches!(menu.view, View::Confirm(_)) => {
+            menu.view = View::List;
             return Some(Effect::End(key));
         }
         (1, Some(answer), Some(key))
-            if let View::Request(_, serial) = dialogue.view
-                && let Some(decision) = request::decision(answer) =>
+            if let View::Dialog(_, serial) = menu.view
+                && let Some(decision) = dialog::decision(answer) =>
         {
-            dialogue.view = View::List;
-            return Some(Effect::Answer(key, serial, decision));
+            menu.view = View::List;
+            return Some(Effect::Decide(key, serial, decision));
         }
         (1, Some("focus"), Some(key)) => return Some(Effect::Focus(key)),
-        (1, Some("all"), _) => dialogue.filter = Filter::All,
-        (1, _, Some(key)) if dialogue.view == View::List => return Some(Effect::Focus(key)),
+        (1, Some("all"), _) => menu.filter = Filter::All,
+        (1, _, Some(key)) if menu.view == View::List => return Some(Effect::Focus(key)),
         (10, _, Some(key)) => return Some(Effect::Label(key)),
-        (11, _, Some(key)) if !matches!(dialogue.view, View::Preview(_)) => {
-            dialogue.view = View::Preview(key.clone());
+        (11, _, Some(key)) if !matches!(menu.view, View::Preview(_)) => {
+            menu.view = View::Preview(key.clone());
             return Some(Effect::Preview(key));
         }
         (12 | 3, _, Some(key)) => {
             let page = show_confirm(&key, scene);
-            dialogue.view = View::Confirm(key);
+            menu.view = View::Confirm(key);
             return Some(Effect::Show(page));
         }
-        (14, _, Some(key)) if dialogue.view == View::List => return Some(Effect::Request(key)),
-        (13, _, _) if dialogue.view == View::List => {
-            dialogue.filter = dialogue.filter.next(scene.workspace);
+        (14, _, Some(key)) if menu.view == View::List => return Some(Effect::Dialog(key)),
+        (13, _, _) if menu.view == View::List => {
+            menu.filter = menu.filter.next(scene.workspace);
         }
         _ => {}
     }
-    dialogue.view = View::List;
+    menu.view = View::List;
     None
 }
 

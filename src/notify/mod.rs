@@ -35,7 +35,7 @@ const BUTTONS: [&str; 6] = [
 
 /// What a user did with a notification.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub enum Click {
     /// He wants to go there.
     Go,
     /// Later.
@@ -48,7 +48,7 @@ pub enum Answer {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Heard {
     /// A user did something with the notification of this id.
-    Answer(u32, Answer),
+    Click(u32, Click),
     /// The notification daemon has ended or was replaced: this connection is of no more use.
     OwnerLost,
 }
@@ -169,13 +169,13 @@ fn hear(signal: &Incoming, owner: &str) -> Option<Heard> {
     let Some(Argument::Number(id)) = arguments.first() else {
         return None;
     };
-    let answer = match (signal.member.as_deref()?, arguments.get(1)) {
-        ("ActionInvoked", Some(Argument::Text(key))) if key == "snooze" => Answer::Snooze,
-        ("ActionInvoked", Some(Argument::Text(_))) => Answer::Go,
-        ("NotificationClosed", _) => Answer::Closed,
+    let click = match (signal.member.as_deref()?, arguments.get(1)) {
+        ("ActionInvoked", Some(Argument::Text(key))) if key == "snooze" => Click::Snooze,
+        ("ActionInvoked", Some(Argument::Text(_))) => Click::Go,
+        ("NotificationClosed", _) => Click::Closed,
         _ => return None,
     };
-    Some(Heard::Answer(*id, answer))
+    Some(Heard::Click(*id, click))
 }
 
 impl AsFd for Notices {
@@ -236,17 +236,14 @@ mod tests {
     fn only_the_daemon_that_gave_an_id_speaks_of_it() {
         let clicked =
             |sender, key| heard(sender, "ActionInvoked", Body::default().u32(7).text(key));
-        assert_eq!(
-            clicked(OWNER, "default"),
-            Some(Heard::Answer(7, Answer::Go))
-        );
+        assert_eq!(clicked(OWNER, "default"), Some(Heard::Click(7, Click::Go)));
         assert_eq!(
             clicked(OWNER, "snooze"),
-            Some(Heard::Answer(7, Answer::Snooze))
+            Some(Heard::Click(7, Click::Snooze))
         );
         assert_eq!(clicked(":1.43", "default"), None);
         let closed = |sender| heard(sender, "NotificationClosed", Body::default().u32(7).u32(2));
-        assert_eq!(closed(OWNER), Some(Heard::Answer(7, Answer::Closed)));
+        assert_eq!(closed(OWNER), Some(Heard::Click(7, Click::Closed)));
         assert_eq!(closed(":1.43"), None);
         let odd = Body::default().text("seven").text("default");
         assert_eq!(heard(OWNER, "ActionInvoked", odd), None);

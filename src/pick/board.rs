@@ -13,7 +13,7 @@ use skim::{DisplayContext, ItemPreview, PreviewContext, SkimItem};
 use vmux::core::model::{Session, SessionKey};
 use vmux::core::query::search_text;
 use vmux::frontend::row;
-use vmux::protocol::PreviewMessage;
+use vmux::protocol::reply::PreviewMessage;
 
 use crate::row::{Entry, line};
 

@@ -9,10 +9,10 @@ use vmux::cmd::exit::Failure;
 use vmux::cmd::{Context, failure};
 use vmux::core::model::{self, Mirror, Session, SessionKey};
 use vmux::protocol::client::{Client, PATIENCE};
+use vmux::protocol::request::{ListArgs, PreviewArgs, Target};
 use vmux::protocol::subscription::{Heard, Subscription};
-use vmux::protocol::{EventLine, ListArgs, PreviewArgs, Reply, Request, Target};
+use vmux::protocol::{EventLine, Verb};
 use vmux::serve::act;
-use vmux::serve::local::Local;
 use vmux::serve::reply;
 use vmux::sys::clock;
 
@@ -56,13 +56,13 @@ impl Source {
 
     /// The sessions, in display order.
     pub(crate) fn list(&mut self) -> Result<Vec<Arc<Session>>, Failure> {
-        let request = Request::List(ListArgs::default());
+        let list = ListArgs::default();
         if !self.context.no_daemon {
-            return Ok(self.ask(&request)?.sessions);
+            return Ok(self.call(&list)?.sessions);
         }
-        let look = Local::look(&self.context.paths, &self.context.environ);
-        let mut local = look.map_err(|error| Failure::new(format!("{error:#}")))?;
-        Ok(local.answer(&request).0.sessions)
+        let listed = self.context.call(list);
+        let listed = listed.map_err(|error| Failure::new(format!("{error:#}")))?;
+        Ok(listed.sessions)
     }
 
     fn preview(&mut self, session: &Session) -> Said {
@@ -74,28 +74,25 @@ impl Source {
             ..Target::default()
         };
         let messages = MESSAGES;
-        let request = Request::Preview(PreviewArgs { target, messages });
-        let reply = self.ask(&request).map_err(|failure| failure.error)?;
-        Ok(reply.preview)
+        let reply = self.call(&PreviewArgs { target, messages });
+        reply
+            .map(|previewed| previewed.preview)
+            .map_err(|failure| failure.error)
     }
 
-    /// Asks over the open connection. A lost one is opened again, but no daemon is started: it
+    /// Calls over the open connection. A lost one is opened again, but no daemon is started: it
     /// may have been stopped on purpose.
-    fn ask(&mut self, request: &Request) -> Result<Reply, Failure> {
+    fn call<V: Verb>(&mut self, verb: &V) -> Result<V::Reply, Failure> {
         let mut client = match self.client.take() {
             Some(client) => client,
             None => connect(&self.context)?,
         };
-        let (reply, _) = client
-            .ask(request, PATIENCE)
+        let reply = client
+            .call(verb, PATIENCE)
             .map_err(|error| Failure::new(error.to_string()))?;
         // After an error the next answer could be that to another question.
         self.client = Some(client);
-        if reply.ok {
-            Ok(reply)
-        } else {
-            Err(failure(&reply))
-        }
+        reply.map_err(|refusal| failure(&refusal))
     }
 
     /// Events from the daemon, over a connection of their own.

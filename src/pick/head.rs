@@ -21,8 +21,8 @@ pub(crate) enum Scene<'a> {
         /// Some request can be answered from here.
         answerable: bool,
     },
-    /// A question: what it is about, and what the keys mean.
-    Question {
+    /// A prompt: what it is about, and what the keys mean.
+    Prompt {
         about: &'a str,
         keys: &'a [(&'static str, &'static str)],
     },
@@ -45,7 +45,7 @@ pub(crate) fn render(scene: &Scene<'_>, columns: usize, colored: bool) -> String
             };
             [cut(first, columns), hints(*next, *answerable, columns)]
         }
-        Scene::Question { about, keys } => [
+        Scene::Prompt { about, keys } => [
             cut(vec![(Tone::Strong, (*about).to_owned())], columns),
             explain(
                 keys.iter().map(|(key, word)| (*key, (*word).to_owned())),
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_question_says_what_its_keys_mean() {
         let keys = [("enter", "keep it"), ("esc", "back")];
-        let scene = Scene::Question {
+        let scene = Scene::Prompt {
             about: "End shop-web?",
             keys: &keys,
         };

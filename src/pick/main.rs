@@ -6,13 +6,13 @@
 //! Two threads: [`feed`] asks the daemon and writes the [`board`]; this one draws it and takes
 //! the keys ([`ui`]). Everything else here is pure.
 
-mod ask;
 mod board;
 mod engine;
 mod feed;
 mod head;
 mod keys;
 mod pane;
+mod prompt;
 mod row;
 mod terminal;
 mod ui;
@@ -28,11 +28,12 @@ use skim::Skim;
 use skim::tui::Size;
 use vmux::cmd::exit::{self, Exit, Failure};
 use vmux::cmd::{Context, failure, no_sessions};
-use vmux::core::model::{Asked, Decision, SessionKey};
+use vmux::core::model::{Decision, Dialog, SessionKey};
 use vmux::desktop::wm::discover;
-use vmux::protocol::{
-    AnswerArgs, AskedArgs, EndArgs, LabelArgs, ListArgs, Request, SwitchArgs, Target,
+use vmux::protocol::request::{
+    DecideArgs, DialogArgs, EndArgs, LabelArgs, ListArgs, SwitchArgs, Target,
 };
+use vmux::protocol::{Refusal, Verb};
 use vmux::sys::clock;
 use vmux::sys::proc::Proc;
 
@@ -87,11 +88,11 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 fn filter(context: &Context, query: &str) -> anyhow::Result<Exit> {
-    let (reply, _) = context.ask(&Request::List(ListArgs::default()))?;
-    if reply.sessions.is_empty() {
+    let sessions = context.call(ListArgs::default())?.sessions;
+    if sessions.is_empty() {
         return Err(no_sessions().into());
     }
-    let ranked = engine::rank(query, &reply.sessions)?;
+    let ranked = engine::rank(query, &sessions)?;
     if ranked.is_empty() {
         return Ok(Exit::Failed);
     }
@@ -184,12 +185,12 @@ fn finder(error: &impl std::fmt::Display) -> Failure {
 }
 
 fn focus(context: &Context, id: SessionKey) -> anyhow::Result<()> {
-    let request = Request::Switch(SwitchArgs {
+    let switch = SwitchArgs {
         target: target(id),
         environ: context.travelling(),
         ..SwitchArgs::default()
-    });
-    context.ask(&request).map(drop)
+    };
+    context.call(switch).map(drop)
 }
 
 fn target(id: SessionKey) -> Target {
@@ -206,16 +207,12 @@ struct Desk {
 }
 
 impl Desk {
-    /// Asks for something to be done to a session, and looks at once what became of it.
-    fn act(&self, request: &Request) -> Result<(), String> {
-        let asked = self.context.ask_anything(request);
-        let (reply, _) = asked.map_err(|error| format!("{error:#}"))?;
+    /// Has something done to a session, and looks at once what became of it.
+    fn act<V: Verb>(&self, verb: V) -> Result<(), String> {
+        let reply = self.context.try_call(verb);
+        let reply = reply.map_err(|error| format!("{error:#}"))?;
         self.wish(Wish::Look);
-        if reply.ok {
-            Ok(())
-        } else {
-            Err(failure(&reply).error)
-        }
+        reply.map(drop).map_err(|refusal| failure(&refusal).error)
     }
 
     fn wish(&self, wish: Wish) {
@@ -227,21 +224,18 @@ impl Desk {
 impl Outside for Desk {
     fn label(&mut self, id: SessionKey, label: &str) -> Result<(), String> {
         let (target, label) = (target(id), label.to_owned());
-        self.act(&Request::Label(LabelArgs { target, label }))
+        self.act(LabelArgs { target, label })
     }
 
     fn end(&mut self, id: SessionKey) -> Result<(), String> {
         let target = target(id);
-        self.act(&Request::End(EndArgs { target }))
+        self.act(EndArgs { target })
     }
 
-    fn asked(&mut self, id: SessionKey) -> Result<Asked, String> {
-        let target = target(id);
-        let asked = self
-            .context
-            .ask_anything(&Request::Asked(AskedArgs { target }));
-        let (reply, _) = asked.map_err(|error| format!("{error:#}"))?;
-        let why = || match failure(&reply) {
+    fn dialog(&mut self, id: SessionKey) -> Result<Dialog, String> {
+        let reply = self.context.try_call(DialogArgs { target: target(id) });
+        let reply = reply.map_err(|error| format!("{error:#}"))?;
+        let why = |refusal: Refusal| match failure(&refusal) {
             Failure {
                 error,
                 hint: Some(hint),
@@ -249,15 +243,15 @@ impl Outside for Desk {
             } => format!("{error} ({hint})"),
             failure => failure.error,
         };
-        reply.asked.clone().ok_or_else(why)
+        reply.map(|asks| asks.asked).map_err(why)
     }
 
     fn decide(&mut self, id: SessionKey, request: u64, decision: Decision) -> Result<(), String> {
-        self.act(&Request::Answer(AnswerArgs {
+        self.act(DecideArgs {
             target: target(id),
             request: Some(request),
             decision,
-        }))
+        })
     }
 
     fn workspace(&mut self) -> Option<String> {

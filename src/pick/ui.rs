@@ -17,20 +17,20 @@ use skim::tui::actions::Action;
 use skim::tui::{App, Event, Tui};
 use vmux::cmd::exit::Failure;
 use vmux::core::counts::Counts;
-use vmux::core::model::{Asked, Decision, SessionKey};
+use vmux::core::model::{Decision, Dialog, SessionKey};
 use vmux::core::text::CleanText;
 use vmux::frontend::filter::Filter;
 use vmux::frontend::preview::{self, Line, Tone};
 use vmux::sys::clock::{self, Deadline};
 
-use crate::ask::{Asking, Question, edits};
 use crate::board::{Board, Item};
 use crate::head::{self, Scene};
 use crate::keys::Command;
 use crate::pane;
+use crate::prompt::{OpenPrompt, Prompt, edits};
 use crate::row::Entry;
 
-mod questions;
+mod prompts;
 
 /// How often skim looks at its search while one may be running.
 const BEAT: Duration = Duration::from_millis(10);
@@ -66,7 +66,7 @@ pub(crate) trait Outside {
     /// Tells a session to end.
     fn end(&mut self, id: SessionKey) -> Result<(), String>;
     /// What a session asks, whole.
-    fn asked(&mut self, id: SessionKey) -> Result<Asked, String>;
+    fn dialog(&mut self, id: SessionKey) -> Result<Dialog, String>;
     /// Answers this request of a session.
     fn decide(&mut self, id: SessionKey, request: u64, decision: Decision) -> Result<(), String>;
     /// The workspace that has the focus.
@@ -101,7 +101,7 @@ where
     texts: u64,
     /// Where the cursor was before the list was searched anew: its session, or else its row.
     anchor: Option<(Option<SessionKey>, usize)>,
-    asking: Option<Asking>,
+    open: Option<OpenPrompt>,
     /// What went wrong, until the next key.
     notice: Option<String>,
     /// The session in the pane, by how many lines it was scrolled back, and what it shows.
@@ -133,7 +133,7 @@ where
             listed: Vec::new(),
             texts: 0,
             anchor: None,
-            asking: None,
+            open: None,
             notice: None,
             shown: None,
             back: 0,
@@ -222,20 +222,20 @@ where
         self.keep_cursor(CHOICE);
         match action {
             Action::Accept(Some(word)) => match Command::parse(&word) {
-                // What a question is about must not change while it is open.
-                Some(command) if self.asking.is_none() => self.command(command)?,
+                // What a prompt is about must not change while it is open.
+                Some(command) if self.open.is_none() => self.command(command)?,
                 _ => {}
             },
-            Action::Accept(None) if self.asking.is_some() => self.answer()?,
-            Action::Abort if self.asking.is_some() => {
-                self.close_question();
+            Action::Accept(None) if self.open.is_some() => self.answer()?,
+            Action::Abort if self.open.is_some() => {
+                self.close_prompt();
                 self.draw()?;
             }
             Action::Accept(None) => return self.choose(),
             Action::Abort => return Ok(Some(Outcome::Cancelled)),
             Action::PreviewUp(lines) => self.scroll(i64::from(lines))?,
             Action::PreviewDown(lines) => self.scroll(-i64::from(lines))?,
-            action if self.asking.is_some() && !edits(&action) => {}
+            action if self.open.is_some() && !edits(&action) => {}
             action => self.edit(&Event::Action(action))?,
         }
         Ok(None)
@@ -245,9 +245,9 @@ where
     fn edit(&mut self, event: &Event) -> Result<(), Failure> {
         let before = self.parts().0.input.value.clone();
         self.pass(event)?;
-        let asking = self.asking.is_some();
+        let open = self.open.is_some();
         let (app, _) = self.parts();
-        if !asking && app.input.value != before {
+        if !open && app.input.value != before {
             app.item_list.jump_to_first();
             self.anchor = None;
         }
@@ -261,7 +261,7 @@ where
             MouseEventKind::Moved => Ok(()),
             MouseEventKind::ScrollUp if in_pane => self.scroll(WHEEL),
             MouseEventKind::ScrollDown if in_pane => self.scroll(-WHEEL),
-            _ if in_pane || self.asking.is_some() => Ok(()),
+            _ if in_pane || self.open.is_some() => Ok(()),
             _ => {
                 self.lively = clock::steady() + LIVELY;
                 self.pass(&Event::Mouse(mouse))
@@ -285,9 +285,9 @@ where
 
     fn command(&mut self, command: Command) -> Result<(), Failure> {
         match command {
-            Command::Label => self.ask(Question::Label),
-            Command::End => self.ask(Question::End),
-            Command::Answer => self.ask_for_answer(),
+            Command::Label => self.ask(Prompt::Label),
+            Command::End => self.ask(Prompt::End),
+            Command::Answer => self.show_dialog(),
             Command::Filter => {
                 self.workspace = self.outside.workspace();
                 self.filter = self.filter.next(self.workspace.as_deref());
@@ -332,7 +332,7 @@ where
     /// Gives skim what is listed now, if that is not what it has. The cursor stays on its session.
     fn refresh_list(&mut self) {
         // The prompt holds no query meanwhile.
-        if self.asking.is_some() {
+        if self.open.is_some() {
             return;
         }
         let (items, texts) = self.board.items();
@@ -401,14 +401,14 @@ where
         let colored = self.colored;
         let notice = self.notice.clone().or(trouble);
         let notice = notice.map(|notice| CleanText::line(&notice));
-        let asking = self.asking.as_ref();
-        let question = asking.map(|asking| (asking.about.clone(), asking.question.keys()));
+        let open = self.open.as_ref();
+        let prompt = open.map(|open| (open.about.clone(), open.prompt.keys()));
         let (app, _) = self.skim.app_and_tui();
         let area = app.layout.header_area.unwrap_or(app.layout.list_area);
         let columns = usize::from(area.width.saturating_sub(2));
         let fit = app.item_list.count();
-        let scene = match &question {
-            Some((about, keys)) => Scene::Question { about, keys },
+        let scene = match &prompt {
+            Some((about, keys)) => Scene::Prompt { about, keys },
             None => Scene::List {
                 counts: &counts,
                 fitting: (!app.input.value.is_empty()).then_some((fit, listed)),
@@ -458,17 +458,13 @@ where
             || (vec![faint("no session fits")], Vec::new()),
             |entry| conversation(&self.board, &entry),
         );
-        if let Some(asked) = self
-            .asking
-            .as_ref()
-            .and_then(|asking| asking.asked.as_ref())
-        {
+        if let Some(asked) = self.open.as_ref().and_then(|open| open.dialog.as_ref()) {
             body = preview::asked(asked);
             // Room for the request: the pane may be a few lines high.
             head.truncate(1);
         }
         let (text, at_end) = pane::compose(&head, &body, room, &mut self.back, self.colored);
-        self.read |= at_end && self.asking.is_some();
+        self.read |= at_end && self.open.is_some();
         if text == self.pane {
             return false;
         }

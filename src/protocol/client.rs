@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{REPLY_CAP, Reply, Request};
+use super::{REPLY_CAP, Reply, Verb, reply};
 use crate::sys::clock::Deadline;
 use crate::sys::socket;
 
@@ -70,32 +70,30 @@ impl Client {
         socket::peer_pid(&self.stream)
     }
 
-    /// Sends a request and reads its reply, with its payload if it has one.
+    /// Sends a request and reads its reply.
     ///
     /// # Errors
     /// `Slow` after `patience`, `HungUp`, `Broken`.
-    pub fn ask(
+    pub fn call<V: Verb>(
         &mut self,
-        request: &Request,
+        verb: &V,
         patience: Duration,
-    ) -> Result<(Reply, Vec<u8>), ClientError> {
-        let (line, payload) = self.ask_raw(&request.render(), patience)?;
-        let reply = serde_json::from_slice(&line)
-            .map_err(|error| ClientError::Broken(error.to_string()))?;
-        Ok((reply, payload))
+    ) -> Result<Reply<V::Reply>, ClientError> {
+        let (line, _) = self.call_raw(verb, patience)?;
+        read(&line)
     }
 
-    /// The same, without reading the reply's line.
+    /// The same, without reading the reply's line; with its payload if it has one.
     ///
     /// # Errors
-    /// See [`Client::ask`].
-    pub fn ask_raw(
+    /// See [`Client::call`].
+    pub fn call_raw<V: Verb>(
         &mut self,
-        request: &[u8],
+        verb: &V,
         patience: Duration,
     ) -> Result<(Vec<u8>, Vec<u8>), ClientError> {
         let deadline = Deadline::after(patience);
-        let (line, payload) = self.ask_line(request, patience)?;
+        let (line, payload) = self.call_line(verb, patience)?;
         while self.buffer.len() < payload {
             self.fill(deadline)?;
         }
@@ -107,15 +105,15 @@ impl Client {
     /// may stop reading it. Returns the reply's line.
     ///
     /// # Errors
-    /// See [`Client::ask`], with `patience` for the line and for each further piece. Pieces may
+    /// See [`Client::call`], with `patience` for the line and for each further piece. Pieces may
     /// have been handed on.
-    pub fn relay(
+    pub fn relay<V: Verb>(
         &mut self,
-        request: &[u8],
+        verb: &V,
         patience: Duration,
         out: &mut impl io::Write,
     ) -> Result<Vec<u8>, ClientError> {
-        let (line, mut left) = self.ask_line(request, patience)?;
+        let (line, mut left) = self.call_line(verb, patience)?;
         while left > 0 {
             if self.buffer.is_empty() {
                 self.fill(Deadline::after(patience))?;
@@ -131,9 +129,9 @@ impl Client {
     }
 
     /// Sends a request, and reads the line of its reply and the length of what follows.
-    fn ask_line(
+    fn call_line<V: Verb>(
         &mut self,
-        request: &[u8],
+        verb: &V,
         patience: Duration,
     ) -> Result<(Vec<u8>, usize), ClientError> {
         let deadline = Deadline::after(patience);
@@ -141,7 +139,7 @@ impl Client {
             .set_write_timeout(Some(patience))
             .map_err(|error| broken(&error))?;
         self.stream
-            .write_all(request)
+            .write_all(&verb.render())
             .map_err(|error| broken(&error))?;
         let end = loop {
             if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
@@ -159,9 +157,9 @@ impl Client {
     ///
     /// # Errors
     /// `HungUp`, `Broken`.
-    pub fn send(&mut self, request: &Request) -> Result<(), ClientError> {
+    pub fn send<V: Verb>(&mut self, verb: &V) -> Result<(), ClientError> {
         self.stream
-            .write_all(&request.render())
+            .write_all(&verb.render())
             .map_err(|error| broken(&error))
     }
 
@@ -210,6 +208,14 @@ fn payload_length(line: &[u8]) -> Option<usize> {
     let digits = line[at + 10..].strip_suffix(b"}\n")?;
     let length: usize = std::str::from_utf8(digits).ok()?.parse().ok()?;
     (length <= REPLY_CAP).then_some(length)
+}
+
+/// Reads the line of a verb's reply.
+///
+/// # Errors
+/// `Broken`.
+pub fn read<R: reply::Body>(line: &[u8]) -> Result<Reply<R>, ClientError> {
+    reply::read(line).map_err(|error| ClientError::Broken(error.to_string()))
 }
 
 fn broken(error: &io::Error) -> ClientError {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::Request;
 use super::client::{Client, ClientError, PATIENCE};
+use super::request::{Ping, Subscribe};
 use crate::sys::clock::{self, Deadline};
 
 /// Pauses between tries to reach a daemon that is gone: first and longest.
@@ -72,7 +72,7 @@ impl Subscription {
     /// # Errors
     /// `HungUp`, `Broken`.
     pub fn over(mut client: Client, socket: &Path) -> Result<Self, ClientError> {
-        client.send(&Request::Subscribe)?;
+        client.send(&Subscribe {})?;
         Ok(Self {
             client: Some(client),
             pause: RETRY.0,
@@ -146,7 +146,7 @@ impl Subscription {
             .asker
             .take()
             .map_or_else(|| Client::connect(&self.socket, KNOCK), Ok);
-        let asked = asker.and_then(|mut asker| asker.send(&Request::Ping).map(|()| asker));
+        let asked = asker.and_then(|mut asker| asker.send(&Ping {}).map(|()| asker));
         self.silence = match asked {
             Ok(asker) => {
                 self.asker = Some(asker);
@@ -178,7 +178,7 @@ impl Subscription {
     fn connect(&mut self) {
         self.pause = (self.pause * 2).clamp(RETRY.0, RETRY.1);
         let connected = Client::connect(&self.socket, KNOCK)
-            .and_then(|mut client| client.send(&Request::Subscribe).map(|()| client));
+            .and_then(|mut client| client.send(&Subscribe {}).map(|()| client));
         match connected {
             Ok(client) => {
                 self.client = Some(client);

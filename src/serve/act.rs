@@ -8,7 +8,7 @@ use crate::agent::claude::conversation::{Message, Role};
 use crate::agent::claude::tail;
 use crate::core::model::{Session, Trouble, TroubleCode};
 use crate::core::text::CleanText;
-use crate::protocol::PreviewMessage;
+use crate::protocol::reply::PreviewMessage;
 use crate::sys::proc::Proc;
 
 /// Messages of a conversation that are read at most.

@@ -13,10 +13,12 @@ use crate::desktop::kept;
 use crate::desktop::place::Places;
 use crate::desktop::shown;
 use crate::frontend::row;
-use crate::protocol::{Format, ListArgs, Reply, Request, Target};
+use crate::protocol::reply::{Acted, Explained, Listed, Previewed, render};
+use crate::protocol::request::{ExplainArgs, Format, ListArgs, PreviewArgs, Target};
+use crate::protocol::{Refusal, RefusalCode, Reply, Request};
 use crate::serve::act;
 use crate::serve::labels;
-use crate::serve::reply::{self, find, listed, switch_reply};
+use crate::serve::reply::{self, find, listed};
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
 use crate::sys::paths::Paths;
@@ -63,65 +65,70 @@ impl Local {
         })
     }
 
-    /// Answers a request, with the payload if it has one.
-    pub fn answer(&mut self, request: &Request) -> (Reply, Vec<u8>) {
+    /// Answers a request: the line of the reply, and its payload if it has one.
+    pub fn answer(&mut self, request: &Request) -> (Vec<u8>, Vec<u8>) {
         let sessions = self.registry.snapshot().sessions;
-        let reply = match request {
+        let line = match request {
             Request::List(args) => return list(&sessions, args),
-            Request::Switch(args) => with(&args.target, &sessions, |session| {
+            Request::Switch(args) => {
                 let manner = Manner {
                     summon: args.summon,
                     ..Manner::plain(args.dry_run, args.settle)
                 };
-                self.switch(&session, manner)
-            }),
-            Request::Next(args) => match Walk::default().next(&sessions, clock::now()) {
-                Some((session, _)) => {
-                    self.switch(&session, Manner::plain(args.dry_run, args.settle))
-                }
-                None => reply::nothing_next(),
-            },
+                let found = find(&args.target, &sessions);
+                render(&found.and_then(|session| self.switch(session, manner)))
+            }
+            Request::Next(args) => {
+                let manner = Manner::plain(args.0.dry_run, args.0.settle);
+                let next = Walk::default().next(&sessions, clock::now());
+                let next = next.ok_or_else(reply::nothing_next);
+                render(&next.and_then(|(session, _)| self.switch(session, manner)))
+            }
             Request::Back(args) => {
-                let manner = Manner::plain(args.dry_run, args.settle);
-                reply::back_reply(self.with_focuser(|focuser| focuser.back(manner)))
+                let manner = Manner::plain(args.0.dry_run, args.0.settle);
+                render(&reply::back_reply(
+                    self.with_focuser(|focuser| focuser.back(manner)),
+                ))
             }
-            Request::Label(args) => with(&args.target.named(), &sessions, |session| {
+            Request::Label(args) => {
                 let label = CleanText::line(&args.label).some();
-                self.mark(&session, MarkChange::Label(label))
-            }),
-            Request::Snooze(args) => with(&args.target.named(), &sessions, |session| {
-                let until = reply::snoozed_until(args.seconds, clock::now());
-                self.mark(&session, MarkChange::Snooze(until))
-            }),
-            Request::Pin(args) => with(&args.target.named(), &sessions, |session| {
-                self.mark(&session, MarkChange::Pin(!args.off))
-            }),
-            Request::End(args) => with(&args.target.named(), &sessions, |session| {
-                reply::end_reply(&session, act::end(&session))
-            }),
-            Request::Preview(args) => with(&args.target, &sessions, |session| {
-                preview(session, args.messages.max(1))
-            }),
-            Request::Explain(args) => {
-                with(&args.target, &sessions, |session| self.explain(&session))
+                render(&self.mark(&args.target, &sessions, MarkChange::Label(label)))
             }
-            Request::Ping
-            | Request::Ask(_)
-            | Request::Asked(_)
-            | Request::Answer(_)
+            Request::Snooze(args) => {
+                let until = reply::snoozed_until(args.seconds, clock::now());
+                render(&self.mark(&args.target, &sessions, MarkChange::Snooze(until)))
+            }
+            Request::Pin(args) => {
+                render(&self.mark(&args.target, &sessions, MarkChange::Pin(!args.off)))
+            }
+            Request::End(args) => {
+                let found = find(&args.target.named(), &sessions);
+                render(&found.and_then(|session| {
+                    let ended = act::end(&session);
+                    reply::end_reply(session, ended)
+                }))
+            }
+            Request::Preview(args) => render(&preview(args, &sessions)),
+            Request::Explain(args) => render(&self.explain(args, &sessions)),
+            Request::Ping(_)
+            | Request::Await(_)
+            | Request::Dialog(_)
+            | Request::Decide(_)
             | Request::Hook(_)
             | Request::Rofi(_)
-            | Request::Status
-            | Request::Subscribe
-            | Request::Stop => Reply::error("no_daemon", "this needs the daemon"),
+            | Request::Status(_)
+            | Request::Subscribe(_)
+            | Request::Stop(_) => {
+                Refusal::new(RefusalCode::NoDaemon, "this needs the daemon").render()
+            }
         };
-        (reply, Vec::new())
+        (line, Vec::new())
     }
 
-    fn switch(&self, session: &Arc<Session>, manner: Manner) -> Reply {
+    fn switch(&self, session: Arc<Session>, manner: Manner) -> Reply<Acted> {
         let done =
-            self.with_focuser(|focuser| focuser.switch(session, manner, &self.environ, None));
-        switch_reply(session, done.err())
+            self.with_focuser(|focuser| focuser.switch(&session, manner, &self.environ, None));
+        reply::switch_reply(session, done)
     }
 
     /// Moves the focus, and keeps the way back.
@@ -147,78 +154,47 @@ impl Local {
         done
     }
 
-    fn mark(&mut self, session: &Arc<Session>, change: MarkChange) -> Reply {
-        let key = match reply::here(session) {
-            Ok(key) => key,
-            Err(reply) => return *reply,
-        };
-        self.registry.mark(key, change, clock::now());
+    fn explain(&self, args: &ExplainArgs, sessions: &[Arc<Session>]) -> Reply<Explained> {
+        let key = reply::here(&*find(&args.target, sessions)?)?;
+        reply::explain_reply(self.registry.explain(key, clock::now()).as_ref())
+    }
+
+    fn mark(
+        &mut self,
+        target: &Target,
+        sessions: &[Arc<Session>],
+        change: MarkChange,
+    ) -> Reply<Acted> {
+        let session = find(&target.named(), sessions)?;
+        self.registry
+            .mark(reply::here(&session)?, change, clock::now());
         let owed = self.registry.take_owed_marks().unwrap_or_default();
-        match labels::update(&self.paths.labels, &self.kept, &owed) {
-            Err(refused) => Reply {
-                hint: Some(refused.remedy),
-                ..Reply::error(
-                    "unsaved",
-                    format!("could not save the change: {}", refused.cause),
-                )
-            },
-            Ok(_) => Reply {
-                sessions: self
-                    .registry
-                    .snapshot()
-                    .by_key(&session.id)
-                    .cloned()
-                    .into_iter()
-                    .collect(),
-                ..Reply::done()
-            },
-        }
-    }
-
-    fn explain(&self, session: &Arc<Session>) -> Reply {
-        let key = session.id.local();
-        let explanation = key.and_then(|key| self.registry.explain(key, clock::now()));
-        let raw =
-            explanation.and_then(|explanation| serde_json::value::to_raw_value(&explanation).ok());
-        Reply {
-            sessions: vec![Arc::clone(session)],
-            explanation: raw,
-            ..Reply::done()
-        }
+        labels::update(&self.paths.labels, &self.kept, &owed).map_err(|refused| {
+            let words = format!("could not save the change: {}", refused.cause);
+            Refusal::new(RefusalCode::Unsaved, words).hint(refused.remedy)
+        })?;
+        let snapshot = self.registry.snapshot();
+        let session = snapshot.by_key(&session.id).ok_or_else(reply::gone)?;
+        Ok(Acted {
+            session: Arc::clone(session),
+        })
     }
 }
 
-fn list(sessions: &[Arc<Session>], args: &ListArgs) -> (Reply, Vec<u8>) {
+fn list(sessions: &[Arc<Session>], args: &ListArgs) -> (Vec<u8>, Vec<u8>) {
     let sessions = listed(sessions, args.all);
-    if args.format != Format::Json {
-        let text = reply::list_text(args, &row::rows(&sessions, clock::now()));
-        return (Reply::done(), text.into_bytes());
+    if args.format == Format::Json {
+        let payload = None;
+        return (render(&Ok(Listed { sessions, payload })), Vec::new());
     }
-    let reply = Reply {
-        sessions,
-        ..Reply::done()
-    };
-    (reply, Vec::new())
-}
-
-fn preview(session: Arc<Session>, messages: usize) -> Reply {
-    match act::read_preview(&session, messages) {
-        Ok(preview) => Reply {
-            sessions: vec![session],
-            preview,
-            ..Reply::done()
-        },
-        Err(error) => Reply::error("unreadable", error),
+    match reply::list_text(args, &row::rows(&sessions, clock::now())) {
+        Ok(text) => (render(&Ok(Listed::default())), text.into_bytes()),
+        Err(refusal) => (refusal.render(), Vec::new()),
     }
 }
 
-fn with(
-    target: &Target,
-    sessions: &[Arc<Session>],
-    then: impl FnOnce(Arc<Session>) -> Reply,
-) -> Reply {
-    match find(target, sessions) {
-        Ok(session) => then(session),
-        Err(reply) => *reply,
-    }
+fn preview(args: &PreviewArgs, sessions: &[Arc<Session>]) -> Reply<Previewed> {
+    let session = find(&args.target, sessions)?;
+    let read = act::read_preview(&session, args.messages.max(1));
+    reply::preview_reply(session, read)
 }

@@ -5,24 +5,34 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::model::{Kind, Landed, LocalKey, Session, SessionKey, Trouble};
+use crate::core::model::{Kind, Landed, LocalKey, Session, SessionKey, Trouble, TroubleCode};
 use crate::core::order;
 use crate::core::query::{self, QueryError};
+use crate::core::registry::Explanation;
 use crate::core::text::CleanText;
 use crate::frontend::row::{self, Row};
 use crate::frontend::table;
-use crate::protocol::{Format, ListArgs, Reply, Target};
+use crate::protocol::reply::{Acted, Explained, PreviewMessage, Previewed, WentBack};
+use crate::protocol::request::{Format, ListArgs, Target};
+use crate::protocol::{Refusal, RefusalCode, Reply};
 
 /// The text of a list that is not JSON.
-#[must_use]
-pub fn list_text(args: &ListArgs, rows: &[Row]) -> String {
+///
+/// # Errors
+/// That the format is not known.
+pub fn list_text(args: &ListArgs, rows: &[Row]) -> Reply<String> {
     match args.format {
-        Format::Dmenu => table::render_unique(rows)
+        Format::Dmenu => Ok(table::render_unique(rows)
             .iter()
             .map(|line| format!("{line}\n"))
-            .collect(),
+            .collect()),
         Format::Table | Format::Json => {
-            table::render(rows, args.width.unwrap_or(row::COLUMNS), args.color)
+            let width = args.width.unwrap_or(row::COLUMNS);
+            Ok(table::render(rows, width, args.color))
+        }
+        Format::Unknown => {
+            let words = "could not list the sessions: the format is not known";
+            Err(Refusal::new(RefusalCode::BadRequest, words))
         }
     }
 }
@@ -41,8 +51,8 @@ pub fn listed(sessions: &[Arc<Session>], all: bool) -> Vec<Arc<Session>> {
 /// The session that a target names.
 ///
 /// # Errors
-/// The reply that says why there is none.
-pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, Box<Reply>> {
+/// Why there is none.
+pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Reply<Arc<Session>> {
     let resolve = if target.named {
         query::resolve_named
     } else {
@@ -50,35 +60,24 @@ pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, 
     };
     if let Some(id) = &target.id {
         let found = sessions.iter().find(|session| session.id == *id);
-        return found.cloned().ok_or_else(|| Box::new(absent(id)));
+        return found.cloned().ok_or_else(|| absent(id));
     }
     let Some(query) = target.query.as_ref().or(target.session_id.as_ref()) else {
-        return Err(Box::new(Reply::error(
-            "bad_request",
+        return Err(Refusal::new(
+            RefusalCode::BadRequest,
             "no session was named",
-        )));
+        ));
     };
     let all = listed(sessions, true);
     let shown = CleanText::line(query);
-    let error = match resolve(query, &all) {
+    Err(match resolve(query, &all) {
         Ok(session) => return Ok(session),
         Err(QueryError::Ambiguous(fitting)) => match fitting.first() {
             Some(first) if target.first => return Ok(Arc::clone(first)),
-            _ => Reply {
-                sessions: fitting,
-                hint: Some(if target.named {
-                    "name one by its id".into()
-                } else {
-                    "name one by its id; `vmux switch --first` takes the first of them".into()
-                }),
-                ..Reply::error(
-                    "ambiguous",
-                    format!("several sessions match {shown:?} equally well"),
-                )
-            },
+            _ => ambiguous(&shown, fitting, target.named),
         },
         Err(QueryError::NothingWaits) => {
-            Reply::error("nothing_waits", "no session waits for an answer")
+            Refusal::new(RefusalCode::NothingWaits, "no session waits for an answer")
         }
         Err(QueryError::NoMatch) => {
             let hint = if all.is_empty() {
@@ -86,43 +85,47 @@ pub fn find(target: &Target, sessions: &[Arc<Session>]) -> Result<Arc<Session>, 
             } else {
                 "`vmux list` shows all of them"
             };
-            let error = Reply::error("no_match", format!("no session matches {shown:?}"));
-            Reply {
-                hint: Some(hint.into()),
-                ..error
-            }
+            let words = format!("no session matches {shown:?}");
+            Refusal::new(RefusalCode::NoMatch, words).hint(hint)
         }
-    };
-    Err(Box::new(error))
+    })
 }
 
-/// The reply to who names a session that is not there.
-fn absent(id: &SessionKey) -> Reply {
-    match id.local() {
-        Some(_) => Reply::error("gone", "the session has ended"),
-        None => refused(&format!("could not reach {id}"), &Trouble::elsewhere(id)),
+fn ambiguous(query: &CleanText, fitting: Vec<Arc<Session>>, named: bool) -> Refusal {
+    let hint = if named {
+        "name one by its id"
+    } else {
+        "name one by its id; `vmux switch --first` takes the first of them"
+    };
+    let words = format!("several sessions match {query:?} equally well");
+    Refusal {
+        sessions: fitting,
+        ..Refusal::new(RefusalCode::Ambiguous, words).hint(hint)
     }
+}
+
+/// Why a session that was named by its key is not there.
+fn absent(id: &SessionKey) -> Refusal {
+    match id.local() {
+        Some(_) => gone(),
+        None => Refusal::of(&format!("could not reach {id}"), &Trouble::elsewhere(id)),
+    }
+}
+
+/// The session has ended.
+#[must_use]
+pub fn gone() -> Refusal {
+    Refusal::new(TroubleCode::Gone, "the session has ended")
 }
 
 /// The process of a session, for what is done to it.
 ///
 /// # Errors
-/// The reply that says that it lives on another machine.
-pub fn here(session: &Session) -> Result<LocalKey, Box<Reply>> {
+/// That it lives on another machine.
+pub fn here(session: &Session) -> Reply<LocalKey> {
     let could_not = || format!("could not reach {}", session.title());
     let here = session.here();
-    here.map_err(|trouble| Box::new(refused(&could_not(), &trouble)))
-}
-
-/// The reply to what could not be done.
-fn refused(could_not: &str, trouble: &Trouble) -> Reply {
-    Reply {
-        hint: trouble.hint.as_deref().map(str::to_owned),
-        ..Reply::error(
-            trouble.code.as_str(),
-            format!("{could_not}: {}", trouble.message),
-        )
-    }
+    here.map_err(|trouble| Refusal::of(&could_not(), &trouble))
 }
 
 /// When a snooze that begins `now` ends; none if it takes no time.
@@ -131,65 +134,96 @@ pub fn snoozed_until(seconds: u32, now: DateTime<Utc>) -> Option<DateTime<Utc>> 
     (seconds > 0).then(|| now + TimeDelta::seconds(seconds.into()))
 }
 
-/// The reply to a `next` that leads nowhere.
+/// A `next` leads nowhere.
 #[must_use]
-pub fn nothing_next() -> Reply {
-    Reply::error("nothing_waits", "no other session needs you")
+pub fn nothing_next() -> Refusal {
+    Refusal::new(RefusalCode::NothingWaits, "no other session needs you")
 }
 
 /// The reply to a `back`.
-#[must_use]
-pub fn back_reply(landed: Result<Landed, Trouble>) -> Reply {
+///
+/// # Errors
+/// Why it led nowhere.
+pub fn back_reply(landed: Result<Landed, Trouble>) -> Reply<WentBack> {
     match landed {
-        Ok(landed) => Reply {
-            landed: Some(landed),
-            ..Reply::done()
-        },
-        Err(trouble) => refused("could not go back", &trouble),
+        Ok(landed) => Ok(WentBack { landed }),
+        Err(trouble) => Err(Refusal::of("could not go back", &trouble)),
     }
 }
 
+/// The reply to a `preview`.
+///
+/// # Errors
+/// Why it could not be read.
+pub fn preview_reply(
+    session: Arc<Session>,
+    read: Result<Vec<PreviewMessage>, String>,
+) -> Reply<Previewed> {
+    match read {
+        Ok(preview) => Ok(Previewed { session, preview }),
+        Err(error) => Err(Refusal::new(RefusalCode::Unreadable, error)),
+    }
+}
+
+/// The reply to an `explain`.
+///
+/// # Errors
+/// That it has ended.
+pub fn explain_reply(explanation: Option<&Explanation>) -> Reply<Explained> {
+    let explanation = explanation.ok_or_else(gone)?;
+    let raw = serde_json::value::to_raw_value(explanation).map_err(|error| {
+        let words = format!("could not write the explanation: {error}");
+        Refusal::new(RefusalCode::Bug, words)
+    })?;
+    Ok(Explained {
+        session: Arc::clone(&explanation.session),
+        explanation: raw,
+    })
+}
+
 /// The reply to an `end`.
-#[must_use]
-pub fn end_reply(session: &Arc<Session>, ended: Result<(), Trouble>) -> Reply {
+///
+/// # Errors
+/// Why it was not told to.
+pub fn end_reply(session: Arc<Session>, ended: Result<(), Trouble>) -> Reply<Acted> {
     match ended {
-        Ok(()) => Reply {
-            sessions: vec![Arc::clone(session)],
-            ..Reply::done()
-        },
-        Err(trouble) => refused(&format!("could not end {}", session.title()), &trouble),
+        Ok(()) => Ok(Acted { session }),
+        Err(trouble) => {
+            let could_not = format!("could not end {}", session.title());
+            Err(Refusal::of(&could_not, &trouble))
+        }
     }
 }
 
 /// The reply to a switch.
-#[must_use]
-pub fn switch_reply(session: &Arc<Session>, trouble: Option<Trouble>) -> Reply {
-    let sessions = vec![Arc::clone(session)];
-    match trouble {
-        None => Reply {
-            sessions,
-            ..Reply::done()
-        },
-        Some(trouble) => {
-            let (title, message) = (session.title(), &trouble.message);
-            let words = if trouble.code.is_half() {
-                format!("focused the window of {title}, but {message}")
-            } else {
-                format!("could not focus {title}: {message}")
-            };
-            Reply {
-                sessions,
-                hint: trouble.hint.as_deref().map(str::to_owned),
-                ..Reply::error(trouble.code.as_str(), words)
-            }
-        }
-    }
+///
+/// # Errors
+/// Why it was not focused, or why that may not be enough.
+pub fn switch_reply(session: Arc<Session>, done: Result<(), Trouble>) -> Reply<Acted> {
+    let Err(trouble) = done else {
+        return Ok(Acted { session });
+    };
+    let (title, message) = (session.title(), &trouble.message);
+    let words = if trouble.code.is_half() {
+        format!("focused the window of {title}, but {message}")
+    } else {
+        format!("could not focus {title}: {message}")
+    };
+    Err(Refusal {
+        hint: trouble.hint.as_deref().map(str::to_owned),
+        sessions: vec![session],
+        ..Refusal::new(trouble.code, words)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Pid, RawPath, SessionKey};
+    use crate::core::model::{Machine, Pid, RawPath};
+    use crate::desktop::focus::{Focuser, Manner};
+    use crate::protocol::reply::Code;
+    use crate::serve::act;
+    use crate::sys::proc::Environ;
 
     fn session(pid: u32, dir: &str) -> Arc<Session> {
         Arc::new(Session {
@@ -204,8 +238,8 @@ mod tests {
         })
     }
 
-    fn code(target: &Target, sessions: &[Arc<Session>]) -> Option<String> {
-        find(target, sessions).err().and_then(|reply| reply.code)
+    fn code(target: &Target, sessions: &[Arc<Session>]) -> Code {
+        find(target, sessions).unwrap_err().code
     }
 
     #[test]
@@ -220,10 +254,10 @@ mod tests {
             ..Target::default()
         };
         assert_eq!(find(&id(2), &sessions).unwrap().pid, Pid(2));
-        assert_eq!(code(&id(9), &sessions).as_deref(), Some("gone"));
+        assert_eq!(code(&id(9), &sessions), TroubleCode::Gone.into());
         assert_eq!(
-            code(&Target::default(), &sessions).as_deref(),
-            Some("bad_request")
+            code(&Target::default(), &sessions),
+            RefusalCode::BadRequest.into()
         );
     }
 
@@ -236,8 +270,8 @@ mod tests {
         };
         let reply = find(&target, &sessions).unwrap_err();
         assert_eq!(
-            (reply.code.as_deref(), reply.sessions.len()),
-            (Some("ambiguous"), 2)
+            (reply.code, reply.sessions.len()),
+            (RefusalCode::Ambiguous.into(), 2)
         );
         target.first = true;
         assert_eq!(find(&target, &sessions).unwrap().pid, Pid(1));
@@ -263,7 +297,7 @@ mod tests {
     fn what_lives_on_another_machine_is_said_to_and_not_touched() {
         let far = |pid| Session {
             id: SessionKey {
-                machine: crate::core::model::Machine::new("box"),
+                machine: Machine::new("box"),
                 pid: Pid(pid),
                 start_ticks: 1,
             },
@@ -277,11 +311,8 @@ mod tests {
         let found = find(&named(&sessions[1]), &sessions).unwrap();
         assert_eq!(found, sessions[1], "not the one of the same number here");
         let refusal = here(&found).unwrap_err();
-        assert_eq!(refusal.code.as_deref(), Some("elsewhere"));
-        assert_eq!(
-            refusal.error.as_deref(),
-            Some("could not reach app: it lives on box")
-        );
+        assert_eq!(refusal.code, TroubleCode::Elsewhere.into());
+        assert_eq!(refusal.error, "could not reach app: it lives on box");
         assert_eq!(
             here(&sessions[0]).unwrap(),
             (LocalKey {
@@ -291,25 +322,17 @@ mod tests {
         );
         let unknown = find(&named(&far(9)), &sessions).unwrap_err();
         assert_eq!(
-            unknown.code.as_deref(),
-            Some("elsewhere"),
+            unknown.code,
+            TroubleCode::Elsewhere.into(),
             "no word of its end"
         );
-        let ended = crate::serve::act::end(&far(1)).unwrap_err();
-        assert_eq!(ended.code, crate::core::model::TroubleCode::Elsewhere);
-        let mut focuser = crate::desktop::focus::Focuser::new(
-            std::path::Path::new("/proc"),
-            crate::sys::proc::Environ::default(),
-        )
-        .unwrap();
-        let manner = crate::desktop::focus::Manner::default();
-        let moved = focuser.switch(&far(1), manner, &Default::default(), None);
+        let ended = act::end(&far(1)).unwrap_err();
+        assert_eq!(ended.code, TroubleCode::Elsewhere);
+        let mut focuser = Focuser::new(std::path::Path::new("/proc"), Environ::default()).unwrap();
+        let moved = focuser.switch(&far(1), Manner::default(), &Environ::default(), None);
+        assert_eq!(moved.unwrap_err().code, TroubleCode::Elsewhere);
         assert_eq!(
-            moved.unwrap_err().code,
-            crate::core::model::TroubleCode::Elsewhere
-        );
-        assert_eq!(
-            crate::serve::act::read_preview(&far(1), 1).unwrap_err(),
+            act::read_preview(&far(1), 1).unwrap_err(),
             "it lives on box"
         );
     }

@@ -14,7 +14,7 @@ use vmux::core::order::{self, Walk};
 use vmux::core::query;
 use vmux::core::registry::{MarkChange, Marks, Registry};
 use vmux::core::text::CleanText;
-use vmux::frontend::rofi::{Call, Dialogues, Effect, Scene};
+use vmux::frontend::rofi::{Call, Effect, Menus, Scene};
 use vmux::frontend::row;
 use vmux::frontend::table;
 use vmux::protocol::Request;
@@ -511,12 +511,12 @@ proptest! {
         sessions in sessions(),
         calls in proptest::collection::vec((0..30u32, proptest::option::of("yes|back|focus|all|[0-9]{1,2}-1|.{0,6}")), 0..12),
     ) {
-        let mut dialogues = Dialogues::default();
+        let mut menus = Menus::default();
         let rows = row::rows(&sessions, Utc::now());
         let keys = vmux::frontend::rofi::keys::Keys::of(&["<b>".into()]);
             let scene = Scene { sessions: &sessions, rows: &rows, workspace: Some("1"), icons: "/i", keys: None, hints: true, now: Utc::now(), edition: 0 };
         for (retv, info) in &calls {
-            let effect = dialogues.answer(Call { retv: *retv, info: info.as_deref(), rofi: 7, keys: &keys }, &scene);
+            let effect = menus.answer(Call { retv: *retv, info: info.as_deref(), rofi: 7, keys: &keys }, &scene);
             if let Effect::Show(bytes) = effect {
                 let text = String::from_utf8(bytes).unwrap();
                 let plain = |c: char| matches!(c, '\0' | '\x1f' | '\n') || !c.is_control();

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::record::mend;
-use crate::core::model::{Asked, Choice, Decision, Question};
+use crate::core::model::{Decision, Dialog, Offer, Question};
 use crate::core::text::{CleanText, spelled_out};
 
 /// Bytes of a request that are shown. A file that is written may be larger.
@@ -35,12 +35,12 @@ fn parse(payload: &[u8]) -> Option<Payload> {
 
 /// Reads what is asked; `None` if this is no such payload.
 #[must_use]
-pub fn read(payload: &[u8]) -> Option<Asked> {
+pub fn read(payload: &[u8]) -> Option<Dialog> {
     let payload = parse(payload)?;
     let input = &payload.tool_input;
     // Cleaning would hide what a shell still runs: here it is written out.
     let text = spelled_out(&text(&payload.tool_name, input));
-    Some(Asked {
+    Some(Dialog {
         id: 0,
         cut: CleanText::block(&text, usize::MAX).len() + 4 > TEXT,
         tool: CleanText::line(&payload.tool_name),
@@ -122,7 +122,7 @@ fn questions(input: &Map<String, Value>) -> Vec<Question> {
     let all = all.into_iter().flatten();
     let question = |question: &Value| {
         let options = question.get("options").and_then(Value::as_array);
-        let choice = |option: &Value| Choice {
+        let choice = |option: &Value| Offer {
             label: line(option, "label"),
             description: line(option, "description"),
         };
@@ -152,6 +152,7 @@ pub fn answer(payload: &[u8], decision: &Decision) -> Option<String> {
             let input = with_answers(payload, choices)?;
             json!({"behavior": "allow", "updatedInput": input})
         }
+        Decision::Unknown => return None,
     };
     let output = json!({"hookSpecificOutput": {
         "hookEventName": "PermissionRequest",

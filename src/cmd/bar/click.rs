@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use super::super::ask::{Context, vmux_program};
+use super::super::call::{Context, vmux_program};
 use crate::frontend::bar::{Button, Format, parse_click};
 
 /// Longest line of a click, in bytes; i3bar's have about 200.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::super::ask::{Context, unreachable_daemon};
+use super::super::call::{Context, unreachable_daemon};
 use super::super::out;
 use super::click::{self, Clicks};
 use crate::cmd::exit::{self, Exit, Failure};

@@ -8,12 +8,13 @@ mod follow;
 
 use std::time::Duration;
 
-use super::ask::{Context, failure, unreachable_daemon};
+use super::call::{Context, failure, unreachable_daemon};
 use super::out;
 use crate::cmd::cli::{Bar, BarFormat};
 use crate::cmd::exit::{self, Exit};
 use crate::frontend::bar::{Button, Format, Look};
-use crate::protocol::{ListArgs, Reply, Request};
+use crate::protocol::reply::Listed;
+use crate::protocol::request::ListArgs;
 use crate::sys::clock::{self, Deadline};
 
 /// Longest wait for sessions, the start of a daemon included: bars run their blocks one after
@@ -50,18 +51,15 @@ pub(super) fn run(context: &Context, args: &Bar) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn list(context: &Context) -> anyhow::Result<Reply> {
-    let request = Request::List(ListArgs::default());
+fn list(context: &Context) -> anyhow::Result<Listed> {
+    let list = ListArgs::default();
     if context.no_daemon {
-        return Ok(context.ask(&request)?.0);
+        return context.call(list);
     }
     let deadline = Deadline::after(PATIENCE);
     let mut client = context.connect_within(PATIENCE, PATIENCE)?;
-    let (reply, _) = client
-        .ask(&request, deadline.left())
+    let reply = client
+        .call(&list, deadline.left())
         .map_err(|error| unreachable_daemon(&error))?;
-    if !reply.ok {
-        return Err(failure(&reply).into());
-    }
-    Ok(reply)
+    reply.map_err(|refusal| failure(&refusal).into())
 }

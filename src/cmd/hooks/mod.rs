@@ -12,7 +12,7 @@ use serde::Serialize;
 use similar::TextDiff;
 
 use self::file::{Change, Settings};
-use super::ask::{Context, vmux_program};
+use super::call::{Context, vmux_program};
 use super::out;
 use crate::agent::claude::parse_version;
 use crate::agent::claude::process::{FIRST_NATIVE, installed_version};

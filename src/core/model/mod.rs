@@ -3,8 +3,8 @@
 //! [`Session`] is at once what the registry publishes and what travels: every field has a
 //! default, every enum an unknown, so that old and new binaries understand each other.
 
-mod asked;
 mod claim;
+mod dialog;
 mod event;
 mod evidence;
 mod hook;
@@ -14,8 +14,8 @@ mod standing;
 pub mod time;
 mod window;
 
-pub use asked::*;
 pub use claim::*;
+pub use dialog::*;
 pub use event::*;
 pub use evidence::*;
 pub use hook::*;

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    ConversationId, GitDoing, LocalKey, Pid, SessionKey, Standing, Trouble, WindowId, WindowKey,
-    WmAddress, Xid, time,
+    ConversationId, GitDoing, LocalKey, Pid, SessionKey, Standing, Trouble, TroubleCode, WindowId,
+    WindowKey, WmAddress, Xid, time,
 };
 use crate::core::text::CleanText;
 
@@ -336,9 +336,9 @@ pub struct Session {
     /// The window that shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<WindowRef>,
-    /// Why no window is known, as a code: `no_window`, `mux_detached`, `remote`, `ambiguous`, …
+    /// Why no window is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub no_window: Option<CleanText>,
+    pub no_window: Option<TroubleCode>,
     /// Serial of what it asks, if that can be answered from vmux: its hook waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answerable: Option<u64>,

@@ -327,7 +327,7 @@ impl Trouble {
 }
 
 /// The kinds of [`Trouble`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TroubleCode {
     /// The process has ended.
@@ -341,6 +341,7 @@ pub enum TroubleCode {
     /// It runs in a login from another machine.
     Remote,
     /// Several windows fit.
+    #[serde(rename = "ambiguous_window")]
     Ambiguous,
     /// No window manager was found for it.
     NoWm,
@@ -354,6 +355,10 @@ pub enum TroubleCode {
     OtherTab,
     /// Its window has the focus, and may show another tab.
     TabUnknown,
+    /// Of a newer vmux.
+    #[default]
+    #[serde(other)]
+    Unknown,
 }
 
 impl TroubleCode {
@@ -367,25 +372,6 @@ impl TroubleCode {
     #[must_use]
     pub fn is_half(self) -> bool {
         matches!(self, Self::OtherTab | Self::TabUnknown)
-    }
-
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gone => "gone",
-            Self::Elsewhere => "elsewhere",
-            Self::NoWindow => "no_window",
-            Self::MuxDetached => "mux_detached",
-            Self::Remote => "remote",
-            Self::Ambiguous => "ambiguous_window",
-            Self::NoWm => "no_wm",
-            Self::WmHung => "wm_hung",
-            Self::FocusRefused => "focus_refused",
-            Self::FocusLost => "focus_lost",
-            Self::OtherTab => "other_tab",
-            Self::TabUnknown => "tab_unknown",
-        }
     }
 }
 

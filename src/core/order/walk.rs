@@ -113,7 +113,7 @@ fn stop(session: &Session) -> Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Pid, Reason, State, WindowRef};
+    use crate::core::model::{Pid, Reason, State, TroubleCode, WindowRef};
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_795_164_500 + seconds, 0).unwrap()
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn what_no_window_shows_comes_last() {
         let hidden = Session {
-            no_window: Some(crate::core::text::CleanText::line("mux_detached")),
+            no_window: Some(TroubleCode::MuxDetached),
             ..session(1, State::NeedsInput, 1)
         };
         assert_eq!(walked(&[hidden.clone(), done(2, 9)], 2), [2, 1]);

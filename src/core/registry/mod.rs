@@ -375,12 +375,6 @@ fn in_view(place: &Place) -> Option<bool> {
     focused.or_else(detached)
 }
 
-/// Why no window is known, as a code.
-fn no_window(place: &Place) -> Option<CleanText> {
-    let trouble = place.trouble.as_ref()?;
-    Some(CleanText::line(trouble.code.as_str()))
-}
-
 /// The session that others see.
 fn view(key: LocalKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Session {
     let evidence = &entry.evidence;
@@ -431,7 +425,7 @@ fn view(key: LocalKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Sess
         host: entry.place.host.clone(),
         window: entry.place.window.clone(),
         answerable: entry.answerable.filter(|_| waits),
-        no_window: no_window(&entry.place),
+        no_window: entry.place.trouble.as_ref().map(|trouble| trouble.code),
     }
 }
 

@@ -69,7 +69,7 @@ fn what_waits_stands_out_and_the_keys_do_not() {
 #[test]
 fn the_list_is_made_anew_for_another_edition_and_another_workspace() {
     let all = [session(1, State::Working, None)].map(Arc::new);
-    let mut dialogues = Dialogues::default();
+    let mut menus = Menus::default();
     let mut page = |sessions, edition, workspace| {
         let scene = Scene {
             edition,
@@ -82,7 +82,7 @@ fn the_list_is_made_anew_for_another_edition_and_another_workspace() {
             rofi: 1,
             keys: &usual(),
         };
-        let Effect::Show(page) = dialogues.answer(call, &scene) else {
+        let Effect::Show(page) = menus.answer(call, &scene) else {
             panic!("a first call shows the list")
         };
         page

@@ -7,9 +7,9 @@ use ratatui::backend::TestBackend;
 use ratatui::style::Modifier;
 use skim::binds::parse_key;
 use skim::tui::Size;
-use vmux::core::model::{Choice, Question as AskedQuestion, Session, State};
+use vmux::core::model::{Offer, Question as DialogQuestion, Session, State};
 use vmux::core::text::CleanText;
-use vmux::protocol::PreviewMessage;
+use vmux::protocol::reply::PreviewMessage;
 
 use super::*;
 use crate::board::tests::session;
@@ -21,7 +21,7 @@ struct Fake {
     asked: Vec<String>,
     refuses: Option<String>,
     workspace: Option<String>,
-    request: Option<Asked>,
+    request: Option<Dialog>,
 }
 
 impl Outside for Fake {
@@ -33,7 +33,7 @@ impl Outside for Fake {
         self.asked.push(format!("end {id}"));
         self.refuses.take().map_or(Ok(()), Err)
     }
-    fn asked(&mut self, id: SessionKey) -> Result<Asked, String> {
+    fn dialog(&mut self, id: SessionKey) -> Result<Dialog, String> {
         self.asked.push(format!("asked {id}"));
         self.request
             .clone()
@@ -349,11 +349,11 @@ fn ending_is_asked_and_no_is_the_default() {
 #[test]
 fn a_request_is_shown_from_its_top_and_answered_by_a_word() {
     let command = (1..=40).map(|n| format!("line {n}")).collect::<Vec<_>>();
-    let request = Asked {
+    let request = Dialog {
         id: 7,
         tool: CleanText::line("Bash"),
         text: CleanText::block(&command.join("\n"), 9999),
-        ..Asked::default()
+        ..Dialog::default()
     };
     for (read, answer, want) in [
         (true, "y", &["asked 1-1", "decide 1-1 7 Allow"][..]),
@@ -392,19 +392,19 @@ fn a_request_is_shown_from_its_top_and_answered_by_a_word() {
 
 #[test]
 fn a_question_is_answered_by_the_number_of_an_option() {
-    let option = |label: &str| Choice {
+    let option = |label: &str| Offer {
         label: CleanText::line(label),
         description: CleanText::line("a colour"),
     };
     let mut screen = Screen::new(140, 30, &three());
-    screen.ui.outside.request = Some(Asked {
+    screen.ui.outside.request = Some(Dialog {
         id: 8,
-        questions: vec![AskedQuestion {
+        questions: vec![DialogQuestion {
             text: CleanText::line("Which colour?"),
             options: vec![option("Red"), option("Blue")],
             several: false,
         }],
-        ..Asked::default()
+        ..Dialog::default()
     });
     screen.press(&["alt-a"]);
     let shown = screen.lines().join("\n");

@@ -1,4 +1,4 @@
-//! Asks the daemon, starting it if need be; or answers from one scan.
+//! Calls the daemon, starting it if need be; or answers from one scan.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::CleanText;
 use crate::daemon::detach;
-use crate::protocol::client::{Client, ClientError, PATIENCE};
-use crate::protocol::{ENVIRON, Reply, Request, Target};
+use crate::protocol::client::{Client, ClientError, PATIENCE, read};
+use crate::protocol::request::Target;
+use crate::protocol::{ENVIRON, Refusal, RefusalCode, Reply, Verb};
 use crate::serve::config::Loaded;
 use crate::serve::local::Local;
 use crate::sys::paths::{self, Paths};
@@ -68,7 +69,7 @@ impl Context {
     /// A connection to the daemon, which is started if it does not run.
     ///
     /// # Errors
-    /// If it neither runs nor can be started, or does not answer.
+    /// If it neither runs nor can be started, or cannot answer.
     pub fn connect(&self) -> Result<Client, Failure> {
         self.connect_within(PATIENCE, START)
     }
@@ -104,30 +105,35 @@ impl Context {
         }
     }
 
-    /// Asks a request and returns the reply if it is good, with its payload.
+    /// Calls the daemon.
     ///
     /// # Errors
-    /// What the daemon says could not be done, or why it cannot be asked.
-    pub fn ask(&self, request: &Request) -> anyhow::Result<(Reply, Vec<u8>)> {
-        let (reply, payload) = self.ask_anything(request)?;
-        if reply.ok {
-            Ok((reply, payload))
-        } else {
-            Err(failure(&reply).into())
-        }
+    /// What it says could not be done, or why it cannot be called.
+    pub fn call<V: Verb>(&self, verb: V) -> anyhow::Result<V::Reply> {
+        self.try_call(verb)?
+            .map_err(|refusal| failure(&refusal).into())
     }
 
-    /// The same, also with a reply that says no.
+    /// The same, where a refusal is more to the caller than an error.
     ///
     /// # Errors
-    /// Why the daemon cannot be asked.
-    pub fn ask_anything(&self, request: &Request) -> anyhow::Result<(Reply, Vec<u8>)> {
+    /// Why it cannot be called.
+    pub fn try_call<V: Verb>(&self, verb: V) -> anyhow::Result<Reply<V::Reply>> {
+        let (line, _) = self.call_raw(verb)?;
+        read(&line).map_err(|error| unreachable_daemon(&error).into())
+    }
+
+    /// The line of the reply as it came, and its payload.
+    ///
+    /// # Errors
+    /// Why the daemon cannot be called.
+    pub fn call_raw<V: Verb>(&self, verb: V) -> anyhow::Result<(Vec<u8>, Vec<u8>)> {
         if self.no_daemon {
-            return Ok(Local::look(&self.paths, &self.environ)?.answer(request));
+            return Ok(Local::look(&self.paths, &self.environ)?.answer(&verb.into()));
         }
         let mut client = self.connect()?;
         client
-            .ask(request, PATIENCE)
+            .call_raw(&verb, PATIENCE)
             .map_err(|error| unreachable_daemon(&error).into())
     }
 }
@@ -165,22 +171,20 @@ pub fn no_sessions() -> Failure {
     Failure::new("no sessions").hint("start claude in a terminal and it appears here")
 }
 
-/// A reply that says no, as an error.
+/// A refusal, as an error.
 #[must_use]
-pub fn failure(reply: &Reply) -> Failure {
-    let mut error = reply
-        .error
-        .clone()
-        .unwrap_or_else(|| "the daemon refused".into());
-    let unclear = matches!(reply.code.as_deref(), Some("ambiguous" | "bad_request"));
-    if reply.code.as_deref() == Some("ambiguous") {
-        for session in &reply.sessions {
+pub fn failure(refusal: &Refusal) -> Failure {
+    let mut error = refusal.error.clone();
+    let is = |code: RefusalCode| refusal.code == code.into();
+    if is(RefusalCode::Ambiguous) {
+        for session in &refusal.sessions {
             let cwd = session.cwd.clean();
             error.push_str(&format!("\n  {}  {}  {cwd}", session.id, session.title()));
         }
     }
+    let unclear = is(RefusalCode::Ambiguous) || is(RefusalCode::BadRequest);
     let failure = Failure::new(error).exit(if unclear { Exit::Usage } else { Exit::Failed });
-    match &reply.hint {
+    match &refusal.hint {
         Some(hint) => failure.hint(CleanText::line(hint).to_string()),
         None => failure,
     }

@@ -1,7 +1,7 @@
 //! The page that shows what a session asks, and its answers. Pure.
 
 use super::{Page, QUIET};
-use crate::core::model::{Asked, Decision, Question, Session};
+use crate::core::model::{Decision, Dialog, Question, Session};
 use crate::core::text::{push_pango, truncate};
 use crate::frontend::preview::{Line, Tone};
 
@@ -24,7 +24,7 @@ pub(super) fn decision(info: &str) -> Option<Decision> {
 
 /// The whole request above, the answers below. The first row answers nothing: a stray Enter
 /// must not allow a command.
-pub(super) fn page(session: &Session, asked: &Asked) -> Vec<u8> {
+pub(super) fn page(session: &Session, asked: &Dialog) -> Vec<u8> {
     let mut page = Page::new(&message(session, asked), &[], &[]);
     page.row("Back, answer nothing", &[("info", "back")]);
     match &asked.questions[..] {
@@ -56,7 +56,7 @@ fn push_options(page: &mut Page, question: &Question) {
 }
 
 /// The request, long lines wrapped: a tail that is not seen could say anything.
-fn lines(asked: &Asked) -> Vec<String> {
+fn lines(asked: &Dialog) -> Vec<String> {
     let lines = asked.text.lines().flat_map(|text| {
         let line = Line {
             spans: vec![(Tone::Plain, text.to_owned())],
@@ -68,7 +68,7 @@ fn lines(asked: &Asked) -> Vec<String> {
     lines.map(text).collect()
 }
 
-fn message(session: &Session, asked: &Asked) -> String {
+fn message(session: &Session, asked: &Dialog) -> String {
     let mut out = String::from("<b>");
     push_pango(&mut out, &session.title());
     out.push_str("</b> asks: <b>");
@@ -99,7 +99,7 @@ fn message(session: &Session, asked: &Asked) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Choice, RawPath};
+    use crate::core::model::{Offer, RawPath};
     use crate::core::text::CleanText;
 
     fn session() -> Session {
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    fn rows(asked: &Asked) -> Vec<String> {
+    fn rows(asked: &Dialog) -> Vec<String> {
         let text = String::from_utf8(page(&session(), asked)).unwrap();
         let rows = text.lines().filter(|line| !line.starts_with('\0'));
         rows.map(|row| row.replace(['\0', '\u{1f}'], "|")).collect()
@@ -117,10 +117,10 @@ mod tests {
 
     #[test]
     fn nothing_is_allowed_by_the_first_row() {
-        let asked = Asked {
+        let asked = Dialog {
             tool: CleanText::line("Bash"),
             text: CleanText::block("rm -r <x> && y", 100),
-            ..Asked::default()
+            ..Dialog::default()
         };
         assert_eq!(
             rows(&asked),
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_option_is_a_row_and_several_questions_are_answered_elsewhere() {
-        let option = |label: &str, words: &str| Choice {
+        let option = |label: &str, words: &str| Offer {
             label: CleanText::line(label),
             description: CleanText::line(words),
         };
@@ -151,17 +151,17 @@ mod tests {
             options: vec![option("Red", "a warm one"), option("Blue", "")],
             several: false,
         };
-        let one = Asked {
+        let one = Dialog {
             questions: vec![question.clone()],
-            ..Asked::default()
+            ..Dialog::default()
         };
         let shown = rows(&one);
         assert_eq!(shown[1], "Red  \u{b7} a warm one|info|option-0");
         assert_eq!(shown[2], "Blue|info|option-1");
         assert_eq!(decision("option-1"), Some(Decision::Choose(vec![vec![1]])));
-        let two = Asked {
+        let two = Dialog {
             questions: vec![question.clone(), question],
-            ..Asked::default()
+            ..Dialog::default()
         };
         assert_eq!(rows(&two).len(), 2);
         assert!(message(&session(), &two).contains("Several answers"));
@@ -169,15 +169,15 @@ mod tests {
 
     #[test]
     fn a_long_request_says_that_it_goes_on() {
-        let asked = Asked {
+        let asked = Dialog {
             text: CleanText::block(&"line\n".repeat(40), 9999),
-            ..Asked::default()
+            ..Dialog::default()
         };
         assert!(message(&session(), &asked).contains("and more: to allow it"));
         assert!(!rows(&asked).iter().any(|row| row.contains("allow")));
-        let hidden = Asked {
+        let hidden = Dialog {
             text: CleanText::block(&format!("{} && tail", "x".repeat(200)), 9999),
-            ..Asked::default()
+            ..Dialog::default()
         };
         assert!(message(&session(), &hidden).contains("tail"));
     }

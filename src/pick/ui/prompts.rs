@@ -2,11 +2,11 @@
 
 use ratatui::backend::Backend;
 use vmux::cmd::exit::Failure;
-use vmux::core::model::{Asked, Decision};
+use vmux::core::model::{Decision, Dialog};
 
 use super::{CHOICE, Outside, Ui, selected};
-use crate::ask::{Answer, Asking, Question};
 use crate::board::Item;
+use crate::prompt::{OpenPrompt, Prompt, Typed};
 use crate::row::Entry;
 
 impl<B, O> Ui<B, O>
@@ -26,81 +26,81 @@ where
         Some(entry)
     }
 
-    pub(super) fn ask(&mut self, question: Question) {
+    pub(super) fn ask(&mut self, prompt: Prompt) {
         if let Some(entry) = self.subject() {
-            self.open_question(question, &entry, None);
+            self.open_prompt(prompt, &entry, None);
         }
     }
 
     /// Shows what the session asks, whole, and asks for the answer to it.
-    pub(super) fn ask_for_answer(&mut self) {
+    pub(super) fn show_dialog(&mut self) {
         let Some(entry) = self.subject() else {
             return;
         };
-        match self.outside.asked(entry.session.id.clone()) {
+        match self.outside.dialog(entry.session.id.clone()) {
             Ok(asked) => {
                 // What is not read cannot be answered: the pane comes into view, at its top.
                 self.wanted = Some(true);
                 self.place_pane();
                 self.back = usize::MAX;
                 self.read = false;
-                let question = if asked.questions.is_empty() {
-                    Question::Allow
+                let prompt = if asked.questions.is_empty() {
+                    Prompt::Allow
                 } else {
-                    Question::Choose
+                    Prompt::Choose
                 };
-                self.open_question(question, &entry, Some(asked));
+                self.open_prompt(prompt, &entry, Some(asked));
             }
             Err(error) => self.notice = Some(error),
         }
     }
 
-    fn open_question(&mut self, question: Question, entry: &Entry, asked: Option<Asked>) {
+    fn open_prompt(&mut self, prompt: Prompt, entry: &Entry, dialog: Option<Dialog>) {
         let (app, _) = self.parts();
         let query = (app.input.value.clone(), app.input.cursor_pos);
-        app.input.value = question.default(&entry.session);
+        app.input.value = prompt.default(&entry.session);
         app.input.move_to_end();
-        question.prompt().clone_into(&mut app.input.prompt);
+        prompt.prompt().clone_into(&mut app.input.prompt);
         // What is typed now is no query.
         app.options.disabled = true;
-        self.asking = Some(Asking {
-            about: question.about(&entry.session, &entry.row.state),
-            question,
+        self.open = Some(OpenPrompt {
+            about: prompt.about(&entry.session, &entry.row.state),
+            prompt,
             id: entry.session.id.clone(),
-            asked,
+            dialog,
             query,
         });
     }
 
     /// Puts the query back.
-    pub(super) fn close_question(&mut self) -> Option<Asking> {
-        let asking = self.asking.take()?;
+    pub(super) fn close_prompt(&mut self) -> Option<OpenPrompt> {
+        let open = self.open.take()?;
         let (app, _) = self.parts();
         app.options.disabled = false;
-        (app.input.value, app.input.cursor_pos) = asking.query.clone();
+        (app.input.value, app.input.cursor_pos) = open.query.clone();
         app.input.prompt.clone_from(&app.options.prompt);
         self.back = 0;
-        Some(asking)
+        Some(open)
     }
 
     pub(super) fn answer(&mut self) -> Result<(), Failure> {
         let text = self.parts().0.input.value.clone();
-        let Some(asking) = self.close_question() else {
+        let Some(open) = self.close_prompt() else {
             return Ok(());
         };
-        let done = match asking.question.read(&text) {
-            Answer::Label(label) => self.outside.label(asking.id, &label),
-            Answer::End => self.outside.end(asking.id),
+        let done = match open.prompt.read(&text) {
+            Typed::Label(label) => self.outside.label(open.id, &label),
+            Typed::End => self.outside.end(open.id),
             // Nobody allows what he could not read.
-            Answer::Decide(Decision::Allow) if !self.read => {
+            Typed::Decide(Decision::Allow) if !self.read => {
                 Err("nothing was sent: read it to its end first (shift-down)".to_owned())
             }
-            Answer::Decide(decision) => {
-                let request = asking.asked.map_or(0, |asked| asked.id);
-                self.outside.decide(asking.id, request, decision)
+            Typed::Decide(decision) => {
+                let request = open.dialog.map_or(0, |dialog| dialog.id);
+                self.outside.decide(open.id, request, decision)
             }
-            Answer::Unclear => Err("that was no answer: nothing was sent".to_owned()),
-            Answer::Nothing => Ok(()),
+            Typed::Unclear => Err("that was no answer: nothing was sent".to_owned()),
+            Typed::Nothing => Ok(()),
         };
         self.notice = done.err();
         self.draw()

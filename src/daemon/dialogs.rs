@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::published::Ticket;
-use crate::core::model::{Asked, Decision, LocalKey, Session, State};
+use crate::core::model::{Decision, Dialog, LocalKey, Session, State};
 use crate::core::registry::Snapshot;
 
 /// Longest time that a hook is kept waiting. The dialog is on the screen all the time, so that it
@@ -19,7 +19,7 @@ const APPEARS: Duration = Duration::from_secs(10);
 struct Open {
     ticket: Ticket,
     session: LocalKey,
-    asked: Asked,
+    dialog: Dialog,
     since: Instant,
     /// The session was seen waiting.
     waited: bool,
@@ -28,7 +28,7 @@ struct Open {
 
 /// All of them: one a session at most, as there is one dialog at a time.
 #[derive(Default)]
-pub(super) struct Asks {
+pub(super) struct Dialogs {
     open: Vec<Open>,
     serial: u64,
 }
@@ -36,14 +36,14 @@ pub(super) struct Asks {
 /// A hook that is let go without an answer, and the session that it belongs to.
 pub(super) type LetGo = (Ticket, LocalKey);
 
-impl Asks {
-    /// A hook begins to wait. Returns the request's serial, and who waited for the same session:
+impl Dialogs {
+    /// A hook begins to wait. Returns the dialog's serial, and who waited for the same session:
     /// its dialog has been answered.
     pub(super) fn begin(
         &mut self,
         ticket: Ticket,
         session: LocalKey,
-        asked: Asked,
+        dialog: Dialog,
         now: Instant,
     ) -> (u64, Option<Ticket>) {
         self.serial += 1;
@@ -52,9 +52,9 @@ impl Asks {
         self.open.push(Open {
             ticket,
             session,
-            asked: Asked {
+            dialog: Dialog {
                 id: self.serial,
-                ..asked
+                ..dialog
             },
             since: now,
             waited: false,
@@ -63,13 +63,13 @@ impl Asks {
         (self.serial, before)
     }
 
-    /// What a session asks.
-    pub(super) fn of(&self, session: LocalKey) -> Option<&Asked> {
+    /// The dialog of a session.
+    pub(super) fn of(&self, session: LocalKey) -> Option<&Dialog> {
         let open = self.open.iter().find(|open| open.session == session);
-        open.map(|open| &open.asked)
+        open.map(|open| &open.dialog)
     }
 
-    /// Decides the request of this serial; returns who waits for it.
+    /// Decides the dialog of this serial; returns who waits for it.
     ///
     /// # Errors
     /// Why it cannot be decided so, in words.
@@ -81,18 +81,18 @@ impl Asks {
     ) -> Result<Ticket, String> {
         let at = self.open.iter().position(|open| open.session == session);
         let at = at.ok_or("it asks nothing that can be answered from here")?;
-        let asked = &self.open[at].asked;
+        let dialog = &self.open[at].dialog;
         match id {
-            Some(id) if id != asked.id => {
+            Some(id) if id != dialog.id => {
                 return Err("it asks something else by now".into());
             }
             // What was not read is not allowed.
             None if !matches!(decision, Decision::Deny(_)) => {
-                return Err(format!("say which request is meant: it is {}", asked.id));
+                return Err(format!("say which request is meant: it is {}", dialog.id));
             }
             _ => {}
         }
-        asked.takes(decision)?;
+        dialog.takes(decision)?;
         Ok(self.open.swap_remove(at).ticket)
     }
 
@@ -122,7 +122,7 @@ impl Asks {
         Some(self.open.swap_remove(at).session)
     }
 
-    /// When [`Asks::review`] is due, if nothing changes.
+    /// When [`Dialogs::review`] is due, if nothing changes.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = self.open.iter().map(|open| {
             let ages = [SETTLES, APPEARS, LONGEST].map(|age| open.since + age);
@@ -183,31 +183,35 @@ mod tests {
     }
 
     /// One hook that waits since `now`.
-    fn one(slot: usize, now: Instant) -> Asks {
-        let mut asks = Asks::default();
-        asks.begin(ticket(slot), KEY, Asked::default(), now);
-        asks
+    fn one(slot: usize, now: Instant) -> Dialogs {
+        let mut dialogs = Dialogs::default();
+        dialogs.begin(ticket(slot), KEY, Dialog::default(), now);
+        dialogs
     }
 
     #[test]
     fn an_answer_goes_to_the_request_that_was_read() {
         let now = clock::steady();
-        let mut asks = one(1, now);
-        let first = asks.of(KEY).unwrap().id;
-        let (second, before) = asks.begin(ticket(2), KEY, Asked::default(), now);
+        let mut dialogs = one(1, now);
+        let first = dialogs.of(KEY).unwrap().id;
+        let (second, before) = dialogs.begin(ticket(2), KEY, Dialog::default(), now);
         assert_eq!(before, Some(ticket(1)), "one dialog at a time");
-        assert!(asks.decide(KEY, Some(first), &Decision::Allow).is_err());
-        assert!(asks.decide(KEY, None, &Decision::Allow).is_err(), "unread");
+        assert!(dialogs.decide(KEY, Some(first), &Decision::Allow).is_err());
         assert!(
-            asks.decide(KEY, Some(second), &Decision::Choose(vec![]))
+            dialogs.decide(KEY, None, &Decision::Allow).is_err(),
+            "unread"
+        );
+        assert!(
+            dialogs
+                .decide(KEY, Some(second), &Decision::Choose(vec![]))
                 .is_err()
         );
-        assert_eq!(asks.of(KEY).unwrap().id, second);
+        assert_eq!(dialogs.of(KEY).unwrap().id, second);
         assert_eq!(
-            asks.decide(KEY, Some(second), &Decision::Allow),
+            dialogs.decide(KEY, Some(second), &Decision::Allow),
             Ok(ticket(2))
         );
-        assert!(asks.decide(KEY, Some(second), &Decision::Allow).is_err());
+        assert!(dialogs.decide(KEY, Some(second), &Decision::Allow).is_err());
         let deny = Decision::Deny(String::new());
         assert_eq!(one(3, now).decide(KEY, None, &deny), Ok(ticket(3)));
     }
@@ -215,47 +219,52 @@ mod tests {
     #[test]
     fn a_hook_is_let_go_when_its_dialog_was_answered_elsewhere() {
         let now = clock::steady();
-        let mut asks = one(1, now);
-        assert_eq!(asks.review(&world(State::NeedsInput), now), []);
-        assert_eq!(asks.deadline(), Some(now + SETTLES));
+        let mut dialogs = one(1, now);
+        assert_eq!(dialogs.review(&world(State::NeedsInput), now), []);
+        assert_eq!(dialogs.deadline(), Some(now + SETTLES));
         assert_eq!(
-            asks.review(&world(State::Working), now + SETTLES),
+            dialogs.review(&world(State::Working), now + SETTLES),
             [(ticket(1), KEY)]
         );
-        assert_eq!(asks.deadline(), None);
+        assert_eq!(dialogs.deadline(), None);
     }
 
     #[test]
     fn what_the_file_still_says_of_the_dialog_before_lets_nobody_go() {
         let now = clock::steady();
-        let mut asks = one(1, now);
+        let mut dialogs = one(1, now);
         for state in [State::NeedsInput, State::Working, State::NeedsInput] {
-            assert_eq!(asks.review(&world(state), now), [], "{state:?}");
+            assert_eq!(dialogs.review(&world(state), now), [], "{state:?}");
         }
-        assert_eq!(asks.review(&world(State::NeedsInput), now + APPEARS), []);
-        assert_eq!(asks.deadline(), Some(now + LONGEST));
+        assert_eq!(dialogs.review(&world(State::NeedsInput), now + APPEARS), []);
+        assert_eq!(dialogs.deadline(), Some(now + LONGEST));
     }
 
     #[test]
     fn nobody_waits_for_ever() {
         let now = clock::steady();
-        let mut asks = one(1, now);
-        assert_eq!(asks.review(&world(State::Working), now + SETTLES), []);
-        assert_eq!(asks.deadline(), Some(now + APPEARS));
-        assert_eq!(asks.review(&world(State::Working), now + APPEARS).len(), 1);
-        let mut asks = one(2, now);
+        let mut dialogs = one(1, now);
+        assert_eq!(dialogs.review(&world(State::Working), now + SETTLES), []);
+        assert_eq!(dialogs.deadline(), Some(now + APPEARS));
         assert_eq!(
-            asks.review(&world(State::NeedsInput), now + LONGEST).len(),
+            dialogs.review(&world(State::Working), now + APPEARS).len(),
             1
         );
-        let mut asks = one(3, now);
+        let mut dialogs = one(2, now);
         assert_eq!(
-            asks.review(&Snapshot::default(), now).len(),
+            dialogs
+                .review(&world(State::NeedsInput), now + LONGEST)
+                .len(),
+            1
+        );
+        let mut dialogs = one(3, now);
+        assert_eq!(
+            dialogs.review(&Snapshot::default(), now).len(),
             1,
             "it has ended"
         );
-        let mut asks = one(4, now);
-        assert_eq!(asks.drop_client(4), Some(KEY));
-        assert_eq!(asks.drop_client(4), None);
+        let mut dialogs = one(4, now);
+        assert_eq!(dialogs.drop_client(4), Some(KEY));
+        assert_eq!(dialogs.drop_client(4), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::core::text::{CleanText, deserialize_block};
 /// A dialog of a session that can be answered from elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Asked {
+pub struct Dialog {
     /// Serial of the daemon: an answer names the request that was read.
     pub id: u64,
     /// The tool that it wants to use.
@@ -30,7 +30,7 @@ pub struct Question {
     /// The question.
     pub text: CleanText,
     /// What can be answered.
-    pub options: Vec<Choice>,
+    pub options: Vec<Offer>,
     /// Whether several can be chosen.
     pub several: bool,
 }
@@ -38,7 +38,7 @@ pub struct Question {
 /// An option of a question.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Choice {
+pub struct Offer {
     /// Its name.
     pub label: CleanText,
     /// What it means.
@@ -55,15 +55,19 @@ pub enum Decision {
     Deny(String),
     /// For each question the options that were chosen, counted from 0.
     Choose(Vec<Vec<usize>>),
+    /// A word of a newer vmux: it decides nothing here.
+    #[serde(other)]
+    Unknown,
 }
 
-impl Asked {
+impl Dialog {
     /// Whether a decision answers it.
     ///
     /// # Errors
     /// Why not, in words.
     pub fn takes(&self, decision: &Decision) -> Result<(), String> {
         let choices = match decision {
+            Decision::Unknown => return Err("it is a decision of a newer vmux".into()),
             Decision::Deny(_) => return Ok(()),
             Decision::Allow if self.cut => {
                 return Err("it is too long to be read here: go there to allow it".into());
@@ -103,31 +107,35 @@ mod tests {
 
     #[test]
     fn a_decision_must_fit_what_is_asked() {
-        let option = |label: &str| Choice {
+        let option = |label: &str| Offer {
             label: CleanText::line(label),
-            ..Choice::default()
+            ..Offer::default()
         };
         let question = |several| Question {
             text: CleanText::line("Which?"),
             options: vec![option("a"), option("b")],
             several,
         };
-        let permission = Asked::default();
-        let asks = |questions: Vec<Question>| Asked {
+        let permission = Dialog::default();
+        let asks = |questions: Vec<Question>| Dialog {
             questions,
-            ..Asked::default()
+            ..Dialog::default()
         };
         let choose = |choices: &[&[usize]]| {
             Decision::Choose(choices.iter().map(|chosen| chosen.to_vec()).collect())
         };
         assert_eq!(permission.takes(&Decision::Allow), Ok(()));
-        let cut = Asked {
+        let cut = Dialog {
             cut: true,
-            ..Asked::default()
+            ..Dialog::default()
         };
         assert!(cut.takes(&Decision::Allow).is_err());
         assert_eq!(cut.takes(&Decision::Deny(String::new())), Ok(()));
         assert!(permission.takes(&choose(&[&[0]])).is_err());
+        let newer: Decision = serde_json::from_str("\"always\"").unwrap();
+        assert!(permission.takes(&newer).is_err());
+        let with_more = serde_json::from_str::<Decision>(r#"{"always": [1]}"#);
+        assert!(with_more.is_err(), "nothing is made of it");
         let one = asks(vec![question(false)]);
         assert_eq!(one.takes(&Decision::Deny(String::new())), Ok(()));
         assert_eq!(one.takes(&choose(&[&[1]])), Ok(()));

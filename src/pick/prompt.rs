@@ -3,11 +3,11 @@
 //! The query waits meanwhile. skim edits the answer; only keys that edit get through to it.
 
 use skim::tui::event::Action;
-use vmux::core::model::{Asked, Decision, Session, SessionKey};
+use vmux::core::model::{Decision, Dialog, Session, SessionKey};
 
 /// What is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Question {
+pub(crate) enum Prompt {
     /// What to call it.
     Label,
     /// Whether to end it.
@@ -18,12 +18,12 @@ pub(crate) enum Question {
     Choose,
 }
 
-/// A question that is open.
-pub(crate) struct Asking {
-    pub(crate) question: Question,
+/// A prompt that is open.
+pub(crate) struct OpenPrompt {
+    pub(crate) prompt: Prompt,
     pub(crate) id: SessionKey,
     /// What the session asks.
-    pub(crate) asked: Option<Asked>,
+    pub(crate) dialog: Option<Dialog>,
     /// What the line above the list says.
     pub(crate) about: String,
     /// The query, and where its cursor was.
@@ -32,7 +32,7 @@ pub(crate) struct Asking {
 
 /// What an answer means.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum Typed {
     /// Call it so; empty takes the name away.
     Label(String),
     /// End it.
@@ -45,7 +45,7 @@ pub(crate) enum Answer {
     Nothing,
 }
 
-impl Question {
+impl Prompt {
     /// The prompt.
     pub(crate) fn prompt(self) -> &'static str {
         match self {
@@ -95,33 +95,33 @@ impl Question {
     }
 
     /// What an answer means. Only a clear yes ends a session.
-    pub(crate) fn read(self, answer: &str) -> Answer {
+    pub(crate) fn read(self, answer: &str) -> Typed {
         match self {
-            Self::Label => Answer::Label(answer.trim().to_owned()),
-            Self::End if matches!(answer.trim(), "y" | "Y" | "yes") => Answer::End,
-            Self::End => Answer::Nothing,
+            Self::Label => Typed::Label(answer.trim().to_owned()),
+            Self::End if matches!(answer.trim(), "y" | "Y" | "yes") => Typed::End,
+            Self::End => Typed::Nothing,
             Self::Allow | Self::Choose => self.decision(answer.trim()),
         }
     }
 }
 
-impl Question {
-    fn decision(self, answer: &str) -> Answer {
+impl Prompt {
+    fn decision(self, answer: &str) -> Typed {
         let (first, rest) = answer.split_once(' ').unwrap_or((answer, ""));
         match (self, first) {
-            (_, "") => Answer::Nothing,
-            (_, "n" | "N" | "no") => Answer::Decide(Decision::Deny(rest.trim().to_owned())),
-            (Self::Allow, "y" | "Y" | "yes") if rest.is_empty() => Answer::Decide(Decision::Allow),
+            (_, "") => Typed::Nothing,
+            (_, "n" | "N" | "no") => Typed::Decide(Decision::Deny(rest.trim().to_owned())),
+            (Self::Allow, "y" | "Y" | "yes") if rest.is_empty() => Typed::Decide(Decision::Allow),
             (Self::Choose, _) => {
                 let number = |word: &str| word.parse::<usize>().ok()?.checked_sub(1);
                 let numbers = |word: &str| word.split(',').map(number).collect();
                 let chosen: Option<Vec<Vec<usize>>> =
                     answer.split_whitespace().map(numbers).collect();
-                chosen.map_or(Answer::Unclear, |chosen| {
-                    Answer::Decide(Decision::Choose(chosen))
+                chosen.map_or(Typed::Unclear, |chosen| {
+                    Typed::Decide(Decision::Choose(chosen))
                 })
             }
-            _ => Answer::Unclear,
+            _ => Typed::Unclear,
         }
     }
 }
@@ -155,33 +155,33 @@ mod tests {
     #[test]
     fn only_a_clear_yes_ends_a_session() {
         for (text, want) in [
-            ("y", Answer::End),
-            ("Y", Answer::End),
-            (" yes ", Answer::End),
-            ("", Answer::Nothing),
-            ("n", Answer::Nothing),
-            ("yy", Answer::Nothing),
-            ("yes please", Answer::Nothing),
+            ("y", Typed::End),
+            ("Y", Typed::End),
+            (" yes ", Typed::End),
+            ("", Typed::Nothing),
+            ("n", Typed::Nothing),
+            ("yy", Typed::Nothing),
+            ("yes please", Typed::Nothing),
         ] {
-            assert_eq!(Question::End.read(text), want, "{text:?}");
+            assert_eq!(Prompt::End.read(text), want, "{text:?}");
         }
     }
 
     #[test]
     fn only_a_clear_word_answers_a_request() {
-        let decide = Answer::Decide;
+        let decide = Typed::Decide;
         let deny = |words: &str| decide(Decision::Deny(words.into()));
         for (text, want) in [
             ("y", decide(Decision::Allow)),
             (" yes ", decide(Decision::Allow)),
             ("n", deny("")),
             ("n use  make", deny("use  make")),
-            ("", Answer::Nothing),
-            ("yy", Answer::Unclear),
-            ("y please", Answer::Unclear),
-            ("1", Answer::Unclear),
+            ("", Typed::Nothing),
+            ("yy", Typed::Unclear),
+            ("y please", Typed::Unclear),
+            ("1", Typed::Unclear),
         ] {
-            assert_eq!(Question::Allow.read(text), want, "{text:?}");
+            assert_eq!(Prompt::Allow.read(text), want, "{text:?}");
         }
         let choose = |choices: &[&[usize]]| {
             decide(Decision::Choose(
@@ -192,20 +192,20 @@ mod tests {
             ("2", choose(&[&[1]])),
             ("1,3 2", choose(&[&[0, 2], &[1]])),
             ("no", deny("")),
-            ("0", Answer::Unclear),
-            ("y", Answer::Unclear),
-            ("", Answer::Nothing),
+            ("0", Typed::Unclear),
+            ("y", Typed::Unclear),
+            ("", Typed::Nothing),
         ] {
-            assert_eq!(Question::Choose.read(text), want, "{text:?}");
+            assert_eq!(Prompt::Choose.read(text), want, "{text:?}");
         }
     }
 
     #[test]
     fn a_label_is_what_was_typed() {
         assert_eq!(
-            Question::Label.read(" pay ments "),
-            Answer::Label("pay ments".into())
+            Prompt::Label.read(" pay ments "),
+            Typed::Label("pay ments".into())
         );
-        assert_eq!(Question::Label.read(" "), Answer::Label(String::new()));
+        assert_eq!(Prompt::Label.read(" "), Typed::Label(String::new()));
     }
 }

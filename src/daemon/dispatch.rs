@@ -9,18 +9,19 @@ use super::Input;
 use super::engine::Command;
 use super::published::{Completion, Ticket};
 use super::server::Server;
-use super::worker::Job;
+use super::worker::{Errand, FocusJob, LabelJob, SessionJob};
 use crate::core::counts::Counts;
-use crate::core::model::{Decision, LocalKey, Session, SessionKey, TroubleCode};
+use crate::core::model::{Decision, HookReport, LocalKey, Session, SessionKey, TroubleCode};
 use crate::core::registry::MarkChange;
 use crate::core::text::CleanText;
 use crate::desktop::focus::Manner;
 use crate::frontend::rofi::keys::Keys;
-use crate::frontend::rofi::{Call, Dialogues, Effect, Scene};
-use crate::protocol::{
-    AnswerArgs, Format, ListArgs, MoveArgs, PreviewArgs, Reply, Request, RofiArgs, Status,
-    SwitchArgs, Target, render_payload,
+use crate::frontend::rofi::{Call, Effect, Menus, Scene};
+use crate::protocol::reply::{DaemonStatus, Done, Health, Listed, render};
+use crate::protocol::request::{
+    DecideArgs, Format, ListArgs, MoveArgs, RofiArgs, SwitchArgs, Target,
 };
+use crate::protocol::{Refusal, RefusalCode, Reply, Request, render_payload};
 use crate::serve::reply::{self, find, listed};
 use crate::sys::clock;
 use crate::sys::proc::Environ;
@@ -30,59 +31,72 @@ const MUX_STALE: Duration = Duration::from_secs(2);
 /// Messages of a preview, if the client does not say.
 const MESSAGES: usize = 20;
 /// What rofi says where there is nothing to answer.
-const NOT_ASKED: &str = "It asks nothing that can be answered from here: see vmux hooks status.";
+const NO_DIALOG: &str = "It asks nothing that can be answered from here: see vmux hooks status.";
 
 impl Server {
-    /// Answers a request; `None` if the answer comes later.
-    pub(super) fn answer(&mut self, ticket: Ticket, request: Request) -> Option<Vec<u8>> {
-        match request {
-            Request::Ping | Request::Status => Some(
-                Reply {
-                    status: Some(self.status()),
-                    ..Reply::done()
-                }
-                .render(),
-            ),
-            Request::List(args) => Some(self.list(&args)),
-            Request::Rofi(args) => self.rofi(ticket, &args),
-            Request::Ask(args) => self.ask(ticket, *args),
-            Request::Asked(args) => Some(self.asked(&args).render()),
-            Request::Answer(args) => Some(self.decide(ticket.slot, args).render()),
-            Request::Hook(report) => Some(if self.published.report_hook(*report) {
-                Reply::done().render()
-            } else {
-                Reply::error("busy", "too many hooks report at once").render()
-            }),
-            Request::Switch(args) => {
-                self.with_target(ticket, &args.target.clone(), |_, session| {
-                    Next::Work(switch_job(ticket, session, &args))
-                })
+    /// Answers a request; `None` if the answer comes later, or as events.
+    pub(super) fn dispatch(&mut self, ticket: Ticket, request: Request) -> Option<Vec<u8>> {
+        Some(match request {
+            Request::Ping(_) | Request::Status(_) => render(&Ok(Health {
+                status: self.status(),
+            })),
+            Request::List(args) => self.list(&args),
+            Request::Dialog(args) => render(&self.dialog(&args)),
+            Request::Decide(args) => render(&self.decide(ticket.slot, *args)),
+            Request::Hook(report) => render(&self.hook(*report)),
+            Request::Stop(_) => {
+                self.stopping = true;
+                render(&Ok(Done {}))
             }
-            Request::Preview(args) => self.preview(ticket, &args),
-            Request::End(args) => self.with_target(ticket, &args.target.named(), |_, session| {
-                Next::Work(Job::End {
-                    ticket,
-                    session,
-                    rofi: false,
-                })
-            }),
-            Request::Next(args) => self.next(ticket, &args),
+            Request::Subscribe(_) => {
+                self.subscribe(ticket.slot);
+                return None;
+            }
+            Request::Await(args) => return self.await_decision(ticket, *args),
+            Request::Rofi(args) => return self.rofi(ticket, &args),
+            Request::Switch(args) => {
+                return self.with_target(ticket, &args.target, |session| {
+                    Next::Focus(switch_job(ticket, session, &args))
+                });
+            }
+            Request::Next(args) => return self.next(ticket, &args.0),
             Request::Back(args) => {
-                let manner = Manner::plain(args.dry_run, args.settle);
-                self.hand_on(ticket, Next::Work(Job::Back { ticket, manner }))
+                let manner = Manner::plain(args.0.dry_run, args.0.settle);
+                return self.hand_on(ticket, Next::Focus(FocusJob::Back { ticket, manner }));
+            }
+            Request::Preview(args) => {
+                let messages = match args.messages {
+                    0 => MESSAGES,
+                    messages => messages,
+                };
+                return self.send_on(ticket, &args.target, Errand::Preview(messages));
+            }
+            Request::End(args) => {
+                return self.send_on(ticket, &args.target.named(), Errand::End);
             }
             Request::Label(args) => {
                 let label = CleanText::line(&args.label).some();
-                self.mark(ticket, &args.target, MarkChange::Label(label))
+                return self.mark(ticket, &args.target, MarkChange::Label(label));
             }
             Request::Snooze(args) => {
                 let until = reply::snoozed_until(args.seconds, clock::now());
-                self.mark(ticket, &args.target, MarkChange::Snooze(until))
+                return self.mark(ticket, &args.target, MarkChange::Snooze(until));
             }
-            Request::Pin(args) => self.mark(ticket, &args.target, MarkChange::Pin(!args.off)),
-            Request::Explain(args) => self.command(ticket, &args.target, Command::Explain),
-            // The server handles them before it asks for an answer.
-            Request::Subscribe | Request::Stop => Some(Reply::done().render()),
+            Request::Pin(args) => {
+                return self.mark(ticket, &args.target, MarkChange::Pin(!args.off));
+            }
+            Request::Explain(args) => {
+                return self.command(ticket, &args.target, Command::Explain);
+            }
+        })
+    }
+
+    fn hook(&self, report: HookReport) -> Reply<Done> {
+        if self.published.report_hook(report) {
+            Ok(Done {})
+        } else {
+            let words = "too many hooks report at once";
+            Err(Refusal::new(RefusalCode::Busy, words))
         }
     }
 
@@ -100,8 +114,19 @@ impl Server {
         let found = find(target, &self.published.snapshot().sessions);
         match found.and_then(|session| reply::here(&session)) {
             Ok(key) => self.hand_on(ticket, Next::Engine(command(key))),
-            Err(reply) => Some(reply.render()),
+            Err(refusal) => Some(refusal.render()),
         }
+    }
+
+    fn send_on(&mut self, ticket: Ticket, target: &Target, errand: Errand) -> Option<Vec<u8>> {
+        self.with_target(ticket, target, |session| {
+            Next::Session(SessionJob {
+                ticket,
+                session,
+                rofi: false,
+                errand,
+            })
+        })
     }
 
     /// Goes to the session that needs its user most. Only a press that moves the focus is a step.
@@ -113,22 +138,22 @@ impl Server {
         if !args.dry_run {
             self.walk = walk;
         }
-        let job = Job::Switch {
+        let job = FocusJob::Switch {
             ticket,
             session,
             manner: Manner::plain(args.dry_run, args.settle),
             environ: environ(&args.environ),
         };
-        self.hand_on(ticket, Next::Work(job))
+        self.hand_on(ticket, Next::Focus(job))
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> DaemonStatus {
         let snapshot = self.published.snapshot();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for session in &snapshot.sessions {
             *counts.entry(session.state.as_str().into()).or_default() += 1;
         }
-        Status {
+        DaemonStatus {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             started_at: Some(self.started_at),
@@ -152,16 +177,18 @@ impl Server {
                 return bytes.clone();
             }
             let sessions = listed(&snapshot.sessions, args.all);
-            let bytes = Reply {
+            let bytes = render(&Ok(Listed {
                 sessions,
-                ..Reply::done()
-            }
-            .render();
+                payload: None,
+            }));
             self.json = Some((snapshot.generation, args.all, bytes.clone()));
             return bytes;
         }
         let listed = self.listing.at(&snapshot, args.all, clock::now());
-        render_payload(reply::list_text(args, &listed.rows).into_bytes())
+        match reply::list_text(args, &listed.rows) {
+            Ok(text) => render_payload(text.into_bytes()),
+            Err(refusal) => refusal.render(),
+        }
     }
 
     /// Has what tmux and screen show looked at again, in the background: no event tells of it.
@@ -186,36 +213,17 @@ impl Server {
         }
     }
 
-    fn preview(&mut self, ticket: Ticket, args: &PreviewArgs) -> Option<Vec<u8>> {
-        let messages = if args.messages == 0 {
-            MESSAGES
-        } else {
-            args.messages
-        };
-        self.with_target(ticket, &args.target, |_, session| {
-            Next::Work(Job::Preview {
-                ticket,
-                session,
-                messages,
-                rofi: false,
-            })
-        })
-    }
-
     /// Finds the session that a request names, and hands the rest on.
     fn with_target(
         &mut self,
         ticket: Ticket,
         target: &Target,
-        then: impl FnOnce(&mut Self, Arc<Session>) -> Next,
+        then: impl FnOnce(Arc<Session>) -> Next,
     ) -> Option<Vec<u8>> {
         let snapshot = self.published.snapshot();
         match find(target, &snapshot.sessions) {
-            Err(reply) => Some(reply.render()),
-            Ok(session) => {
-                let next = then(self, session);
-                self.hand_on(ticket, next)
-            }
+            Err(refusal) => Some(refusal.render()),
+            Ok(session) => self.hand_on(ticket, then(session)),
         }
     }
 
@@ -227,11 +235,12 @@ impl Server {
                 Ok(()) => false,
                 Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => true,
             },
-            Next::Work(job) => !self.workers.give(job),
+            Next::Focus(job) => !self.workers.move_focus(job),
+            Next::Session(job) => !self.workers.send_on(job),
         };
         full.then(|| {
             self.published.expect(ticket.serial, false);
-            Reply::error("busy", "the vmux daemon is busy").render()
+            Refusal::new(RefusalCode::Busy, "the vmux daemon is busy").render()
         })
     }
 
@@ -244,7 +253,7 @@ impl Server {
             rofi: args.outside,
             keys: &Keys::of(&args.keys),
         };
-        let effect = self.with_scene(|dialogues, scene| dialogues.answer(call, scene));
+        let effect = self.with_scene(|menus, scene| menus.answer(call, scene));
         let session =
             |server: &Self, key: &SessionKey| server.published.snapshot().by_key(key).cloned();
         let environ = environ(&args.environ);
@@ -258,7 +267,7 @@ impl Server {
                     return Some(self.page_again(rofi, word));
                 }
                 let here = self.published.here_before(Duration::ZERO);
-                let job = shown.map(|session| Job::FocusAfter {
+                let job = shown.map(|session| FocusJob::AfterMenu {
                     session,
                     environ,
                     here,
@@ -266,48 +275,35 @@ impl Server {
                 self.focus_after(rofi, job)
             }
             Effect::Label(key) => {
-                let job = session(self, &key).map(|session| Job::AskLabel {
-                    session,
-                    rofi,
-                    environ,
+                let given = session(self, &key).map(|session| {
+                    self.workers.ask_label(LabelJob {
+                        session,
+                        rofi,
+                        environ,
+                    })
                 });
-                self.promise(rofi, job)
+                self.promise(rofi, given)
             }
             Effect::Preview(key) => {
-                let job = session(self, &key).map(|session| Job::Preview {
-                    ticket,
-                    session,
-                    messages: 12,
-                    rofi: true,
-                });
-                self.put_off(ticket, rofi, job)
+                self.put_off((ticket, rofi), session(self, &key), Errand::Preview(12))
             }
-            Effect::Request(key) => Some(self.rofi_request(rofi, &key)),
-            Effect::Answer(key, serial, decision) => {
-                Some(self.rofi_answer((ticket.slot, rofi), key, serial, decision))
+            Effect::Dialog(key) => Some(self.rofi_dialog(rofi, &key)),
+            Effect::Decide(key, serial, decision) => {
+                Some(self.rofi_decide((ticket.slot, rofi), key, serial, decision))
             }
-            Effect::End(key) => {
-                let job = session(self, &key).map(|session| Job::End {
-                    ticket,
-                    session,
-                    rofi: true,
-                });
-                self.put_off(ticket, rofi, job)
-            }
+            Effect::End(key) => self.put_off((ticket, rofi), session(self, &key), Errand::End),
         }
     }
 
-    fn rofi_request(&mut self, rofi: u32, key: &SessionKey) -> Vec<u8> {
-        let asked = key.local().and_then(|key| self.asks.of(key));
-        let Some(asked) = asked.cloned() else {
-            return self.page_again(rofi, NOT_ASKED);
+    fn rofi_dialog(&mut self, rofi: u32, key: &SessionKey) -> Vec<u8> {
+        let dialog = key.local().and_then(|key| self.dialogs.of(key));
+        let Some(dialog) = dialog.cloned() else {
+            return self.page_again(rofi, NO_DIALOG);
         };
-        render_payload(
-            self.with_scene(|dialogues, scene| dialogues.request(rofi, key, &asked, scene)),
-        )
+        render_payload(self.with_scene(|menus, scene| menus.dialog(rofi, key, &dialog, scene)))
     }
 
-    fn rofi_answer(
+    fn rofi_decide(
         &mut self,
         (slot, rofi): (usize, u32),
         key: SessionKey,
@@ -316,7 +312,7 @@ impl Server {
     ) -> Vec<u8> {
         let reply = self.decide(
             slot,
-            AnswerArgs {
+            DecideArgs {
                 target: Target {
                     id: Some(key),
                     ..Target::default()
@@ -325,50 +321,66 @@ impl Server {
                 decision,
             },
         );
-        let word = reply.error.unwrap_or_else(|| "It was answered.".into());
-        self.page_again(rofi, &word)
+        let word = match &reply {
+            Ok(_) => "It was answered.",
+            Err(refusal) => &refusal.error,
+        };
+        self.page_again(rofi, word)
     }
 
     /// Focuses what was chosen once rofi has ended, which it does with the answer.
-    fn focus_after(&mut self, rofi: u32, job: Option<Job>) -> Option<Vec<u8>> {
+    fn focus_after(&mut self, rofi: u32, job: Option<FocusJob>) -> Option<Vec<u8>> {
         let now = match job.map(|job| self.leaving.put_off(rofi, job, clock::steady())) {
             Some(Ok(())) => return Some(render_payload(Vec::new())),
-            Some(Err(job)) => Some(job),
+            Some(Err(job)) => Some(self.workers.move_focus(job)),
             None => None,
         };
         self.promise(rofi, now)
     }
 
-    /// Gives a job whose result rofi does not wait for: it gets nothing, and closes.
-    fn promise(&mut self, rofi: u32, job: Option<Job>) -> Option<Vec<u8>> {
-        match job.map(|job| self.workers.give(job)) {
-            Some(true) => Some(render_payload(Vec::new())),
-            Some(false) => Some(self.page_again(rofi, "The vmux daemon is busy.")),
-            None => Some(self.page_again(rofi, "The session has ended.")),
-        }
+    /// Says what became of a job whose result rofi does not wait for: if it was given, rofi gets
+    /// nothing, and closes.
+    fn promise(&mut self, rofi: u32, given: Option<bool>) -> Option<Vec<u8>> {
+        Some(match given {
+            Some(true) => render_payload(Vec::new()),
+            given => self.page_of_trouble(rofi, given),
+        })
+    }
+
+    /// Why a job was not given.
+    fn page_of_trouble(&mut self, rofi: u32, given: Option<bool>) -> Vec<u8> {
+        let word = match given {
+            Some(_) => "The vmux daemon is busy.",
+            None => "The session has ended.",
+        };
+        self.page_again(rofi, word)
     }
 
     /// Gives a job whose result becomes rofi's next page.
-    fn put_off(&mut self, ticket: Ticket, rofi: u32, job: Option<Job>) -> Option<Vec<u8>> {
+    fn put_off(
+        &mut self,
+        (ticket, rofi): (Ticket, u32),
+        session: Option<Arc<Session>>,
+        errand: Errand,
+    ) -> Option<Vec<u8>> {
         self.published.expect(ticket.serial, true);
-        let given = job.map(|job| self.workers.give(job));
-        if given != Some(true) {
-            self.published.expect(ticket.serial, false);
+        let job = session.map(|session| SessionJob {
+            ticket,
+            session,
+            rofi: true,
+            errand,
+        });
+        let given = job.map(|job| self.workers.send_on(job));
+        if given == Some(true) {
+            self.rofi_waits.push((ticket, rofi));
+            return None;
         }
-        match given {
-            Some(true) => {
-                self.rofi_waits.push((ticket, rofi));
-                None
-            }
-            Some(false) => Some(self.page_again(rofi, "The vmux daemon is busy.")),
-            None => Some(self.page_again(rofi, "The session has ended.")),
-        }
+        self.published.expect(ticket.serial, false);
+        Some(self.page_of_trouble(rofi, given))
     }
 
     fn page_again(&mut self, rofi: u32, word: &str) -> Vec<u8> {
-        render_payload(
-            self.with_scene(|dialogues, scene| dialogues.list_again(rofi, Some(word), scene)),
-        )
+        render_payload(self.with_scene(|menus, scene| menus.list_again(rofi, Some(word), scene)))
     }
 
     /// Makes the page that rofi waits for.
@@ -384,7 +396,7 @@ impl Server {
         let (_, rofi) = self.rofi_waits.swap_remove(at);
         let page = match completion {
             Completion::RofiPreview(key, messages) => {
-                self.with_scene(|dialogues, scene| dialogues.preview(rofi, &key, &messages, scene))
+                self.with_scene(|menus, scene| menus.preview(rofi, &key, &messages, scene))
             }
             Completion::RofiEnded(Ok(())) => {
                 return Some(self.page_again(rofi, "The session was told to end."));
@@ -397,7 +409,7 @@ impl Server {
         Some(render_payload(page))
     }
 
-    fn with_scene<T>(&mut self, show: impl FnOnce(&mut Dialogues, &Scene<'_>) -> T) -> T {
+    fn with_scene<T>(&mut self, show: impl FnOnce(&mut Menus, &Scene<'_>) -> T) -> T {
         let snapshot = self.published.snapshot();
         let workspace = self.published.workspace();
         let icons = self.settings.paths.icons();
@@ -413,18 +425,19 @@ impl Server {
             now,
             edition: listed.edition,
         };
-        show(&mut self.dialogues, &scene)
+        show(&mut self.menus, &scene)
     }
 }
 
 /// Who goes on with a request.
 enum Next {
     Engine(Command),
-    Work(Job),
+    Focus(FocusJob),
+    Session(SessionJob),
 }
 
-fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> Job {
-    Job::Switch {
+fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> FocusJob {
+    FocusJob::Switch {
         ticket,
         session,
         manner: Manner {
@@ -438,18 +451,14 @@ fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> Job {
 /// Why nothing leads to a session, where that is certain: what only a window manager's state or
 /// the asker's own desktop decides is tried.
 fn unreachable(session: &Session) -> Option<&'static str> {
-    let code = session.no_window.as_deref()?;
-    let is = |known: TroubleCode| code == known.as_str();
-    if is(TroubleCode::MuxDetached) {
-        Some("No terminal shows it: vmux explain says how to attach it.")
-    } else if is(TroubleCode::Remote) {
-        Some("It runs in a login from another machine.")
-    } else if is(TroubleCode::Ambiguous) {
-        Some("Several windows may show it: see vmux explain.")
-    } else if is(TroubleCode::NoWindow) {
-        Some("No window shows it: see vmux explain.")
-    } else {
-        None
+    match session.no_window? {
+        TroubleCode::MuxDetached => {
+            Some("No terminal shows it: vmux explain says how to attach it.")
+        }
+        TroubleCode::Remote => Some("It runs in a login from another machine."),
+        TroubleCode::Ambiguous => Some("Several windows may show it: see vmux explain."),
+        TroubleCode::NoWindow => Some("No window shows it: see vmux explain."),
+        _ => None,
     }
 }
 
