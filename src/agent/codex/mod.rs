@@ -10,6 +10,7 @@
 
 pub mod frames;
 pub mod link;
+pub mod pairing;
 pub mod process;
 pub mod rollout;
 pub mod rpc;
