@@ -191,7 +191,7 @@ impl Server {
         }
     }
 
-    /// Has what tmux and screen show looked at again, in the background: no event tells of it.
+    /// Has what multiplexers show looked at again, in the background: no event tells of it.
     fn poke_desktop(&mut self) {
         let fresh = self
             .poked_desktop
@@ -203,7 +203,7 @@ impl Server {
         if self.in_mux.0 != snapshot.generation {
             let in_mux = |s: &Arc<Session>| {
                 let host = s.host.as_ref();
-                host.is_some_and(|host| matches!(&*host.kind, "tmux" | "screen"))
+                host.is_some_and(|host| host.kind.is_multiplexer())
             };
             self.in_mux = (snapshot.generation, snapshot.sessions.iter().any(in_mux));
         }

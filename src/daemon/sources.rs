@@ -19,7 +19,7 @@ use crate::core::model::{
 };
 use crate::core::registry::Snapshot;
 use crate::desktop::here::Here;
-use crate::desktop::host::typing::Typing;
+use crate::desktop::host::{self, typing::Typing};
 use crate::desktop::place::Places;
 use crate::desktop::wm::{Since, Watch};
 use crate::desktop::{Found, shown};
@@ -196,11 +196,13 @@ pub(super) fn desktop(
         .map(drop)
 }
 
-/// The terminals of tmux clients behind which a session is hidden, each with its window.
+/// The terminals of clients behind which a session is hidden, each with its window.
 fn behind(found: &Found) -> Option<(WindowKey, PathBuf)> {
     let window = found.place.window.as_ref()?;
     found.actions.iter().find_map(|action| match action {
-        Action::TmuxSwitch { client_tty, .. } => Some((window.key, client_tty.into())),
+        Action::Show { view, .. } if host::tells_panes(view.host) => {
+            Some((window.key, PathBuf::from(&view.client)))
+        }
         _ => None,
     })
 }
@@ -243,7 +245,7 @@ impl Desktop {
         loop {
             self.mark_urgent();
             let known = self.known();
-            dirty |= self.tmux_session_came_to_rest();
+            dirty |= self.hidden_session_came_to_rest();
             if (dirty || known != self.sessions()) && self.may_pass() {
                 dirty = false;
                 if self.pass().is_err() {
@@ -359,13 +361,13 @@ impl Desktop {
 
     /// Whether a session in tmux began to wait, or ended its turn. Whether its pane is in view is
     /// asked then: no event had told.
-    fn tmux_session_came_to_rest(&mut self) -> bool {
+    fn hidden_session_came_to_rest(&mut self) -> bool {
         let snapshot = self.published.snapshot();
-        let in_tmux = snapshot.sessions.iter().filter(|session| {
+        let in_panes = snapshot.sessions.iter().filter(|session| {
             let host = session.host.as_ref();
-            host.is_some_and(|host| &*host.kind == "tmux")
+            host.is_some_and(|host| host::tells_panes(host.kind))
         });
-        let resting: BTreeMap<LocalKey, bool> = in_tmux
+        let resting: BTreeMap<LocalKey, bool> = in_panes
             .filter_map(|session| Some((session.id.local()?, session.state != State::Working)))
             .collect();
         let before = std::mem::replace(&mut self.resting, resting);

@@ -8,7 +8,7 @@ use super::here::Here;
 use super::place::Places;
 use super::trail::{Summoned, Trail};
 use super::{Found, perform, tabs};
-use crate::core::model::{Focus, Landed, Session, Trouble, TroubleCode, WindowRef};
+use crate::core::model::{Focus, HostKind, Landed, Session, Trouble, TroubleCode, WindowRef};
 use crate::sys::clock;
 use crate::sys::proc::Environ;
 
@@ -169,7 +169,7 @@ impl Focuser {
         let terminal = session
             .host
             .as_ref()
-            .is_some_and(|host| &*host.kind == "terminal");
+            .is_some_and(|host| host.kind == HostKind::Terminal);
         if let Some(window) = &session.window
             && let Some(manager) = &window.manager
             && terminal

@@ -1,21 +1,20 @@
-//! Follows a session's terminal to the window that shows it: up through its parents, across tmux
-//! and screen to their clients, and over the other end of a terminal to who holds it.
+//! Follows a session's terminal to the window that shows it: up through its parents, across
+//! multiplexers to their clients, and over the other end of a terminal to who holds it.
 //!
 //! Where several ways go on they are tried in order, and the first that ends at a window counts:
 //! a client over ssh or on a console shows nothing here, however lately it was used.
 
 use super::Terminal;
 use super::place::Places;
-use super::popup::Popup;
 use super::way::Search;
 use crate::core::model::{
-    Host, Kind, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid,
+    Host, HostKind, Kind, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid,
 };
 use crate::core::text::CleanText;
-use crate::desktop::host::{screen, tmux};
-use crate::desktop::locate::{self, Hints, Landing, Mux};
+use crate::desktop::host::Mux;
+use crate::desktop::locate::{self, Hints, Landing};
+use crate::sys::proc::Environ;
 use crate::sys::proc::pty::Tty;
-use crate::sys::proc::{Environ, Proc};
 
 /// Most processes that a search sets out from: terminals within terminals, and all their clients.
 const STARTS_CAP: usize = 24;
@@ -39,7 +38,7 @@ pub(super) struct Start {
     pub(super) chain: ProcChain,
     /// The process whose terminal's other end the first of them holds.
     pub(super) held: Option<Pid>,
-    /// The first of them is a client of screen: it is called as a server is.
+    /// The first of them is a client of a multiplexer: one of screen is called as a server is.
     client: bool,
 }
 
@@ -102,6 +101,22 @@ impl Places {
         self.go(&start, walk, search)
     }
 
+    /// The same from a client of a multiplexer.
+    pub(super) fn follow_client(
+        &mut self,
+        pid: Pid,
+        walk: &mut Walk<'_>,
+        search: &mut Search,
+    ) -> Result<Place, Trouble> {
+        walk.set_out(pid)?;
+        let start = Start {
+            chain: self.proc.chain(pid),
+            held: None,
+            client: true,
+        };
+        self.go(&start, walk, search)
+    }
+
     fn go(
         &mut self,
         start: &Start,
@@ -124,8 +139,7 @@ impl Places {
         }
         match landing {
             Landing::Mux { mux, server } => match mux {
-                Mux::Tmux => self.in_tmux(server, start, walk, search),
-                Mux::Screen => self.in_screen(server, start, walk, search),
+                Mux::Known(kind) => self.through((kind, server), start, walk, search),
                 Mux::Other(name) => Err(unknown_mux(name)),
             },
             Landing::Remote { program } => Err(remote(&program, &environ)),
@@ -134,9 +148,11 @@ impl Places {
                 pid: owner,
                 windows,
             } => {
-                search
-                    .host
-                    .get_or_insert_with(|| host("terminal", &program, None));
+                search.host.get_or_insert_with(|| Host {
+                    kind: HostKind::Terminal,
+                    program: CleanText::line(&program).some(),
+                    target: None,
+                });
                 let hints = hints(walk.session, &self.environ_inside(start));
                 let choice = locate::choose(&program, owner, &windows, &hints)?;
                 search.arrived(&choice, &windows, &environ);
@@ -172,7 +188,7 @@ impl Places {
 
     /// Tries all ways in order and takes the first that ends at a window; else says what is wrong
     /// with the first. A window manager that hangs might show any of them: nothing more is tried.
-    fn first<W>(
+    pub(super) fn first<W>(
         &mut self,
         ways: &[W],
         search: &mut Search,
@@ -204,139 +220,6 @@ impl Places {
         let (attempt, trouble) = failed?;
         *search = attempt;
         Some(Err(trouble))
-    }
-
-    fn in_tmux(
-        &mut self,
-        pid: Pid,
-        start: &Start,
-        walk: &mut Walk<'_>,
-        search: &mut Search,
-    ) -> Result<Place, Trouble> {
-        let named = self.named_by_tmux(pid, start);
-        let (server, layout) = self.layout(pid, named.as_ref())?;
-        // The numbers that a server in a container tells are none of ours.
-        let numbered = self.proc.shares_pids(pid);
-        let environ = self.environ_inside(start);
-        search.at_tmux(pid, &server, numbered.then_some(&environ));
-        let layout = layout.map_err(|error| {
-            Trouble::new(TroubleCode::WmHung, &format!("could not ask tmux: {error}"))
-        })?;
-        let tty = start.inside().and_then(|inside| self.name_for(pid, inside));
-        let chain = numbered.then_some(&start.chain);
-        let Some(spot) = layout.spot(chain, tty.as_deref()) else {
-            let popup = Popup {
-                server: pid,
-                session: named.map(|named| named.session_id),
-                layout,
-            };
-            return self.in_popup(&popup, start, walk, search);
-        };
-        search
-            .host
-            .get_or_insert_with(|| host("tmux", "tmux", Some(&spot.pane.target)));
-        let go = |places: &mut Self, view: &tmux::View, search: &mut Search| {
-            search.through_view(view, &server);
-            let client = places.client_process(pid, &view.client)?;
-            places.follow(client, None, walk, search)
-        };
-        let name = |view: &tmux::View| format!("tmux client {}", view.client.tty);
-        self.first(&spot.views, search, go, name)
-            .unwrap_or_else(|| Err(search.detached(&spot.pane, &server)))
-    }
-
-    /// What `TMUX` says where it names this server: of the process, or of one between it and the
-    /// server. People empty it to start a tmux within another.
-    fn named_by_tmux(&self, server: Pid, start: &Start) -> Option<tmux::Named> {
-        let below = below(&start.chain, server).map(|link| link.pid);
-        let mut named = start.held.into_iter().chain(below).filter_map(|pid| {
-            let environ = self.proc.environ(pid).ok()?;
-            tmux::named_by(environ.get("TMUX")?)
-        });
-        named.find(|named| named.server == server)
-    }
-
-    /// The terminal of a process as the tmux server names it, if it is the same for both.
-    fn name_for(&self, server: Pid, pid: Pid) -> Option<String> {
-        let tty = self.proc.terminal(pid)?;
-        let name = tty.name();
-        (self.proc.terminal_named(server, &name) == Some(tty)).then_some(name)
-    }
-
-    /// The process of a client. It says its own number, which in a container is another than here:
-    /// the process counts that has its terminal.
-    pub(super) fn client_process(
-        &mut self,
-        server: Pid,
-        client: &tmux::Client,
-    ) -> Result<Pid, Trouble> {
-        let Some(tty) = self.proc.terminal_named(server, &client.tty) else {
-            // On a console.
-            return Ok(client.pid);
-        };
-        let is_it = |proc: &Proc, pid: Pid| match proc.terminal(pid) {
-            Some(own) => own == tty,
-            // Another user's may not be read.
-            None => proc.controlling_pts(pid) == Some(tty.number()),
-        };
-        if is_it(&self.proc, client.pid) {
-            return Ok(client.pid);
-        }
-        let mut pids = Vec::new();
-        // What cannot be listed is not found.
-        let _listed = self.proc.pids(&mut pids);
-        let mut others = pids.into_iter().map(Pid);
-        let found = others.find(|pid| {
-            self.proc.comm(*pid).as_deref() == Some(tmux::CLIENT_COMM) && is_it(&self.proc, *pid)
-        });
-        let message = "no process here has its terminal";
-        found.ok_or_else(|| Trouble::new(TroubleCode::NoWindow, message))
-    }
-
-    fn in_screen(
-        &mut self,
-        pid: Pid,
-        start: &Start,
-        walk: &mut Walk<'_>,
-        search: &mut Search,
-    ) -> Result<Place, Trouble> {
-        let environ = self.environ_inside(start);
-        let server = screen::server(&self.proc, pid, &environ);
-        let name = server.name.as_deref().map(CleanText::line);
-        search
-            .host
-            .get_or_insert_with(|| host("screen", "screen", name.as_ref()));
-        let name = name.unwrap_or_else(|| CleanText::line(&format!("of process {pid}")));
-        search.step(&format!("screen session {name}"));
-        let Some(clients) = screen::clients(&mut self.proc, pid) else {
-            let message = "its screen session does not let its terminals be seen";
-            return Err(Trouble::new(TroubleCode::NoWindow, message));
-        };
-        // Which of its windows screen shows cannot be asked: select it anyway.
-        search.uncertain = true;
-        let window = screen::window(&server, &environ);
-        let go = |places: &mut Self, client: &screen::Client, search: &mut Search| {
-            search.step(&format!(
-                "its client {} ({})",
-                client.tty.name(),
-                client.pid
-            ));
-            let select = window.as_ref().map(|w| server.select(client, w.clone()));
-            search.actions.extend(select);
-            walk.set_out(client.pid)?;
-            let start = Start {
-                chain: places.proc.chain(client.pid),
-                held: None,
-                client: true,
-            };
-            places.go(&start, walk, search)
-        };
-        let named = |client: &screen::Client| format!("screen client {}", client.tty.name());
-        self.first(&clients, search, go, named).unwrap_or_else(|| {
-            let message = format!("screen session {name} is detached");
-            let hint = server.attach();
-            Err(Trouble::new(TroubleCode::MuxDetached, &message).hint(&hint))
-        })
     }
 
     /// Over the process's terminal to who holds the other end, if no parent leads anywhere: they
@@ -419,7 +302,7 @@ impl Places {
     }
 
     /// The environment of the process that the way is about.
-    fn environ_inside(&self, start: &Start) -> Environ {
+    pub(super) fn environ_inside(&self, start: &Start) -> Environ {
         let held = start.held.and_then(|held| self.proc.environ(held).ok());
         let held = held.filter(|environ| !environ.is_empty());
         held.unwrap_or_else(|| self.nearest_environ(&start.chain))
@@ -431,19 +314,6 @@ impl Places {
         let mut readable = links.filter_map(|link| self.proc.environ(link.pid).ok());
         let found = readable.find(|environ| !environ.is_empty());
         found.unwrap_or_default()
-    }
-}
-
-/// The links of a chain from its process up to the server, without it.
-pub(super) fn below(chain: &ProcChain, server: Pid) -> impl Iterator<Item = &Link> {
-    chain.0.iter().take_while(move |link| link.pid != server)
-}
-
-pub(super) fn host(kind: &str, program: &str, target: Option<&CleanText>) -> Host {
-    Host {
-        kind: CleanText::line(kind),
-        program: CleanText::line(program).some(),
-        target: target.cloned(),
     }
 }
 

@@ -5,17 +5,7 @@
 
 use crate::core::model::{Pid, ProcChain, Trouble, TroubleCode, Window, WmTree, Xid};
 use crate::core::text::CleanText;
-
-/// A program that shows several terminals in one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Mux {
-    /// tmux.
-    Tmux,
-    /// GNU screen.
-    Screen,
-    /// One that vmux cannot ask: its name.
-    Other(&'static str),
-}
+use crate::desktop::host::{self, Mux};
 
 /// Where the way up from a process ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,7 +40,7 @@ pub enum Landing<'t> {
 #[must_use]
 pub fn land<'t>(chain: &ProcChain, passed: usize, tree: Option<&'t WmTree>) -> Landing<'t> {
     for link in chain.0.iter().skip(passed) {
-        if let Some(mux) = mux_server(&link.comm) {
+        if let Some(mux) = host::server_called(&link.comm) {
             return Landing::Mux {
                 mux,
                 server: link.pid,
@@ -72,17 +62,6 @@ pub fn land<'t>(chain: &ProcChain, passed: usize, tree: Option<&'t WmTree>) -> L
         }
     }
     Landing::Adrift
-}
-
-fn mux_server(comm: &str) -> Option<Mux> {
-    match comm {
-        "tmux: server" => Some(Mux::Tmux),
-        "screen" | "SCREEN" => Some(Mux::Screen),
-        "zellij" => Some(Mux::Other("zellij")),
-        "dtach" => Some(Mux::Other("dtach")),
-        "abduco" => Some(Mux::Other("abduco")),
-        _ => None,
-    }
 }
 
 /// What may tell one window of a process from another.
@@ -196,7 +175,7 @@ fn has_folder(title: &str, folder: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ConId, Link, WindowKey};
+    use crate::core::model::{ConId, HostKind, Link, WindowKey};
 
     fn chain(links: &[(u32, &str)]) -> ProcChain {
         ProcChain(
@@ -248,7 +227,7 @@ mod tests {
         assert_eq!(
             land(&in_tmux, 0, Some(&tree)),
             Landing::Mux {
-                mux: Mux::Tmux,
+                mux: Mux::Known(HostKind::Tmux),
                 server: Pid(16)
             }
         );
@@ -273,7 +252,7 @@ mod tests {
         let started_attached = chain(&[(20, "screen"), (21, "screen"), (30, "xterm")]);
         let at = |passed| land(&started_attached, passed, Some(&tree));
         let server = |pid| Landing::Mux {
-            mux: Mux::Screen,
+            mux: Mux::Known(HostKind::Screen),
             server: Pid(pid),
         };
         assert_eq!((at(0), at(1)), (server(20), server(21)));

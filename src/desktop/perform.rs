@@ -6,9 +6,10 @@ use super::Found;
 use super::place::Places;
 use super::trail::{Summoned, Trail};
 use crate::core::model::{
-    Action, Focus, Landed, Trouble, TroubleCode, Window, WindowId, WmAddress, WmTree, Workspace,
+    Action, Focus, Landed, PaneView, Trouble, TroubleCode, Window, WindowId, WmAddress, WmTree,
+    Workspace,
 };
-use crate::desktop::host::{screen, tmux};
+use crate::desktop::host::Driver;
 use crate::desktop::wm::WmError;
 use crate::sys::clock;
 
@@ -29,29 +30,18 @@ const CHECKS: [Duration; 4] = [
 pub fn perform(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
     for action in actions {
         match action {
-            Action::TmuxSwitch {
-                program,
-                socket,
-                client_tty,
-                pane_id,
-                ..
-            } => {
-                tmux::switch_client(program, socket, client_tty, pane_id)
-                    .map_err(|error| refused(&format!("tmux did not switch: {error}")))?;
-            }
-            Action::ScreenSelect {
-                directory,
-                session,
-                display,
-                window,
-            } => {
-                screen::select(directory.as_deref(), session, display, window)
-                    .map_err(|error| refused(&format!("screen did not switch: {error}")))?;
-            }
+            Action::Show { view, .. } => show(view).map_err(|why| refused(&why))?,
             Action::Focus { manager, window } => focus(places, manager, window)?,
         }
     }
     Ok(())
+}
+
+/// Makes a client of a multiplexer show a pane; else says why it does not.
+fn show(view: &PaneView) -> Result<(), String> {
+    let driver = Driver::of(view.host).ok_or("its host is not known")?;
+    let shown = (driver.show)(view);
+    shown.map_err(|error| format!("{} did not switch: {error}", driver.name))
 }
 
 /// Brings the window that was found to the workspace that has the focus. Says where it was, if
@@ -106,7 +96,7 @@ fn landed(trail: &Trail, window: Option<&Window>) -> Landed {
     }
 }
 
-/// Goes a trail back: what was brought along goes home, tmux shows what it showed, the window
+/// Goes a trail back: what was brought along goes home, multiplexers show what they showed, the window
 /// gets the focus. Says what was left, and where it led.
 ///
 /// # Errors
@@ -126,11 +116,9 @@ pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Tr
         }
     }
     for pane in &trail.panes {
-        let shown =
-            tmux::switch_client(&pane.program, &pane.socket, &pane.client_tty, &pane.pane_id);
-        if let Err(error) = shown {
+        if let Err(why) = show(pane) {
             // The pane may be gone; its window is still worth going to.
-            log::info!("tmux did not switch back: {error}");
+            log::info!("on the way back: {why}");
         }
     }
     let window = origin(trail, &before);

@@ -5,17 +5,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::follow::Walk;
 use super::systems::{Desktop, Ways};
 use super::way::Search;
 use super::{Finding, Found};
 use crate::core::model::{
-    Focus, Kind, LocalKey, Pid, ProcChain, Session, Trouble, TroubleCode, Window, WindowId,
-    WindowKey, WindowRef, WmAddress, WmTree, Xid,
+    Focus, HostKind, Kind, LocalKey, Pid, ProcChain, Session, Trouble, TroubleCode, Window,
+    WindowId, WindowKey, WindowRef, WmAddress, WmTree, Xid,
 };
-use crate::desktop::host::tmux;
+use crate::desktop::host::{Driver, Multiplexer};
 use crate::desktop::wm::{Watch, WindowManager, WmError, discover};
 use crate::sys::proc::pty::Tty;
 use crate::sys::proc::{Environ, Proc};
@@ -38,9 +37,6 @@ fn masters(proc: &mut Proc) -> HashMap<Tty, Vec<Pid>> {
 /// to a window manager, and where those are that are relative.
 type DesktopKey = Vec<Option<OsString>>;
 
-/// A tmux server, and what it said or why it did not.
-type Asked = (tmux::Server, Result<Arc<tmux::Layout>, String>);
-
 /// The finder of windows.
 pub struct Places {
     pub(super) proc: Proc,
@@ -48,8 +44,8 @@ pub struct Places {
     by_environ: HashMap<DesktopKey, usize>,
     /// Environments that lead nowhere in this pass, and why: that is waited for once.
     dead_ends: HashMap<DesktopKey, Trouble>,
-    /// What tmux servers have told in this pass.
-    layouts: HashMap<Pid, Asked>,
+    /// One of each kind that was asked.
+    multiplexers: Vec<(HostKind, Box<dyn Multiplexer>)>,
     /// Who holds the other end of a process's terminal, where its parents did not lead on.
     holders: HashMap<(LocalKey, Tty), Vec<LocalKey>>,
     /// Who holds which pseudo terminal's master: read once a pass, where it is asked for at all.
@@ -71,7 +67,7 @@ impl Places {
             desktops: Vec::new(),
             by_environ: HashMap::new(),
             dead_ends: HashMap::new(),
-            layouts: HashMap::new(),
+            multiplexers: Vec::new(),
             holders: HashMap::new(),
             masters: None,
             own_environ,
@@ -94,7 +90,9 @@ impl Places {
             desktop.tree = None;
         }
         self.dead_ends.clear();
-        self.layouts.clear();
+        for (_, multiplexer) in &mut self.multiplexers {
+            multiplexer.begin();
+        }
         self.masters = None;
         let proc = &self.proc;
         self.holders
@@ -318,23 +316,22 @@ impl Places {
         windows.find(|window| window.xid == Some(xid))
     }
 
-    /// Panes and clients of a tmux server, asked once a pass.
-    ///
-    /// # Errors
-    /// Why the server cannot be reached.
-    pub(super) fn layout(
+    /// Who asks multiplexers of a kind.
+    pub(super) fn multiplexer(
         &mut self,
-        server: Pid,
-        named: Option<&tmux::Named>,
-    ) -> Result<Asked, Trouble> {
-        if let Some(asked) = self.layouts.get(&server) {
-            return Ok(asked.clone());
-        }
-        let reached = tmux::server(&self.proc, server, named)?;
-        let layout = reached.layout().map(Arc::new);
-        let asked = (reached, layout.map_err(|error| error.to_string()));
-        self.layouts.insert(server, asked.clone());
-        Ok(asked)
+        kind: HostKind,
+    ) -> Result<(&mut Proc, &mut dyn Multiplexer), Trouble> {
+        let all = &mut self.multiplexers;
+        let known = all.iter().position(|(known, _)| *known == kind);
+        let index = if let Some(index) = known {
+            index
+        } else {
+            let unknown = || Trouble::new(TroubleCode::NoWindow, "its host is not known");
+            let driver = Driver::of(kind).ok_or_else(unknown)?;
+            all.push((kind, (driver.start)()));
+            all.len() - 1
+        };
+        Ok((&mut self.proc, &mut *all[index].1))
     }
 
     /// Who holds the other end of a process's terminal. Looked for once, and again when one of

@@ -1,27 +1,12 @@
 //! The way back: where the focus was before vmux moved it. Pure.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::Found;
-use crate::core::model::{Action, Focus, WindowId, WmAddress, Workspace};
+use crate::core::model::{Action, Focus, PaneView, WindowId, WmAddress, Workspace};
 
 /// Most summoned windows whose homes are kept: the file stays small.
 const SUMMONED: usize = 32;
-
-/// A pane that a tmux client showed before.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct PaneBefore {
-    /// Executable of the running server.
-    pub program: PathBuf,
-    /// Its socket.
-    pub socket: PathBuf,
-    /// Terminal of the client.
-    pub client_tty: String,
-    /// The pane.
-    pub pane_id: String,
-}
 
 /// A window that was brought here.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -43,8 +28,8 @@ pub struct Trail {
     pub origin: Focus,
     /// The window that vmux focused last: who is still there has not left the trail.
     pub landed: WindowId,
-    /// What tmux clients in the window of the origin showed.
-    pub panes: Vec<PaneBefore>,
+    /// What clients of multiplexers in the window of the origin showed.
+    pub panes: Vec<PaneView>,
     /// What was brought along and has not gone home, the last one last.
     pub summoned: Vec<Summoned>,
     /// It was made by going back: who goes on from there begins a new one.
@@ -87,7 +72,7 @@ impl Trail {
         trail.landed = window;
         if trail.origin.id().is(&window) {
             for pane in panes {
-                let known = trail.panes.iter().any(|p| p.client_tty == pane.client_tty);
+                let known = trail.panes.iter().any(|p| p.client == pane.client);
                 trail.panes.extend((!known).then_some(pane));
             }
         }
@@ -125,19 +110,14 @@ impl Trail {
     }
 }
 
-fn panes_before(actions: &[Action]) -> Vec<PaneBefore> {
+fn panes_before(actions: &[Action]) -> Vec<PaneView> {
     let panes = actions.iter().filter_map(|action| match action {
-        Action::TmuxSwitch {
-            program,
-            socket,
-            client_tty,
-            shown: Some(shown),
-            ..
-        } => Some(PaneBefore {
-            program: program.clone(),
-            socket: socket.clone(),
-            client_tty: client_tty.clone(),
-            pane_id: shown.clone(),
+        Action::Show {
+            view,
+            before: Some(pane),
+        } => Some(PaneView {
+            pane: pane.clone(),
+            ..view.clone()
         }),
         _ => None,
     });
@@ -147,7 +127,7 @@ fn panes_before(actions: &[Action]) -> Vec<PaneBefore> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ConId, Pid, Place, WindowKey, WindowRef, WorkspaceId, Xid};
+    use crate::core::model::{ConId, HostKind, Pid, Place, WindowKey, WindowRef, WorkspaceId, Xid};
 
     const WM: &str = "/run/i3";
 
@@ -194,12 +174,15 @@ mod tests {
     }
 
     fn in_tmux(id: u64, shown: &str) -> Found {
-        let action = Action::TmuxSwitch {
-            program: "/bin/tmux".into(),
-            socket: "/tmp/tmux".into(),
-            client_tty: "/dev/pts/1".into(),
-            pane_id: "%9".into(),
-            shown: Some(shown.into()),
+        let action = Action::Show {
+            view: PaneView {
+                host: HostKind::Tmux,
+                program: "/bin/tmux".into(),
+                server: "/tmp/tmux".into(),
+                client: "/dev/pts/1".into(),
+                pane: "%9".into(),
+            },
+            before: Some(shown.into()),
         };
         Found {
             actions: vec![action],
@@ -275,7 +258,7 @@ mod tests {
     #[test]
     fn the_pane_that_was_looked_at_is_shown_again() {
         let trail = after(None, 2, &in_tmux(2, "%1"));
-        assert_eq!((trail.origin.key, &*trail.panes[0].pane_id), (con(2), "%1"));
+        assert_eq!((trail.origin.key, &*trail.panes[0].pane), (con(2), "%1"));
         let trail = after(Some(trail), 2, &in_tmux(2, "%9"));
         assert_eq!(trail.panes.len(), 1, "the first is what he left");
         let elsewhere = after(None, 1, &in_tmux(2, "%1"));

@@ -3,11 +3,10 @@
 
 use super::Terminal;
 use crate::core::model::{
-    Action, Host, Pane, Pid, Place, ProcChain, Trouble, TroubleCode, Window, WindowRef, WmAddress,
-    Xid,
+    Action, Host, Place, ProcChain, Trouble, Window, WindowRef, WmAddress, Xid,
 };
-use crate::core::text::{CleanText, shell_word};
-use crate::desktop::host::tmux;
+use crate::core::text::CleanText;
+use crate::desktop::host::DRIVERS;
 use crate::desktop::locate::Choice;
 use crate::sys::proc::Environ;
 
@@ -46,71 +45,16 @@ impl Search {
         }
     }
 
-    /// At a tmux server.
-    pub(super) fn at_tmux(&mut self, pid: Pid, server: &tmux::Server, environ: Option<&Environ>) {
-        let value = environ.and_then(|environ| environ.get("TMUX"));
-        let named = value.and_then(tmux::named_by);
-        if let Some(other) = named.map(|named| named.server)
-            && other != pid
-        {
-            self.reject(&format!(
-                "TMUX: it names server {other}, the process runs under server {pid}"
-            ));
-        }
-        self.step(&format!("tmux server {pid} at {}", server.socket.display()));
-    }
-
-    /// Through a client of tmux that shows its pane, or shall.
-    pub(super) fn through_view(&mut self, view: &tmux::View, server: &tmux::Server) {
-        let pane = &view.pane;
-        self.step(&format!("its pane {} is {}", pane.pane_id, pane.target));
-        let how = if view.visible {
-            "which shows it"
-        } else {
-            "which shows another pane now"
-        };
-        let client = &view.client;
-        self.step(&format!(
-            "its client {} ({}), {how}",
-            client.tty, client.pid
-        ));
-        if view.visible {
-            return;
-        }
-        self.hidden = true;
-        self.actions.push(Action::TmuxSwitch {
-            program: server.program.clone(),
-            socket: server.socket.clone(),
-            client_tty: client.tty.clone(),
-            pane_id: view.target.clone(),
-            shown: view.shown.clone(),
-        });
-    }
-
-    /// Through a client of tmux that shows a popup.
-    pub(super) fn over_popup(&mut self, client: &tmux::Client) {
-        let (tty, pid) = (&client.tty, client.pid);
-        self.step(&format!("a popup of its client {tty} ({pid})"));
-    }
-
-    /// In a session of tmux that nothing shows.
-    pub(super) fn detached(&mut self, pane: &Pane, server: &tmux::Server) -> Trouble {
-        self.step(&format!("its pane {} is {}", pane.pane_id, pane.target));
-        self.step("no client shows its session");
-        let name = CleanText::line(&pane.session);
-        let message = format!("tmux session {name} is detached");
-        let attach = format!(
-            "attach it with: tmux -S {} attach -t {}",
-            shell_word(&server.socket.to_string_lossy()),
-            shell_word(&name)
-        );
-        Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach)
-    }
-
     /// At the window, one of those of its owner.
     pub(super) fn arrived(&mut self, choice: &Choice<'_>, windows: &[&Window], environ: &Environ) {
-        if environ.get("TMUX").is_some() && self.host.as_ref().is_none_or(|h| &*h.kind != "tmux") {
-            self.reject("TMUX: no tmux server is among its parents, a terminal handed it on");
+        let kind = self.host.as_ref().map(|host| host.kind);
+        for driver in DRIVERS {
+            let (name, variable) = (driver.name, driver.variable);
+            if environ.get(variable).is_some() && kind != Some(driver.kind) {
+                self.reject(&format!(
+                    "{variable}: no {name} server is among its parents, a terminal handed it on"
+                ));
+            }
         }
         let id = environ.text("WINDOWID").and_then(|id| id.parse().ok());
         if let Some(id) = id.map(Xid)

@@ -175,12 +175,36 @@ impl RawPath {
     }
 }
 
+/// What the terminal of a session lives in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostKind {
+    /// A window of its own.
+    Terminal,
+    /// tmux.
+    Tmux,
+    /// GNU screen.
+    Screen,
+    /// Not known, or of a newer vmux: an empty word.
+    #[default]
+    #[serde(other, rename = "")]
+    Unknown,
+}
+
+impl HostKind {
+    /// Whether it shows several terminals in one, and no event tells which.
+    #[must_use]
+    pub fn is_multiplexer(self) -> bool {
+        matches!(self, Self::Tmux | Self::Screen)
+    }
+}
+
 /// Where the terminal of a session lives.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Host {
-    /// `terminal`, `tmux`, `screen`, `ssh`, or empty while unknown.
-    pub kind: CleanText,
+    /// Of what kind it is.
+    pub kind: HostKind,
     /// The program that owns the window, or the multiplexer's server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<CleanText>,
@@ -395,6 +419,24 @@ impl Session {
 mod tests {
     use super::*;
     use crate::core::model::ConId;
+
+    #[test]
+    fn a_host_has_the_words_it_always_had() {
+        for (kind, word) in [
+            (HostKind::Terminal, "terminal"),
+            (HostKind::Tmux, "tmux"),
+            (HostKind::Screen, "screen"),
+            (HostKind::Unknown, ""),
+        ] {
+            assert_eq!(serde_json::to_value(kind).unwrap(), word);
+            assert_eq!(
+                serde_json::from_value::<HostKind>(word.into()).unwrap(),
+                kind
+            );
+        }
+        let newer: Host = serde_json::from_str(r#"{"kind":"zellij"}"#).unwrap();
+        assert_eq!(newer.kind, HostKind::Unknown);
+    }
 
     #[test]
     fn a_window_of_any_system_travels() {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Host, Machine, Pid, SessionKey, WindowKey, WindowRef, WmAddress, Xid};
+use super::{Host, HostKind, Machine, Pid, SessionKey, WindowKey, WindowRef, WmAddress, Xid};
 use crate::core::text::CleanText;
 
 /// What a window is known by from one look to the next.
@@ -219,43 +219,30 @@ impl ProcChain {
     }
 }
 
-/// A pane of tmux and the client that shows it.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Pane {
-    /// `%7`.
-    pub pane_id: String,
-    /// `session:window.pane` as a person writes it.
-    pub target: CleanText,
-    /// Name of the session.
-    pub session: String,
+/// A client of a multiplexer and a pane, with what is needed to have the one show the other.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PaneView {
+    /// The multiplexer.
+    pub host: HostKind,
+    /// Its program: that of the running server where that can be, so that versions match.
+    pub program: std::path::PathBuf,
+    /// Where its server is asked, as far as that is known.
+    pub server: std::path::PathBuf,
+    /// Terminal of the client.
+    pub client: String,
+    /// The pane, in the multiplexer's own words.
+    pub pane: String,
 }
 
 /// What `perform` does to the world, innermost multiplexer first.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Makes a tmux client show a pane.
-    TmuxSwitch {
-        /// Executable of the running server, so that client and server versions match.
-        program: std::path::PathBuf,
-        /// Its socket.
-        socket: std::path::PathBuf,
-        /// Terminal of the client that shall show it.
-        client_tty: String,
-        /// The pane, in the session that the client shows: `$1:@2.%3`.
-        pane_id: String,
-        /// The pane it shows instead now.
-        shown: Option<String>,
-    },
-    /// Makes GNU screen show one of its windows.
-    ScreenSelect {
-        /// Where its socket is, if that is known.
-        directory: Option<std::path::PathBuf>,
-        /// How the session's name begins: `PID.`.
-        session: String,
-        /// Terminal of the client that shall show it.
-        display: String,
-        /// The window's number.
-        window: String,
+    /// Makes a client of a multiplexer show a pane.
+    Show {
+        /// Client and pane.
+        view: PaneView,
+        /// The pane it shows instead now, if that is known.
+        before: Option<String>,
     },
     /// Focuses a window, and checks in the tree that it landed.
     Focus {

@@ -11,44 +11,108 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::core::model::{Action, Pid};
+use super::{Client, Driver, Inside, Multiplexer, Shown};
+use crate::core::model::{Action, Host, HostKind, PaneView, Pid, Trouble, TroubleCode};
 use crate::core::text::{CleanText, shell_word};
+use crate::desktop::way::Search;
 use crate::sys::exec;
 use crate::sys::proc::pty::Tty;
 use crate::sys::proc::{Environ, Proc};
 
 /// What servers and clients are called.
-pub const COMM: &str = "screen";
+const COMM: &str = "screen";
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Most sessions of one directory that are looked at.
 const SESSIONS_CAP: usize = 1000;
 
+/// GNU screen.
+pub(super) const DRIVER: Driver = Driver {
+    kind: HostKind::Screen,
+    name: "screen",
+    servers: &[COMM, "SCREEN"],
+    variable: "STY",
+    tells: false,
+    start: || Box::new(Screen),
+    show,
+};
+
+struct Screen;
+
+impl Multiplexer for Screen {
+    fn begin(&mut self) {}
+
+    fn find(
+        &mut self,
+        proc: &mut Proc,
+        inside: &Inside<'_>,
+        search: &mut Search,
+    ) -> Result<Shown, Trouble> {
+        let pid = inside.server;
+        let server = server(proc, pid, inside.environ);
+        let name = server.name.as_deref().map(CleanText::line);
+        search.host.get_or_insert_with(|| Host {
+            kind: HostKind::Screen,
+            program: CleanText::line("screen").some(),
+            target: name.clone(),
+        });
+        let name = name.unwrap_or_else(|| CleanText::line(&format!("of process {pid}")));
+        search.step(&format!("screen session {name}"));
+        let Some(clients) = clients(proc, pid) else {
+            let message = "its screen session does not let its terminals be seen";
+            return Err(Trouble::new(TroubleCode::NoWindow, message));
+        };
+        if clients.is_empty() {
+            let message = format!("screen session {name} is detached");
+            let hint = server.attach();
+            return Err(Trouble::new(TroubleCode::MuxDetached, &message).hint(&hint));
+        }
+        // Which of its windows screen shows cannot be asked: select it anyway.
+        search.uncertain = true;
+        let window = window(&server, inside.environ);
+        let clients = clients.into_iter().map(|(pid, tty)| {
+            let tty = tty.name();
+            Client {
+                name: format!("screen client {tty}"),
+                pid,
+                steps: vec![format!("its client {tty} ({pid})")],
+                show: window
+                    .as_ref()
+                    .map(|window| server.select(&tty, window.clone())),
+                tty,
+                hidden: false,
+            }
+        });
+        Ok(Shown {
+            clients: clients.collect(),
+            untold: None,
+        })
+    }
+
+    fn process(&self, _: &mut Proc, _: Pid, client: &Client) -> Result<Pid, Trouble> {
+        Ok(client.pid)
+    }
+
+    fn which(&self, _: &mut Proc, _: &Inside<'_>, _: &[&Client]) -> Option<usize> {
+        None
+    }
+}
+
 /// A screen session.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Server {
+struct Server {
     /// Its process.
-    pub pid: Pid,
+    pid: Pid,
     /// Where its socket is, if it could be read.
     directory: Option<PathBuf>,
     /// `PID.NAME`, if it could be read.
-    pub name: Option<String>,
+    name: Option<String>,
     /// The directory is none of the usual: screen must be told.
     unusual: bool,
 }
 
-/// A client of a server.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Client {
-    /// Its process: the way up from its parent leads to the window.
-    pub pid: Pid,
-    /// Its terminal.
-    pub tty: Tty,
-}
-
 /// What is known of the screen session of this server. `environ` is that of a process in it.
-#[must_use]
-pub fn server(proc: &Proc, pid: Pid, environ: &Environ) -> Server {
+fn server(proc: &Proc, pid: Pid, environ: &Environ) -> Server {
     let own = |name: &OsStr| number_of(name) == Some(pid);
     let socket = proc.listens_on(pid).into_iter().find(|path| {
         // A name can be made up; this one is where it says only if the server made it.
@@ -79,18 +143,16 @@ fn number_of(name: &OsStr) -> Option<Pid> {
 }
 
 /// The number of the window that a process was started in, if its environment is from this server.
-#[must_use]
-pub fn window(server: &Server, environ: &Environ) -> Option<String> {
+fn window(server: &Server, environ: &Environ) -> Option<String> {
     let from = number_of(environ.get("STY")?)?;
     let window = environ.text("WINDOW")?;
     let number = window.parse::<u32>().ok()?;
     (from == server.pid).then(|| number.to_string())
 }
 
-/// The clients of a server, among all processes named `screen`: those whose terminal it holds
-/// open. Empty if it is detached, `None` if its terminals may not be read.
-#[must_use]
-pub fn clients(proc: &mut Proc, server: Pid) -> Option<Vec<Client>> {
+/// The clients of a server and their terminals, among all processes named `screen`: those whose
+/// terminal it holds open. Empty if it is detached, `None` if its terminals may not be read.
+fn clients(proc: &mut Proc, server: Pid) -> Option<Vec<(Pid, Tty)>> {
     if proc.open_files(server).is_empty() {
         return None;
     }
@@ -104,17 +166,16 @@ pub fn clients(proc: &mut Proc, server: Pid) -> Option<Vec<Client>> {
     let others = pids.filter(|pid| *pid != server && proc.comm(*pid).as_deref() == Some(COMM));
     let clients = others.filter_map(|pid| {
         let tty = proc.terminal(pid)?;
-        held.contains(&tty).then_some(Client { pid, tty })
+        held.contains(&tty).then_some((pid, tty))
     });
-    let clients: Vec<Client> = clients.collect();
+    let clients: Vec<_> = clients.collect();
     // A terminal that is held by nobody whom we may see.
     (!clients.is_empty()).then_some(clients)
 }
 
 impl Server {
     /// The words that attach it.
-    #[must_use]
-    pub fn attach(&self) -> String {
+    fn attach(&self) -> String {
         let directory = self.directory.as_ref().filter(|_| self.unusual);
         let directory =
             directory.map(|at| format!("SCREENDIR={} ", shell_word(&at.to_string_lossy())));
@@ -125,37 +186,36 @@ impl Server {
         }
     }
 
-    /// Makes a client show one of the windows.
-    #[must_use]
-    pub fn select(&self, client: &Client, window: String) -> Action {
-        Action::ScreenSelect {
-            directory: self.directory.clone(),
-            session: format!("{}.", self.pid),
-            display: client.tty.name(),
-            window,
+    /// Makes the client of a terminal show one of the windows.
+    fn select(&self, tty: &str, window: String) -> Action {
+        let directory = self.directory.clone().unwrap_or_default();
+        Action::Show {
+            view: PaneView {
+                host: HostKind::Screen,
+                program: "screen".into(),
+                // How the name of its socket begins.
+                server: directory.join(format!("{}.", self.pid)),
+                client: tty.to_owned(),
+                pane: window,
+            },
+            before: None,
         }
     }
 }
 
-/// Makes one display of a screen session show one of its windows. `session` is how its name
-/// begins: `PID.`.
-///
-/// # Errors
-/// `TimedOut`, those of starting it, or screen's own words.
-pub fn select(
-    directory: Option<&Path>,
-    session: &str,
-    display: &str,
-    window: &str,
-) -> io::Result<()> {
-    let mut command = Command::new("screen");
+/// Makes one display of a screen session show one of its windows.
+fn show(view: &PaneView) -> io::Result<()> {
+    let mut command = Command::new(&view.program);
     command.env_remove("STY");
-    if let Some(directory) = directory {
+    let directory = view.server.parent();
+    if let Some(directory) = directory.filter(|path| !path.as_os_str().is_empty()) {
         command.env("SCREENDIR", directory);
     }
+    let session = view.server.file_name().unwrap_or_default();
     // Without `at` the display that was attached last shows it.
-    let display = format!("{display}%");
-    command.args(["-S", session, "-X", "at", &display, "select", window]);
+    let display = format!("{}%", view.client);
+    command.arg("-S").arg(session);
+    command.args(["-X", "at", &display, "select", &view.pane]);
     let done = exec::run(&mut command, PATIENCE)?;
     if done.status.success() {
         return Ok(());

@@ -85,7 +85,7 @@ fn world() -> Vec<Arc<Session>> {
     sessions[1].name = Some(CleanText::line("shop-web-91"));
     sessions[1].workspace = Some(CleanText::line("2:web"));
     sessions[2].host = Some(Host {
-        kind: CleanText::line("tmux"),
+        kind: vmux::core::model::HostKind::Tmux,
         target: Some(CleanText::line("main:3.1")),
         ..Host::default()
     });

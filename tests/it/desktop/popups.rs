@@ -109,11 +109,12 @@ fn of_two_terminals_the_one_with_the_popup_counts() {
     let tmux = Tmux::new(&desktop, "a");
     tmux.ok(&["new-session", "-d", "-s", "work", "sleep", "3600"]);
     let first = tmux.attach("work");
+    // Of two that were attached in the same second the order is not told.
+    let tty = tmux.ttys().remove(0);
     let second = tmux.attach("work");
-    let ttys = tmux.ttys();
-    let named = tmux.popup_with(&ttys[0], "named");
+    let named = tmux.popup_with(&tty, "named");
     lands(&desktop, &named, first);
-    tmux.ok(&["display-popup", "-C", "-c", &ttys[0]]);
+    tmux.ok(&["display-popup", "-C", "-c", &tty]);
     // By a key: only the client that was used since can have opened it.
     tmux.rest();
     let script = desktop.script("by-key");

@@ -1,37 +1,19 @@
-//! tmux: which pane holds a process, which client shows it.
+//! Panes and clients of a tmux server, as it lists them. Pure.
 //!
-//! **Source:** tmux(1) of 3.3a. The server's own executable is run, so that no `PATH` and no
-//! difference between client and server versions matters; `TMUX` is unset, or it would win.
+//! **Source:** tmux(1) of 3.3a.
 
-use std::ffi::{OsStr, OsString};
-use std::io;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
-use crate::core::model::{Pane, Pid, ProcChain, Trouble, TroubleCode};
+use crate::core::model::{Pid, ProcChain};
 use crate::core::text::CleanText;
-use crate::sys::exec;
-use crate::sys::proc::Proc;
-use crate::sys::socket;
 
-/// Longest wait for one answer. tmux answers in 2 ms.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// What a server is called.
-pub const COMM: &str = "tmux: server";
-/// What a client is called.
-pub const CLIENT_COMM: &str = "tmux: client";
-/// Most names of its socket that are tried: one is true, the others are made up.
-const SOCKETS_CAP: usize = 4;
-
-/// A tmux server.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Server {
-    /// Its executable.
-    pub program: PathBuf,
-    /// Its socket.
-    pub socket: PathBuf,
+/// A pane.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Pane {
+    /// `%7`.
+    pub(super) pane_id: String,
+    /// `session:window.pane` as a person writes it.
+    pub(super) target: CleanText,
+    /// Name of the session.
+    pub(super) session: String,
 }
 
 /// A pane, as `list-panes` shows it.
@@ -52,193 +34,54 @@ struct PaneRow {
 
 /// A client, as `list-clients` shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Client {
+pub(super) struct Client {
     /// Its process: the way up from it leads to the window.
-    pub pid: Pid,
+    pub(super) pid: Pid,
     /// Its terminal.
-    pub tty: String,
+    pub(super) tty: String,
     session_id: String,
     window_id: String,
     /// When it was used last, in seconds since 1970.
-    pub activity: i64,
+    pub(super) activity: i64,
 }
 
 /// All panes and clients of a server at one moment.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Layout {
+pub(super) struct Layout {
     panes: Vec<PaneRow>,
     clients: Vec<Client>,
 }
 
 /// A session's pane, and who shows its tmux session.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Spot {
+pub(super) struct Spot {
     /// The pane, as its best view names it.
-    pub pane: Pane,
+    pub(super) pane: Pane,
     /// The best first; none if the session is detached.
-    pub views: Vec<View>,
+    pub(super) views: Vec<View>,
 }
 
 /// A client that shows a pane, or can.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct View {
+pub(super) struct View {
     /// The client.
-    pub client: Client,
+    pub(super) client: Client,
     /// The pane as its session names it: grouped sessions have one pane each in their own way.
-    pub pane: Pane,
+    pub(super) pane: Pane,
     /// The pane in that session, as tmux takes it: `$1:@2.%3`.
-    pub target: String,
+    pub(super) target: String,
     /// Whether the client shows the pane right now, and it is the active one.
-    pub visible: bool,
+    pub(super) visible: bool,
     /// The active pane of the window that this client shows.
-    pub shown: Option<String>,
-}
-
-/// Finds a server's executable and socket, which `TMUX` may have named.
-///
-/// # Errors
-/// Why it cannot be asked.
-pub fn server(proc: &Proc, pid: Pid, named: Option<&Named>) -> Result<Server, Trouble> {
-    let nowhere = |message: &str| Trouble::new(TroubleCode::NoWindow, message);
-    // As the server was given it: relative to where it was started, and below its own root.
-    let here = proc.shares_mounts(pid);
-    let home = proc.root().join(pid.to_string());
-    let cwd = proc.cwd(pid).unwrap_or_default();
-    let paths = match named {
-        Some(named) => vec![named.socket.clone()],
-        None => proc.listens_on(pid),
-    };
-    let paths = paths.into_iter().take(SOCKETS_CAP);
-    let below = |path: PathBuf| match path.strip_prefix("/") {
-        Ok(path) if !here => home.join("root").join(path),
-        _ => path,
-    };
-    let paths: Vec<PathBuf> = paths.map(|path| below(cwd.join(path))).collect();
-    let Some(socket) = paths
-        .iter()
-        .find(|path| is_served(proc, pid, path))
-        .cloned()
-    else {
-        let gone = |path: &&PathBuf| {
-            let file = std::fs::symlink_metadata(path);
-            file.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
-        };
-        return Err(match paths.iter().find(gone) {
-            Some(path) => {
-                let message = format!("the socket of its tmux server is gone: {}", path.display());
-                nowhere(&message).hint(&format!("tmux makes it anew upon: kill -USR1 {pid}"))
-            }
-            None if proc.exe(pid).is_none() => nowhere("its tmux server is another user's"),
-            None => nowhere("its tmux server cannot be reached through its socket"),
-        });
-    };
-    // Another user's executable cannot be run by this name, one of a container may lack its
-    // libraries here.
-    let program = match proc.exe(pid) {
-        Some(_) if here => home.join("exe"),
-        _ => PathBuf::from("tmux"),
-    };
-    Ok(Server { program, socket })
-}
-
-/// What the value of `TMUX` says.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Named {
-    /// The server's process.
-    pub server: Pid,
-    /// The tmux session that the process was started in: `$3`.
-    pub session_id: String,
-    socket: PathBuf,
-}
-
-/// Reads the value of `TMUX`: `socket,pid,session` (tmux(1)).
-#[must_use]
-pub fn named_by(value: &OsStr) -> Option<Named> {
-    let mut fields = value.as_bytes().rsplitn(3, |byte| *byte == b',');
-    let (session, server, socket) = (fields.next()?, fields.next()?, fields.next()?);
-    let number = |field| std::str::from_utf8(field).ok()?.parse::<u32>().ok();
-    Some(Named {
-        server: Pid(number(server)?),
-        session_id: format!("${}", number(session)?),
-        socket: PathBuf::from(OsStr::from_bytes(socket)),
-    })
-}
-
-/// The terminal for which a command line opens a popup.
-#[must_use]
-pub fn popup_client(words: &[OsString]) -> Option<String> {
-    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
-    let popup = |word: &&str| {
-        // tmux takes any beginning of a command's name that no other has.
-        *word == "popup" || word.len() > 8 && "display-popup".starts_with(*word)
-    };
-    let after = &words[words.iter().position(popup)? + 1..];
-    let at = after.iter().position(|word| *word == "-c")?;
-    after.get(at + 1).map(|tty| (*tty).to_owned())
-}
-
-/// Whether this server listens there, and no other that was started at the same place since. Any
-/// user can make up a name for its socket. Who listened first may be systemd, for the server.
-fn is_served(proc: &Proc, pid: Pid, path: &Path) -> bool {
-    let Ok(stream) = socket::connect_foreign(path, PATIENCE) else {
-        return false;
-    };
-    let Some(peer) = socket::peer_pid(&stream).map(Pid) else {
-        return false;
-    };
-    let trusted = socket::peer_uid(&stream).is_ok_and(|uid| uid == 0 || proc.uid(pid) == Some(uid));
-    peer == pid || trusted && proc.comm(peer).as_deref() != Some(COMM)
+    pub(super) shown: Option<String>,
 }
 
 /// Columns of both listings, so that one child process answers both.
-const PANES: &str = "P\t#{pane_id}\t#{pane_pid}\t#{session_id}\t#{window_id}\t#{window_index}\t#{pane_index}\t#{pane_active}\t#{pane_tty}\t#{session_name}";
-const CLIENTS: &str = "C\t#{client_pid}\t#{client_tty}\t#{session_id}\t#{window_id}\t#{client_activity}\t#{client_control_mode}";
-
-impl Server {
-    /// Runs one tmux command line.
-    ///
-    /// # Errors
-    /// `TimedOut`, those of starting it, or tmux's own words.
-    pub fn run(&self, words: &[&str]) -> io::Result<Vec<u8>> {
-        let mut command = Command::new(&self.program);
-        command
-            .env_remove("TMUX")
-            .env_remove("TMUX_PANE")
-            // Without a UTF-8 locale tmux prints `_` for every other character of a name.
-            .arg("-u")
-            .arg("-S")
-            .arg(&self.socket)
-            .args(words);
-        let done = exec::run(&mut command, PATIENCE)?;
-        if done.status.success() {
-            return Ok(done.stdout);
-        }
-        let words = CleanText::line(&String::from_utf8_lossy(&done.stderr));
-        Err(io::Error::other(words.to_string()))
-    }
-
-    /// Asks for all panes and clients.
-    ///
-    /// # Errors
-    /// See [`Server::run`].
-    pub fn layout(&self) -> io::Result<Layout> {
-        let words = [
-            "list-panes",
-            "-a",
-            "-F",
-            PANES,
-            ";",
-            "list-clients",
-            "-F",
-            CLIENTS,
-        ];
-        Ok(parse_layout(&String::from_utf8_lossy(&self.run(&words)?)))
-    }
-}
+pub(super) const PANES: &str = "P\t#{pane_id}\t#{pane_pid}\t#{session_id}\t#{window_id}\t#{window_index}\t#{pane_index}\t#{pane_active}\t#{pane_tty}\t#{session_name}";
+pub(super) const CLIENTS: &str = "C\t#{client_pid}\t#{client_tty}\t#{session_id}\t#{window_id}\t#{client_activity}\t#{client_control_mode}";
 
 /// Reads both listings. A line of any other shape is left out.
-#[must_use]
-pub fn parse_layout(text: &str) -> Layout {
+pub(super) fn parse_layout(text: &str) -> Layout {
     let mut layout = Layout::default();
     for line in text.lines() {
         let fields: Vec<&str> = line.splitn(10, '\t').collect();
@@ -289,8 +132,7 @@ impl Layout {
     /// Finds the pane of a process: the one that has its terminal, else the one whose own process
     /// is among its ancestors. `TMUX_PANE` proves nothing: a server hands on the one that it was
     /// started with.
-    #[must_use]
-    pub fn spot(&self, chain: Option<&ProcChain>, tty: Option<&str>) -> Option<Spot> {
+    pub(super) fn spot(&self, chain: Option<&ProcChain>, tty: Option<&str>) -> Option<Spot> {
         let by_tty: Vec<&PaneRow> = self.panes.iter().filter(|p| Some(&*p.tty) == tty).collect();
         // The inner one, of a pane that was started from within another.
         let by_process = || {
@@ -332,8 +174,7 @@ impl Layout {
 
     /// The clients that may show a popup which was opened in this tmux session: those of the
     /// session, else all. The one that was used last first.
-    #[must_use]
-    pub fn popup_clients(&self, session_id: Option<&str>) -> Vec<Client> {
+    pub(super) fn popup_clients(&self, session_id: Option<&str>) -> Vec<Client> {
         let of_session = |client: &&Client| Some(&*client.session_id) == session_id;
         let mut clients: Vec<Client> = self.clients.iter().filter(of_session).cloned().collect();
         if clients.is_empty() {
@@ -343,9 +184,15 @@ impl Layout {
         clients
     }
 
+    /// When the client of a terminal was used last, in seconds since 1970.
+    pub(super) fn used_at(&self, tty: &str) -> Option<i64> {
+        let mut clients = self.clients.iter();
+        let client = clients.find(|client| client.tty == tty)?;
+        Some(client.activity)
+    }
+
     /// The name of a tmux session.
-    #[must_use]
-    pub fn session_name(&self, session_id: &str) -> Option<&str> {
+    pub(super) fn session_name(&self, session_id: &str) -> Option<&str> {
         let mut rows = self.panes.iter();
         let row = rows.find(|row| row.session_id == session_id)?;
         Some(&row.session)
@@ -378,26 +225,6 @@ impl View {
             self.client.session_id, self.client.window_id
         ))
     }
-}
-
-/// Makes a client show a pane, zoomed windows staying zoomed. The window changes for all clients
-/// of that tmux session.
-///
-/// # Errors
-/// See [`Server::run`].
-pub fn switch_client(
-    program: &Path,
-    socket: &Path,
-    client_tty: &str,
-    pane_id: &str,
-) -> io::Result<()> {
-    let server = Server {
-        program: program.to_path_buf(),
-        socket: socket.to_path_buf(),
-    };
-    server
-        .run(&["switch-client", "-Z", "-c", client_tty, "-t", pane_id])
-        .map(drop)
 }
 
 #[cfg(test)]
@@ -496,34 +323,5 @@ mod tests {
         assert_eq!(pids(Some("$0")), [900, 901]);
         assert_eq!(pids(None), [900, 901]);
         assert_eq!(pids(Some("$9")), [900, 901], "it may show another by now");
-    }
-
-    #[test]
-    fn a_command_tells_whose_popup_it_opens() {
-        let of = |line: &str| {
-            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            popup_client(&words)
-        };
-        let line = "tmux -S /tmp/s display-popup -w 80% -c /dev/pts/4 -E vi";
-        assert_eq!(of(line).as_deref(), Some("/dev/pts/4"));
-        assert_eq!(
-            of("tmux popup -c /dev/pts/4").as_deref(),
-            Some("/dev/pts/4")
-        );
-        assert_eq!(of("tmux display-panes -c /dev/pts/4"), None);
-        assert_eq!(of("tmux display-popup -c"), None);
-        assert_eq!(of("tmux display-popup vi"), None);
-    }
-
-    #[test]
-    fn tmux_names_socket_server_and_session() {
-        let named = named_by(OsStr::new("/tmp/a,12,b c,77,3")).unwrap();
-        assert_eq!(
-            (named.socket, named.server, &*named.session_id),
-            (PathBuf::from("/tmp/a,12,b c"), Pid(77), "$3")
-        );
-        for odd in ["", ",", ",,", "/tmp/a,x,1", "/tmp/a,1,x", "/tmp/a,1"] {
-            assert_eq!(named_by(OsStr::new(odd)), None, "{odd}");
-        }
     }
 }
