@@ -14,26 +14,26 @@ mod harness;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use harness::{Daemon, Report, Set, built, command, machine};
+use harness::kit::Killed;
+use harness::kit::machine::Machine;
+use harness::kit::service;
+use harness::{Report, Set, built, command, daemon, machine};
 
 /// Spawned processes each.
 const ROUNDS: usize = 150;
 
 struct World {
-    dir: tempfile::TempDir,
-    _daemon: Daemon,
+    // Ended in this order.
+    _daemon: Killed,
+    machine: Machine,
 }
 
 fn world(count: u32) -> World {
-    let dir = tempfile::tempdir().unwrap();
-    machine(dir.path(), count);
-    let daemon = Daemon::start(
-        command(dir.path(), &built("vmux")),
-        &dir.path().join("vmux/vmux.sock"),
-    );
+    let machine = machine(count);
+    let socket = machine.path("vmux/vmux.sock");
     World {
-        dir,
-        _daemon: daemon,
+        _daemon: daemon(command(&machine, "vmux"), &socket),
+        machine,
     }
 }
 
@@ -47,9 +47,9 @@ fn spawn(mut command: Command) {
 }
 
 /// A hook as Claude Code runs it, with an event as it sends one.
-fn hook(dir: &Path) {
+fn hook(machine: &Machine) {
     let event = br#"{"session_id":"s-1","transcript_path":"/p/s-1.jsonl","cwd":"/w","hook_event_name":"PermissionRequest","tool_name":"Bash","tool_input":{"command":"cargo test"}}"#;
-    let mut child = command(dir, &built("vmux"))
+    let mut child = command(machine, "vmux")
         .args(["hook", "PermissionRequest"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -66,24 +66,22 @@ fn hook(dir: &Path) {
 
 fn main() -> std::process::ExitCode {
     let worlds = [10, 100, 1000].map(|count| (count, world(count)));
-    let dir = worlds[1].1.dir.path().to_path_buf();
-    let elsewhere = tempfile::tempdir().unwrap();
+    let hundred = &worlds[1].1.machine;
+    let elsewhere = Machine::new();
     let mut set = Set::default();
-    set.case("E", || spawn(command(&dir, &built("empty"))));
-    set.case("E musl", || spawn(command(&dir, &built("empty-musl"))));
+    set.case("E", || spawn(command(hundred, "empty")));
+    set.case("E musl", || spawn(command(hundred, "empty-musl")));
     for (count, world) in &worlds {
-        let dir = world.dir.path();
-        set.case(format!("vmux-rofi {count}"), move || {
-            spawn(command(dir, &built("vmux-rofi")));
+        set.case(format!("vmux-rofi {count}"), || {
+            spawn(command(&world.machine, "vmux-rofi"));
         });
     }
     set.case("vmux-rofi musl 100", || {
-        spawn(command(&dir, &built("vmux-rofi-musl")));
+        spawn(command(hundred, "vmux-rofi-musl"));
     });
     let with = |words: &'static [&'static str]| {
-        let dir = dir.clone();
         move || {
-            let mut command = command(&dir, &built("vmux"));
+            let mut command = command(hundred, "vmux");
             command.args(words);
             spawn(command);
         }
@@ -92,8 +90,8 @@ fn main() -> std::process::ExitCode {
     set.case("vmux list --json", with(&["list", "--json"]));
     set.case("vmux status", with(&["status"]));
     set.case("vmux --version", with(&["--version"]));
-    for (name, dir) in [("down", elsewhere.path()), ("up", dir.as_path())] {
-        set.case(format!("vmux hook, daemon {name}"), move || hook(dir));
+    for (name, machine) in [("down", &elsewhere), ("up", hundred)] {
+        set.case(format!("vmux hook, daemon {name}"), move || hook(machine));
     }
     set.case("pgrep -x claude", || {
         spawn({
@@ -127,16 +125,16 @@ fn main() -> std::process::ExitCode {
     ] {
         report.say(name, results.median(name) / floor, "E");
     }
-    exact(&mut report, &dir);
+    exact(&mut report, hundred);
     report.conclude()
 }
 
 /// Figures that are the same on every machine: they may fail the run.
-fn exact(report: &mut Report, dir: &Path) {
+fn exact(report: &mut Report, machine: &Machine) {
     report.title("vmux-rofi, 100 sessions: exact counts");
     let (floor, ours) = (built("empty"), built("vmux-rofi"));
-    let instructions = |program: &PathBuf| instructions(dir, program);
-    let syscalls = |program: &PathBuf| syscalls(dir, program);
+    let instructions = |program: &PathBuf| instructions(machine, program);
+    let syscalls = |program: &PathBuf| syscalls(machine, program);
     let (e, v) = (instructions(&floor), instructions(&ours));
     report.say("instructions of E", e, "");
     report.limit("instructions of vmux-rofi / of E", v / e, "", 1.5, true);
@@ -152,9 +150,9 @@ fn exact(report: &mut Report, dir: &Path) {
 }
 
 /// Instructions in user space, counted by callgrind.
-fn instructions(dir: &Path, program: &Path) -> f64 {
-    let mut run = command(dir, Path::new("valgrind"));
-    let out = dir.join("callgrind.out");
+fn instructions(machine: &Machine, program: &Path) -> f64 {
+    let mut run = service::command(machine, "valgrind");
+    let out = machine.path("callgrind.out");
     run.arg("--tool=callgrind")
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(program);
@@ -170,9 +168,9 @@ fn instructions(dir: &Path, program: &Path) -> f64 {
 }
 
 /// System calls, counted by strace.
-fn syscalls(dir: &Path, program: &Path) -> f64 {
-    let out = dir.join("strace.out");
-    let mut run = command(dir, Path::new("strace"));
+fn syscalls(machine: &Machine, program: &Path) -> f64 {
+    let out = machine.path("strace.out");
+    let mut run = service::command(machine, "strace");
     run.arg("-f").arg("-o").arg(&out).arg(program);
     run.output()
         .expect("strace is installed (scripts/bench does)");

@@ -13,7 +13,6 @@ mod harness;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -21,7 +20,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use harness::{Daemon, Report, Set, built, command, machine, status, write_status};
+use harness::kit::{Home, Killed, Shown};
+use harness::{Report, Set, built, command, daemon, machine, status, write_status};
+use serde_json::json;
 use vmux::agent::claude::tail::Follower;
 use vmux::source::scout::{Roots, Scout};
 use vmux::sys::proc::Proc;
@@ -65,89 +66,27 @@ fn main() -> std::process::ExitCode {
     report.conclude()
 }
 
-/// Real processes called `claude`, with status files; ended when it goes out of scope.
-struct Real {
-    dir: tempfile::TempDir,
-    children: Vec<std::process::Child>,
+/// Real processes called `claude`, with status files; ended when they go out of scope.
+fn sessions(home: &Home, count: usize) -> Vec<Shown> {
+    let sessions = (0..count).map(|n| home.start(&n.to_string()));
+    sessions.inspect(|session| session.set(json!({}))).collect()
 }
 
-impl Real {
-    fn start(count: usize) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["home/.claude/sessions", "bin"] {
-            std::fs::create_dir_all(dir.path().join(name)).unwrap();
-        }
-        symlink("/bin/sleep", dir.path().join("bin/claude")).unwrap();
-        let mut real = Self {
-            dir,
-            children: Vec::new(),
-        };
-        for n in 0..count {
-            real.add(n);
-        }
-        real
-    }
-
-    fn add(&mut self, n: usize) {
-        let dir = self.dir.path();
-        let cwd = dir.join(format!("work/{n}"));
-        std::fs::create_dir_all(&cwd).unwrap();
-        let child = Command::new(dir.join("bin/claude"))
-            .arg("3600")
-            .env_clear()
-            .env("HOME", dir.join("home"))
-            .current_dir(&cwd)
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-        let start = stat
-            .rsplit(')')
-            .next()
-            .unwrap()
-            .split_whitespace()
-            .nth(19)
-            .unwrap();
-        let text = format!(
-            r#"{{"pid":{0},"sessionId":"s-{0}","cwd":"{1}","procStart":"{start}","version":"2.1.328","kind":"interactive","entrypoint":"cli","status":"idle","statusUpdatedAt":1795164500100}}"#,
-            child.id(),
-            cwd.display()
-        );
-        std::fs::write(
-            dir.join(format!("home/.claude/sessions/{}.json", child.id())),
-            text,
-        )
-        .unwrap();
-        self.children.push(child);
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = command(self.dir.path(), &built(program));
-        command.env("VMUX_ONLY_CONFIG", "1");
-        command.env_remove("VMUX_PROC");
-        command
-    }
-}
-
-impl Drop for Real {
-    fn drop(&mut self) {
-        for child in &mut self.children {
-            drop(child.kill());
-            drop(child.wait());
-        }
+/// Company, so that the sessions are a quarter of what runs.
+fn company(home: &Home) {
+    for _ in 0..150 {
+        home.spawn(home.command("sleep").arg("600"));
     }
 }
 
 fn scans(report: &mut Report) {
-    let real = Real::start(50);
-    // Company, so that the sessions are a quarter of what runs.
-    let mut company: Vec<_> = (0..150)
-        .map(|_| Command::new("sleep").arg("600").spawn().unwrap())
-        .collect();
+    let home = Home::new();
+    let _sessions = sessions(&home, 50);
+    company(&home);
     let uid = rustix::process::getuid().as_raw();
     let roots = || Roots {
         proc: "/proc".into(),
-        config: real.dir.path().join("home/.claude"),
+        config: home.path("home/.claude"),
         uid,
         only_config: true,
         looker: None,
@@ -200,10 +139,6 @@ fn scans(report: &mut Report) {
         results.median("pgrep -x claude") / floor,
         "",
     );
-    for child in &mut company {
-        drop(child.kill());
-        drop(child.wait());
-    }
 }
 
 fn tails(report: &mut Report) {
@@ -274,19 +209,18 @@ impl Watcher {
 
 /// From the end of the write of a status file to the first reply that shows it.
 fn visible(report: &mut Report) {
-    let dir = tempfile::tempdir().unwrap();
-    machine(dir.path(), 50);
-    let socket = dir.path().join("vmux/vmux.sock");
-    let _daemon = Daemon::start(command(dir.path(), &built("vmux")), &socket);
+    let machine = machine(50);
+    let socket = machine.path("vmux/vmux.sock");
+    let _daemon = daemon(command(&machine, "vmux"), &socket);
     let mut watcher = Watcher::new(&socket);
     let mut waits = false;
-    write_status(dir.path(), 1001, "busy");
+    write_status(&machine, 1001, "busy");
     std::thread::sleep(Duration::from_millis(300));
     let mut set = Set::default();
-    let path = dir.path().to_path_buf();
+    let machine = &machine;
     set.timed("visible", move || {
         waits = !waits;
-        write_status(&path, 1001, if waits { "waiting" } else { "busy" });
+        write_status(machine, 1001, if waits { "waiting" } else { "busy" });
         let started = Instant::now();
         let wanted = if waits {
             "\"needs_input\""
@@ -295,7 +229,7 @@ fn visible(report: &mut Report) {
         };
         loop {
             let reply = watcher.list();
-            let at = reply.find("\"id\":\"1001-1001\"").unwrap();
+            let at = reply.find("\"id\":\"1001-10010\"").unwrap();
             let state = &reply[at..][reply[at..].find("\"state\":").unwrap()..];
             if state[8..].starts_with(wanted) {
                 break;
@@ -321,10 +255,9 @@ fn visible(report: &mut Report) {
 /// From the end of the write of a status file to the event at a subscriber, and to a bare inotify
 /// watch of the same directory: what the kernel alone takes.
 fn events(report: &mut Report) {
-    let dir = tempfile::tempdir().unwrap();
-    machine(dir.path(), 50);
-    let socket = dir.path().join("vmux/vmux.sock");
-    let _daemon = Daemon::start(command(dir.path(), &built("vmux")), &socket);
+    let machine = machine(50);
+    let socket = machine.path("vmux/vmux.sock");
+    let _daemon = daemon(command(&machine, "vmux"), &socket);
     let (heard, hears) = mpsc::channel();
     // Ten subscribers; the last one is timed: its turn comes after all others.
     for n in 0..10 {
@@ -334,7 +267,7 @@ fn events(report: &mut Report) {
         assert!(lines.next().unwrap().contains("\"event\":\"state\""));
         let heard = heard.clone();
         std::thread::spawn(move || {
-            for line in lines.filter(|line| n == 9 && line.contains("\"id\":\"1001-1001\"")) {
+            for line in lines.filter(|line| n == 9 && line.contains("\"id\":\"1001-10010\"")) {
                 let state = if line.contains("\"needs_input\"") {
                     "waiting"
                 } else {
@@ -345,7 +278,7 @@ fn events(report: &mut Report) {
         });
     }
     let (woken, wakes) = mpsc::channel();
-    let sessions = dir.path().join("home/.claude/sessions");
+    let sessions = machine.config().join("sessions");
     std::thread::spawn(move || {
         let inotify = rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC).unwrap();
         rustix::fs::inotify::add_watch(
@@ -361,7 +294,7 @@ fn events(report: &mut Report) {
             }
         }
     });
-    write_status(dir.path(), 1001, "busy");
+    write_status(&machine, 1001, "busy");
     std::thread::sleep(Duration::from_millis(500));
     let (mut state, mut floors) = ("busy", Vec::new());
     let mut times = Vec::new();
@@ -369,7 +302,7 @@ fn events(report: &mut Report) {
         hears.try_iter().for_each(drop);
         wakes.try_iter().for_each(drop);
         state = if state == "busy" { "waiting" } else { "busy" };
-        let written = write_status(dir.path(), 1001, state);
+        let written = write_status(&machine, 1001, state);
         floors.push(wakes.recv_timeout(Duration::from_secs(5)).unwrap() - written);
         let at = hears.iter().find(|(heard, _)| *heard == state).unwrap().1;
         times.push(at - written);
@@ -388,15 +321,12 @@ fn events(report: &mut Report) {
 }
 
 fn idle(report: &mut Report, program: &str, limit: f64) {
-    let real = Real::start(50);
-    let socket = real.dir.path().join("vmux/vmux.sock");
-    let daemon = Daemon::start(real.command(program), &socket);
-    let bare = Daemon(
-        Command::new(built("pause"))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
+    let home = Home::new();
+    let _sessions = sessions(&home, 50);
+    let socket = home.path("vmux/vmux.sock");
+    let daemon = daemon(home.command(built(program)), &socket);
+    let mut pause = home.command(built("pause"));
+    let bare = Killed(pause.spawn().unwrap());
     std::thread::sleep(Duration::from_secs(6));
     let pid = daemon.0.id();
     let rss = |pid| status(pid, "VmRSS") / 1024.0;

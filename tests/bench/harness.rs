@@ -1,11 +1,17 @@
 //! Interleaved measuring: the cases of a set take turns in shuffled order, so that what drifts
 //! on a shared machine drifts for all of them. Only ratios within one run are worth quoting.
 
-#![allow(dead_code, reason = "each benchmark uses its part")]
+#![allow(dead_code, unused_imports, reason = "each benchmark uses its part")]
+
+#[path = "../kit/mod.rs"]
+pub(crate) mod kit;
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use kit::machine::{Machine, Process, prompt};
+use kit::{Killed, wait_for};
 use serde_json::json;
 
 /// A case: its name, and the time of each of its runs.
@@ -140,63 +146,32 @@ impl Report {
 }
 
 /// A machine of files with `count` sessions, a third of them waiting.
-pub(crate) fn machine(dir: &Path, count: u32) {
-    std::fs::create_dir_all(dir.join("proc")).unwrap();
-    std::fs::write(dir.join("proc/stat"), "btime 1795160000\n").unwrap();
-    std::fs::create_dir_all(dir.join("home/.claude/sessions")).unwrap();
+pub(crate) fn machine(count: u32) -> Machine {
+    let machine = Machine::new();
     for n in 0..count {
-        session(dir, 1000 + n, ["waiting", "busy", "idle"][n as usize % 3]);
+        let pid = 1000 + n;
+        let claude = machine.claude(pid);
+        let cwd = format!("work/project-{pid}");
+        claude.works_in(&cwd);
+        machine.repository(&cwd, "feature/some-branch");
+        write_status(&machine, pid, ["waiting", "busy", "idle"][n as usize % 3]);
+        let said = "Make the cart survive a reload, and write a test for it, please.";
+        claude.says(&format!("s-{pid}"), &[prompt(said)]);
     }
-}
-
-/// One session of it.
-pub(crate) fn session(dir: &Path, pid: u32, status: &str) {
-    let proc = dir.join(format!("proc/{pid}"));
-    let cwd = dir.join(format!("work/project-{pid}"));
-    std::fs::create_dir_all(proc.join("fd")).unwrap();
-    std::fs::create_dir_all(cwd.join(".git")).unwrap();
-    std::fs::write(
-        cwd.join(".git/HEAD"),
-        "ref: refs/heads/feature/some-branch\n",
-    )
-    .unwrap();
-    let write = |name: &str, text: String| std::fs::write(proc.join(name), text).unwrap();
-    write("comm", "claude\n".into());
-    write("cmdline", "claude\0".into());
-    write("environ", format!("HOME={}\0", dir.join("home").display()));
-    write(
-        "stat",
-        format!("{pid} (claude) S 1 {}{pid} 0", "0 ".repeat(17)),
-    );
-    for (name, target) in [
-        ("exe", "/h/claude/versions/2.1.328"),
-        ("fd/0", "/dev/pts/7"),
-        ("fd/1", "/dev/pts/7"),
-    ] {
-        let _ = std::os::unix::fs::symlink(target, proc.join(name));
-    }
-    let _ = std::os::unix::fs::symlink(&cwd, proc.join("cwd"));
-    write_status(dir, pid, status);
-    let project = vmux::agent::claude::find::encode_cwd(cwd.to_str().unwrap());
-    let transcript = dir.join(format!("home/.claude/projects/{project}/s-{pid}.jsonl"));
-    std::fs::create_dir_all(transcript.parent().unwrap()).unwrap();
-    let line = json!({"parentUuid": null, "isSidechain": false, "type": "user",
-        "message": {"role": "user", "content": "Make the cart survive a reload, and write a test for it, please."},
-        "timestamp": "2026-11-20T08:48:47.298Z"});
-    std::fs::write(transcript, format!("{line}\n")).unwrap();
+    machine
 }
 
 /// Writes a status file, as the CLI does. Says when it was about to be closed.
-pub(crate) fn write_status(dir: &Path, pid: u32, status: &str) -> Instant {
-    let cwd = dir.join(format!("work/project-{pid}"));
+pub(crate) fn write_status(machine: &Machine, pid: u32, status: &str) -> Instant {
+    let start = u64::from(pid) * 10;
+    let claude = Process {
+        machine,
+        pid,
+        start,
+    };
     let now = chrono::Utc::now().timestamp_millis();
-    let file = json!({"pid": pid, "sessionId": format!("s-{pid}"), "cwd": cwd, "procStart": pid.to_string(),
-        "startedAt": 1_795_164_500_000_i64, "version": "2.1.328", "kind": "interactive", "entrypoint": "cli",
-        "status": status, "waitingFor": "permission prompt", "statusUpdatedAt": now});
-    let path = dir.join(format!("home/.claude/sessions/{pid}.json"));
-    let mut out = std::fs::File::create(path).unwrap();
-    std::io::Write::write_all(&mut out, file.to_string().as_bytes()).unwrap();
-    Instant::now()
+    claude
+        .file(json!({"status": status, "waitingFor": "permission prompt", "statusUpdatedAt": now}))
 }
 
 /// A program that `scripts/bench` has built.
@@ -206,43 +181,19 @@ pub(crate) fn built(name: &str) -> PathBuf {
 }
 
 /// A command in a machine's world.
-pub(crate) fn command(dir: &Path, program: &Path) -> std::process::Command {
-    let mut command = std::process::Command::new(program);
-    command
-        .env_clear()
-        .env("HOME", dir.join("home"))
-        .env("VMUX_DIR", dir.join("vmux"))
-        .env("VMUX_PROC", dir.join("proc"))
-        .env("PATH", "/usr/bin:/bin")
-        .stdin(std::process::Stdio::null());
-    command
+pub(crate) fn command(machine: &Machine, program: &str) -> Command {
+    kit::service::command(machine, built(program))
 }
 
-/// A daemon that is killed when it goes out of scope.
-pub(crate) struct Daemon(pub(crate) std::process::Child);
-
-impl Daemon {
-    /// Starts one and waits until it listens.
-    pub(crate) fn start(mut command: std::process::Command, socket: &Path) -> Self {
-        let child = command
-            .args(["daemon", "run"])
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        let daemon = Self(child);
-        while std::os::unix::net::UnixStream::connect(socket).is_err() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        daemon
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
+/// Starts a daemon and waits until it listens. It ends with the value.
+pub(crate) fn daemon(mut command: Command, socket: &Path) -> Killed {
+    command.args(["daemon", "run"]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let daemon = Killed(child.unwrap());
+    wait_for("the daemon", || {
+        std::os::unix::net::UnixStream::connect(socket).ok()
+    });
+    daemon
 }
 
 /// A number in `/proc/pid/status`, such as `VmRSS`, in its own unit.

@@ -12,25 +12,17 @@
 mod harness;
 
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use harness::{Daemon, Report, Set, built};
+use harness::kit::{Desktop, wait_for};
+use harness::{Report, Set, built, daemon};
 use vmux::core::model::WindowKey;
 use vmux::desktop::wm::i3::wire::{Connection, MessageKind};
 use vmux::sys::clock::Deadline;
 use x11rb::connection::Connection as _;
 use x11rb::protocol::xproto::{ConnectionExt as _, CreateWindowAux, WindowClass};
 use x11rb::wrapper::ConnectionExt as _;
-
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
 
 fn main() -> std::process::ExitCode {
     let mut report = Report::default();
@@ -41,91 +33,25 @@ fn main() -> std::process::ExitCode {
     report.conclude()
 }
 
-fn wait_for<T>(mut test: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..2000 {
-        if let Some(value) = test() {
-            return value;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("waited in vain");
-}
-
 fn measure(report: &mut Report, windows: usize) {
-    let dir = tempfile::tempdir().unwrap();
-    let at = |name: &str| dir.path().join(name);
-    for name in ["home/.claude/sessions", "bin", "work"] {
-        std::fs::create_dir_all(at(name)).unwrap();
-    }
-    std::os::unix::fs::symlink("/bin/sleep", at("bin/claude")).unwrap();
-    let mut xvfb = Command::new("Xvfb");
-    xvfb.args([
-        "-displayfd",
-        "1",
-        "-screen",
-        "0",
-        "1280x800x24",
-        "-nolisten",
-        "tcp",
-    ]);
-    let mut xvfb = xvfb
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("Xvfb is installed");
-    let mut display = String::new();
-    std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(xvfb.stdout.take().unwrap()),
-        &mut display,
-    )
-    .unwrap();
-    let display = format!(":{}", display.trim());
-    let _xvfb = Killed(xvfb);
-    let socket = at("i3.sock");
     // Ten windows a workspace, as people have them.
     let assigned: String = (0..windows.div_ceil(10))
         .map(|n| format!("assign [title=\"^company {n}-\"] workspace {}\n", n + 2))
         .collect();
-    let config = format!(
-        "ipc-socket {}\nfont monospace 8\n{assigned}",
-        socket.display()
+    let desktop = Desktop::bare(false).with_i3(&format!("font monospace 8\n{assigned}"));
+    let socket = desktop.socket();
+    desktop.set("I3SOCK", &socket);
+    let _daemon = daemon(
+        desktop.command(built("vmux")),
+        &desktop.path("vmux/vmux.sock"),
     );
-    std::fs::write(at("i3.config"), config).unwrap();
-    let world = |program: &Path| {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("HOME", at("home"))
-            .env("VMUX_DIR", at("vmux"))
-            .env("DISPLAY", &display)
-            .env("I3SOCK", &socket)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command
-    };
-    let _i3 = Killed(
-        world(Path::new("i3"))
-            .env_remove("I3SOCK")
-            .arg("-c")
-            .arg(at("i3.config"))
-            .spawn()
-            .unwrap(),
-    );
-    wait_for(|| {
-        world(Path::new("i3-msg"))
-            .args(["-t", "get_version"])
-            .status()
-            .unwrap()
-            .success()
-            .then_some(())
+    let names = ["one", "two"].map(|name| {
+        let shown = desktop.terminal(name, &["xterm", "-T", name, "-e"]);
+        shown.name
     });
-    let terminals = ["one", "two"].map(|name| terminal(&world, dir.path(), name));
-    let company = company(&display, windows - 2);
-    let _daemon = Daemon::start(world(&built("vmux")), &at("vmux/vmux.sock"));
+    let company = company(&desktop, windows - 2);
     // i3 takes its time to map hundreds of windows, and answers nobody meanwhile.
-    let ids = wait_for(|| con_ids(&socket, windows));
+    let ids = wait_for("all windows", || con_ids(&socket, windows));
     let mut events = Connection::open(&socket).unwrap();
     events
         .request(MessageKind::Subscribe, br#"["window"]"#)
@@ -136,54 +62,13 @@ fn measure(report: &mut Report, windows: usize) {
         .unwrap()
         .request(MessageKind::RunCommand, first.as_bytes())
         .unwrap();
-    compare(report, windows, &world, &mut events, &ids);
+    compare(report, &desktop, &mut events, (&names, &ids), windows);
     drop(company);
-    drop(terminals);
-}
-
-fn terminal(world: &dyn Fn(&Path) -> Command, dir: &Path, name: &str) -> Killed {
-    let cwd = dir.join("work").join(name);
-    std::fs::create_dir_all(&cwd).unwrap();
-    let script = format!(
-        "cd '{}' && echo $$ > pid && exec '{}' 3600",
-        cwd.display(),
-        dir.join("bin/claude").display()
-    );
-    let mut xterm = world(Path::new("xterm"));
-    let child = Killed(
-        xterm
-            .args(["-T", name, "-e", "sh", "-c", &script])
-            .spawn()
-            .unwrap(),
-    );
-    let pid = wait_for(|| {
-        let pid = std::fs::read_to_string(cwd.join("pid"))
-            .ok()?
-            .trim()
-            .to_owned();
-        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        (comm.trim() == "claude").then_some(pid)
-    });
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let start = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .nth(19)
-        .unwrap();
-    let text = format!(
-        r#"{{"pid":{pid},"sessionId":"s-{pid}","cwd":"{}","procStart":"{start}","version":"2.1.328","kind":"interactive","entrypoint":"cli","status":"idle","statusUpdatedAt":1795164500100}}"#,
-        cwd.display()
-    );
-    std::fs::write(dir.join(format!("home/.claude/sessions/{pid}.json")), text).unwrap();
-    child
 }
 
 /// Windows that only have to be there.
-fn company(display: &str, count: usize) -> impl Sized {
-    let (x, screen) = x11rb::connect(Some(display)).unwrap();
-    let root = x.setup().roots[screen].root;
+fn company(desktop: &Desktop, count: usize) -> impl Sized {
+    let (x, root) = desktop.x();
     for n in 0..count {
         let window = x.generate_id().unwrap();
         let aux = CreateWindowAux::new();
@@ -238,10 +123,10 @@ fn con_ids(socket: &Path, windows: usize) -> Option<[u64; 2]> {
 
 fn compare(
     report: &mut Report,
-    windows: usize,
-    world: &dyn Fn(&Path) -> Command,
+    desktop: &Desktop,
     events: &mut Connection,
-    ids: &[u64; 2],
+    (names, ids): (&[String; 2], &[u64; 2]),
+    windows: usize,
 ) {
     let events = std::cell::RefCell::new(events);
     let turn = std::cell::Cell::new(0);
@@ -267,17 +152,22 @@ fn compare(
         turn.set(1 - turn.get());
         turn.get()
     };
+    let quiet = |program: &Path| {
+        let mut command = desktop.command(program);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
     let mut set = Set::default();
     set.timed("i3-msg", || {
         let n = next();
-        let mut command = world(Path::new("i3-msg"));
+        let mut command = quiet("i3-msg".as_ref());
         command.arg(format!("[con_id={}] focus", ids[n]));
         landed(command, ids[n])
     });
     set.timed("vmux switch", || {
         let n = next();
-        let mut command = world(&built("vmux"));
-        command.args(["switch", ["one", "two"][n]]);
+        let mut command = quiet(&built("vmux"));
+        command.args(["switch", &names[n]]);
         landed(command, ids[n])
     });
     let results = set.run(80);

@@ -17,7 +17,7 @@ pub(crate) struct Machine {
 
 /// A process of it.
 pub(crate) struct Process<'m> {
-    machine: &'m Machine,
+    pub(crate) machine: &'m Machine,
     pub(crate) pid: u32,
     pub(crate) start: u64,
 }
@@ -163,11 +163,12 @@ impl Process<'_> {
             .join(format!("sessions/{}.json", self.pid))
     }
 
-    /// Writes its status file, as 2.1.328 does, with `changes` on top.
-    pub(crate) fn file(&self, changes: serde_json::Value) {
+    /// Writes its status file, as 2.1.328 does, with `changes` on top. Says when it was about to
+    /// be closed.
+    pub(crate) fn file(&self, changes: serde_json::Value) -> std::time::Instant {
         let cwd = fs::read_link(self.machine.path(&format!("proc/{}/cwd", self.pid))).unwrap();
         let file = status_file(self.pid, &self.start.to_string(), &cwd, 1_795_164_500_100);
-        write_status(&self.file_path(), &changed(file, &changes));
+        write_status(&self.file_path(), &changed(file, &changes))
     }
 
     /// Appends lines to the transcript of `conversation`.

@@ -3,6 +3,12 @@
 //! Everything lies in a directory of its own below `TMPDIR`, knows nothing of the user's
 //! environment, and is ended by its process ids when its value goes out of scope.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    reason = "tests and benchmarks read easier so, and tell people what went wrong"
+)]
+
 pub(crate) mod desktop;
 pub(crate) mod home;
 pub(crate) mod machine;

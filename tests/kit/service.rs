@@ -1,5 +1,6 @@
 //! The real daemon and the real programs, in a world of files: see [`Machine`].
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
@@ -20,7 +21,7 @@ pub(crate) fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A command that knows nothing but a machine.
-pub(crate) fn command(machine: &Machine, program: &str) -> Command {
+pub(crate) fn command(machine: &Machine, program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -82,7 +82,8 @@ pub(crate) fn changed(mut value: Value, changes: &Value) -> Value {
 }
 
 /// Writes a status file as the CLI does: over the old one, in one write, cut to length after it.
-pub(crate) fn write_status(path: &Path, content: &Value) {
+/// Says when it was about to be closed.
+pub(crate) fn write_status(path: &Path, content: &Value) -> Instant {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut options = fs::File::options();
     let options = options.write(true).create(true).truncate(false);
@@ -90,4 +91,5 @@ pub(crate) fn write_status(path: &Path, content: &Value) {
     let text = content.to_string();
     file.write_all(text.as_bytes()).unwrap();
     file.set_len(text.len() as u64).unwrap();
+    Instant::now()
 }
