@@ -120,32 +120,22 @@ fn line(now: DateTime<Utc>, word: &str, name: &str, detail: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Pid, RawPath, State};
+    use crate::core::model::{State, made};
 
     #[test]
     fn people_read_what_changed_and_nothing_twice() {
-        let id = SessionKey {
-            machine: None,
-            pid: Pid(7),
-            start_ticks: 1,
-        };
-        let idle = Session {
-            id: id.clone(),
-            pid: Pid(7),
-            cwd: RawPath("/w/shop".into()),
-            state: State::Idle,
-            ..Session::default()
-        };
+        let idle = made::session(7, "/w/shop", State::Idle);
+        let id = idle.id.clone();
         let seen = Session {
             workspace: None,
-            state_since: DateTime::from_timestamp(9, 0),
+            state_since: Some(made::second(9)),
             ..idle.clone()
         };
         let busy = Session {
             state: State::Working,
             ..idle.clone()
         };
-        let now = DateTime::from_timestamp(1_795_164_500, 0).unwrap();
+        let now = made::at(0);
         let mut told = Told::default();
         let mut hear = |event: Event| {
             told.describe(&event, now)

@@ -85,18 +85,14 @@ impl fmt::Display for Counts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::model::made::{self, second as at};
     use crate::core::model::{Reason, State};
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_795_164_500 + seconds, 0).unwrap()
-    }
 
     fn session(state: State, reason: Option<Reason>, since: i64) -> Session {
         Session {
-            state,
             reason,
             waiting_since: (state == State::NeedsInput).then(|| at(since)),
-            ..Session::default()
+            ..made::session(1, "/work/shop", state)
         }
     }
 

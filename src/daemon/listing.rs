@@ -61,22 +61,15 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Kind, Pid, SessionKey, State};
+    use crate::core::model::{Kind, State, made};
 
     #[test]
     fn a_list_is_another_edition_once_it_reads_differently() {
-        let now = DateTime::from_timestamp(1_795_164_500, 0).unwrap();
+        let now = made::at(0);
         let session = |pid, kind| {
             Arc::new(Session {
-                id: SessionKey {
-                    machine: None,
-                    pid: Pid(pid),
-                    start_ticks: 1,
-                },
-                state: State::Working,
-                state_since: Some(now),
                 kind,
-                ..Session::default()
+                ..made::session(pid, "", State::Working)
             })
         };
         let mut snapshot = Snapshot {

@@ -323,22 +323,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Pid, Session};
+    use crate::core::model::{Session, State, made};
     use crate::core::text::CleanText;
 
     #[test]
     fn events_that_nobody_takes_become_the_whole_state() {
         let published = Published::new().unwrap();
         published.count_subscriber(true);
-        let id = SessionKey {
-            machine: None,
-            pid: Pid(1),
-            start_ticks: 2,
-        };
         let session = Arc::new(Session {
-            id,
             preview: CleanText::line(&"x".repeat(1000)).some(),
-            ..Session::default()
+            ..made::session(1, "/work/shop", State::Idle)
         });
         for generation in 1..=10_000 {
             let snapshot = Snapshot {

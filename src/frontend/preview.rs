@@ -209,7 +209,7 @@ pub fn render(lines: &[Line], colored: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{RawPath, State};
+    use crate::core::model::{State, made};
     use crate::core::text::CleanText;
 
     fn message(role: &str, text: &str) -> PreviewMessage {
@@ -222,18 +222,15 @@ mod tests {
 
     fn session() -> Session {
         Session {
-            cwd: RawPath("/w/shop".into()),
             git_branch: Some(CleanText::line("main")),
-            state: State::NeedsInput,
             ask: Some(CleanText::line("Bash(cargo test)")),
-            state_since: DateTime::from_timestamp(0, 0),
-            ..Session::default()
+            ..made::session(1, "/w/shop", State::NeedsInput)
         }
     }
 
     #[test]
     fn the_head_says_what_it_is_and_what_it_asks() {
-        let lines = head(&session(), DateTime::from_timestamp(185, 0).unwrap());
+        let lines = head(&session(), made::second(185));
         assert_eq!(
             render(&lines, false),
             "shop  waiting 3m\n/w/shop  main  -\nasks: Bash(cargo test)\n"

@@ -334,26 +334,14 @@ pub fn push_line(out: &mut String, row: &Row, widths: Widths, columns: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Pid, RawPath, State};
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_795_164_500 + seconds, 0).unwrap()
-    }
+    use crate::core::model::State;
+    use crate::core::model::made::{self, second as at};
 
     fn session(pid: u32, dir: &str, state: State, reason: Option<Reason>) -> Session {
         Session {
-            id: SessionKey {
-                machine: None,
-                pid: Pid(pid),
-                start_ticks: 1,
-            },
-            pid: Pid(pid),
-            cwd: RawPath(format!("/work/{dir}")),
             git_branch: Some(CleanText::line("main")),
-            state,
             reason,
-            state_since: Some(at(0)),
-            ..Session::default()
+            ..made::session(pid, &format!("/work/{dir}"), state)
         }
     }
 

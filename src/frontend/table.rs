@@ -61,7 +61,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::core::model::{Pid, Session, SessionKey, State};
+    use crate::core::model::{Session, State, made};
     use crate::core::text::CleanText;
 
     fn rows(labels: &[&str]) -> Vec<Row> {
@@ -74,15 +74,9 @@ mod tests {
 
     fn session(pid: u32, label: &str) -> Arc<Session> {
         Arc::new(Session {
-            id: SessionKey {
-                machine: None,
-                pid: Pid(pid),
-                start_ticks: 1,
-            },
-            pid: Pid(pid),
             label: Some(CleanText::line(label)),
-            state: State::Working,
-            ..Session::default()
+            state_since: None,
+            ..made::session(pid, "", State::Working)
         })
     }
 

@@ -219,23 +219,14 @@ pub fn switch_reply(session: Arc<Session>, done: Result<(), Trouble>) -> Reply<A
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Machine, Pid, RawPath};
+    use crate::core::model::{Machine, Pid, State, made};
     use crate::desktop::focus::{Focuser, Manner};
     use crate::protocol::reply::Code;
     use crate::serve::act;
     use crate::sys::proc::Environ;
 
     fn session(pid: u32, dir: &str) -> Arc<Session> {
-        Arc::new(Session {
-            id: SessionKey {
-                machine: None,
-                pid: Pid(pid),
-                start_ticks: 1,
-            },
-            pid: Pid(pid),
-            cwd: RawPath(dir.into()),
-            ..Session::default()
-        })
+        Arc::new(made::session(pid, dir, State::Unknown))
     }
 
     fn code(target: &Target, sessions: &[Arc<Session>]) -> Code {
@@ -246,11 +237,7 @@ mod tests {
     fn an_id_names_its_session_or_an_ended_one() {
         let sessions = [session(1, "/app"), session(2, "/app")];
         let id = |pid| Target {
-            id: Some(SessionKey {
-                machine: None,
-                pid: Pid(pid),
-                start_ticks: 1,
-            }),
+            id: Some(made::key(pid)),
             ..Target::default()
         };
         assert_eq!(find(&id(2), &sessions).unwrap().pid, Pid(2));
@@ -296,11 +283,7 @@ mod tests {
     #[test]
     fn what_lives_on_another_machine_is_said_to_and_not_touched() {
         let far = |pid| Session {
-            id: SessionKey {
-                machine: Machine::new("box"),
-                pid: Pid(pid),
-                start_ticks: 1,
-            },
+            id: made::local(pid).on(Machine::new("box").unwrap()),
             ..(*session(pid, "/app")).clone()
         };
         let sessions = [session(1, "/app"), Arc::new(far(1))];
@@ -313,13 +296,7 @@ mod tests {
         let refusal = here(&found).unwrap_err();
         assert_eq!(refusal.code, TroubleCode::Elsewhere.into());
         assert_eq!(refusal.error, "could not reach app: it lives on box");
-        assert_eq!(
-            here(&sessions[0]).unwrap(),
-            (LocalKey {
-                pid: Pid(1),
-                start_ticks: 1
-            })
-        );
+        assert_eq!(here(&sessions[0]).unwrap(), made::local(1));
         let unknown = find(&named(&far(9)), &sessions).unwrap_err();
         assert_eq!(
             unknown.code,

@@ -216,9 +216,9 @@ fn readers_that_never_read_take_little_together() {
     let mut heard = 0;
     for round in 0.. {
         let name = format!("{round}-{}", "x".repeat(500));
-        sessions
-            .iter()
-            .for_each(|session| session.file(json!({"status": "busy", "name": name})));
+        sessions.iter().for_each(|session| {
+            session.file(json!({"status": "busy", "name": name}));
+        });
         let mut left = sessions.len();
         while left > 0 {
             let event = hear(&mut brisk, &mut last, |_| true);

@@ -113,10 +113,7 @@ fn confirms(before: &HookAsk, at: DateTime<Utc>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
-    }
+    use crate::core::model::made::second as at;
 
     fn report(event: &str, payload: &str) -> HookReport {
         parse(event, payload.as_bytes())

@@ -9,6 +9,8 @@ mod event;
 mod evidence;
 mod hook;
 mod key;
+#[cfg(test)]
+pub(crate) mod made;
 mod session;
 mod standing;
 pub mod time;

@@ -40,46 +40,31 @@ pub fn is_current(session: &Session) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
-    use crate::core::model::{Pid, Reason, SessionKey, State, WindowRef};
+    use crate::core::model::{Reason, State, made};
 
     fn session(pid: u32, state: State, since: i64) -> Session {
         Session {
-            id: SessionKey {
-                machine: None,
-                pid: Pid(pid),
-                start_ticks: 1,
-            },
-            state,
-            state_since: DateTime::from_timestamp(since, 0),
-            ..Session::default()
+            state_since: Some(made::second(since)),
+            ..made::session(pid, "/work/shop", state)
         }
     }
 
     fn sorted(sessions: impl IntoIterator<Item = Session>) -> Vec<u32> {
-        let mut sessions: Vec<_> = sessions.into_iter().map(Arc::new).collect();
+        let mut sessions = made::shared(sessions);
         sort(&mut sessions);
         sessions.iter().map(|session| session.id.pid.0).collect()
     }
 
     #[test]
     fn what_waits_longest_is_on_top_and_the_current_one_last() {
-        let focused = WindowRef {
-            focused: true,
-            ..WindowRef::default()
-        };
-        let current = Session {
-            window: Some(focused),
-            ..session(1, State::NeedsInput, 5)
-        };
+        let current = made::in_window(true, session(1, State::NeedsInput, 5));
         let menu = Session {
             reason: Some(Reason::Dialog),
             ..session(2, State::NeedsInput, 1)
         };
         let snoozed = Session {
-            snoozed_until: DateTime::from_timestamp(900, 0),
+            snoozed_until: Some(made::second(900)),
             ..session(11, State::NeedsInput, 2)
         };
         let done = Session {

@@ -113,23 +113,13 @@ fn stop(session: &Session) -> Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Pid, Reason, State, TroubleCode, WindowRef};
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_795_164_500 + seconds, 0).unwrap()
-    }
+    use crate::core::model::made::{self, second as at};
+    use crate::core::model::{Reason, State, TroubleCode};
 
     fn session(pid: u32, state: State, since: i64) -> Session {
-        let id = SessionKey {
-            machine: None,
-            pid: Pid(pid),
-            start_ticks: 1,
-        };
         Session {
-            id,
-            state,
             state_since: Some(at(since)),
-            ..Session::default()
+            ..made::session(pid, "/work/shop", state)
         }
     }
 
@@ -142,17 +132,8 @@ mod tests {
 
     /// The sessions with the focus on the one of this pid.
     fn looking_at(pid: u32, sessions: &[Session]) -> Vec<Arc<Session>> {
-        let sessions = sessions.iter().cloned().map(|session| {
-            let window = WindowRef {
-                focused: session.id.pid.0 == pid,
-                ..WindowRef::default()
-            };
-            Arc::new(Session {
-                window: Some(window),
-                ..session
-            })
-        });
-        sessions.collect()
+        let sessions = sessions.iter().cloned();
+        made::shared(sessions.map(|session| made::in_window(session.pid.0 == pid, session)))
     }
 
     /// Presses the key `times` times, an hour apart, the focus following.

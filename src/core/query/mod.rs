@@ -211,19 +211,12 @@ pub fn by_id(id: &str, sessions: &[Arc<Session>]) -> Option<Arc<Session>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Pid, RawPath, Reason, State};
+    use crate::core::model::{Reason, State, made};
 
     fn session(pid: u32, dir: &str, id: &str) -> Session {
         Session {
-            id: SessionKey {
-                machine: None,
-                pid: Pid(pid),
-                start_ticks: 9,
-            },
-            pid: Pid(pid),
             session_id: ConversationId::new(id),
-            cwd: RawPath(format!("/work/{dir}")),
-            ..Session::default()
+            ..made::session(pid, &format!("/work/{dir}"), State::Unknown)
         }
     }
 
@@ -279,7 +272,7 @@ mod tests {
             session(8, "8-api", "aabb-2"),
         ];
         for (query, want) in [
-            ("42-9", Ok(42)),
+            ("42-7", Ok(42)),
             ("42", Ok(42)),
             ("bbbb-1", Ok(42)),
             ("aaaa", Ok(7)),

@@ -66,10 +66,7 @@ impl Gaze {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(ms: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
-    }
+    use crate::core::model::made::at;
 
     #[test]
     fn what_ends_behind_the_users_back_is_unseen_until_he_looks_for_a_moment() {

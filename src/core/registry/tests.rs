@@ -1,16 +1,6 @@
 use super::*;
-use crate::core::model::{Claim, Pid, Place, Reason, Source, Standing, WindowRef};
-
-fn at(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
-}
-
-fn key(pid: u32) -> LocalKey {
-    LocalKey {
-        pid: Pid(pid),
-        start_ticks: 7,
-    }
-}
+use crate::core::model::made::{at, local as key};
+use crate::core::model::{Claim, Place, Reason, Source, Standing, WindowRef};
 
 fn seen(pid: u32, conversation: &str, state: State, since_ms: i64) -> Observation {
     let claim = Claim {

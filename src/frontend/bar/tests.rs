@@ -2,7 +2,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::model::{Pid, RawPath, Reason, SessionKey, State};
+use crate::core::model::{RawPath, Reason, State, made};
 use crate::core::text::CleanText;
 
 const FORMATS: [Format; 5] = [
@@ -17,23 +17,15 @@ const FORMATS: [Format; 5] = [
 const HOSTILE: &str = "</b><span foreground='red'>&amp;\" %{A1:rm -rf ~:}%{F#f00}x%{A} \u{1b}]0;t\u{7}\u{0}\u{1f}\n\r\u{202e}#000000";
 
 fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_795_164_500, 0).unwrap()
+    made::at(0)
 }
 
 fn session(pid: u32, state: State, seconds: i64) -> Session {
-    let since = now() - chrono::TimeDelta::seconds(seconds);
+    let since = made::second(-seconds);
     Session {
-        id: SessionKey {
-            machine: None,
-            pid: Pid(pid),
-            start_ticks: 1,
-        },
-        pid: Pid(pid),
-        cwd: RawPath(format!("/w/shop{pid}")),
-        state,
         state_since: Some(since),
         waiting_since: (state == State::NeedsInput).then_some(since),
-        ..Session::default()
+        ..made::session(pid, &format!("/w/shop{pid}"), state)
     }
 }
 
@@ -101,7 +93,7 @@ fn each_bar_gets_its_own_terms() {
     ---
     %{A1:vmux next:}%{A2:vmux back:}%{A3:vmux menu:}%{F#f5790a}2 waiting 3m%{F-} · %{F#2f9e44}1 done%{F-} · 1 working%{A}%{A}%{A}
     "##);
-    assert_snapshot!(Look::of(&sessions[1..2], now()).render(Format::Json, true), @r##"{"text":"1 waiting","class":"waiting","counts":{"waiting":1,"done":0,"snoozed":0,"menu":0,"working":0,"idle":0,"unknown":0},"waiting_since":"2026-11-20T08:47:21Z","sessions":[{"id":"2-1","pid":2,"session_id":null,"agent":"","cwd":"/w/shop2","git_branch":null,"state":"needs_input","reason":"permission prompt","state_since":"2026-11-20T08:47:21Z","waiting_since":"2026-11-20T08:47:21Z","ask":"Bash(a < b && c)","preview":null,"workspace":null,"label":null,"kind":"interactive"}]}"##);
+    assert_snapshot!(Look::of(&sessions[1..2], now()).render(Format::Json, true), @r##"{"text":"1 waiting","class":"waiting","counts":{"waiting":1,"done":0,"snoozed":0,"menu":0,"working":0,"idle":0,"unknown":0},"waiting_since":"2026-11-20T08:47:21Z","sessions":[{"id":"2-7","pid":2,"session_id":null,"agent":"","cwd":"/w/shop2","git_branch":null,"state":"needs_input","reason":"permission prompt","state_since":"2026-11-20T08:47:21Z","waiting_since":"2026-11-20T08:47:21Z","ask":"Bash(a < b && c)","preview":null,"workspace":null,"label":null,"kind":"interactive"}]}"##);
 }
 
 #[test]

@@ -99,14 +99,11 @@ fn message(session: &Session, asked: &Dialog) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{Offer, RawPath};
+    use crate::core::model::{Offer, State, made};
     use crate::core::text::CleanText;
 
     fn session() -> Session {
-        Session {
-            cwd: RawPath("/w/R&D".into()),
-            ..Session::default()
-        }
+        made::session(1, "/w/R&D", State::NeedsInput)
     }
 
     fn rows(asked: &Dialog) -> Vec<String> {

@@ -1,18 +1,11 @@
 use super::*;
-use crate::core::model::{Pid, RawPath, Reason, State};
+use crate::core::model::{Reason, State, made};
 
 fn session(pid: u32, state: State, reason: Option<Reason>) -> Session {
     Session {
-        id: SessionKey {
-            machine: None,
-            pid: Pid(pid),
-            start_ticks: 1,
-        },
-        pid: Pid(pid),
-        cwd: RawPath("/home/dev/R&D".into()),
-        state,
+        state_since: None,
         reason,
-        ..Session::default()
+        ..made::session(pid, "/home/dev/R&D", state)
     }
 }
 

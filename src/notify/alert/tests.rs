@@ -1,26 +1,11 @@
 use super::*;
-use crate::core::model::{ConId, RawPath};
-use crate::core::model::{Pid, State};
-
-fn at(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
-}
-
-fn key(pid: u32) -> SessionKey {
-    SessionKey {
-        machine: None,
-        pid: Pid(pid),
-        start_ticks: 1,
-    }
-}
+use crate::core::model::{ConId, RawPath, State};
+use crate::core::model::made::{self, at, key};
 
 fn session(state: State, since: i64) -> Session {
     Session {
-        id: key(1),
-        cwd: RawPath("/w/api".into()),
-        state,
         state_since: Some(at(since)),
-        ..Session::default()
+        ..made::session(1, "/w/api", state)
     }
 }
 

@@ -2,15 +2,12 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use super::*;
-use crate::core::model::{ConversationId, Evidence, LocalKey, Observation, Pid};
+use crate::core::model::{ConversationId, Evidence, LocalKey, Observation, made};
 use crate::core::registry::{MarkChange, Registry};
 use crate::core::text::CleanText;
 
 fn key() -> LocalKey {
-    LocalKey {
-        pid: Pid(1),
-        start_ticks: 2,
-    }
+    made::local(1)
 }
 
 /// What somebody owes who called a conversation so.

@@ -119,21 +119,7 @@ mod tests {
     use crate::agent::claude::facts::FileStatus;
     use crate::agent::claude::verdict::tests::judge;
     use crate::core::model::ConversationId;
-    use crate::core::text::CleanText;
-
-    fn at(ms: i64) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
-    }
-
-    fn call(name: &str, summary: &str, nature: CallNature) -> ToolCall {
-        ToolCall {
-            id: "t1".into(),
-            name: CleanText::line(name),
-            summary: CleanText::line(summary),
-            nature,
-            at: None,
-        }
-    }
+    use crate::core::model::made::{at, call};
 
     /// A call that the transcript cannot judge, and the hook that told of its dialog at 100 ms.
     fn asked() -> Facts {

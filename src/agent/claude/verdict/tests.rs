@@ -1,6 +1,7 @@
 use super::*;
 use crate::agent::claude::facts::HookFact;
 use crate::core::model::ProcessFact;
+use crate::core::model::made::{self, at};
 use crate::core::text::CleanText;
 use crate::core::verdict::{self, Settled, Verdict};
 
@@ -9,18 +10,8 @@ pub(super) fn judge(facts: &Facts, now: DateTime<Utc>) -> Verdict {
     verdict::judge(&facts.evidence(), now)
 }
 
-fn at(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(1_795_164_500_000 + ms).unwrap()
-}
-
 fn call(name: &str, nature: CallNature) -> ToolCall {
-    ToolCall {
-        id: "t1".into(),
-        name: CleanText::line(name),
-        summary: CleanText::line("cargo test"),
-        nature,
-        at: None,
-    }
+    made::call(name, "cargo test", nature)
 }
 
 fn with_file(status: FileStatus) -> Facts {
