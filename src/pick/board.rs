@@ -196,13 +196,17 @@ pub(crate) mod tests {
 
     use super::*;
 
+    pub(crate) fn key(pid: u32) -> SessionKey {
+        SessionKey {
+            machine: None,
+            pid: Pid(pid),
+            start_ticks: 1,
+        }
+    }
+
     pub(crate) fn session(pid: u32, dir: &str, state: Verdict) -> Arc<Session> {
         Arc::new(Session {
-            id: SessionKey {
-                machine: None,
-                pid: Pid(pid),
-                start_ticks: 1,
-            },
+            id: key(pid),
             pid: Pid(pid),
             cwd: RawPath(format!("/work/{dir}")),
             state,

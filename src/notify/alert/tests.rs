@@ -1,6 +1,6 @@
 use super::*;
-use crate::core::model::{ConId, RawPath, State};
 use crate::core::model::made::{self, at, key};
+use crate::core::model::{ConId, State};
 
 fn session(state: State, since: i64) -> Session {
     Session {

@@ -8,14 +8,7 @@ use vmux::core::query;
 use vmux::core::text::CleanText;
 
 use super::*;
-
-fn key(pid: u32) -> SessionKey {
-    SessionKey {
-        machine: None,
-        pid: Pid(pid),
-        start_ticks: 7,
-    }
-}
+use crate::board::tests::key;
 
 fn session(pid: u32, label: &str, branch: Option<&str>, state: State, dir: &str) -> Session {
     Session {

@@ -12,7 +12,7 @@ use vmux::core::text::CleanText;
 use vmux::protocol::reply::PreviewMessage;
 
 use super::*;
-use crate::board::tests::session;
+use crate::board::tests::{key, session};
 use crate::{Args, ui_options};
 
 /// Notes what it is asked.
@@ -161,10 +161,6 @@ impl Screen {
     fn asked(&self) -> &[String] {
         &self.ui.outside.asked
     }
-}
-
-fn key(pid: u32) -> SessionKey {
-    session(pid, "", State::Idle).id.clone()
 }
 
 /// Three sessions, as the daemon lists them.
