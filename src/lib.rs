@@ -3,7 +3,7 @@
 //! # Data flow
 //!
 //! ```text
-//!  /proc, status files, transcripts, git,       windows: i3 or sway, X11, tmux, screen
+//!  /proc, status files, transcripts, git,       windows: i3, sway, EWMH, tmux, screen
 //!  reports of hooks (optional)                               |
 //!                  |                                          |
 //!           source::scout                               desktop::place      sources: own threads, may wait,
@@ -51,7 +51,7 @@
 //! | [`protocol`] | wire types, line codec, the client's side of the socket |
 //! | [`agent`] | Claude Code: its processes, status files, transcripts, hooks and settings |
 //! | [`source`] | what finds sessions and keeps their evidence fresh |
-//! | [`desktop`] | from a session to its focused window: i3, sway and X11; tmux, screen and tabs; where, and the way there and back |
+//! | [`desktop`] | from a session to its focused window: i3, sway and EWMH; tmux, screen and tabs; where, and the way there and back |
 //! | [`notify`] | news, when to tell it, D-Bus |
 //! | [`frontend`] | rows, icons, and what rofi, menus and bars are handed |
 //! | [`serve`] | what the daemon and `--no-daemon` both answer with |

@@ -345,10 +345,9 @@ fn check_window_manager(context: &Context) -> Check {
     let Found { mut manager, by } = match discover::find(&context.environ, &proc) {
         Ok(found) => found,
         Err(tried) => {
-            let names = discover::names();
-            return check("windows", Grade::Note, &format!("no {names} ({tried})")).remedy(
-                &format!("run this inside {names}; other window managers are not supported yet"),
-            );
+            let words = format!("no window manager was found ({tried})");
+            return check("windows", Grade::Note, &words)
+                .remedy("run this inside i3, sway, or a window manager of X11 that speaks EWMH");
         }
     };
     let version = manager.describe().unwrap_or_else(|error| error.to_string());
@@ -389,7 +388,15 @@ fn check_window_manager(context: &Context) -> Check {
         tree.windows.len(),
         tree.windows.len() - xids.len() + owned
     );
-    check("windows", Grade::Good, &words)
+    let limits: Vec<&str> = [manager.lacks(), manager.overlooks()]
+        .into_iter()
+        .flatten()
+        .collect();
+    if limits.is_empty() {
+        return check("windows", Grade::Good, &words);
+    }
+    let words = format!("{words}; {}", limits.join("; "));
+    check("windows", Grade::Note, &words)
 }
 
 fn check_launchers(context: &Context) -> Check {

@@ -13,7 +13,7 @@ use crate::cmd::cli::{self, Cli};
 use crate::cmd::exit::{Exit, Failure};
 
 /// Sections of vmux(1) that no command line has: a heading, and its terms with their meanings.
-const SECTIONS: [(&str, &[(&str, &str)]); 5] = [
+const SECTIONS: [(&str, &[(&str, &str)]); 6] = [
     (
         "STATES",
         &[
@@ -77,6 +77,21 @@ const SECTIONS: [(&str, &[(&str, &str)]); 5] = [
             (
                 "CLAUDE_CONFIG_DIR",
                 "Where Claude Code keeps its files, if not in ~/.claude; that of each session counts for it.",
+            ),
+        ],
+    ),
+    (
+        "WINDOW MANAGERS",
+        &[
+            (
+                "i3, sway",
+                "Asked over their own sockets: SWAYSOCK and I3SOCK of a session's environment, else those that \
+                 belong to its display.",
+            ),
+            (
+                "X11",
+                "Others are asked by EWMH on a session's DISPLAY; those that let no program move the focus \
+                 are named with the reason. Under Wayland only the windows of X11 programs are found so.",
             ),
         ],
     ),

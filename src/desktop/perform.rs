@@ -7,7 +7,7 @@ use super::place::Places;
 use super::trail::{Summoned, Trail};
 use crate::core::model::{
     Action, Focus, Landed, PaneView, Trouble, TroubleCode, Window, WindowId, WmAddress, WmTree,
-    Workspace,
+    Workspace, WorkspaceId,
 };
 use crate::desktop::host::Driver;
 use crate::desktop::wm::WmError;
@@ -62,7 +62,8 @@ pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Tr
         return Err(refused("its window has closed meanwhile"));
     };
     let here = &tree.focus.workspace;
-    if window.workspace.is(here) {
+    let everywhere = window.workspace.id == WorkspaceId::Everywhere;
+    if window.workspace.is(here) || everywhere {
         return Ok(None);
     }
     put(window, here, &tree, places, manager)?;

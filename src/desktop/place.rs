@@ -290,11 +290,14 @@ impl Places {
 
     /// Why nothing was found on the way up from a process.
     pub(super) fn adrift(&self, desktop: Result<usize, Trouble>, chain: &ProcChain) -> Trouble {
-        match desktop.map(|index| &self.desktops[index].ownerless) {
-            Err(trouble) => trouble,
-            Ok(Some(why)) => no_owners(why),
-            Ok(None) => nowhere(chain),
+        let desktop = match desktop {
+            Err(trouble) => return trouble,
+            Ok(index) => &self.desktops[index],
+        };
+        if let Some(why) = &desktop.ownerless {
+            return no_owners(why);
         }
+        nowhere(chain, desktop.wm.overlooks())
     }
 
     /// How many terminals a process holds, as far as it lets us see.
@@ -432,8 +435,7 @@ fn has_desktop(environ: &Environ) -> bool {
 }
 
 fn no_wm(tried: &str) -> Trouble {
-    let names = discover::names();
-    let message = format!("no {names} was found for it ({tried})");
+    let message = format!("no window manager was found for it ({tried})");
     Trouble::new(TroubleCode::NoWm, &message)
 }
 
@@ -451,7 +453,9 @@ fn no_owners(why: &str) -> Trouble {
     Trouble::new(TroubleCode::NoWm, &message)
 }
 
-fn nowhere(chain: &ProcChain) -> Trouble {
-    let message = format!("no window shows it (started from: {})", chain.describe());
+fn nowhere(chain: &ProcChain, overlooked: Option<&str>) -> Trouble {
+    let but = overlooked.map_or(String::new(), |why| format!(", and {why}"));
+    let started = chain.describe();
+    let message = format!("no window shows it{but} (started from: {started})");
     Trouble::new(TroubleCode::NoWindow, &message)
 }

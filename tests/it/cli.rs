@@ -107,7 +107,7 @@ fn errors_say_what_why_and_what_to_do() {
     "#);
     assert_snapshot!(run(&machine, &["switch", "@waiting"]), @r"
     --- stderr
-    vmux: could not focus shop: no i3 or sway was found for it (no i3 or sway listens)
+    vmux: could not focus shop: no window manager was found for it (no i3 or sway listens)
     --- exit 1
     ");
     assert_snapshot!(run(&machine, &["end", "shop"]), @r"
@@ -195,7 +195,7 @@ fn an_explanation_names_sources_and_rule() {
         "waiting for: permission prompt",
         "summary: cargo test",
         "branch: main",
-        "no i3 or sway was found for it",
+        "no window manager was found for it",
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }

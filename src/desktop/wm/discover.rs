@@ -21,7 +21,8 @@ pub fn find(environ: &Environ, proc: &Proc) -> Result<Found, String> {
             Err(missing) => tried.extend(missing.tried),
         }
     }
-    tried.dedup();
+    let mut said = std::collections::HashSet::new();
+    tried.retain(|words| said.insert(words.clone()));
     Err(tried.join(", "))
 }
 
@@ -42,13 +43,6 @@ pub fn variables() -> impl Iterator<Item = &'static str> {
     BACKENDS
         .iter()
         .flat_map(|backend| backend.variables.iter().copied())
-}
-
-/// The names of all window systems, for people: `i3 or sway`.
-#[must_use]
-pub fn names() -> String {
-    let names: Vec<&str> = BACKENDS.iter().map(|backend| backend.name).collect();
-    names.join(" or ")
 }
 
 /// Opens an X display with the cookie file that an environment names.

@@ -2,6 +2,7 @@
 //! line of [`BACKENDS`]; what is true of all of them is not here.
 
 pub mod discover;
+pub mod ewmh;
 pub mod i3;
 pub mod x11;
 
@@ -14,12 +15,10 @@ use crate::sys::proc::{Environ, Proc};
 use x11::Display;
 
 /// The window systems that vmux knows, in the order in which they are looked for.
-pub const BACKENDS: &[Backend] = &[i3::BACKEND];
+pub const BACKENDS: &[Backend] = &[i3::BACKEND, ewmh::BACKEND];
 
 /// How a window system is found.
 pub struct Backend {
-    /// Its name, for people.
-    pub name: &'static str,
     /// The variables of an environment that lead to one, and tell one from another.
     pub variables: &'static [&'static str],
     /// Finds the one that an environment belongs to.
@@ -65,6 +64,16 @@ pub trait WindowManager: Send {
     /// # Errors
     /// See [`WmError`].
     fn describe(&mut self) -> Result<String, WmError>;
+
+    /// What others can and it cannot, for people.
+    fn lacks(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Why a window may be there that it does not tell of, for people.
+    fn overlooks(&self) -> Option<&'static str> {
+        None
+    }
 
     /// All windows, now. Who owns an X11 window may be left open: its server is asked.
     ///
@@ -163,6 +172,8 @@ pub enum WmError {
     Refused(String),
     /// Its answer makes no sense.
     Garbled(String),
+    /// It cannot do what is needed of a window manager: why.
+    Unfit(String),
 }
 
 impl fmt::Display for WmError {
@@ -172,6 +183,7 @@ impl fmt::Display for WmError {
             Self::Hung => write!(f, "it did not answer within {} ms", PATIENCE.as_millis()),
             Self::Refused(words) => write!(f, "it refused: {words}"),
             Self::Garbled(what) => write!(f, "its answer makes no sense: {what}"),
+            Self::Unfit(why) => f.write_str(why),
         }
     }
 }

@@ -7,14 +7,15 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use x11rb::connection::{Connection as _, RequestConnection as _};
 use x11rb::protocol::res::{self, ClientIdMask, ClientIdSpec, ConnectionExt as _};
 use x11rb::protocol::xproto::{
-    AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, Window as XWindow,
+    Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, GetPropertyReply,
+    Window as XWindow,
 };
 use x11rb::rust_connection::{DefaultStream, PollMode, RustConnection, Stream};
 use x11rb::utils::RawFdContainer;
@@ -26,19 +27,23 @@ use crate::sys::files::read_bounded;
 
 /// Windows asked about at once: more than anyone has open, less than floods the server's buffer.
 const BATCH: usize = 256;
+/// Properties asked for at once.
+const PROPERTIES: usize = 2048;
 /// Largest `.Xauthority` that is read, in bytes.
 const XAUTHORITY_CAP: usize = 1 << 20;
 
 /// An open display.
 pub struct Display {
-    connection: RustConnection<Timed>,
-    root: XWindow,
+    pub(super) connection: RustConnection<Timed>,
+    pub(super) root: XWindow,
+    name: String,
+    cookies: Option<PathBuf>,
     has_res: bool,
 }
 
 /// A stream on which each question ends in time: with its answer, or at the deadline, however
 /// much else the server sends until then.
-struct Timed {
+pub(super) struct Timed {
     stream: DefaultStream,
     deadline: Cell<Deadline>,
 }
@@ -130,14 +135,34 @@ impl Display {
         Ok(Self {
             connection,
             root,
+            name: name.to_owned(),
+            cookies: xauthority.map(Path::to_path_buf),
             has_res,
         })
     }
 
     /// Starts the time that a question has, with all its parts.
-    fn in_time(&self) {
+    pub(super) fn in_time(&self) {
         let deadline = Deadline::after(PATIENCE);
         self.connection.stream().deadline.set(deadline);
+    }
+
+    /// A second connection to the same display.
+    ///
+    /// # Errors
+    /// See [`Display::open`].
+    pub fn again(&self) -> Result<Self, WmError> {
+        Self::open(&self.name, self.cookies.as_deref())
+    }
+
+    /// Its name, such as `:0`.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What becomes readable when the server has something to tell.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.connection.stream().stream.as_fd()
     }
 
     /// Where i3 says that it listens.
@@ -164,6 +189,59 @@ impl Display {
         Ok((!path.is_empty()).then(|| PathBuf::from(path)))
     }
 
+    /// The atoms of these names, in their order.
+    pub(super) fn atoms<const N: usize>(&self, names: [&str; N]) -> Result<[Atom; N], WmError> {
+        self.in_time();
+        let mut cookies = Vec::with_capacity(N);
+        for name in names {
+            let cookie = self.connection.intern_atom(false, name.as_bytes());
+            cookies.push(cookie.map_err(broken)?);
+        }
+        let mut atoms = [x11rb::NONE; N];
+        for (atom, cookie) in atoms.iter_mut().zip(cookies) {
+            *atom = cookie.reply().map_err(unanswered)?.atom;
+        }
+        Ok(atoms)
+    }
+
+    /// Properties of windows, each cut off after so many words of four bytes; in one round trip.
+    /// `None` for one of a window that is gone.
+    pub(super) fn properties(
+        &self,
+        asked: &[(XWindow, Atom, u32)],
+    ) -> Result<Vec<Option<GetPropertyReply>>, WmError> {
+        self.in_time();
+        let mut read = Vec::with_capacity(asked.len());
+        for batch in asked.chunks(PROPERTIES) {
+            let mut cookies = Vec::with_capacity(batch.len());
+            for (window, property, words) in batch {
+                let any = AtomEnum::ANY;
+                let cookie = self
+                    .connection
+                    .get_property(false, *window, *property, any, 0, *words);
+                cookies.push(cookie.map_err(broken)?);
+            }
+            for cookie in cookies {
+                read.push(match cookie.reply() {
+                    Ok(reply) => Some(reply),
+                    Err(x11rb::errors::ReplyError::X11Error(_)) => None,
+                    Err(error) => return Err(unanswered(error)),
+                });
+            }
+        }
+        Ok(read)
+    }
+
+    /// Asks the window manager for something, by a message to the root window.
+    pub(super) fn ask(&self, window: Xid, kind: Atom, data: [u32; 5]) -> Result<(), WmError> {
+        self.in_time();
+        let message = ClientMessageEvent::new(32, window.0, kind, data);
+        let mask = EventMask::SUBSTRUCTURE_REDIRECT | EventMask::SUBSTRUCTURE_NOTIFY;
+        let sent = self.connection.send_event(false, self.root, mask, message);
+        sent.map_err(broken)?;
+        self.connection.flush().map_err(broken)
+    }
+
     /// Marks a window as urgent, or no longer.
     ///
     /// **Source:** EWMH `_NET_WM_STATE_DEMANDS_ATTENTION`; i3 4.22 takes it as its urgent hint.
@@ -171,20 +249,10 @@ impl Display {
     /// # Errors
     /// `Hung` or `Closed`.
     pub fn set_urgent(&self, window: Xid, urgent: bool) -> Result<(), WmError> {
-        self.in_time();
-        let atom = |name: &[u8]| {
-            let cookie = self.connection.intern_atom(false, name).map_err(broken)?;
-            cookie.reply().map(|reply| reply.atom).map_err(unanswered)
-        };
-        let state = atom(b"_NET_WM_STATE")?;
-        let attention = atom(b"_NET_WM_STATE_DEMANDS_ATTENTION")?;
+        let [state, attention] =
+            self.atoms(["_NET_WM_STATE", "_NET_WM_STATE_DEMANDS_ATTENTION"])?;
         // 1 adds, 0 removes; the sender is a pager, 2.
-        let data = [u32::from(urgent), attention, 0, 2, 0];
-        let message = ClientMessageEvent::new(32, window.0, state, data);
-        let mask = EventMask::SUBSTRUCTURE_REDIRECT | EventMask::SUBSTRUCTURE_NOTIFY;
-        let sent = self.connection.send_event(false, self.root, mask, message);
-        sent.map_err(broken)?;
-        self.connection.flush().map_err(broken)
+        self.ask(window, state, [u32::from(urgent), attention, 0, 2, 0])
     }
 
     /// The processes that own these windows, as far as the server knows.
@@ -336,14 +404,14 @@ fn connect_error(error: x11rb::errors::ConnectError) -> WmError {
     }
 }
 
-fn broken(error: x11rb::errors::ConnectionError) -> WmError {
+pub(super) fn broken(error: x11rb::errors::ConnectionError) -> WmError {
     match error {
         x11rb::errors::ConnectionError::IoError(error) => error.into(),
         other => WmError::Garbled(other.to_string()),
     }
 }
 
-fn unanswered(error: x11rb::errors::ReplyError) -> WmError {
+pub(super) fn unanswered(error: x11rb::errors::ReplyError) -> WmError {
     match error {
         x11rb::errors::ReplyError::ConnectionError(error) => broken(error),
         x11rb::errors::ReplyError::X11Error(error) => {

@@ -31,7 +31,7 @@ pub(super) fn wait_until(
 }
 
 /// A turn of the session ends while its user looks at something else.
-fn finish(desktop: &Desktop, shown: &Shown) {
+pub(super) fn finish(desktop: &Desktop, shown: &Shown) {
     shown.set(json!({"status": "busy"}));
     wait_until(desktop, shown, "working", |s| s["state"] == "working");
     shown.set(json!({"status": "idle"}));

@@ -20,7 +20,6 @@ use crate::core::model::{
 
 /// i3 and sway. Their address is the path of their socket.
 pub const BACKEND: Backend = Backend {
-    name: "i3 or sway",
     variables: &["SWAYSOCK", "I3SOCK", "WAYLAND_DISPLAY", "DISPLAY"],
     find: find::find,
     connect: |address, _| {
