@@ -14,6 +14,7 @@ pub mod pairing;
 pub mod process;
 pub mod rollout;
 pub mod rpc;
+pub mod verdict;
 
 /// The agent's name on the wire.
 pub const NAME: &str = "codex";

@@ -355,6 +355,9 @@ fn call(id: &str, name: &str, summary: CleanText, at: Option<DateTime<Utc>>) -> 
         summary,
         nature: match name {
             "request_user_input" => CallNature::Question,
+            "exec_command" | "shell" | "shell_command" | "local_shell_call" => {
+                CallNature::AsksFirst
+            }
             "update_plan" => CallNature::Free,
             _ => CallNature::Other,
         },
