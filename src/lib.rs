@@ -6,7 +6,7 @@
 //!  /proc, status files, transcripts, git,       windows: i3, sway, EWMH, tmux, screen
 //!  reports of hooks (optional)                               |
 //!                  |                                          |
-//!           source::scout                               desktop::place      sources: own threads, may wait,
+//!     source::scout, agent::*                           desktop::place      sources: own threads, may wait,
 //!                  |                                          |             never touch the registry
 //!                  +-------- Observation { key, facts } ------+             bounded channel
 //!                                       v
@@ -49,8 +49,8 @@
 //! | [`core`] | the words as types, displayable text, verdict, registry, query, order, counts: all pure |
 //! | [`sys`] | the edges to the kernel: clock, children, files, processes, directories, sockets, inotify, git's files |
 //! | [`protocol`] | wire types, line codec, the client's side of the socket |
-//! | [`agent`] | Claude Code: its processes, status files, transcripts, hooks and settings |
-//! | [`source`] | what finds sessions and keeps their evidence fresh |
+//! | [`agent`] | the trait of coding tools and its table; a folder each: processes, files, sockets, hooks, claims |
+//! | [`source`] | finds processes, holds on to them and tells agents what changes: names no agent |
 //! | [`desktop`] | from a session to its focused window: i3, sway and EWMH; tmux, screen and tabs; where, and the way there and back |
 //! | [`notify`] | news, when to tell it, D-Bus |
 //! | [`frontend`] | rows, icons, and what rofi, menus and bars are handed |

@@ -8,6 +8,8 @@ use anyhow::Context as _;
 
 use super::call::vmux_program;
 use super::out;
+use crate::agent::Agent as _;
+use crate::agent::claude::ClaudeCode;
 use crate::cmd::cli::Demo;
 use crate::cmd::exit::{Exit, Failure};
 use crate::cmd::standin::{DEMO, StandIn};
@@ -16,6 +18,7 @@ use crate::protocol::client::{Client, PATIENCE};
 use crate::protocol::request::{ListArgs, Stop};
 use crate::sys::clock;
 use crate::sys::paths::{self, Paths};
+use crate::sys::proc::Environ;
 
 /// Directory and branch of each played session.
 const PROJECTS: [(&str, &str); 8] = [
@@ -90,7 +93,8 @@ pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
 }
 
 fn play(number: usize) -> anyhow::Result<Exit> {
-    let config = Paths::of(&paths::environment(), None)?.claude;
+    let paths = Paths::of(&paths::environment(), None)?;
+    let config = ClaudeCode.config_dir(&paths.environ, &paths.home);
     let cwd = std::env::current_dir().context("could not find the working directory")?;
     let name = cwd
         .file_name()
@@ -111,9 +115,10 @@ impl World {
             config: dir.join("config.toml"),
             labels: dir.join("labels.json"),
             log: dir.join("vmux.log"),
-            claude: dir.join("claude"),
+            home: dir.clone(),
+            environ: Environ::default(),
             proc: "/proc".into(),
-            only_claude: true,
+            only_configs: true,
             socket,
         };
         std::fs::create_dir_all(dir.join("bin"))?;
@@ -132,7 +137,7 @@ impl World {
         let mut command = Command::new(program);
         command
             .env("VMUX_DIR", &self.dir)
-            .env("CLAUDE_CONFIG_DIR", &self.paths.claude)
+            .env("CLAUDE_CONFIG_DIR", self.dir.join("claude"))
             .env("VMUX_ONLY_CONFIG", "1")
             .env_remove("VMUX_SOCKET")
             .env_remove("VMUX_NO_DAEMON");

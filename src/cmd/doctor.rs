@@ -1,5 +1,6 @@
 //! `vmux doctor`: what vmux needs, what is there, and what to do about the rest.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -13,6 +14,7 @@ use serde::Serialize;
 
 use super::call::{Context, sibling};
 use super::out::{self, paint};
+use crate::agent::{AGENTS, Agent};
 use crate::cmd::exit::Exit;
 use crate::core::model::Xid;
 use crate::core::text::{CleanText, shell_word};
@@ -45,16 +47,16 @@ enum Grade {
 
 #[derive(Serialize)]
 struct Check {
-    name: &'static str,
+    name: Cow<'static, str>,
     grade: Grade,
     detail: CleanText,
     #[serde(skip_serializing_if = "Option::is_none")]
     remedy: Option<CleanText>,
 }
 
-fn check(name: &'static str, grade: Grade, detail: &str) -> Check {
+fn check(name: impl Into<Cow<'static, str>>, grade: Grade, detail: &str) -> Check {
     Check {
-        name,
+        name: name.into(),
         grade,
         detail: CleanText::line(detail),
         remedy: None,
@@ -69,7 +71,8 @@ impl Check {
 }
 
 pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
-    let mut checks = vec![check_config(context), check_claude(context)];
+    let mut checks = vec![check_config(context)];
+    checks.extend(check_agents(context));
     checks.push(check_hooks(context));
     let daemon = check_daemon(context);
     let answers = daemon.iter().all(|check| check.grade != Grade::Bad);
@@ -138,26 +141,23 @@ fn is_no_launcher(name: &str) -> bool {
     name != "pick" && menu::by_name(name).is_none()
 }
 
-fn check_claude(context: &Context) -> Check {
-    let dir = &context.paths.claude;
-    let sessions = dir.join("sessions");
-    if sessions.is_dir() {
-        check(
-            "claude code",
-            Grade::Good,
-            &format!("{} is watched", sessions.display()),
-        )
-    } else if dir.is_dir() {
-        check("claude code", Grade::Note, &format!("{} is not there yet", sessions.display()))
-            .remedy("Claude Code 2.1.75 and newer makes it at its first start; older ones are read by their transcripts")
-    } else {
-        check(
-            "claude code",
-            Grade::Note,
-            &format!("{} does not exist", dir.display()),
-        )
-        .remedy("start claude once; CLAUDE_CONFIG_DIR of each session is followed as well")
-    }
+/// Each agent that says something of its files.
+fn check_agents(context: &Context) -> Vec<Check> {
+    let (environ, home) = (&context.paths.environ, &context.paths.home);
+    let check_agent = |agent: &&dyn Agent| {
+        let health = agent.health(&agent.config_dir(environ, home))?;
+        let grade = if health.good {
+            Grade::Good
+        } else {
+            Grade::Note
+        };
+        let found = check(agent.title().to_lowercase(), grade, &health.words);
+        Some(match health.remedy {
+            Some(remedy) => found.remedy(remedy),
+            None => found,
+        })
+    };
+    AGENTS.iter().filter_map(check_agent).collect()
 }
 
 fn check_hooks(context: &Context) -> Check {

@@ -137,6 +137,7 @@ fn see_that_it_stands(instance: &Instance, published: &Published) {
 fn wait(scout: &Scout, published: &Published, until: Instant) -> std::io::Result<()> {
     let mut fds: Vec<PollFd<'_>> = scout
         .descriptors()
+        .into_iter()
         .chain(std::iter::once(published.sessions.as_fd()))
         .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
         .collect();

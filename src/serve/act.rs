@@ -4,8 +4,7 @@ use std::path::Path;
 
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::agent::claude::conversation::{Message, Role};
-use crate::agent::claude::tail;
+use crate::agent::{self, Message, Speaker};
 use crate::core::model::{Session, Trouble, TroubleCode};
 use crate::core::text::CleanText;
 use crate::protocol::reply::PreviewMessage;
@@ -22,18 +21,17 @@ pub fn read_preview(session: &Session, messages: usize) -> Result<Vec<PreviewMes
     session
         .here()
         .map_err(|trouble| trouble.message.to_string())?;
-    let Some(path) = &session.transcript else {
+    let Some(agent) = agent::by_name(&session.agent) else {
         return Ok(Vec::new());
     };
-    let read = tail::read_messages(Path::new(&path.0), messages.min(MESSAGES))
-        .map_err(|error| format!("could not read the conversation: {error}"))?;
-    let words = |role| match role {
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
+    let read = agent.messages(session, messages.min(MESSAGES))?;
+    let words = |speaker| match speaker {
+        Speaker::User => "user",
+        Speaker::Assistant => "assistant",
+        Speaker::Tool => "tool",
     };
     let shown = |m: Message| PreviewMessage {
-        role: CleanText::line(words(m.role)),
+        role: CleanText::line(words(m.speaker)),
         text: m.text,
         at: m.at,
     };

@@ -1,9 +1,4 @@
 //! The threads that turn the outside into [`Observation`](crate::core::model::Observation)s. They may
 //! block, and never touch the registry.
 
-mod inbox;
-mod naming;
-mod process;
 pub mod scout;
-mod subagents;
-mod tracked;

@@ -1,115 +1,47 @@
-//! Finds sessions and keeps their evidence fresh: `/proc`, status files, transcripts, branches.
+//! Finds sessions and keeps their evidence fresh: the processes, their ends and what changes in
+//! directories. What a session is and says, its [`Agent`] knows.
 //!
-//! Events first: a status file's change, a process's end and a checkout are told by the kernel.
-//! The scan is the safety net, one `readdir` and the details of what is new. All roots are given,
-//! so that a directory of recorded files is as good as a machine.
+//! Events first: a file's change, a process's end and a checkout are told by the kernel. The scan
+//! is the safety net, one `readdir` and the details of what is new. All roots are given, so that a
+//! directory of recorded files is as good as a machine.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
-use super::process::{self, Handle, Start};
-use super::tracked::{FileRead, ShellWatch, Tracked};
-use crate::agent::claude::process::Role;
-use crate::agent::claude::status_file;
-use crate::core::model::{Kind, LocalKey, Observation, Pid};
-use crate::sys::clock;
-use crate::sys::ground::{Again, Ground, Grounds, Spot, apart};
-use crate::sys::inotify::{Change, Lack, Watcher};
-use crate::sys::paths::Paths;
-use crate::sys::proc::Proc;
+use crate::agent::looks::booted_at;
+use crate::agent::outside::{Known, Outside};
+use crate::agent::{AGENTS, Agent, Looks, Role, Watch, guarded};
+use crate::core::model::{HookReport, LocalKey, Observation, Pid};
+use crate::sys::ground::{Again, Ground, apart};
+use crate::sys::inotify::{Change, Lack};
+use crate::sys::proc::handle::{self, Handle};
 
-mod again;
 mod around;
-mod told;
-mod viewers;
+mod verify;
 
-use again::Failure;
-pub use around::Senses;
+pub use crate::agent::{Roots, Senses};
 
-/// A torn status file is whole again within half a millisecond, an empty one once after 90 ms.
-const READ_AGAIN: Duration = Duration::from_millis(25);
-/// Tries before a broken file is left to the next scan.
-const READ_TRIES: u32 = 8;
-/// A session that ends removes its status file, and is gone this soon after.
-const ENDS_WITHIN: Duration = Duration::from_millis(500);
-/// A tool's shell starts within half a second of its call; looked for at this pace, and only for
-/// versions that do not say whether they wait.
-const SHELL_PACE: Duration = Duration::from_millis(500);
-/// Known sessions that one scan looks at again, besides restless ones: what no event tells
-/// (Ctrl+Z) and what an event may have missed is seen within a minute, of two dozen sessions.
-const VERIFIED_PER_SCAN: usize = 2;
-
-/// Where to look, and as whom.
-#[derive(Clone, Debug)]
-pub struct Roots {
-    /// `/proc`, or a directory that looks like it.
-    pub proc: PathBuf,
-    /// The user's default configuration directory of Claude Code, watched even with no session.
-    pub config: PathBuf,
-    /// Only this user's processes are looked at.
-    pub uid: u32,
-    /// Only sessions of that configuration directory count.
-    pub only_config: bool,
-    /// The `vmux` that looks where a file system may not answer; without it this process does.
-    pub looker: Option<PathBuf>,
-}
-
-impl Roots {
-    /// What a real machine has.
-    #[must_use]
-    pub fn of(paths: &Paths) -> Self {
-        let own = std::env::current_exe();
-        Self {
-            proc: paths.proc.clone(),
-            config: paths.claude.clone(),
-            uid: rustix::process::getuid().as_raw(),
-            only_config: paths.only_claude,
-            looker: own.ok().map(|own| own.with_file_name("vmux")),
-        }
-    }
-}
-
-/// What is watched for a configuration directory.
-#[derive(Default)]
-struct Config {
-    /// Device and inode of its `sessions` directory while that is watched.
-    sessions: Option<(u64, u64)>,
-    /// What is watched until `sessions` appears.
-    parent: Option<PathBuf>,
-}
+/// Ancestors of a hook's process that are looked at. The session is the second one; a wrapper adds
+/// one or two.
+const ANCESTORS: usize = 8;
 
 /// The finder. One thread owns it.
 pub struct Scout {
-    proc: Proc,
-    roots: Roots,
-    real_proc: bool,
-    boot: DateTime<Utc>,
-    watcher: Watcher,
+    outside: Outside,
+    agents: &'static [&'static dyn Agent],
+    /// What follows the sessions of each.
+    watches: Vec<Box<dyn Watch>>,
     pids: Vec<u32>,
     fresh: Vec<u32>,
     /// Seen for the first time since the scan before: between fork and exec a process looks like
     /// its parent, so these are looked at once more.
     young: Vec<u32>,
-    tracked: BTreeMap<Pid, Tracked>,
-    viewers: viewers::Viewers,
-    configs: BTreeMap<PathBuf, Config>,
-    again: Vec<(Instant, Pid, u32)>,
-    failed: BTreeMap<Pid, Failure>,
-    shell_due: Option<Instant>,
     verified: Pid,
-    /// What lies where sessions work, and whether configuration directories answer.
-    grounds: Grounds,
-    /// Sessions that did something since the last scan: where they work, something may be new.
-    stirred: BTreeSet<Pid>,
-    /// Processes that were sessions, or looked like one, and have ended: until their pids are
-    /// free, and in case somebody else gets one before the next scan.
-    departed: Vec<u32>,
 }
 
 impl Scout {
@@ -125,73 +57,65 @@ impl Scout {
             },
             ..Senses::default()
         };
-        Self::with(roots, senses)
+        Self::with(roots, senses, AGENTS)
     }
 
-    /// A finder with other senses.
+    /// A finder with other senses, for these agents.
     ///
     /// # Errors
     /// Those of opening `/proc`.
-    pub fn with(roots: Roots, senses: Senses) -> io::Result<Self> {
-        let proc = Proc::open(&roots.proc)?;
-        let real_proc = roots.proc == Path::new("/proc");
-        let mut configs = BTreeMap::new();
-        configs.insert(roots.config.clone(), Config::default());
+    pub fn with(
+        roots: Roots,
+        senses: Senses,
+        agents: &'static [&'static dyn Agent],
+    ) -> io::Result<Self> {
+        let watches = agents.iter().map(|agent| agent.watch(&roots)).collect();
         Ok(Self {
-            real_proc,
-            boot: process::booted_at(&proc, real_proc),
-            proc,
-            grounds: Grounds::new(senses.look, &roots.proc),
-            stirred: BTreeSet::new(),
-            departed: Vec::new(),
-            roots,
-            watcher: Watcher::new(senses.inotify),
+            outside: Outside::new(roots, senses)?,
+            agents,
+            watches,
             pids: Vec::new(),
             fresh: Vec::new(),
             young: Vec::new(),
-            tracked: BTreeMap::new(),
-            viewers: viewers::Viewers::default(),
-            configs,
-            again: Vec::new(),
-            failed: BTreeMap::new(),
-            shell_due: None,
             verified: Pid(0),
         })
     }
 
-    /// What to wait for: the watcher, and the end of each session.
-    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let ends = self
-            .tracked
-            .values()
-            .filter_map(|tracked| tracked.handle.as_ref());
-        let watcher = self.watcher.descriptor().into_iter();
-        let ends = watcher.chain(ends.map(Handle::pidfd));
-        ends.chain(self.viewers.descriptors())
+    /// What to wait for: the watcher, the end of each session, and what agents wait for.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        let known = self.outside.known.values();
+        let ends = known.filter_map(|known| known.handle.as_ref());
+        let watcher = self.outside.watcher.descriptor().into_iter();
+        let mut all: Vec<BorrowedFd<'_>> = watcher.chain(ends.map(Handle::pidfd)).collect();
+        for watch in &self.watches {
+            watch.descriptors(&mut all);
+        }
+        all
     }
 
     /// Where it looks.
     #[must_use]
     pub fn roots(&self) -> &Roots {
-        &self.roots
+        &self.outside.roots
     }
 
     /// All sessions that exist.
     #[must_use]
     pub fn keys(&self) -> Vec<LocalKey> {
-        self.tracked.values().map(|tracked| tracked.key).collect()
+        self.outside.known.values().map(|known| known.key).collect()
     }
 
     /// Sessions and watched directories, for `status`.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        (self.tracked.len(), self.watcher.len())
+        (self.outside.known.len(), self.outside.watcher.len())
     }
 
     /// What keeps it from hearing of every change at once; then it only scans.
     #[must_use]
     pub fn lack(&self) -> Option<Lack> {
-        self.watcher.lack()
+        self.outside.watcher.lack()
     }
 
     /// Looks at all processes once. The first call finds everything; later ones cost little more
@@ -200,375 +124,228 @@ impl Scout {
     /// # Errors
     /// Those of reading `/proc`.
     pub fn scan(&mut self, now: DateTime<Utc>) -> io::Result<Vec<Observation>> {
-        let mut out = Vec::new();
+        self.outside.now = now;
         // The time of day may have been set since.
-        self.boot = process::booted_at(&self.proc, self.real_proc);
-        let unheard = self.watcher.lack().is_some();
-        self.watcher.renew();
-        let again = if unheard { Again::All } else { Again::Due };
-        self.look_again(again, now, &mut out);
+        self.outside.boot = booted_at(&self.outside.proc, self.outside.real_proc);
+        let unheard = self.lack().is_some();
+        self.outside.watcher.renew();
+        self.look_again(if unheard { Again::All } else { Again::Due });
         let young = std::mem::take(&mut self.young);
-        self.find_new(now, &mut out)?;
+        self.find_new()?;
         for pid in young {
-            self.adopt(Pid(pid), None, now, &mut out);
+            self.adopt(Pid(pid));
         }
-        let configs: Vec<PathBuf> = self.configs.keys().cloned().collect();
-        for config in configs {
-            self.watch_config(&config, now, &mut out);
-        }
+        self.each(|watch, outside| watch.scan(outside));
         if unheard {
-            self.verify_all(now, &mut out);
+            self.verify_all();
         } else {
-            self.verify_some(now, &mut out);
+            self.verify_some();
         }
-        self.verify_viewers(now, &mut out);
-        self.name_conversations(now, &mut out);
-        if unheard && self.watcher.lack().is_none() {
+        self.each(|watch, outside| watch.sort_out(outside));
+        if unheard && self.lack().is_none() {
             log::info!("changes of files are told again");
         }
-        Ok(out)
+        Ok(self.reports())
+    }
+
+    /// Takes over what the kernel and the agents' own sockets told since the last call. Never
+    /// waits.
+    pub fn take_events(&mut self, now: DateTime<Utc>) -> Vec<Observation> {
+        self.outside.now = now;
+        for change in self.outside.watcher.read() {
+            match change {
+                Change::Entry { dir, name } => {
+                    let outside = &mut self.outside;
+                    let spots = outside.grounds.changed(&dir, &mut outside.watcher);
+                    self.ground_changed(&spots);
+                    self.each(|watch, outside| watch.changed(&dir, &name, outside));
+                }
+                Change::Lost { dir } => {
+                    let outside = &mut self.outside;
+                    let spots = outside.grounds.lost(&dir, &mut outside.watcher);
+                    self.ground_changed(&spots);
+                    self.each(|watch, outside| watch.lost(&dir, outside));
+                }
+                Change::Overflow => {
+                    self.look_again(Again::All);
+                    self.verify_all();
+                }
+            }
+        }
+        let known = self.outside.known.iter();
+        let handles = known.filter_map(|(pid, known)| Some((*pid, known.handle.as_ref()?)));
+        for pid in handle::ended(handles) {
+            self.end(pid);
+        }
+        self.each(|watch, outside| watch.ready(outside));
+        self.reports()
+    }
+
+    /// Takes over what a hook reported, at the time it arrived. A session that was not seen yet
+    /// is found by it at once; a report that fits none is dropped.
+    pub fn take_hook(&mut self, report: HookReport, at: DateTime<Utc>) -> Vec<Observation> {
+        self.outside.now = at;
+        if let Some(pid) = self.session_of(&report) {
+            self.of(pid, |watch, outside| watch.take_hook(pid, report, outside));
+        }
+        self.reports()
+    }
+
+    /// The session that a report comes from: an ancestor of the hook, else the only session in the
+    /// conversation that it names (in a container, processes have other ids).
+    fn session_of(&mut self, report: &HookReport) -> Option<Pid> {
+        for key in report.processes.iter().take(ANCESTORS) {
+            if !self.outside.is_tracked(key.pid) {
+                self.adopt(key.pid);
+            }
+            let known = self.outside.known.get(&key.pid);
+            if known.is_some_and(|known| known.key == *key) {
+                return Some(key.pid);
+            }
+        }
+        let id = report.session_id.as_ref()?;
+        let mut inside = self.watches.iter().flat_map(|watch| watch.inside(id));
+        let pid = inside.next()?;
+        inside.next().is_none().then_some(pid)
+    }
+
+    /// When [`Scout::retry`] has something to do, besides the next scan.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        let watches = self.watches.iter().filter_map(|watch| watch.due());
+        self.outside.failures_due().chain(watches).min()
+    }
+
+    /// Does what was put off: sessions that failed are read anew, each after its pause, and what
+    /// agents put off is done.
+    pub fn retry(&mut self, now: DateTime<Utc>) -> Vec<Observation> {
+        self.outside.now = now;
+        for (pid, times) in self.outside.failed() {
+            if self.outside.is_tracked(pid) {
+                self.of(pid, |watch, outside| watch.read(pid, outside));
+            } else {
+                self.adopt(pid);
+            }
+            self.outside.forgive(pid, times);
+        }
+        self.each(|watch, outside| watch.retry(outside));
+        self.reports()
+    }
+
+    /// Calls what follows the sessions of each agent.
+    fn each(&mut self, mut call: impl FnMut(&mut dyn Watch, &mut Outside)) {
+        for (at, agent) in self.agents.iter().enumerate() {
+            self.outside.calls = (at, agent.name());
+            call(&mut *self.watches[at], &mut self.outside);
+        }
+    }
+
+    /// A step that concerns one session.
+    fn of(&mut self, pid: Pid, step: impl FnOnce(&mut (dyn Watch + 'static), &mut Outside)) {
+        let Some(known) = self.outside.known.get(&pid) else {
+            return;
+        };
+        let at = known.agent;
+        self.outside.calls = (at, self.agents[at].name());
+        guarded(&mut *self.watches[at], &mut self.outside, pid, step);
+    }
+
+    fn follow_up(&mut self) {
+        if std::mem::take(&mut self.outside.look_around) {
+            // A failure shows at the next scan.
+            drop(self.find_new());
+            self.each(|watch, outside| watch.sort_out(outside));
+        }
+        for pid in std::mem::take(&mut self.outside.to_look_at) {
+            self.adopt(pid);
+        }
+    }
+
+    /// Does what agents asked for, and returns what they told.
+    fn reports(&mut self) -> Vec<Observation> {
+        self.follow_up();
+        std::mem::take(&mut self.outside.reports)
     }
 
     /// Looks which processes are new, and which have ended.
-    fn find_new(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) -> io::Result<()> {
+    fn find_new(&mut self) -> io::Result<()> {
         std::mem::swap(&mut self.pids, &mut self.fresh);
-        self.proc.pids(&mut self.pids)?;
+        self.outside.proc.pids(&mut self.pids)?;
         let added = difference(&self.pids, &self.fresh);
-        for pid in difference(&self.fresh, &self.pids) {
-            self.end(Pid(pid), out);
-            self.viewer_ended(Pid(pid), now, out);
+        for pid in difference(&self.fresh, &self.pids).into_iter().map(Pid) {
+            self.end(pid);
+            self.each(|watch, outside| watch.vanished(pid, outside));
         }
         self.young.extend_from_slice(&added);
         for pid in added {
-            self.adopt(Pid(pid), None, now, out);
+            self.adopt(Pid(pid));
         }
-        for pid in std::mem::take(&mut self.departed) {
+        for pid in std::mem::take(&mut self.outside.departed) {
             if self.pids.binary_search(&pid).is_err() {
                 continue;
             }
             // It was not reaped yet, or is somebody else's by now.
-            match self.proc.key(Pid(pid)) {
-                Some(_) => self.adopt(Pid(pid), None, now, out),
-                None => self.departed.push(pid),
+            match self.outside.proc.key(Pid(pid)) {
+                Some(_) => self.adopt(Pid(pid)),
+                None => self.outside.departed.push(pid),
             }
         }
         Ok(())
     }
 
-    /// Takes over what the kernel told since the last call. Never waits.
-    pub fn take_events(&mut self, now: DateTime<Utc>) -> Vec<Observation> {
-        let mut out = Vec::new();
-        for change in self.watcher.read() {
-            match change {
-                Change::Entry { dir, name } => self.entry_changed(&dir, &name, now, &mut out),
-                Change::Lost { dir } => self.directory_lost(&dir, now, &mut out),
-                Change::Overflow => {
-                    self.look_again(Again::All, now, &mut out);
-                    self.verify_all(now, &mut out);
-                }
-            }
-        }
-        let tracked = self.tracked.iter();
-        let handles = tracked.filter_map(|(pid, tracked)| Some((*pid, tracked.handle.as_ref()?)));
-        for pid in process::ended(handles) {
-            self.end(pid, &mut out);
-        }
-        self.take_viewers_ends(now, &mut out);
-        out
-    }
-
-    fn entry_changed(
-        &mut self,
-        dir: &Path,
-        name: &str,
-        now: DateTime<Utc>,
-        out: &mut Vec<Observation>,
-    ) {
-        let spots = self.grounds.changed(dir, &mut self.watcher);
-        self.ground_changed(&spots, now, out);
-        if let Some(config) = self.config_of_sessions(dir) {
-            if let Some(pid) = status_file::pid_of_name(name) {
-                self.file_named(pid, &config, now, out);
-            } else if let Some(pid) = status_file::pid_of_key(name) {
-                self.inbox_opened(pid, now, out);
-            }
+    /// Looks at a process that is not tracked; its agent tracks it if it is a session.
+    fn adopt(&mut self, pid: Pid) {
+        if self.outside.is_tracked(pid) || self.outside.rests(pid) {
             return;
         }
-        let configs: Vec<PathBuf> = self
-            .configs
-            .iter()
-            .filter(|(_, config)| config.parent.as_deref() == Some(dir))
-            .map(|(path, _)| path.clone())
-            .collect();
-        for config in &configs {
-            self.watch_config(config, now, out);
-        }
-        // Before the very first start in a configuration there is nothing that it could watch.
-        let waits = |t: &Tracked| t.is_unnamed() && configs.contains(&t.config);
-        let concerned: Vec<Pid> = self
-            .tracked
-            .values()
-            .filter(|t| t.concerns(dir, name) || waits(t))
-            .map(|t| t.key.pid)
-            .collect();
-        let mut unnamed = false;
-        for pid in concerned {
-            unnamed |= self.tracked.get(&pid).is_some_and(Tracked::is_unnamed);
-            if self.tracked.get(&pid).is_some_and(Tracked::is_far) {
-                self.read_file(pid, 0, now, out);
-            } else {
-                self.refresh(pid, now, out);
-            }
-        }
-        if unnamed {
-            // A new transcript may be that of a new process. A failure shows at the next scan.
-            drop(self.find_new(now, out));
-            self.name_conversations(now, out);
-        }
-    }
-
-    /// A process has opened its inbox: soon it has a status file, or it is in a dialog.
-    fn inbox_opened(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let Some(tracked) = self.tracked.get_mut(&pid) else {
-            return self.adopt(pid, None, now, out);
+        let recognised = catch_unwind(AssertUnwindSafe(|| self.recognise(pid)));
+        let Ok(recognised) = recognised else {
+            return self.outside.note_failure(pid);
         };
-        tracked.look_at_inbox(&self.proc);
-        self.tell(pid, now, out);
-    }
-
-    fn directory_lost(&mut self, dir: &Path, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let spots = self.grounds.lost(dir, &mut self.watcher);
-        self.ground_changed(&spots, now, out);
-        let configs: Vec<PathBuf> = self.configs.keys().cloned().collect();
-        for config in configs {
-            self.watch_config(&config, now, out);
-        }
-        let pids: Vec<Pid> = self.tracked.keys().copied().collect();
-        for pid in pids {
-            if let Some(tracked) = self.tracked.get_mut(&pid) {
-                tracked.forget_watch(dir);
-            }
-            self.refresh(pid, now, out);
-        }
-    }
-
-    /// Looks at a process that is not tracked; tracks it if it is a session. `config` is where a
-    /// status file names it.
-    fn adopt(
-        &mut self,
-        pid: Pid,
-        config: Option<&Path>,
-        now: DateTime<Utc>,
-        out: &mut Vec<Observation>,
-    ) {
-        self.guarded(pid, now, out, |scout, out| {
-            scout.adopt_process(pid, config, now, out);
-        });
-    }
-
-    fn adopt_process(
-        &mut self,
-        pid: Pid,
-        config: Option<&Path>,
-        now: DateTime<Utc>,
-        out: &mut Vec<Observation>,
-    ) {
-        if self.tracked.contains_key(&pid) {
-            return;
-        }
-        let Some((key, candidate, role)) =
-            process::look_at(&self.proc, self.roots.uid, pid, config.is_some())
-        else {
+        let Some((at, looks, role)) = recognised.filter(|_| !self.may_be_fork(pid)) else {
             return;
         };
-        if config.is_none() && self.may_be_fork(pid) {
-            return;
-        }
-        let (found, fact, cli) = process::read_fact(
-            &self.proc,
-            &self.roots.config,
-            self.boot,
-            key,
-            &candidate,
-            now,
+        self.outside.calls = (at, self.agents[at].name());
+        guarded(
+            &mut *self.watches[at],
+            &mut self.outside,
+            pid,
+            |watch, outside| watch.adopt(looks, role, outside),
         );
-        let config = config.map_or(found, Path::to_path_buf);
-        if self.roots.only_config && config != self.roots.config {
-            return;
+    }
+
+    /// Which agent's a process is, and what for.
+    fn recognise(&self, pid: Pid) -> Option<(usize, Looks, Role)> {
+        let (proc, uid) = (&self.outside.proc, self.outside.roots.uid);
+        let (comm, exe) = (proc.comm(pid)?, proc.exe(pid));
+        let all = self.agents.iter().enumerate();
+        let plausible = all.filter(|(_, agent)| agent.plausible(&comm, exe.as_deref()));
+        let plausible: Vec<usize> = plausible.map(|(at, _)| at).collect();
+        if plausible.is_empty() {
+            return None;
         }
-        let kind = if role == Some(Role::Headless) {
-            Kind::Headless
-        } else {
-            Kind::Interactive
-        };
-        let start = Start::read(&self.proc, pid, cli);
-        let silent = !self.answers(&config);
-        let tracked = Tracked::new(key, config.clone(), fact, kind, start);
-        // Kept before anything of it is read: if that fails, it is a session that failed.
-        let tracked = self.tracked.entry(pid).or_insert(tracked);
-        tracked.silent = silent;
-        let read = tracked.read_file(now);
-        if !tracked.is_session(role.as_ref()) {
-            self.tracked.remove(&pid);
-            if let Some(Role::Attached(word)) = role {
-                self.add_viewer(key, &config, word, now, out);
-            }
-            return;
-        }
-        let far = tracked.is_far();
-        let handle = self.real_proc.then(|| Handle::open(&self.proc, key));
-        tracked.handle = handle.flatten();
-        tracked.look_at_inbox(&self.proc);
-        tracked.refresh(&mut self.watcher, &mut self.grounds);
-        // Of another process no more is expected: whoever writes its file is heard.
-        if read == FileRead::Again {
-            self.put_off(pid, 0);
-        }
-        if !far && !self.configs.contains_key(&config) {
-            self.configs.insert(config.clone(), Config::default());
-            self.watch_config(&config, now, out);
-        }
-        self.tell(pid, now, out);
+        let looks = Looks::read(proc, uid, pid, comm, exe)?;
+        let mut roles = plausible.iter().filter_map(|at| {
+            let role = self.agents[*at].recognise(&looks)?;
+            Some((*at, role))
+        });
+        let (at, role) = roles.next()?;
+        Some((at, looks, role))
     }
 
     /// Whether it is seen for the first time and a child of a session, which may not be a session
     /// but about to run a hook, or the shell of a tool: those may go on for minutes.
     fn may_be_fork(&self, pid: Pid) -> bool {
-        let parent = || self.proc.stat(pid).map(|stat| stat.ppid);
-        self.young.contains(&pid.0) && parent().is_some_and(|pid| self.tracked.contains_key(&pid))
+        let parent = || self.outside.proc.stat(pid).map(|stat| stat.ppid);
+        self.young.contains(&pid.0) && parent().is_some_and(|pid| self.outside.is_tracked(pid))
     }
 
-    fn read_file(&mut self, pid: Pid, tries: u32, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        self.guarded(pid, now, out, |scout, out| {
-            let Some(tracked) = scout.tracked.get_mut(&pid) else {
-                return;
-            };
-            let config = Spot::only(&tracked.config);
-            tracked.silent = scout.grounds.at(&config, &mut scout.watcher).silent;
-            match tracked.read_file(now) {
-                FileRead::Done => {}
-                _ if tries >= READ_TRIES => tracked.lose_file(now),
-                FileRead::Again => scout.put_off(pid, tries),
-                FileRead::Gone => {
-                    let at = clock::steady() + ENDS_WITHIN;
-                    scout.again.push((at, pid, READ_TRIES));
-                }
-            }
-            scout.refresh(pid, now, out);
-        });
-    }
-
-    fn refresh(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        self.guarded(pid, now, out, |scout, out| {
-            if let Some(tracked) = scout.tracked.get_mut(&pid) {
-                tracked.look_at_inbox(&scout.proc);
-                tracked.refresh(&mut scout.watcher, &mut scout.grounds);
-                scout.stirred.insert(pid);
-            }
-            scout.tell(pid, now, out);
-        });
-    }
-
-    /// Reports a session if something of it is new.
-    fn tell(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        self.guarded(pid, now, out, |scout, out| scout.tell_news(pid, now, out));
-    }
-
-    fn tell_news(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let shown_by = self.shown_by(pid);
-        let Some(tracked) = self.tracked.get_mut(&pid) else {
-            return;
-        };
-        if tracked.file.as_ref().is_some_and(|file| file.spare) {
-            return;
-        }
-        let watch = tracked.shell_watch();
-        let open = match watch {
-            ShellWatch::Poll => tracked.open_calls(now),
-            ShellWatch::None | ShellWatch::Once => Vec::new(),
-        };
-        let since = open.iter().filter_map(|call| call.at).min();
-        let runs = (watch != ShellWatch::None)
-            .then(|| process::runs_tool(&self.proc, self.boot, pid, since));
-        tracked.take_shell(runs, &open);
-        if watch == ShellWatch::Poll {
-            tracked.follow_asker();
-            self.shell_due = Some(clock::steady() + SHELL_PACE);
-        }
-        tracked.shown_by = shown_by;
-        if let Some(evidence) = tracked.news(now) {
-            out.push(Observation::Seen(tracked.key, Box::new(evidence)));
-        }
-    }
-
-    fn end(&mut self, pid: Pid, out: &mut Vec<Observation>) {
-        if let Some(mut tracked) = self.tracked.remove(&pid) {
-            self.departed.push(pid.0);
-            self.failed.remove(&pid);
-            self.leave_to_nobody(&tracked);
-            tracked.unwatch(&mut self.watcher);
-            out.push(Observation::Gone(tracked.key));
-        }
-    }
-
-    /// Looks again at sessions that work or are stopped, and at a few others in turn.
-    fn verify_some(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let after = self.tracked.range((
-            std::ops::Bound::Excluded(self.verified),
-            std::ops::Bound::Unbounded,
-        ));
-        let mut turn: Vec<Pid> = after.map(|(pid, _)| *pid).take(VERIFIED_PER_SCAN).collect();
-        self.verified = match turn.last() {
-            Some(last) if turn.len() == VERIFIED_PER_SCAN => *last,
-            _ => Pid(0),
-        };
-        turn.extend(
-            self.tracked
-                .values()
-                .filter(|t| t.is_restless() && !turn.contains(&t.key.pid))
-                .map(|t| t.key.pid)
-                .collect::<Vec<_>>(),
-        );
-        for pid in turn {
-            self.verify(pid, now, out);
-        }
-    }
-
-    /// Looks at everything: what happened was not told.
-    fn verify_all(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let pids: Vec<Pid> = self.tracked.keys().copied().collect();
-        for pid in pids {
-            self.verify(pid, now, out);
-            self.refresh(pid, now, out);
-        }
-        for config in self.configs.keys().cloned().collect::<Vec<_>>() {
-            self.adopt_all(&config.join("sessions"), &config, now, out);
-        }
-    }
-
-    fn verify(&mut self, pid: Pid, now: DateTime<Utc>, out: &mut Vec<Observation>) {
-        let Some(tracked) = self.tracked.get_mut(&pid) else {
-            return;
-        };
-        let stat = match &tracked.handle {
-            Some(handle) => handle.stat(),
-            None => self.proc.stat(pid),
-        };
-        let stat = stat.filter(|stat| !stat.ended());
-        let Some(stat) = stat.filter(|stat| stat.start_ticks == tracked.key.start_ticks) else {
-            self.end(pid, out);
-            self.adopt(pid, None, now, out);
-            return;
-        };
-        let stopped = std::mem::replace(&mut tracked.process.stopped, stat.stopped());
-        if tracked.file_changed() {
-            self.read_file(pid, 0, now, out);
-            return;
-        }
-        let opened = tracked.inbox_at;
-        tracked.look_at_inbox(&self.proc);
-        if (opened, stopped) != (tracked.inbox_at, stat.stopped()) {
-            self.tell(pid, now, out);
+    fn end(&mut self, pid: Pid) {
+        if let Some(Known { key, agent, .. }) = self.outside.forget(pid) {
+            self.outside.departed.push(pid.0);
+            self.outside.calls = (agent, self.agents[agent].name());
+            self.watches[agent].end(pid, &mut self.outside);
+            self.outside.reports.push(Observation::Gone(key));
         }
     }
 }

@@ -31,11 +31,13 @@ pub struct Paths {
     pub labels: PathBuf,
     /// Where the daemon writes what it has to say, when nobody reads its standard error.
     pub log: PathBuf,
-    /// Default configuration directory of Claude Code.
-    pub claude: PathBuf,
-    /// Only sessions of that configuration directory count: `VMUX_ONLY_CONFIG`, for the demo and
-    /// for tests, which must not show what else runs on the machine.
-    pub only_claude: bool,
+    /// The user's home.
+    pub home: PathBuf,
+    /// The environment, which may say where agents keep their files.
+    pub environ: Environ,
+    /// Only sessions of the agents' default configuration directories count: `VMUX_ONLY_CONFIG`,
+    /// for the demo and for tests, which must not show what else runs on the machine.
+    pub only_configs: bool,
     /// Where processes are looked for: `/proc`, or what `VMUX_PROC` names, for tests.
     pub proc: PathBuf,
 }
@@ -61,9 +63,10 @@ impl Paths {
                 config: dir.join("config.toml"),
                 labels: dir.join("labels.json"),
                 log: dir.join("vmux.log"),
-                claude: PathBuf::new(),
-                proc: PathBuf::new(),
-                only_claude: false,
+                home: home.to_path_buf(),
+                environ: environ.clone(),
+                proc: environ.get("VMUX_PROC").unwrap_or("/proc".as_ref()).into(),
+                only_configs: environ.get("VMUX_ONLY_CONFIG").is_some(),
                 runtime: dir,
             }
         } else {
@@ -80,9 +83,10 @@ impl Paths {
                 config: base.config_dir().join("vmux/config.toml"),
                 labels: base.data_dir().join("vmux/labels.json"),
                 log: state.join("vmux.log"),
-                claude: PathBuf::new(),
-                proc: PathBuf::new(),
-                only_claude: false,
+                home: home.to_path_buf(),
+                environ: environ.clone(),
+                proc: environ.get("VMUX_PROC").unwrap_or("/proc".as_ref()).into(),
+                only_configs: environ.get("VMUX_ONLY_CONFIG").is_some(),
                 runtime,
             }
         };
@@ -90,10 +94,6 @@ impl Paths {
         if let Some(socket) = named {
             paths.socket = std::path::absolute(socket)?;
         }
-        let claude = environ.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
-        paths.claude = claude.unwrap_or_else(|| home.join(".claude"));
-        paths.only_claude = environ.get("VMUX_ONLY_CONFIG").is_some();
-        paths.proc = environ.get("VMUX_PROC").unwrap_or("/proc".as_ref()).into();
         Ok(paths)
     }
 

@@ -5,6 +5,7 @@
 //! each 3 µs more, so names are read of new pids only.
 
 mod apart;
+pub mod handle;
 pub mod peers;
 pub mod pty;
 pub mod sockets;

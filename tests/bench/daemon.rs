@@ -86,9 +86,9 @@ fn scans(report: &mut Report) {
     let uid = rustix::process::getuid().as_raw();
     let roots = || Roots {
         proc: "/proc".into(),
-        config: home.path("home/.claude"),
+        configs: [("claude", home.path("home/.claude"))].into(),
         uid,
-        only_config: true,
+        only_configs: true,
         looker: None,
     };
     let mut floor = Proc::open(Path::new("/proc")).unwrap();

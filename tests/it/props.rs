@@ -166,7 +166,7 @@ impl World {
                     now + TimeDelta::milliseconds(*since),
                 );
                 self.registry
-                    .apply(Observation::Seen(key(*pid), Box::new(evidence)), now)
+                    .apply(Observation::Seen(key(*pid), Arc::new(evidence)), now)
             }
             Op::Gone { pid } => self.registry.apply(Observation::Gone(key(*pid)), now),
             Op::Placed { pid, focused } => {
@@ -219,7 +219,7 @@ impl World {
             } => {
                 let mut other = Registry::new(self.file.clone());
                 let seen = evidence(Some(*conversation), None, "", now);
-                other.apply(Observation::Seen(key(9), Box::new(seen)), now);
+                other.apply(Observation::Seen(key(9), Arc::new(seen)), now);
                 let label = MarkChange::Label(CleanText::line(label).some());
                 other.mark(key(9), label, now);
                 self.file.apply(&other.take_owed_marks().unwrap());

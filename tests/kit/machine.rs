@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use vmux::agent::AGENTS;
 use vmux::source::scout::{Roots, Scout, Senses};
 
 use super::process::end_all_of;
@@ -50,15 +51,15 @@ impl Machine {
     }
 
     pub(crate) fn scout_with(&self, senses: Senses) -> Scout {
-        Scout::with(self.roots(), senses).unwrap()
+        Scout::with(self.roots(), senses, AGENTS).unwrap()
     }
 
     pub(crate) fn roots(&self) -> Roots {
         Roots {
             proc: self.path("proc"),
-            config: self.config(),
+            configs: [("claude", self.config())].into(),
             uid: rustix::process::getuid().as_raw(),
-            only_config: false,
+            only_configs: false,
             looker: None,
         }
     }

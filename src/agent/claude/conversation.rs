@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use self::line::{Line, RawMessage, each_record, with_message};
 use super::facts::LastLine;
 use super::record::{Fields, beginning};
+use crate::agent::{Message, Speaker};
 use crate::core::model::{CallNature, ToolCall, time};
 use crate::core::text::CleanText;
 
@@ -55,28 +56,6 @@ pub struct Conversation {
     message: String,
     /// Whether it is a subagent's: of a transcript only such lines count, or only others.
     pub of_subagent: bool,
-}
-
-/// One message, for a preview.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Message {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said; of a tool, what it would do.
-    pub text: CleanText,
-    /// When.
-    pub at: Option<DateTime<Utc>>,
-}
-
-/// Who speaks in a [`Message`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-    /// The model calls a tool.
-    Tool,
 }
 
 /// The fields of a tool's input that say what it would do, the one that says most first.
@@ -345,7 +324,7 @@ impl Conversation {
             let said = said.into_iter();
             messages.splice(
                 place..place,
-                said.map(|(role, text)| Message { role, text, at }),
+                said.map(|(speaker, text)| Message { speaker, text, at }),
             );
         }
     }
@@ -398,7 +377,7 @@ impl Conversation {
         match Typed::of(text) {
             // The lines before it say where the conversation stands.
             Some(Typed::Prompt(prompt)) if late => {
-                said.push((Role::User, CleanText::block(&prompt, SAID_CAP)));
+                said.push((Speaker::User, CleanText::block(&prompt, SAID_CAP)));
                 false
             }
             Some(Typed::Prompt(prompt)) => {
@@ -408,12 +387,12 @@ impl Conversation {
                 self.queued = self.queued.saturating_sub(1);
                 self.last = LastLine::Prompt;
                 if !prompt.starts_with("<task-notification>") {
-                    self.say(Role::User, &prompt, said);
+                    self.say(Speaker::User, &prompt, said);
                 }
                 true
             }
             Some(Typed::Aside(aside)) => {
-                self.say(Role::User, &aside, said);
+                self.say(Speaker::User, &aside, said);
                 false
             }
             None => false,
@@ -472,7 +451,7 @@ impl Conversation {
                 "text" => {
                     self.is_open = message.stop_reason.is_none();
                     if model != Some(SYNTHETIC) || block.text != NOTHING_SAID {
-                        self.say(Role::Assistant, &block.text, said);
+                        self.say(Speaker::Assistant, &block.text, said);
                     }
                     self.last = match message.stop_reason.as_deref() {
                         _ if line.is_api_error_message => LastLine::ApiError,
@@ -487,7 +466,7 @@ impl Conversation {
                         ..tool_call(&block.id, &block.name, block.input)
                     };
                     let words = call.question().unwrap_or_else(|| call.ask());
-                    said.push((Role::Tool, words));
+                    said.push((Speaker::Tool, words));
                     self.call(call);
                 }
                 "thinking" | "redacted_thinking" => self.last = LastLine::Thinking,
@@ -496,10 +475,10 @@ impl Conversation {
         }
     }
 
-    fn say(&mut self, role: Role, raw: &str, said: &mut Said) {
+    fn say(&mut self, speaker: Speaker, raw: &str, said: &mut Said) {
         if let Some(text) = CleanText::line(raw).some() {
             self.said = Some(text);
-            said.push((role, CleanText::block(raw, SAID_CAP)));
+            said.push((speaker, CleanText::block(raw, SAID_CAP)));
         }
     }
 
@@ -547,7 +526,7 @@ impl Conversation {
     }
 }
 
-type Said = Vec<(Role, CleanText)>;
+type Said = Vec<(Speaker, CleanText)>;
 
 /// The string that follows `marker`, up to its closing quote. Good for ids, times and paths,
 /// which hold no escapes.

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::agent::claude;
 use crate::core::model::{
-    CallNature, ConversationId, Evidence, GitFact, HookEvent, Kind, LocalKey, ProcessFact, RawPath,
-    Reason, ToolCall,
+    CallNature, ConversationId, Evidence, HookEvent, Kind, LocalKey, ProcessFact, RawPath, Reason,
+    ToolCall,
 };
 use crate::core::text::CleanText;
+use crate::sys::ground::Ground;
 
 /// Everything that is known of one session.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
@@ -44,12 +44,9 @@ pub struct Facts {
     pub job: Option<JobFact>,
     /// What its hooks reported, where vmux's hooks are installed.
     pub hook: Option<HookFact>,
-    /// The repository it works in.
+    /// What lies where it works.
     #[serde(skip)]
-    pub git: Option<GitFact>,
-    /// Nothing lies at its directory any more.
-    #[serde(skip)]
-    pub cwd_gone: bool,
+    pub ground: Ground,
     /// What could not be read, in words for `explain`.
     #[serde(skip)]
     pub problems: Vec<CleanText>,
@@ -63,7 +60,6 @@ impl Facts {
         let job = self.job.as_ref();
         let reported = || self.hook.as_ref()?.said.clone();
         Evidence {
-            agent: claude::NAME,
             kind: self.kind,
             conversation: self.conversation.clone(),
             ambiguous: self.transcript_ambiguous,
@@ -80,12 +76,10 @@ impl Facts {
             transcript: transcript.map(|t| t.path.clone()),
             attach: job.and_then(|job| job.attach.clone()),
             shown_by: job.map(|job| job.shown_by.clone()).unwrap_or_default(),
-            git: self.git.clone(),
-            cwd_gone: self.cwd_gone,
             claims: super::verdict::claims(self),
             facts: self.as_json(),
-            failed: None,
             problems: self.problems.clone(),
+            ..Evidence::default()
         }
     }
 

@@ -18,9 +18,98 @@ pub mod settings;
 pub mod status_file;
 pub mod tail;
 pub mod verdict;
+mod watch;
+
+use std::path::{Path, PathBuf};
+
+use crate::agent::{Agent, Health, Looks, Message, Role, Roots, Watch};
+use crate::core::model::Session;
+use crate::sys::proc::Environ;
 
 /// The agent's name on the wire.
 pub const NAME: &str = "claude";
+
+/// Claude Code, for the table of agents.
+pub struct ClaudeCode;
+
+impl Agent for ClaudeCode {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn title(&self) -> &'static str {
+        "Claude Code"
+    }
+
+    fn config_dir(&self, environ: &Environ, home: &Path) -> PathBuf {
+        let named = environ.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
+        named.unwrap_or_else(|| home.join(".claude"))
+    }
+
+    fn plausible(&self, comm: &str, exe: Option<&Path>) -> bool {
+        process::plausible_comm(comm) || exe.is_some_and(process::is_claude_exe)
+    }
+
+    fn recognise(&self, looks: &Looks) -> Option<Role> {
+        process::recognise(&process::Candidate::of(looks))
+    }
+
+    fn watch(&self, roots: &Roots) -> Box<dyn Watch> {
+        Box::new(watch::Sessions::new(roots))
+    }
+
+    fn messages(&self, session: &Session, most: usize) -> Result<Vec<Message>, String> {
+        let Some(path) = &session.transcript else {
+            return Ok(Vec::new());
+        };
+        tail::read_messages(Path::new(&path.0), most)
+            .map_err(|error| format!("could not read the conversation: {error}"))
+    }
+
+    fn resume(&self, session: &Session) -> Option<Vec<String>> {
+        let id = session.session_id.as_ref()?;
+        Some(
+            ["claude", "--resume", id.as_str()]
+                .map(str::to_owned)
+                .into(),
+        )
+    }
+
+    fn sections(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("inbox_at", "inbox"),
+            ("file", "status file"),
+            ("transcript", "transcript"),
+            ("subagent", "subagent"),
+            ("job", "background"),
+            ("hook", "hooks"),
+        ]
+    }
+
+    fn health(&self, config: &Path) -> Option<Health> {
+        let sessions = config.join("sessions");
+        let (words, remedy) = if sessions.is_dir() {
+            (format!("{} is watched", sessions.display()), None)
+        } else if config.is_dir() {
+            (
+                format!("{} is not there yet", sessions.display()),
+                Some(
+                    "Claude Code 2.1.75 and newer makes it at its first start; older ones are read by their transcripts",
+                ),
+            )
+        } else {
+            (
+                format!("{} does not exist", config.display()),
+                Some("start claude once; CLAUDE_CONFIG_DIR of each session is followed as well"),
+            )
+        };
+        Some(Health {
+            good: remedy.is_none(),
+            words,
+            remedy,
+        })
+    }
+}
 
 /// First version that writes `sessions/<pid>.json`: an older one has no status file, a newer one
 /// without it has not got past its start dialogs.

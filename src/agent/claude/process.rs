@@ -1,12 +1,14 @@
-//! Which processes are Claude Code, and which of those can be sessions. All but the read of an
-//! installation's `package.json` takes values.
+//! Which processes are Claude Code, and which of those can be sessions. All but what
+//! looks at an installation takes values.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::arguments::{self, Asked};
 use super::parse_version;
-use crate::sys::proc::Environ;
+use crate::agent::looks::Start;
+use crate::agent::{Looks, Role};
+use crate::sys::proc::{Environ, Proc};
 
 /// What is read of a process to judge it.
 #[derive(Clone, Debug, Default)]
@@ -25,20 +27,21 @@ pub struct Candidate {
     pub electron: bool,
 }
 
-/// What a Claude Code process is for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// A session, or it will be one.
-    Session,
-    /// One prompt from a script (`-p`), by its arguments.
-    Headless,
-    /// A session only if it has a status file: helpers and background workers look alike, and some
-    /// arguments leave in doubt what they ask for.
-    OnlyWithFile,
-    /// The terminal in which a background session is looked at: its id, or a part of its name.
-    Attached(String),
-    /// No session, with the reason; a status file would prove otherwise.
-    Never(&'static str),
+impl Candidate {
+    /// What counts of a process's looks. Only of what has the right name it is asked what else
+    /// lies beside it.
+    #[must_use]
+    pub fn of(looks: &Looks) -> Self {
+        let own = looks.exe.as_deref().is_some_and(is_claude_exe);
+        Self {
+            comm: looks.comm.clone(),
+            exe: looks.exe.clone(),
+            argv: looks.argv.clone(),
+            terminal: looks.terminal,
+            worker: is_worker(&looks.environ),
+            electron: own && looks.beside.as_deref().is_some_and(is_electron),
+        }
+    }
 }
 
 /// Whether a process of this name is worth a closer look. Cheap: decided for every new pid.
@@ -152,16 +155,16 @@ pub fn recognise(candidate: &Candidate) -> Option<Role> {
         return Some(Role::Never("pty host of a background session"));
     }
     if program.contains("bg-spare") || candidate.worker {
-        return Some(Role::OnlyWithFile);
+        return Some(Role::Unsure);
     }
     let first = if young { 2 } else { 1 };
     let arguments = candidate.argv.get(first..).unwrap_or_default();
     // A JS version erases its arguments, which leaves the terminal as the only sign.
     Some(match arguments::read(arguments) {
         Asked::Session if candidate.terminal => Role::Session,
-        Asked::Session | Asked::Unsure => Role::OnlyWithFile,
+        Asked::Session | Asked::Unsure => Role::Unsure,
         Asked::Print => Role::Headless,
-        Asked::Attach(job) => Role::Attached(job),
+        Asked::Attach(job) => Role::Viewer(job),
         Asked::Nothing(why) => Role::Never(why),
     })
 }
@@ -198,6 +201,17 @@ pub fn installed_version(exe: &Path, environ: &Environ) -> Option<String> {
     let script = std::fs::canonicalize(script.is_absolute().then_some(script)?).ok()?;
     // An update may have put a native binary there since.
     version_by_place(&script).filter(|v| parse_version(v).is_some_and(|v| v < FIRST_NATIVE))
+}
+
+/// The version of a process, by where its executable lies.
+#[must_use]
+pub fn version_of(proc: &Proc, looks: &Looks, start: &Start) -> Option<String> {
+    let exe = looks.exe.as_deref()?;
+    if start.far.is_some() {
+        // Not by its environment, whose paths lead elsewhere here.
+        return installed_version(&proc.path_within(looks.key.pid, exe)?, &Environ::default());
+    }
+    installed_version(exe, &looks.environ)
 }
 
 fn version_by_place(file: &Path) -> Option<String> {
@@ -334,11 +348,11 @@ mod tests {
         );
         assert_eq!(
             judge("claude.exe", NPM, &["claude bg-spare"], false),
-            Some(Role::OnlyWithFile)
+            Some(Role::Unsure)
         );
         assert_eq!(
             judge("claude", "/usr/bin/node", &["claude"], false),
-            Some(Role::OnlyWithFile)
+            Some(Role::Unsure)
         );
     }
 
@@ -487,7 +501,7 @@ mod tests {
             worker: true,
             ..Candidate::default()
         };
-        assert_eq!(recognise(&worker), Some(Role::OnlyWithFile));
+        assert_eq!(recognise(&worker), Some(Role::Unsure));
         let environ = |text: &[u8]| is_worker(&Environ::parse(text));
         assert!(environ(b"HOME=/h\0CLAUDE_CODE_SESSION_KIND=bg\0"));
         assert!(!environ(b"HOME=/h\0CLAUDECODE=1\0"));

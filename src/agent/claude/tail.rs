@@ -5,8 +5,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::conversation::{Conversation, Message};
+use super::conversation::Conversation;
 use super::facts::{LastLine, TranscriptFact};
+use crate::agent::Message;
 use crate::agent::lines::{self, BLOCK, Fold, open_regular, read_end, read_up_to};
 use crate::core::model::RawPath;
 

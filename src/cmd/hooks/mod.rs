@@ -6,6 +6,7 @@ mod off;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -14,11 +15,12 @@ use similar::TextDiff;
 use self::file::{Change, Settings};
 use super::call::{Context, vmux_program};
 use super::out;
-use crate::agent::claude::parse_version;
+use crate::agent::Agent as _;
 use crate::agent::claude::process::{FIRST_NATIVE, installed_version};
 use crate::agent::claude::settings::HOOKS;
 use crate::agent::claude::settings::off::Off;
 use crate::agent::claude::tail::read_version;
+use crate::agent::claude::{ClaudeCode, NAME, parse_version};
 use crate::cmd::cli::{HooksChange, HooksVerb};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::model::{Evidence, LocalKey, Observation};
@@ -97,7 +99,7 @@ fn configs(context: &Context, named: &[PathBuf]) -> Result<Vec<Config>, Failure>
         versions: own.into_iter().collect(),
         cwds: Vec::new(),
     };
-    let default = &context.paths.claude;
+    let default = &ClaudeCode.config_dir(&context.paths.environ, &context.paths.home);
     found.insert(default.clone(), new(default));
     for (dir, version, cwd) in running(context, own) {
         let config = found.entry(dir).or_insert_with_key(|dir| new(dir));
@@ -147,19 +149,19 @@ fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3], 
     let seen = Scout::new(roots).and_then(|mut scout| scout.scan(clock::now()));
     let seen = seen.unwrap_or_default().into_iter();
     // The last word on each: its transcript may be found after it.
-    let sessions: BTreeMap<LocalKey, Evidence> = seen
+    let sessions: BTreeMap<LocalKey, Arc<Evidence>> = seen
         .filter_map(|observation| match observation {
-            Observation::Seen(key, evidence) => Some((key, *evidence)),
+            Observation::Seen(key, evidence) if evidence.agent == NAME => Some((key, evidence)),
             _ => None,
         })
         .collect();
-    let config = |evidence: Evidence| {
-        let read = |version: Option<CleanText>| version.and_then(|words| parse_version(&words));
-        let transcript = evidence.transcript;
-        let version = read(evidence.version)
+    let config = |evidence: Arc<Evidence>| {
+        let read = |version: &Option<CleanText>| parse_version(version.as_ref()?);
+        let transcript = evidence.transcript.as_ref();
+        let version = read(&evidence.version)
             .or_else(|| read_version(Path::new(&transcript?.0)))
             // An update may have replaced what it was started from.
-            .or_else(|| read(evidence.process.installed_version))
+            .or_else(|| read(&evidence.process.installed_version))
             .or(own.filter(|own| *own < FIRST_NATIVE))
             .unwrap_or_default();
         let dir = PathBuf::from(evidence.process.config_dir.as_str());

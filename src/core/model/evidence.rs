@@ -1,5 +1,7 @@
 //! What the sources report about a session, each fact with its source and age.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -128,7 +130,7 @@ impl GitDoing {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Observation {
     /// A session exists, with all that is known of it.
-    Seen(LocalKey, Box<Evidence>),
+    Seen(LocalKey, Arc<Evidence>),
     /// It has ended.
     Gone(LocalKey),
     /// These sessions exist, and no others: after a source had to start anew.

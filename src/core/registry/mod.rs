@@ -45,7 +45,7 @@ impl Snapshot {
 }
 
 struct Entry {
-    evidence: Evidence,
+    evidence: Arc<Evidence>,
     place: Place,
     settled: Settled,
     conversation: Option<ConversationId>,
@@ -120,7 +120,7 @@ pub struct Explanation {
     /// What each source says of its state, the strongest first.
     pub claims: Vec<Weighed>,
     /// All that the sources reported.
-    pub evidence: Evidence,
+    pub evidence: Arc<Evidence>,
     /// Where it can be seen, and what proves it.
     pub place: Place,
 }
@@ -138,7 +138,7 @@ impl Registry {
     /// Takes an observation over; returns what changed.
     pub fn apply(&mut self, observation: Observation, now: DateTime<Utc>) -> Vec<Event> {
         match observation {
-            Observation::Seen(key, evidence) => self.see(key, *evidence, now),
+            Observation::Seen(key, evidence) => self.see(key, evidence, now),
             Observation::Gone(key) => self.remove(key),
             Observation::Census(keys) => {
                 self.marks.retain_unseen(|key| keys.contains(key));
@@ -168,11 +168,11 @@ impl Registry {
         }
     }
 
-    fn see(&mut self, key: LocalKey, evidence: Evidence, now: DateTime<Utc>) -> Vec<Event> {
+    fn see(&mut self, key: LocalKey, evidence: Arc<Evidence>, now: DateTime<Utc>) -> Vec<Event> {
         let conversation = evidence.conversation.clone();
         let verdict = judge(&evidence, now);
         let entry = self.entries.entry(key).or_insert_with(|| Entry {
-            evidence: Evidence::default(),
+            evidence: Arc::default(),
             place: Place::default(),
             settled: Settled::default(),
             conversation: None,
@@ -330,7 +330,7 @@ impl Registry {
                 .as_ref()
                 .map(|(verdict, due)| (verdict.state, *due)),
             claims: weighed(&entry.evidence, now),
-            evidence: entry.evidence.clone(),
+            evidence: Arc::clone(&entry.evidence),
             place: entry.place.clone(),
         })
     }

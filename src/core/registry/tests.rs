@@ -9,7 +9,7 @@ fn seen(pid: u32, conversation: &str, state: State, since_ms: i64) -> Observatio
     };
     Observation::Seen(
         key(pid),
-        Box::new(Evidence {
+        Arc::new(Evidence {
             conversation: ConversationId::new(conversation),
             claims: vec![claim],
             ..Evidence::default()
@@ -134,7 +134,7 @@ fn a_conversation_with_a_label_of_its_own_keeps_it() {
 #[test]
 fn a_label_given_before_the_conversation_is_known_is_kept() {
     let mut registry = Registry::default();
-    registry.apply(Observation::Seen(key(1), Box::default()), at(0));
+    registry.apply(Observation::Seen(key(1), Arc::default()), at(0));
     label(&mut registry, "early");
     registry.apply(seen(1, "named", State::Idle, 1), at(1));
     assert_eq!(only(&registry).label.unwrap().as_str(), "early");
@@ -145,7 +145,7 @@ fn the_preview_is_what_was_asked_or_else_what_was_said() {
     let Observation::Seen(key, mut evidence) = seen(1, "a", State::Idle, 0) else {
         unreachable!()
     };
-    evidence.said = Some(CleanText::line("All done."));
+    Arc::make_mut(&mut evidence).said = Some(CleanText::line("All done."));
     let mut registry = Registry::default();
     registry.apply(Observation::Seen(key, evidence), at(0));
     assert_eq!(only(&registry).preview.unwrap().as_str(), "All done.");
@@ -247,7 +247,7 @@ fn a_turn_that_its_user_stopped_or_saw_end_is_not_unseen() {
         let Observation::Seen(key, mut evidence) = seen(1, "a", State::Idle, 1000) else {
             unreachable!()
         };
-        evidence.claims[0].reason = reason;
+        Arc::make_mut(&mut evidence).claims[0].reason = reason;
         registry.apply(Observation::Seen(key, evidence), at(1000));
         registry.tick(at(1300));
         registry.tick(at(1800));

@@ -2,6 +2,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use super::*;
+use std::sync::Arc;
+
 use crate::core::model::{ConversationId, Evidence, LocalKey, Observation, made};
 use crate::core::registry::{MarkChange, Registry};
 use crate::core::text::CleanText;
@@ -17,7 +19,7 @@ fn label(conversation: &str, label: &str) -> Owed {
         ..Evidence::default()
     };
     let mut registry = Registry::default();
-    registry.apply(Observation::Seen(key(), Box::new(evidence)), clock::now());
+    registry.apply(Observation::Seen(key(), Arc::new(evidence)), clock::now());
     let change = MarkChange::Label(CleanText::line(label).some());
     registry.mark(key(), change, clock::now());
     registry.take_owed_marks().unwrap()

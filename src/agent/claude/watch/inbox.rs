@@ -9,9 +9,9 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::process::SLACK;
 use super::tracked::Tracked;
 use crate::agent::claude::{parse_version, status_file};
+use crate::agent::looks::SLACK;
 use crate::core::model::{LocalKey, Pid, ProcessFact, time};
 use crate::sys::proc::Proc;
 

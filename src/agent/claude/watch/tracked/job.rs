@@ -13,12 +13,12 @@ pub(super) const STATE: &str = "state.json";
 
 impl Tracked {
     /// Its id, if it runs in the background.
-    pub(in crate::source) fn job(&self) -> Option<&CleanText> {
+    pub(in crate::agent::claude::watch) fn job(&self) -> Option<&CleanText> {
         self.file.as_ref()?.fact.job.as_ref()
     }
 
     /// The name its agent gives it.
-    pub(in crate::source) fn job_name(&self) -> Option<&str> {
+    pub(in crate::agent::claude::watch) fn job_name(&self) -> Option<&str> {
         self.file.as_ref()?.fact.name.as_deref()
     }
 
@@ -38,7 +38,7 @@ impl Tracked {
         Some(JobFact {
             ask: self.needs.as_ref().map(job::ask_of),
             needs: self.needs.clone(),
-            attach: self.start.cli.as_ref().map(attach),
+            attach: self.cli.as_ref().map(attach),
             shown_by: self.shown_by.clone(),
         })
     }

@@ -16,7 +16,7 @@ const ASKER_SLACK: TimeDelta = TimeDelta::seconds(1);
 
 /// How the children of a session are looked at.
 #[derive(PartialEq, Eq, Debug)]
-pub(in crate::source) enum ShellWatch {
+pub(in crate::agent::claude::watch) enum ShellWatch {
     /// Not at all.
     None,
     /// With each event: its files tell when that changes.
@@ -27,7 +27,7 @@ pub(in crate::source) enum ShellWatch {
 
 impl Tracked {
     /// Whether, and how often, its children are looked at for what its files do not tell.
-    pub(in crate::source) fn shell_watch(&self) -> ShellWatch {
+    pub(in crate::agent::claude::watch) fn shell_watch(&self) -> ShellWatch {
         let asks = |hook: &HookFact| hook.open_ask(self.last_line()).is_some();
         if self.is_untold() && self.hook.as_ref().is_some_and(asks) {
             return ShellWatch::Poll;
@@ -56,7 +56,7 @@ impl Tracked {
     }
 
     /// What its hooks reported, without a dialog that was answered since.
-    pub(in crate::source) fn take_hook(&mut self) -> Option<HookFact> {
+    pub(in crate::agent::claude::watch) fn take_hook(&mut self) -> Option<HookFact> {
         let mut hook = self.hook.take()?;
         if hook.open_ask(self.last_line()).is_none() {
             hook.ask = None;
@@ -65,7 +65,7 @@ impl Tracked {
     }
 
     /// Notes whether the subagent that asked has gone on, which only its own transcript tells.
-    pub(in crate::source) fn follow_asker(&mut self) {
+    pub(in crate::agent::claude::watch) fn follow_asker(&mut self) {
         let Some(follower) = &self.follower else {
             return;
         };
@@ -80,7 +80,7 @@ impl Tracked {
 
     /// The pending calls that a running shell would prove permitted: the session's own, or those
     /// of its subagent.
-    pub(in crate::source) fn open_calls(&self, now: DateTime<Utc>) -> Vec<ToolCall> {
+    pub(in crate::agent::claude::watch) fn open_calls(&self, now: DateTime<Utc>) -> Vec<ToolCall> {
         let conversation = self.follower.as_ref().map(Follower::conversation);
         let own = conversation.map_or(&[][..], |conversation| &conversation.pending);
         if !has_call(own, &CallNature::ASKING)
@@ -93,7 +93,11 @@ impl Tracked {
 
     /// Notes whether a shell runs these calls. Once one did, they were permitted: after its end
     /// and before the line of its result no shell runs, and yet there is no dialog.
-    pub(in crate::source) fn take_shell(&mut self, runs: Option<bool>, open: &[ToolCall]) {
+    pub(in crate::agent::claude::watch) fn take_shell(
+        &mut self,
+        runs: Option<bool>,
+        open: &[ToolCall],
+    ) {
         let ids = || open.iter().map(|call| call.id.clone());
         if runs == Some(true) {
             self.permitted = ids().collect();

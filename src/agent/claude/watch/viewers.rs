@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, Utc};
-
-use super::Scout;
+use super::Sessions;
 use crate::agent::claude::job;
-use crate::agent::claude::process::Role;
-use crate::core::model::{LocalKey, Observation, Pid};
-use crate::source::process::{self, Handle};
+use crate::agent::claude::process::{self, Candidate};
+use crate::agent::{Outside, Role};
+use crate::core::model::{LocalKey, Pid};
+use crate::sys::proc::handle::{self, Handle};
 
 /// Terminals that are kept in mind.
 const CAP: usize = 256;
@@ -37,24 +36,23 @@ impl Viewers {
 
     fn ended(&self) -> Vec<Pid> {
         let viewers = self.0.iter();
-        process::ended(viewers.filter_map(|(pid, v)| Some((*pid, v.handle.as_ref()?))))
+        handle::ended(viewers.filter_map(|(pid, v)| Some((*pid, v.handle.as_ref()?))))
     }
 }
 
-impl Scout {
+impl Sessions {
     /// A process shows what `word` names.
     pub(super) fn add_viewer(
         &mut self,
         key: LocalKey,
         config: &Path,
         word: String,
-        now: DateTime<Utc>,
-        out: &mut Vec<Observation>,
+        outside: &mut Outside,
     ) {
         if self.viewers.0.len() >= CAP {
             return;
         }
-        let handle = self.real_proc.then(|| Handle::open(&self.proc, key));
+        let handle = outside.real_proc.then(|| Handle::open(&outside.proc, key));
         let viewer = Viewer {
             key,
             config: config.to_path_buf(),
@@ -62,57 +60,50 @@ impl Scout {
             handle: handle.flatten(),
         };
         self.viewers.0.insert(key.pid, viewer);
-        self.viewers_changed(config, now, out);
+        self.viewers_changed(config, outside);
     }
 
     /// A process has ended, or is another one by now.
-    pub(super) fn viewer_ended(
-        &mut self,
-        pid: Pid,
-        now: DateTime<Utc>,
-        out: &mut Vec<Observation>,
-    ) {
+    pub(super) fn viewer_ended(&mut self, pid: Pid, outside: &mut Outside) {
         if let Some(viewer) = self.viewers.0.remove(&pid) {
-            self.viewers_changed(&viewer.config, now, out);
+            self.viewers_changed(&viewer.config, outside);
         }
     }
 
     /// Takes over which have ended.
-    pub(super) fn take_viewers_ends(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+    pub(super) fn take_viewers_ends(&mut self, outside: &mut Outside) {
         for pid in self.viewers.ended() {
-            self.viewer_ended(pid, now, out);
+            self.viewer_ended(pid, outside);
             // It may have become another program, such as the list of agents.
-            self.departed.push(pid.0);
+            outside.departs(pid);
         }
     }
 
     /// Looks whether they still are what they were: who leaves a session may go on to the list of
     /// all, in the same process.
-    pub(super) fn verify_viewers(&mut self, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+    pub(super) fn verify_viewers(&mut self, outside: &mut Outside) {
         let pids: Vec<Pid> = self.viewers.0.keys().copied().collect();
         for pid in pids {
-            let found = process::look_at(&self.proc, self.roots.uid, pid, false);
-            let same = found.is_some_and(|(key, _, role)| {
-                let viewer = self
-                    .viewers
-                    .0
-                    .get(&pid)
-                    .map(|viewer| (viewer.key, &viewer.word));
-                matches!(role, Some(Role::Attached(word)) if Some((key, &word)) == viewer)
+            let looks = outside.looks(pid);
+            let same = looks.is_some_and(|looks| {
+                let viewer = self.viewers.0.get(&pid);
+                let viewer = viewer.map(|viewer| (viewer.key, &viewer.word));
+                let role = process::recognise(&Candidate::of(&looks));
+                matches!(role, Some(Role::Viewer(word)) if Some((looks.key, &word)) == viewer)
             });
             if !same {
-                self.viewer_ended(pid, now, out);
-                self.adopt(pid, None, now, out);
+                self.viewer_ended(pid, outside);
+                outside.look_at(pid);
             }
         }
     }
 
-    fn viewers_changed(&mut self, config: &Path, now: DateTime<Utc>, out: &mut Vec<Observation>) {
+    fn viewers_changed(&mut self, config: &Path, outside: &mut Outside) {
         let tracked = self.tracked.values();
         let shown = tracked.filter(|t| t.config == config && t.job().is_some());
         let pids: Vec<Pid> = shown.map(|tracked| tracked.key.pid).collect();
         for pid in pids {
-            self.tell(pid, now, out);
+            self.tell(pid, outside);
         }
     }
 

@@ -9,20 +9,20 @@ use std::time::SystemTime;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::naming::{Member, Name};
-use super::process::{Handle, Start};
 use super::subagents::{self, Subagents};
 use crate::agent::claude::facts::{
     Facts, FileFact, FileStatus, HookFact, LastLine, TranscriptFact,
 };
 use crate::agent::claude::find;
-use crate::agent::claude::process::Role;
 use crate::agent::claude::status_file::{self, StatusFile};
 use crate::agent::claude::tail::Follower;
 use crate::agent::claude::{FIRST_WITH_FILE, parse_version};
+use crate::agent::looks::Start;
+use crate::agent::{Outside, Role};
 use crate::core::model::{ConversationId, Evidence, Kind, LocalKey, ProcessFact};
 use crate::core::text::CleanText;
 use crate::sys::files::read_bounded;
-use crate::sys::ground::{Ground, Grounds, Spot};
+use crate::sys::ground::Ground;
 use crate::sys::inotify::Watcher;
 
 mod asks;
@@ -69,8 +69,6 @@ pub(super) struct Tracked {
     permitted: Vec<String>,
     /// What its hooks reported.
     pub(super) hook: Option<HookFact>,
-    /// Its process, where that is a real one.
-    pub(super) handle: Option<Handle>,
     /// What could not be read, for `explain`.
     problem: Option<CleanText>,
     follower: Option<Follower>,
@@ -81,6 +79,8 @@ pub(super) struct Tracked {
     pub(super) shown_by: Vec<LocalKey>,
     /// What its process was started with.
     pub(super) start: Start,
+    /// How a shell starts its CLI, for a process of a background session.
+    pub(super) cli: Option<CleanText>,
     /// What lies where it works.
     ground: Ground,
     /// Its configuration directory does not answer: nothing in it is looked at.
@@ -128,7 +128,7 @@ impl Tracked {
         config: PathBuf,
         process: ProcessFact,
         kind: Kind,
-        start: Start,
+        (start, cli): (Start, Option<CleanText>),
     ) -> Self {
         let started = process.started_at;
         let started = started.map_or(SystemTime::UNIX_EPOCH, SystemTime::from);
@@ -146,13 +146,13 @@ impl Tracked {
             tool_shell: None,
             permitted: Vec::new(),
             hook: None,
-            handle: None,
             problem: None,
             follower: None,
             subagents: Subagents::default(),
             needs: None,
             shown_by: Vec::new(),
             start,
+            cli,
             ground: Ground::default(),
             silent: false,
             watched: Vec::new(),
@@ -379,28 +379,10 @@ impl Tracked {
         process.is_some_and(|process| self.config.starts_with(process))
     }
 
-    /// Where it works, and what git is told there.
-    pub(super) fn spot(&self) -> Spot {
-        // What git says there may name paths that lead elsewhere here.
-        if let Some(far) = &self.start.far {
-            return Spot::only(far);
-        }
-        let same = self.cwd() == self.process.cwd.0;
-        Spot {
-            // A path that is no UTF-8 is whole only here.
-            dir: if same {
-                self.start.cwd.clone()
-            } else {
-                self.cwd().into()
-            },
-            work: Some(self.start.git.clone()),
-        }
-    }
-
     /// Reads what is new in the transcript and the repository, and follows them where they went.
-    pub(super) fn refresh(&mut self, watcher: &mut Watcher, grounds: &mut Grounds) {
-        self.ground = grounds.at(&self.spot(), watcher).clone();
-        self.silent = grounds.at(&Spot::only(&self.config), watcher).silent;
+    pub(super) fn refresh(&mut self, outside: &mut Outside) {
+        self.ground = outside.ground(self.key.pid, Some(self.cwd()));
+        self.silent = !outside.answers(&self.config);
         if self.silent {
             // Whoever reads on in it gets stuck.
             self.follower = None;
@@ -409,9 +391,9 @@ impl Tracked {
         }
         // Watched before it is read, so that nothing slips through between; and after, because
         // the transcript may lie elsewhere than expected.
-        self.watch(watcher);
+        self.watch(&mut outside.watcher);
         self.refresh_transcript();
-        self.watch(watcher);
+        self.watch(&mut outside.watcher);
         self.refresh_subagents();
         self.needs = self.read_needs();
     }
@@ -570,8 +552,7 @@ impl Tracked {
             tool_shell: self.tool_shell,
             job: self.job_fact(),
             hook: self.hook.clone(),
-            git: self.ground.git.clone(),
-            cwd_gone: self.ground.gone,
+            ground: self.ground.clone(),
             problems: self.problems(),
         }
     }
@@ -587,13 +568,7 @@ impl Tracked {
         let ambiguous = ambiguous.then(|| CleanText::line(AMBIGUOUS));
         let lost = self.fact().and_then(|fact| fact.lost_at);
         let lost = lost.map(|_| CleanText::line(LOST));
-        let found = [
-            self.problem.clone(),
-            self.ground.problem.clone(),
-            silent,
-            lost,
-            ambiguous,
-        ];
+        let found = [self.problem.clone(), silent, lost, ambiguous];
         found.into_iter().flatten().collect()
     }
 }

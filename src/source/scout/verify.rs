@@ -1,0 +1,126 @@
+//! Looks again at sessions that are known: what no event told.
+
+use std::ops::Bound::{Excluded, Unbounded};
+
+use super::Scout;
+use crate::core::model::Pid;
+
+/// Known sessions that one scan looks at again, besides restless ones: what no event tells
+/// (Ctrl+Z) and what an event may have missed is seen within a minute, of two dozen sessions.
+const VERIFIED_PER_SCAN: usize = 2;
+
+impl Scout {
+    /// Looks again at sessions that work or are stopped, and at a few others in turn.
+    pub(super) fn verify_some(&mut self) {
+        let known = &self.outside.known;
+        let after = known.range((Excluded(self.verified), Unbounded));
+        let mut turn: Vec<Pid> = after.map(|(pid, _)| *pid).take(VERIFIED_PER_SCAN).collect();
+        self.verified = match turn.last() {
+            Some(last) if turn.len() == VERIFIED_PER_SCAN => *last,
+            _ => Pid(0),
+        };
+        let others = known.keys().filter(|pid| !turn.contains(pid)).copied();
+        let restless: Vec<Pid> = others.filter(|pid| self.is_restless(*pid)).collect();
+        turn.extend(restless);
+        for pid in turn {
+            self.verify(pid);
+        }
+    }
+
+    /// Looks at everything: what happened was not told.
+    pub(super) fn verify_all(&mut self) {
+        let pids: Vec<Pid> = self.outside.known.keys().copied().collect();
+        for pid in pids {
+            self.verify(pid);
+        }
+        self.each(|watch, outside| watch.unheard(outside));
+    }
+
+    fn verify(&mut self, pid: Pid) {
+        let Some(known) = self.outside.known.get(&pid) else {
+            return;
+        };
+        let stat = match &known.handle {
+            Some(handle) => handle.stat(),
+            None => self.outside.proc.stat(pid),
+        };
+        let stat = stat.filter(|stat| !stat.ended());
+        let Some(stat) = stat.filter(|stat| stat.start_ticks == known.key.start_ticks) else {
+            self.end(pid);
+            self.adopt(pid);
+            return;
+        };
+        self.of(pid, |watch, outside| {
+            watch.verify(pid, stat.stopped(), outside);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Roots;
+    use super::*;
+    use crate::core::model::Observation;
+    use crate::sys::clock;
+    use crate::sys::proc::Proc;
+
+    /// A scout of a configuration in which a status file names this very process.
+    fn scout(config: &Path) -> (Scout, Pid) {
+        let pid = Pid(std::process::id());
+        let start = Proc::open(Path::new("/proc")).unwrap().key(pid).unwrap();
+        let sessions = config.join("sessions");
+        std::fs::create_dir_all(&sessions).unwrap();
+        let file = format!(
+            r#"{{"pid":{pid},"procStart":"{}","status":"idle"}}"#,
+            start.start_ticks
+        );
+        std::fs::write(sessions.join(format!("{pid}.json")), file).unwrap();
+        let roots = Roots {
+            proc: "/proc".into(),
+            configs: [("claude", config.into())].into(),
+            uid: rustix::process::getuid().as_raw(),
+            only_configs: true,
+            looker: None,
+        };
+        (Scout::new(roots).unwrap(), pid)
+    }
+
+    fn failed(out: &[Observation]) -> Vec<Option<&str>> {
+        let seen = out.iter().filter_map(|observation| match observation {
+            Observation::Seen(_, evidence) => Some(evidence.failed.as_deref()),
+            _ => None,
+        });
+        seen.collect()
+    }
+
+    /// However often: the others are told, and it is when it can be read again.
+    #[test]
+    fn a_panic_costs_one_session_until_it_can_be_read_anew() {
+        let config = tempfile::tempdir().unwrap();
+        let (mut scout, pid) = scout(config.path());
+        assert_eq!(failed(&scout.scan(clock::now()).unwrap()), [None]);
+        scout.of(pid, |_, _| panic!("deliberate {}", 1));
+        assert_eq!(failed(&scout.reports()), [Some("deliberate 1")]);
+        let due = scout.due().unwrap();
+        assert!(due > clock::steady(), "not at once");
+        scout.of(pid, |watch, outside| watch.read(pid, outside));
+        assert_eq!(scout.reports(), [], "nor when something changes at once");
+        clock::sleep(due.saturating_duration_since(clock::steady()));
+        assert_eq!(failed(&scout.retry(clock::now())), [None]);
+        assert!(!scout.outside.has_failed(pid));
+    }
+
+    #[test]
+    fn the_pause_grows_while_it_fails() {
+        let config = tempfile::tempdir().unwrap();
+        let (mut scout, pid) = scout(config.path());
+        let pauses = [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| {
+            scout.outside.note_failure(pid);
+            let due = scout.due().unwrap();
+            (due - clock::steady()).as_secs_f32().round() as u64 == seconds
+        });
+        assert_eq!(pauses, [true; 8]);
+    }
+}
