@@ -248,9 +248,9 @@ impl Desktop {
             let known = self.known();
             dirty |= self.hidden_session_came_to_rest();
             if (dirty || known != self.sessions()) && self.may_pass() {
-                dirty = false;
-                if self.pass().is_err() {
-                    return;
+                match self.pass() {
+                    Ok(missed) => dirty = missed,
+                    Err(()) => return,
                 }
                 continue;
             }
@@ -306,8 +306,9 @@ impl Desktop {
         self.told.keys().chain(&self.viewers).copied().collect()
     }
 
-    /// Looks at all windows and tells what changed.
-    fn pass(&mut self) -> Result<(), ()> {
+    /// Looks at all windows and tells what changed. Returns whether something may have slipped
+    /// through: a window manager that was found by this pass was not listened to before.
+    fn pass(&mut self) -> Result<bool, ()> {
         let read_at = clock::steady();
         self.passed = Some(read_at);
         // Subscribed before the trees are read, so that nothing slips through between.
@@ -338,17 +339,16 @@ impl Desktop {
         }
         self.told
             .retain(|key, _| snapshot.by_key(&(*key).into()).is_some());
-        self.subscribe();
+        let missed = self.subscribe();
         let focuses = self.places.focuses();
         self.published.set_here(Here { read_at, focuses });
         self.listen(&hidden);
         self.plan_retry(lost, snapshot.sessions.len());
-        if observations.is_empty() {
-            return Ok(());
+        if !observations.is_empty() {
+            let sent = self.engine.send(Input::Observed(observations));
+            sent.map_err(drop)?;
         }
-        self.engine
-            .send(Input::Observed(observations))
-            .map_err(drop)
+        Ok(missed)
     }
 
     /// Listens to the terminals that have the focus and hide something worth a look.
@@ -407,17 +407,23 @@ impl Desktop {
         }
     }
 
-    fn subscribe(&mut self) {
+    /// Listens to all window managers that were found; whether one of them is new.
+    fn subscribe(&mut self) -> bool {
         let managers = self.places.managers();
+        let mut new = false;
         self.events.retain(|manager, _| managers.contains(manager));
         for manager in managers {
             if let std::collections::hash_map::Entry::Vacant(entry) = self.events.entry(manager) {
                 match self.places.watch(entry.key()) {
-                    Ok(watch) => drop(entry.insert(watch)),
+                    Ok(watch) => {
+                        entry.insert(watch);
+                        new = true;
+                    }
                     Err(error) => log::info!("could not follow {}: {error}", entry.key()),
                 }
             }
         }
+        new
     }
 
     /// Waits for something to look at; whether windows changed.

@@ -37,6 +37,7 @@ mod scout;
 mod starts;
 mod untold;
 mod watched;
+mod window_events;
 mod wire;
 
 use kit::{machine, service};
