@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use ratatui::text::Line;
 use skim::{DisplayContext, ItemPreview, PreviewContext, SkimItem};
 use vmux::core::model::{Session, SessionKey};
-use vmux::core::query::search_text;
+use vmux::core::query::Searched;
 use vmux::frontend::row;
 use vmux::protocol::reply::PreviewMessage;
 
@@ -32,11 +32,16 @@ impl Item {
     pub(crate) fn entry(&self) -> Entry {
         read(&self.entry).clone()
     }
+
+    /// What queries are matched against now.
+    pub(crate) fn searched(&self) -> Arc<Searched> {
+        Arc::clone(&read(&self.entry).searched)
+    }
 }
 
 impl SkimItem for Item {
     fn text(&self) -> Cow<'_, str> {
-        Cow::Owned(read(&self.entry).text.clone())
+        Cow::Owned(self.searched().text().to_owned())
     }
 
     fn display(&self, context: DisplayContext) -> Line<'_> {
@@ -90,24 +95,35 @@ impl Board {
             .iter()
             .map(|session| (session.id.clone(), session))
             .collect();
-        let mut entries: Vec<(Arc<Session>, bool)> = Vec::with_capacity(listed.len());
+        let mut entries: Vec<(Arc<Session>, Arc<Searched>, bool)> =
+            Vec::with_capacity(listed.len());
         for item in &state.items {
-            let session = fresh.remove(&item.id).map(Arc::clone);
+            let known = read(&item.entry);
+            let session = fresh.remove(&item.id);
             let ended = session.is_none();
-            entries.push((session.unwrap_or_else(|| item.entry().session), ended));
+            let session = session.unwrap_or(&known.session);
+            let searched = if *session == known.session {
+                Arc::clone(&known.searched)
+            } else {
+                Arc::new(Searched::of(session))
+            };
+            entries.push((Arc::clone(session), searched, ended));
         }
         let new = listed
             .iter()
             .filter(|session| fresh.contains_key(&session.id));
-        entries.extend(new.map(|session| (Arc::clone(session), false)));
-        let sessions: Vec<_> = entries.iter().map(|(s, _)| Arc::clone(s)).collect();
+        entries.extend(new.map(|session| {
+            let searched = Arc::new(Searched::of(session));
+            (Arc::clone(session), searched, false)
+        }));
+        let sessions: Vec<_> = entries.iter().map(|(s, _, _)| Arc::clone(s)).collect();
         let rows = row::rows(&sessions, now);
         let mut widths = row::widths(&rows.iter());
         widths.state = widths.state.max(STATE);
         let mut changed = state.trouble.take().is_some();
-        for (n, ((session, ended), row)) in entries.into_iter().zip(rows).enumerate() {
+        for (n, ((session, searched, ended), row)) in entries.into_iter().zip(rows).enumerate() {
             let entry = Entry {
-                text: search_text(&session),
+                searched,
                 session,
                 row,
                 widths,
@@ -115,7 +131,7 @@ impl Board {
             };
             if let Some(item) = state.items.get(n) {
                 let mut known = write(&item.entry);
-                let same_text = known.text == entry.text;
+                let same_text = known.searched.text() == entry.searched.text();
                 changed |= !same_text || !looks_like(&known, &entry);
                 *known = entry;
                 drop(known);

@@ -1,83 +1,60 @@
-//! skim's matcher, set up once for the list and for `--filter`.
-//!
-//! `vmux switch` ranks with [`vmux::core::query::rank`] instead, which does not link skim. The tests
-//! here hold the two against each other.
+//! vmux's own matcher as skim takes it: the list has the order of `vmux switch`, which does not
+//! link skim, because both ask [`Pattern::fit`].
 
-use std::borrow::Cow;
+use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use skim::SkimItem;
-use skim::item::MatchedItem;
+use skim::item::RankBuilder;
 use skim::matcher::Matcher;
-use skim::prelude::{FuzzyAlgorithm, SkimOptions, SkimOptionsBuilder};
-use vmux::cmd::exit::Failure;
-use vmux::core::model::{Session, SessionKey};
-use vmux::core::query::search_text;
+use skim::{
+    CaseMatching, MatchEngine, MatchEngineFactory, MatchRange, MatchResult, Rank, RankCriteria,
+    SkimItem,
+};
+use vmux::core::query::Pattern;
 
-/// A session that is only ranked.
-struct Ranked {
-    id: SessionKey,
-    text: String,
-}
+use crate::board::Item;
 
-impl SkimItem for Ranked {
-    fn text(&self) -> Cow<'_, str> {
-        Cow::Borrowed(&self.text)
-    }
-}
-
-/// skim's options as far as they decide what fits and in which order: its older algorithm
-/// ("v2"), letters without their marks, and everything else as it comes: smart case, ties by
-/// score, begin and end.
-pub(crate) fn options() -> SkimOptionsBuilder {
-    let mut options = SkimOptionsBuilder::default();
-    options.algorithm(FuzzyAlgorithm::SkimV2).normalize(true);
-    options
-}
-
-/// Finishes options.
-pub(crate) fn build(options: &mut SkimOptionsBuilder) -> Result<SkimOptions, Failure> {
-    options
+/// What skim asks how well items fit: the best score first, of equal ones the first listed.
+pub(crate) fn matcher() -> Matcher {
+    let by_score = RankBuilder::new(vec![RankCriteria::Score]);
+    Matcher::builder(Rc::new(Factory))
+        .rank_builder(Arc::new(by_score))
         .build()
-        .map_err(|error| Failure::new(format!("could not set up the finder: {error}")))
 }
 
-/// The sessions that fit a query, best first, as the list shows them.
-pub(crate) fn rank(query: &str, sessions: &[Arc<Session>]) -> Result<Vec<SessionKey>, Failure> {
-    let matched = matches(query, sessions)?;
-    let id = |item: &MatchedItem| {
-        let ranked = item.item.as_ref().as_any().downcast_ref::<Ranked>();
-        ranked.map(|ranked| ranked.id.clone())
-    };
-    Ok(matched.iter().filter_map(id).collect())
-}
+struct Factory;
 
-fn matches(query: &str, sessions: &[Arc<Session>]) -> Result<Vec<MatchedItem>, Failure> {
-    let matcher = Matcher::from_options(&build(&mut options())?);
-    let engine = matcher
-        .engine_factory()
-        .create_engine_with_case(query, matcher.case_matching());
-    let mut matched: Vec<MatchedItem> = Vec::new();
-    for (index, session) in (0..).zip(sessions) {
-        let item = Ranked {
-            id: session.id.clone(),
-            text: search_text(session),
-        };
-        let Some(found) = engine.match_item(&item) else {
-            continue;
-        };
-        let mut rank = found.rank;
-        rank.index = index;
-        let range = Some(found.matched_range);
-        matched.push(MatchedItem::new(
-            Arc::new(item),
-            rank,
-            range,
-            &matcher.rank_builder,
-        ));
+impl MatchEngineFactory for Factory {
+    /// skim's way with case is always "smart", as ours is.
+    fn create_engine_with_case(&self, query: &str, _case: CaseMatching) -> Box<dyn MatchEngine> {
+        Box::new(Engine(Pattern::parse(query)))
     }
-    matched.sort();
-    Ok(matched)
+}
+
+struct Engine(Pattern);
+
+impl MatchEngine for Engine {
+    fn match_item(&self, item: &dyn SkimItem) -> Option<MatchResult> {
+        let item: &Item = item.as_any().downcast_ref()?;
+        let fit = self.0.fit(&item.searched())?;
+        let rank = Rank {
+            score: fit.score,
+            ..Rank::default()
+        };
+        let matched_range = MatchRange::Chars(fit.places);
+        Some(MatchResult {
+            rank,
+            matched_range,
+        })
+    }
+}
+
+/// For skim's log.
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("vmux")
+    }
 }
 
 #[cfg(test)]

@@ -25,10 +25,12 @@ use std::sync::mpsc::Sender;
 
 use clap::Parser;
 use skim::Skim;
+use skim::prelude::SkimOptionsBuilder;
 use skim::tui::Size;
 use vmux::cmd::exit::{self, Exit, Failure};
 use vmux::cmd::{Context, failure, no_sessions};
 use vmux::core::model::{Decision, Dialog, SessionKey};
+use vmux::core::query;
 use vmux::desktop::wm::discover;
 use vmux::protocol::request::{
     DecideArgs, DialogArgs, EndArgs, LabelArgs, ListArgs, SwitchArgs, Target,
@@ -92,11 +94,14 @@ fn filter(context: &Context, query: &str) -> anyhow::Result<Exit> {
     if sessions.is_empty() {
         return Err(no_sessions().into());
     }
-    let ranked = engine::rank(query, &sessions)?;
+    let ranked = query::rank(query, &sessions);
     if ranked.is_empty() {
         return Ok(Exit::Failed);
     }
-    let lines: String = ranked.iter().map(|id| format!("{id}\n")).collect();
+    let lines = ranked
+        .iter()
+        .map(|(_, session)| format!("{}\n", session.id));
+    let lines: String = lines.collect();
     print(&lines)
 }
 
@@ -150,6 +155,7 @@ fn open(args: &Args, colored: bool) -> Result<Skim, Failure> {
     // Nothing is read: items are put into skim's pool as they come and go.
     let (_, nothing) = skim::prelude::unbounded();
     let mut skim = Skim::init(options, Some(nothing)).map_err(|error| finder(&error))?;
+    skim.app_mut().matcher = engine::matcher();
     skim.start();
     skim.init_tui().map_err(|error| finder(&error))?;
     Ok(skim)
@@ -162,7 +168,7 @@ fn ui_options(args: &Args, colored: bool) -> Result<skim::SkimOptions, Failure> 
     } else {
         "none,prompt:+b,border:+d,scrollbar:+d,current:+r"
     };
-    let mut options = engine::options();
+    let mut options = SkimOptionsBuilder::default();
     options
         .query(args.query.clone().unwrap_or_default())
         .height(args.height.clone().unwrap_or_else(|| "100%".into()))
@@ -177,7 +183,7 @@ fn ui_options(args: &Args, colored: bool) -> Result<skim::SkimOptions, Failure> 
         .preview("")
         .color(theme)
         .bind(keys::bindings());
-    engine::build(&mut options)
+    options.build().map_err(|error| finder(&error))
 }
 
 fn finder(error: &impl std::fmt::Display) -> Failure {

@@ -8,7 +8,7 @@ use ratatui::text::{Line, Span};
 use skim::{DisplayContext, Matches};
 use vmux::core::model::Session;
 use vmux::core::model::Standing;
-use vmux::core::query::{Field, search_fields};
+use vmux::core::query::{Field, Searched, search_fields};
 use vmux::core::text::{push_column, truncate, width};
 use vmux::frontend::row::{Row, Widths};
 
@@ -26,7 +26,7 @@ pub(crate) struct Entry {
     pub(crate) row: Row,
     pub(crate) widths: Widths,
     /// What queries are matched against.
-    pub(crate) text: String,
+    pub(crate) searched: Arc<Searched>,
     /// It is not listed any more.
     pub(crate) ended: bool,
 }
@@ -55,8 +55,11 @@ struct Marks {
 
 impl Marks {
     fn of(entry: &Entry, matches: &Matches) -> Self {
-        let matched = matched_chars(&entry.text, matches);
         let mut marks = Self::default();
+        // What the matcher gives; everything else is skim's own.
+        let Matches::CharIndices(matched) = matches else {
+            return marks;
+        };
         let mut at = 0;
         for (field, text) in search_fields(&entry.session) {
             let end = at + text.chars().count();
@@ -72,22 +75,6 @@ impl Marks {
             at = end + 1;
         }
         marks
-    }
-}
-
-/// The characters that a query fits, in order.
-fn matched_chars(text: &str, matches: &Matches) -> Vec<usize> {
-    match matches {
-        Matches::None => Vec::new(),
-        Matches::CharIndices(chars) => chars.clone(),
-        Matches::CharRange(start, end) => (*start..*end).collect(),
-        Matches::ByteRange(start, end) => {
-            let chars = text.char_indices().enumerate();
-            chars
-                .filter(|(_, (at, _))| (*start..*end).contains(at))
-                .map(|(n, _)| n)
-                .collect()
-        }
     }
 }
 
@@ -216,7 +203,6 @@ fn push_cell(
 #[cfg(test)]
 mod tests {
     use vmux::core::model::{RawPath, State};
-    use vmux::core::query::search_text;
     use vmux::core::text::CleanText;
     use vmux::frontend::row;
 
@@ -234,7 +220,7 @@ mod tests {
         let mut rows = row::rows(&[Arc::clone(&session)], chrono::DateTime::UNIX_EPOCH);
         let widths = row::widths(&rows.iter());
         Entry {
-            text: search_text(&session),
+            searched: Arc::new(Searched::of(&session)),
             row: rows.remove(0),
             session,
             widths,
@@ -290,17 +276,18 @@ mod tests {
     fn what_matched_is_underlined_where_it_stands() {
         let entry = entry();
         let marked = |matches| underlined(&line(&entry, &context(90, matches), true));
-        let at = |part: &str| entry.text.find(part).unwrap();
+        let places = |part: &str| {
+            let text = entry.searched.text();
+            let at = text.find(part).unwrap();
+            let at = text[..at].chars().count();
+            Matches::CharIndices((at..at + part.chars().count()).collect())
+        };
         assert_eq!(marked(Matches::CharIndices(vec![0, 5, 6])), ["s", "we"]);
-        let branch = at("cart");
-        assert_eq!(marked(Matches::ByteRange(branch, branch + 4)), ["cart"]);
+        assert_eq!(marked(places("cart")), ["cart"]);
         // Cut off in its column, and the ellipsis is no letter of it.
-        let tail = at("survives-reload");
-        assert_eq!(marked(Matches::ByteRange(tail, tail + 15)), ["survives"]);
-        let state = at("needs");
-        assert_eq!(marked(Matches::CharRange(state, state + 2)), ["waiting"]);
-        let dir = at("/work");
-        assert!(marked(Matches::ByteRange(dir, dir + 5)).is_empty());
+        assert_eq!(marked(places("survives-reload")), ["survives"]);
+        assert_eq!(marked(places("ne")), ["waiting"]);
+        assert!(marked(places("/work")).is_empty());
         assert!(marked(Matches::None).is_empty());
     }
 

@@ -1,281 +1,260 @@
-//! Fuzzy matching with skim's scores ("v2"): an alignment with affine gaps, in which matches at
-//! the start of words count more. Pure.
+//! Fuzzy matching: the letters of a word in their order, with others between them. Pure.
 //!
-//! **Source:** skim 5.9.0, `fuzzy_matcher/skim.rs` and `util.rs`, read and then compared by the
-//! tests of `vmux-pick`, which links it. Scores must be equal to the point, because the order of
-//! a list hangs on them, so its oddities are kept as well; see [`Fuzzy::bonus`].
+//! A match scores by how easily the eye finds it: letters that stand together, that begin a word
+//! and that begin the title gain, letters left out between them cost. Of all ways to fit a word the
+//! best is taken, of equal ones the first.
 
-/// A character that fits.
-const MATCH: i32 = 16;
-/// One that fits but for its case.
-const OTHER_CASE: i32 = MATCH - 2;
-/// First character that is left out between two that fit, besides [`GAP_MORE`].
-const GAP: i32 = -3;
-/// Each character that is left out.
-const GAP_MORE: i32 = -1;
-/// At least this much for a character right after another that fits.
-const CONSECUTIVE: i32 = -(GAP + GAP_MORE);
-/// After a space or a slash.
-const HEAD: i32 = MATCH / 2;
-/// After other punctuation.
-const BREAK: i32 = HEAD + GAP_MORE;
-/// An upper-case letter after a lower-case one or a digit.
-const CAMEL: i32 = HEAD + 2 * GAP_MORE;
-/// The text's very first character counts this many times.
+use super::searched::Letter;
+
+/// A letter that fits.
+pub(super) const MATCH: i32 = 16;
+/// At least this much for one right after another that fits: more than the beginning of a word.
+const TOGETHER: i32 = 10;
+/// The place of the first letter counts this many times.
 const FIRST: i32 = 2;
-/// No alignment has this score.
-const NEVER: i32 = i16::MIN as i32;
+/// A word of the text ends with the last letter.
+const WHOLE: i32 = 2;
+/// The first letter that is left out: as much as the beginning of a word gains. A piece of a word
+/// elsewhere is worth no more than its letters.
+const GAP: i32 = -8;
+/// Each further one.
+const GAP_MORE: i32 = -1;
+/// Less than any score, even after it was added to.
+const NEVER: i32 = i32::MIN / 2;
 
-/// A match: its score, the first character that fits and the one after the last.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Longest word that is matched this way, in letters: one bit each.
+pub(super) const LONGEST: usize = u64::BITS as usize;
+
+/// How a word fits.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Alignment {
     pub(super) score: i32,
-    pub(super) begin: usize,
-    pub(super) end: usize,
+    /// Characters of the text that fit, in order.
+    pub(super) places: Vec<u32>,
 }
 
-/// A word that is matched against one text after the other.
-pub(super) struct Fuzzy {
-    pattern: Vec<char>,
+/// Letters that are looked for.
+#[derive(Clone, Debug)]
+pub(super) struct Word {
+    letters: Vec<char>,
+    /// Their case counts.
     cased: bool,
-    /// What a character gains from the one before it, by row and column of the alignment.
-    ///
-    /// skim never clears this table between texts, and reads a value of an earlier text where
-    /// one letter of the word fits two letters in a row (`l` in `shell`). The order of its list
-    /// depends on that, so this table lives as long as skim's: for one word of one query.
-    bonus: Vec<i32>,
 }
 
-/// The best alignments that end at a character.
-#[derive(Clone, Copy)]
-struct Cell {
-    /// Of those in which it fits.
-    fits: i32,
-    fits_from: usize,
-    /// Of those in which it is left out.
-    skips: i32,
-    skips_from: usize,
-}
-
-const EMPTY: Cell = Cell {
-    fits: NEVER,
-    fits_from: 0,
-    skips: NEVER,
-    skips_from: 0,
-};
-
-impl Fuzzy {
-    /// Takes a word; case counts if it has an upper-case letter.
-    pub(super) fn new(word: &str) -> Self {
-        Self {
-            pattern: word.chars().collect(),
-            cased: word.chars().any(char::is_uppercase),
-            bonus: Vec::new(),
-        }
+impl Word {
+    /// Takes bare letters. Case counts if one of them is a capital.
+    pub(super) fn new(letters: Vec<char>) -> Self {
+        let cased = letters.iter().any(|letter| letter.is_uppercase());
+        let letters = if cased {
+            letters
+        } else {
+            letters.into_iter().map(super::letters::small).collect()
+        };
+        Self { letters, cased }
     }
 
-    /// The best alignment with a text; of equal ones the last. A word is never empty.
-    pub(super) fn align(&mut self, text: &[char]) -> Option<Alignment> {
-        let firsts = self.first_places(text)?;
-        let places = place_bonuses(text);
-        let width = text.len() + 1;
-        self.clear_bonus(&firsts, width);
-        let before = Cell {
-            skips: GAP_MORE,
-            ..EMPTY
+    pub(super) fn len(&self) -> usize {
+        self.letters.len()
+    }
+
+    pub(super) fn fits(&self, n: usize, letter: &Letter) -> bool {
+        let here = if self.cased {
+            letter.written
+        } else {
+            letter.small
         };
-        let mut above = vec![before; width];
-        let mut row = vec![EMPTY; width];
-        for (n, first) in firsts.iter().copied().enumerate() {
-            row[first] = EMPTY;
-            for column in first + 1..width {
-                let (fits, fits_from) = self.fit(n, column, text, above[column - 1], &places);
-                let left = row[column - 1];
-                let (opened, longer) = (GAP + GAP_MORE + left.fits, GAP_MORE + left.skips);
-                let (skips, skips_from) = if opened >= longer {
-                    (opened, left.fits_from)
-                } else {
-                    (longer, left.skips_from)
-                };
-                row[column] = Cell {
-                    fits,
-                    fits_from,
-                    skips,
-                    skips_from,
-                };
+        self.letters[n] == here
+    }
+
+    /// The best alignment; a word has at least one letter and at most [`LONGEST`].
+    ///
+    /// Row by row, a row for each letter of the word: `row[j]` is the best score of all alignments
+    /// that end with this letter at `j`. Of the way there two bits are kept for each letter and
+    /// place, so that memory grows with the text alone.
+    pub(super) fn align(&self, text: &[Letter]) -> Option<Alignment> {
+        let windows = self.windows(text)?;
+        let (mut above, mut row) = (vec![NEVER; text.len()], vec![NEVER; text.len()]);
+        let mut ways = vec![Way::default(); text.len()];
+        let mut start = windows.first()?.0;
+        for (n, (first, last)) in windows.iter().copied().enumerate() {
+            let bit = 1 << n;
+            let mut gap = NEVER;
+            row.fill(NEVER);
+            for j in start..=last {
+                let opened = j.checked_sub(2).map_or(NEVER, |from| above[from] + GAP);
+                gap += GAP_MORE;
+                if opened > gap {
+                    gap = opened;
+                    ways[j].opened |= bit;
+                }
+                if j < first || !self.fits(n, &text[j]) {
+                    continue;
+                }
+                row[j] = MATCH + gain(&text[j], n, self.len());
+                if n > 0 {
+                    let together = above[j - 1] + joined(&text[j]);
+                    row[j] += together.max(gap);
+                    if together >= gap {
+                        ways[j].joined |= bit;
+                    }
+                }
             }
+            start = first + 1;
             std::mem::swap(&mut above, &mut row);
         }
-        let last = *firsts.last()?;
-        let (end, best) = (last..width)
-            .map(|column| (column, above[column]))
-            .max_by_key(|(_, cell)| cell.fits)?;
+        let (first, last) = *windows.last()?;
+        let end = (first..=last).rev().max_by_key(|j| above[*j])?;
         Some(Alignment {
-            score: best.fits,
-            begin: best.fits_from,
-            end,
+            score: above[end],
+            places: self.places(text, &ways, end)?,
         })
     }
 
-    /// The best alignment in which the character before `column` fits the `n`th of the word, and
-    /// where it begins. `before` are those that end one row and one column earlier.
-    fn fit(
-        &mut self,
-        n: usize,
-        column: usize,
-        text: &[char],
-        before: Cell,
-        places: &[i32],
-    ) -> (i32, usize) {
-        let (c, p) = (text[column - 1], self.pattern[n]);
-        let here = (n + 1) * (text.len() + 1) + column;
-        if !same_char(c, p, self.cased) {
-            self.bonus[here] = 0;
-            return (NEVER, 0);
+    /// The first and the last place that each letter can have.
+    fn windows(&self, text: &[Letter]) -> Option<Vec<(usize, usize)>> {
+        let mut rest = text.iter();
+        if !(0..self.len()).all(|n| rest.any(|letter| self.fits(n, letter))) {
+            return None;
         }
-        let consecutive = self.bonus[here - 1].max(places[column]).max(CONSECUTIVE);
-        self.bonus[here - 1] = consecutive;
-        let (joined, fresh) = (before.fits + consecutive, before.skips + places[column]);
-        let (score, from) = if joined >= fresh {
-            (joined, before.fits_from)
-        } else {
-            (fresh, before.skips_from)
-        };
-        let gain = if self.cased || c == p {
-            MATCH
-        } else {
-            OTHER_CASE
-        };
-        (score + gain, if n == 0 { column - 1 } else { from })
+        let mut windows = Vec::with_capacity(self.len());
+        let mut from = 0;
+        for n in 0..self.len() {
+            let first = from
+                + text[from..]
+                    .iter()
+                    .position(|letter| self.fits(n, letter))?;
+            windows.push((first, first));
+            from = first + 1;
+        }
+        let mut to = text.len();
+        for (n, window) in windows.iter_mut().enumerate().rev() {
+            window.1 = text[..to].iter().rposition(|letter| self.fits(n, letter))?;
+            to = window.1;
+        }
+        Some(windows)
     }
 
-    /// Where each character of the word stands at first, one after the other.
-    fn first_places(&self, text: &[char]) -> Option<Vec<usize>> {
-        let mut places = Vec::with_capacity(self.pattern.len());
-        let mut rest = text.iter().enumerate();
-        for p in &self.pattern {
-            places.push(rest.find(|(_, c)| same_char(**c, *p, self.cased))?.0);
+    /// The way back from where the last letter stands.
+    fn places(&self, text: &[Letter], ways: &[Way], end: usize) -> Option<Vec<u32>> {
+        let mut places = vec![text[end].at; self.len()];
+        let mut j = end;
+        for n in (1..self.len()).rev() {
+            let bit = 1 << n;
+            j = if ways[j].joined & bit == 0 {
+                let opened = ways[..=j].iter().rposition(|way| way.opened & bit != 0)?;
+                opened.checked_sub(2)?
+            } else {
+                j.checked_sub(1)?
+            };
+            places[n - 1] = text[j].at;
         }
         Some(places)
     }
-
-    /// Clears what skim clears before a text.
-    fn clear_bonus(&mut self, firsts: &[usize], width: usize) {
-        self.bonus.resize((firsts.len() + 1) * width, 0);
-        self.bonus[..width].fill(0);
-        for (n, first) in firsts.iter().enumerate() {
-            self.bonus[(n + 1) * width + first] = 0;
-        }
-    }
 }
 
-/// What each character gains by its place, from column 1 on.
-fn place_bonuses(text: &[char]) -> Vec<i32> {
-    let mut bonuses = vec![0; text.len() + 1];
-    let mut before = Class::Nothing;
-    for (n, c) in text.iter().enumerate() {
-        let class = Class::of(*c);
-        bonuses[n + 1] = match (before, class) {
-            (Class::Nothing | Class::Space, _) => HEAD,
-            (Class::Punctuation, _) => BREAK,
-            (Class::Lower | Class::Digit, Class::Upper) => CAMEL,
-            _ => 0,
-        };
-        before = class;
-    }
-    if let Some(first) = bonuses.get_mut(1) {
-        *first *= FIRST;
-    }
-    bonuses
+/// How the letters of the word get to a place, a bit for each.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    /// The one before it stands right before.
+    joined: u64,
+    /// The best gap up to here leaves out one letter only; otherwise it is that of the place
+    /// before, and one letter more.
+    opened: u64,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Class {
-    Nothing,
-    Space,
-    Punctuation,
-    Digit,
-    Upper,
-    Lower,
+/// What a letter gains besides, if the one before it fits as well.
+pub(super) fn joined(letter: &Letter) -> i32 {
+    (TOGETHER - i32::from(letter.place)).max(0)
 }
 
-impl Class {
-    fn of(c: char) -> Self {
-        match c {
-            '\0' => Self::Nothing,
-            ' ' | '/' | '\\' | '|' | '(' | ')' | '[' | ']' | '{' | '}' => Self::Space,
-            '0'..='9' => Self::Digit,
-            'A'..='Z' => Self::Upper,
-            c if c.is_ascii_punctuation() => Self::Punctuation,
-            _ => Self::Lower,
-        }
-    }
-}
-
-/// Whether two characters are the same: fullwidth ASCII is ASCII, and case counts if it is told
-/// to.
-fn same_char(a: char, b: char, cased: bool) -> bool {
-    if a == b {
-        return true;
-    }
-    let (a, b) = (narrow(a), narrow(b));
-    if a == b || cased {
-        return a == b;
-    }
-    if a.is_ascii() && b.is_ascii() {
-        return a.eq_ignore_ascii_case(&b);
-    }
-    a.to_lowercase().eq(b.to_lowercase())
-}
-
-/// ASCII for its fullwidth form.
-fn narrow(c: char) -> char {
-    match c {
-        '\u{3000}' => ' ',
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
-        _ => c,
-    }
+/// What the `n`th of so many letters gains by its place.
+pub(super) fn gain(letter: &Letter, n: usize, of: usize) -> i32 {
+    let first = if n == 0 {
+        (FIRST - 1) * i32::from(letter.place) + i32::from(letter.field)
+    } else {
+        0
+    };
+    let whole = if n + 1 == of && letter.closes {
+        WHOLE
+    } else {
+        0
+    };
+    i32::from(letter.place) + first + whole
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::letters::bare;
+    use super::super::searched::tests::searched;
     use super::*;
 
-    /// Score, begin and end of a word in one text after the other.
-    fn align(word: &str, texts: &[&str]) -> Vec<Option<(i32, usize, usize)>> {
-        let mut fuzzy = Fuzzy::new(word);
-        let aligned = texts.iter().map(|text| {
-            let chars: Vec<char> = text.chars().collect();
-            let found = fuzzy.align(&chars)?;
-            Some((found.score, found.begin, found.end))
-        });
-        aligned.collect()
+    fn word(text: &str) -> Word {
+        Word::new(text.chars().flat_map(bare).collect())
     }
 
-    /// The figures are skim's.
-    #[test]
-    fn places_and_gaps_decide_the_score() {
-        for (word, text, want) in [
-            ("api", "api-server main", Some((71, 0, 3))),
-            ("api", "my-api", Some((62, 3, 6))),
-            ("as", "api-server", Some((48, 0, 5))),
-            ("fb", "fooBar", Some((46, 0, 4))),
-            ("FB", "FooBar", Some((48, 0, 4))),
-            ("FB", "foobar", None),
-            ("ü", "Über", Some((29, 0, 1))),
-            ("main", "ｍａｉｎ", Some((83, 0, 4))),
-            ("ab", "a", None),
-            ("a", "", None),
-        ] {
-            assert_eq!(align(word, &[text]), [want], "{word} in {text}");
+    /// What a way to fit a word is worth, by the rules alone.
+    fn worth(text: &[Letter], way: &[usize]) -> i32 {
+        let mut sum = 0;
+        for (n, j) in way.iter().copied().enumerate() {
+            sum += MATCH + gain(&text[j], n, way.len());
+            let Some(before) = n.checked_sub(1).map(|n| way[n]) else {
+                continue;
+            };
+            let between = i32::try_from(j - before - 1).unwrap();
+            sum += match between {
+                0 => joined(&text[j]),
+                more => GAP + (more - 1) * GAP_MORE,
+            };
+        }
+        sum
+    }
+
+    /// The best of all ways, tried one by one.
+    fn best(word: &Word, text: &[Letter], way: &mut Vec<usize>) -> Option<i32> {
+        if way.len() == word.len() {
+            return Some(worth(text, way));
+        }
+        let from = way.last().map_or(0, |last| last + 1);
+        let mut found = None;
+        for j in from..text.len() {
+            if word.fits(way.len(), &text[j]) {
+                way.push(j);
+                found = found.max(best(word, text, way));
+                way.pop();
+            }
+        }
+        found
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+
+        #[test]
+        fn no_other_way_to_fit_is_better(
+            title in "[abAB1\u{e9}\u{df}/ -]{0,14}",
+            directory in "/[ab/-]{0,6}",
+            letters in "[abAB1e-]{1,5}",
+        ) {
+            let (text, word) = (searched(&title, &directory), word(&letters));
+            let found = word.align(text.letters());
+            let want = best(&word, text.letters(), &mut Vec::new());
+            prop_assert_eq!(found.as_ref().map(|found| found.score), want);
+            if let Some(Alignment { score, places }) = found {
+                let at = |place: &u32| text.letters().iter().position(|l| l.at == *place);
+                let way: Vec<usize> = places.iter().filter_map(at).collect();
+                prop_assert_eq!(way.len(), word.len());
+                prop_assert!((0..).zip(&way).all(|(n, j)| word.fits(n, &text.letters()[*j])));
+                prop_assert_eq!(worth(text.letters(), &way), score, "what is marked is what scored");
+            }
         }
     }
 
-    /// skim's table of gains is not cleared: the second text alone would have 35.
     #[test]
-    fn a_text_is_judged_with_what_the_one_before_left() {
-        let texts = ["alal/a idle /", "la/laa idle /"];
-        assert_eq!(align("aa", &texts), [Some((48, 0, 6)), Some((39, 4, 6))]);
-        assert_eq!(align("aa", &texts[1..]), [Some((35, 4, 6))]);
+    fn the_longest_word_fits_as_any_other() {
+        let text = searched(&"a-".repeat(LONGEST), "");
+        let found = word(&"a".repeat(LONGEST)).align(text.letters()).unwrap();
+        assert!(found.places.iter().copied().eq((0..64).map(|n| 2 * n)));
     }
 }

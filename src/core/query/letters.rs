@@ -1,20 +1,28 @@
 //! Letters in the forms that are compared. Pure.
 
-use std::borrow::Cow;
-
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-/// A text without the marks of its letters, each of which is decomposed: what a query and what it
-/// is matched with are brought to.
-///
-/// **Source:** `--normalize` of skim 5.9.0, `engine/util.rs`, which goes letter by letter.
-pub(super) fn bare(text: &str) -> Cow<'_, str> {
-    if text.is_ascii() {
-        return text.into();
+/// What is compared of one character: its letters without their marks, of any width. Most
+/// characters are one letter; a mark is none, a ligature or a Hangul syllable is several.
+pub(super) fn bare(c: char) -> impl Iterator<Item = char> {
+    let letters = std::iter::once(c).nfkd();
+    letters.filter(|c| !is_combining_mark(*c))
+}
+
+/// The letter that stands for all that are the same but for their case. One letter never becomes
+/// two: `\u{df}` is no `ss` here.
+pub(super) fn small(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
     }
-    let letters = text.chars().flat_map(|c| std::iter::once(c).nfd());
-    letters.filter(|c| !is_combining_mark(*c)).collect()
+    // By way of the capital, so that both small sigmas are one.
+    let capital = only(c.to_uppercase()).unwrap_or(c);
+    only(capital.to_lowercase()).unwrap_or(capital)
+}
+
+fn only(mut chars: impl ExactSizeIterator<Item = char>) -> Option<char> {
+    if chars.len() == 1 { chars.next() } else { None }
 }
 
 /// A name in the form in which it equals all that are the same but for case, width and how its
@@ -56,8 +64,26 @@ mod tests {
     }
 
     #[test]
-    fn marks_are_taken_off_their_letters() {
-        assert_eq!(bare("Caf\u{e9} cafe\u{301} \u{30ac}"), "Cafe cafe \u{30ab}");
-        assert_eq!(bare("plain"), "plain");
+    fn letters_lose_their_marks_and_their_width() {
+        let all = |text: &str| text.chars().flat_map(bare).collect::<String>();
+        assert_eq!(all("Caf\u{e9} cafe\u{301} \u{30ac}"), "Cafe cafe \u{30ab}");
+        assert_eq!(all("\u{ff33}hop \u{fb01}x"), "Shop fix");
+        assert_eq!(all("\u{301}\u{3099}"), "");
+    }
+
+    #[test]
+    fn case_is_folded_letter_by_letter() {
+        for (c, want) in [
+            ('A', 'a'),
+            ('-', '-'),
+            ('\u{dc}', '\u{fc}'),
+            ('\u{3a3}', '\u{3c3}'),
+            ('\u{3c2}', '\u{3c3}'),
+            ('\u{df}', '\u{df}'),
+            ('\u{65e5}', '\u{65e5}'),
+        ] {
+            assert_eq!(small(c), want);
+        }
+        assert!(('\0'..=char::MAX).all(|c| small(small(c)) == small(c)));
     }
 }

@@ -1,18 +1,20 @@
 //! User text -> session: exact id, pid, label, name, then fuzzy. Pure.
 //!
-//! The fuzzy part is skim's to the point, so that `vmux switch` and `vmux pick` agree on the best
-//! match: the same algorithm (skim's v2), the same text without the marks of its letters, the
-//! same query language, the same tie-break (score, begin, end, given order). `vmux` cannot link skim, which brings an async
-//! runtime and an allocator; a test of `vmux-pick` compares the two.
+//! There is one matcher: [`rank`] orders sessions with [`Pattern::fit`] for `vmux switch`, and
+//! `vmux pick` has skim order its list by the same.
 
 mod fuzzy;
 mod letters;
 mod pattern;
+mod searched;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
-use self::letters::{bare, folded};
-use self::pattern::Pattern;
+pub use self::pattern::{Fit, Pattern};
+pub use self::searched::Searched;
+
+use self::letters::folded;
 use crate::core::model::{ConversationId, Session, SessionKey, Standing};
 use crate::core::text::CleanText;
 
@@ -42,13 +44,10 @@ pub fn resolve(query: &str, sessions: &[Arc<Session>]) -> Result<Arc<Session>, Q
         return exact;
     }
     let ranked = rank(query.trim(), sessions);
-    let Some(((best, _, _), session)) = ranked.first() else {
+    let Some((best, session)) = ranked.first() else {
         return Err(QueryError::NoMatch);
     };
-    let equal = ranked
-        .iter()
-        .take_while(|((score, _, _), _)| score == best)
-        .count();
+    let equal = ranked.iter().take_while(|(score, _)| score == best).count();
     if equal == 1 {
         return Ok(Arc::clone(session));
     }
@@ -137,21 +136,17 @@ fn same(a: &str, b: &str) -> bool {
     a == b || folded(a) == folded(b)
 }
 
-/// Negated score, begin and end: ascending is best first.
-pub type Rank = (i64, i64, i64);
-
-/// The sessions that fit `query`, best first; equally good ones in the given order.
+/// The sessions that fit `query` and their scores, best first; equally good ones in the given
+/// order.
 #[must_use]
-pub fn rank(query: &str, sessions: &[Arc<Session>]) -> Vec<(Rank, Arc<Session>)> {
-    let mut pattern = Pattern::parse(&bare(query));
-    let mut ranked: Vec<_> = sessions
-        .iter()
-        .filter_map(|session| {
-            let hit = pattern.hit(&bare(&search_text(session)))?;
-            Some(((-hit.score, hit.begin, hit.end), Arc::clone(session)))
-        })
-        .collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
+pub fn rank(query: &str, sessions: &[Arc<Session>]) -> Vec<(i32, Arc<Session>)> {
+    let pattern = Pattern::parse(query);
+    let fits = sessions.iter().filter_map(|session| {
+        let fit = pattern.fit(&Searched::of(session))?;
+        Some((fit.score, Arc::clone(session)))
+    });
+    let mut ranked: Vec<_> = fits.collect();
+    ranked.sort_by_key(|(score, _)| Reverse(*score));
     ranked
 }
 
@@ -174,15 +169,7 @@ pub enum Field {
     Directory,
 }
 
-/// What a query is matched against: what a row shows, and what a person may remember.
-#[must_use]
-pub fn search_text(session: &Session) -> String {
-    let fields = search_fields(session);
-    let texts: Vec<&str> = fields.iter().map(|(_, text)| &**text).collect();
-    texts.join(" ")
-}
-
-/// The parts of [`search_text`], which has a space between them.
+/// The parts of [`Searched::text`], in its order.
 #[must_use]
 pub fn search_fields(session: &Session) -> Vec<(Field, CleanText)> {
     let host = session.host.as_ref();
@@ -316,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_query_language_is_skims() {
+    fn words_and_marks_tell_sessions_apart() {
         let sessions = [
             session(1, "shop-web", "a"),
             session(2, "shop-api", "b"),
@@ -335,6 +322,67 @@ mod tests {
         ] {
             assert_eq!(named(query, &sessions), want, "{query}");
         }
+    }
+
+    /// Labels, as the best match comes first.
+    #[test]
+    fn who_types_gets_what_he_means() {
+        let ranked = |query: &str, labels: &str| {
+            let sessions = (1..).zip(labels.split_whitespace()).map(|(pid, label)| {
+                Arc::new(Session {
+                    label: Some(CleanText::line(label)),
+                    ..session(pid, "x", "a")
+                })
+            });
+            let ranked = rank(query, &sessions.collect::<Vec<_>>());
+            let labels = ranked
+                .iter()
+                .map(|(_, session)| session.title().to_string());
+            labels.collect::<Vec<_>>().join(" ")
+        };
+        for (query, labels, why) in [
+            (
+                "web",
+                "web webs a-web cobweb",
+                "the whole, its start, a word, a part",
+            ),
+            (
+                "api",
+                "api-server my-api rapid ape-shirt",
+                "one piece before several",
+            ),
+            (
+                "sw",
+                "sw-tools shop-web shows-web answer",
+                "first letters of words",
+            ),
+            ("fb", "fbi foo-bar fooBar offbeat", "humps are words"),
+            ("FB", "FooBar", "a capital asks for capitals"),
+            ("srv", "srv-1 api-server", "letters that are left out cost"),
+            ("p2", "p2 pay2 shop-2", "a number is a word of its own"),
+            ("shop api", "api-shop shop-rapid", "words in any order"),
+            ("new", "1-new 2-new", "equal ones as they are given"),
+        ] {
+            let mut given: Vec<&str> = labels.split(' ').collect();
+            if why != "equal ones as they are given" {
+                given.reverse();
+            }
+            assert_eq!(ranked(query, &given.join(" ")), labels, "{query}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_title_says_more_than_a_branch_and_that_more_than_a_directory() {
+        let there = session(1, "pay/one", "a");
+        let branch = Session {
+            git_branch: Some(CleanText::line("fix/pay")),
+            ..session(2, "two", "b")
+        };
+        let titled = session(3, "my-pay", "c");
+        let sessions = [there, branch, titled].map(Arc::new);
+        let ranked = rank("pay", &sessions);
+        let pids: Vec<u32> = ranked.iter().map(|(_, session)| session.pid.0).collect();
+        assert_eq!(pids, [3, 2, 1]);
     }
 
     /// Names from a Mac are decomposed, keyboards type composed letters.

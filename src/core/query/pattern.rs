@@ -1,235 +1,302 @@
-//! The query language of skim: `word`, `'exact`, `^start`, `end$`, `!not`, `a | b`, and words
-//! that must all fit. Pure.
+//! The query language: words that must all fit, `'exact`, `^start`, `end$`, `!not`, `a | b`. Pure.
 //!
-//! **Source:** skim 5.9.0, `engine/factory.rs`, `andor.rs`, `exact.rs` and `fuzzy.rs`.
+//! - A word fits a field (title, branch, directory, …) that has its letters in their order; a marked
+//!   one only as it stands. `^` is the start of a field, `$` the end of one.
+//! - Case counts in a word with a capital; how marks and widths of letters are written never does.
+//! - `\ ` is a space within a word. A mark without a word, as while one types, says nothing.
 
-use super::fuzzy::Fuzzy;
+use super::fuzzy::{Alignment, LONGEST, MATCH, Word, gain, joined};
+use super::letters::bare;
+use super::searched::{Letter, Searched};
 
-/// How well a query fits. A fuzzy word counts its places in characters, an exact one in bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Hit {
-    pub(super) score: i64,
-    pub(super) begin: i64,
-    pub(super) end: i64,
+/// Longest query that is looked for, in characters; longer ones fit nothing.
+const LONGEST_QUERY: usize = 128;
+
+/// A query, ready to be held against many texts.
+#[derive(Clone, Debug)]
+pub struct Pattern(Vec<AnyOf>);
+
+/// Terms with bars between them: one of them must fit.
+type AnyOf = Vec<Term>;
+
+/// How well a query fits.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Fit {
+    /// More is better. An empty query has 0 everywhere.
+    pub score: i32,
+    /// The characters of [`Searched::text`] that fit, each once, in order.
+    pub places: Vec<usize>,
 }
 
-/// All of these must fit, each by any of its terms.
-///
-/// Texts have to be given in list order: see [`Fuzzy`].
-pub(super) struct Pattern(Vec<Vec<Term>>);
-
-/// A part of a query that stands for itself.
-enum Term {
-    /// Fits everywhere.
-    Anything,
-    Fuzzy(Fuzzy),
-    Exact(Exact),
+#[derive(Clone, Debug)]
+struct Term {
+    word: Word,
+    how: How,
 }
 
-struct Exact {
-    text: Vec<char>,
-    cased: bool,
-    start: bool,
-    end: bool,
-    not: bool,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum How {
+    Fuzzy,
+    /// As it stands, and where.
+    Exact {
+        start: bool,
+        end: bool,
+        not: bool,
+    },
 }
 
 impl Pattern {
-    /// Reads a query.
-    pub(super) fn parse(query: &str) -> Self {
-        if query.trim().is_empty() {
-            // Nothing, or white space, which is looked for as it is.
-            return Self(vec![vec![Term::parse(query)]]);
+    /// Reads a query. There is none that is wrong.
+    #[must_use]
+    pub fn parse(query: &str) -> Self {
+        if query.chars().nth(LONGEST_QUERY).is_some() {
+            return Self(vec![AnyOf::new()]);
         }
-        let joined = join_bars(&query.replace("\\ ", "\0"));
-        let words = joined.split(' ').filter(|word| !word.is_empty());
-        let terms = |word: &str| {
-            let terms = word.split('|').filter(|term| !term.is_empty());
-            terms
-                .map(|term| Term::parse(&term.replace('\0', " ")))
-                .collect()
-        };
-        Self(words.map(terms).collect())
+        let mut all: Vec<AnyOf> = Vec::new();
+        let mut barred = false;
+        for token in tokens(query) {
+            let Token::Word(word) = token else {
+                barred = true;
+                continue;
+            };
+            let term = Term::parse(&word);
+            match all.last_mut().filter(|_| barred) {
+                Some(any) => any.extend(term),
+                None => all.push(term.into_iter().collect()),
+            }
+            barred = false;
+        }
+        all.retain(|any| !any.is_empty());
+        Self(all)
     }
 
-    /// How well it fits a text; not at all if any of its words does not.
-    pub(super) fn hit(&mut self, text: &str) -> Option<Hit> {
-        let chars: Vec<char> = text.chars().collect();
-        let mut all: Option<Hit> = None;
-        for terms in &mut self.0 {
-            // Each of them is tried, and of equal ones the last counts.
-            let hits = terms.iter_mut().filter_map(|term| term.hit(text, &chars));
-            let best = hits.max_by_key(|hit| hit.score)?;
-            all = Some(all.map_or(best, |sum| Hit {
-                score: sum.score + best.score,
-                begin: sum.begin.min(best.begin),
-                end: sum.end.max(best.end),
-            }));
+    /// How well it fits, if it does. Of terms with bars between them the best counts, of equal
+    /// ones the first.
+    #[must_use]
+    pub fn fit(&self, searched: &Searched) -> Option<Fit> {
+        let mut fit = Fit::default();
+        for any in &self.0 {
+            let fits = any.iter().filter_map(|term| term.align(searched.letters()));
+            let best = best(fits)?;
+            fit.score += best.score;
+            let places = best.places.into_iter().map(|at| at as usize);
+            fit.places.extend(places);
         }
-        all
+        fit.places.sort_unstable();
+        fit.places.dedup();
+        Some(fit)
     }
 }
 
-/// Takes out the spaces around bars, and all but one of several bars: `a | b` is one word.
-fn join_bars(query: &str) -> String {
-    let mut out = String::with_capacity(query.len());
-    for c in query.chars() {
+enum Token {
+    Word(String),
+    Bar,
+}
+
+fn tokens(query: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let mut word = String::new();
+    let mut chars = query.chars().peekable();
+    let mut close = |word: &mut String, bar: bool| {
+        if !word.is_empty() {
+            tokens.push(Token::Word(std::mem::take(word)));
+        }
+        if bar {
+            tokens.push(Token::Bar);
+        }
+    };
+    while let Some(c) = chars.next() {
         match c {
-            '|' | ' ' if out.ends_with('|') => {}
-            '|' => {
-                out.truncate(out.trim_end_matches(' ').len());
-                if !out.ends_with('|') {
-                    out.push('|');
-                }
-            }
-            c => out.push(c),
+            '\\' if chars.next_if_eq(&' ').is_some() => word.push(' '),
+            '|' => close(&mut word, true),
+            c if c.is_whitespace() => close(&mut word, false),
+            c => word.push(c),
         }
     }
-    out
+    close(&mut word, false);
+    tokens
 }
 
 impl Term {
-    fn parse(mut text: &str) -> Self {
-        let strip = |text: &mut &str, mark: char| {
+    /// Reads a word with its marks; `None` if it is nothing but marks.
+    fn parse(mut text: &str) -> Option<Self> {
+        let mut strip = |mark: char| {
             let rest = text.strip_prefix(mark);
-            *text = rest.unwrap_or(text);
+            text = rest.unwrap_or(text);
             rest.is_some()
         };
-        let quoted = strip(&mut text, '\'');
-        let not = strip(&mut text, '!');
-        let start = strip(&mut text, '^');
-        let end = text.ends_with('$');
-        let text = text.strip_suffix('$').unwrap_or(text);
-        if text.is_empty() {
-            return Self::Anything;
+        let quoted = strip('\'');
+        let not = strip('!');
+        let start = strip('^');
+        let rest = text.strip_suffix('$');
+        let (text, end) = (rest.unwrap_or(text), rest.is_some());
+        let letters: Vec<char> = text.chars().flat_map(bare).collect();
+        if letters.is_empty() {
+            return None;
         }
-        if !(quoted || not || start || end) {
-            return Self::Fuzzy(Fuzzy::new(text));
-        }
-        Self::Exact(Exact {
-            text: text.chars().collect(),
-            cased: text.chars().any(char::is_uppercase),
-            start,
-            end,
-            not,
-        })
-    }
-
-    fn hit(&mut self, text: &str, chars: &[char]) -> Option<Hit> {
-        match self {
-            Self::Anything => Some(Hit::default()),
-            Self::Fuzzy(fuzzy) => {
-                let found = fuzzy.align(chars)?;
-                Some(Hit {
-                    score: found.score.into(),
-                    begin: found.begin as i64,
-                    end: found.end as i64,
-                })
-            }
-            Self::Exact(exact) => match (exact.find(text), exact.not) {
-                (Some((begin, end)), false) => Some(Hit {
-                    score: (end - begin) as i64,
-                    begin: begin as i64,
-                    end: end as i64,
-                }),
-                (None, true) => Some(Hit::default()),
-                _ => None,
-            },
-        }
-    }
-}
-
-impl Exact {
-    /// Where it stands first, in bytes.
-    fn find(&self, text: &str) -> Option<(usize, usize)> {
-        let end_of = |begin: usize| {
-            let mut rest = text[begin..].chars();
-            for want in &self.text {
-                let c = rest.next()?;
-                if c != *want && (self.cased || fold(c) != fold(*want)) {
-                    return None;
-                }
-            }
-            let end = text.len() - rest.as_str().len();
-            (!self.end || end == text.len()).then_some((begin, end))
+        let exact = quoted || not || start || end || letters.len() > LONGEST;
+        let how = if exact {
+            How::Exact { start, end, not }
+        } else {
+            How::Fuzzy
         };
-        if self.start {
-            return end_of(0);
+        let word = Word::new(letters);
+        Some(Self { word, how })
+    }
+
+    fn align(&self, text: &[Letter]) -> Option<Alignment> {
+        let fields = text.chunk_by(|_, next| !next.starts);
+        let (start, end, not) = match self.how {
+            How::Fuzzy => return best(fields.filter_map(|field| self.word.align(field))),
+            How::Exact { start, end, not } => (start, end, not),
+        };
+        let runs = fields.flat_map(|field| field.windows(self.word.len()));
+        let mut whole = runs.filter(|run| {
+            let bounds = !start || run.first().is_some_and(|letter| letter.starts);
+            bounds
+                && (!end || run.last().is_some_and(|letter| letter.ends))
+                && (0..).zip(*run).all(|(n, letter)| self.word.fits(n, letter))
+        });
+        if not {
+            return whole.next().is_none().then(Alignment::default);
         }
-        let mut places = text.char_indices().map(|(at, _)| at);
-        places.find_map(end_of)
+        let score = |run: &[Letter]| {
+            let gains = (0..).zip(run).map(|(n, letter)| {
+                MATCH + gain(letter, n, run.len()) + if n > 0 { joined(letter) } else { 0 }
+            });
+            gains.sum()
+        };
+        best(whole.map(|run| Alignment {
+            score: score(run),
+            places: run.iter().map(|letter| letter.at).collect(),
+        }))
     }
 }
 
-/// The letter that stands for all that are the same but for their case: Unicode's simple case
-/// folding, in which one letter never becomes two.
-///
-/// **Source:** `CaseFolding.txt` (C and S) as skim's regular expressions have it; a test of
-/// `vmux-pick` compares every letter.
-fn fold(c: char) -> char {
-    match c {
-        // No other letter's small one, though its capital is I.
-        '\u{131}' => c,
-        // Equal, though neither has a capital of its own.
-        '\u{1fd3}' => '\u{390}',
-        '\u{1fe3}' => '\u{3b0}',
-        '\u{fb05}' => '\u{fb06}',
-        _ => {
-            let upper = only(c.to_uppercase()).unwrap_or(c);
-            only(upper.to_lowercase()).unwrap_or(upper)
-        }
-    }
-}
-
-fn only(mut chars: impl ExactSizeIterator<Item = char>) -> Option<char> {
-    if chars.len() == 1 { chars.next() } else { None }
+/// The one that scores best; of equal ones the first.
+fn best(alignments: impl Iterator<Item = Alignment>) -> Option<Alignment> {
+    alignments.reduce(|best, next| if next.score > best.score { next } else { best })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::searched::tests::searched;
     use super::*;
 
-    fn hit(query: &str, text: &str) -> Option<(i64, i64, i64)> {
-        let hit = Pattern::parse(query).hit(text)?;
-        Some((hit.score, hit.begin, hit.end))
+    fn fits(query: &str, title: &str) -> bool {
+        Pattern::parse(query).fit(&searched(title, "")).is_some()
+    }
+
+    /// The title with what fits in brackets.
+    fn marked(query: &str, title: &str) -> String {
+        let searched = searched(title, "");
+        let Some(fit) = Pattern::parse(query).fit(&searched) else {
+            return "-".into();
+        };
+        let marked = title.chars().enumerate().map(|(at, c)| {
+            if fit.places.contains(&at) {
+                format!("[{c}]")
+            } else {
+                c.to_string()
+            }
+        });
+        marked.collect::<String>().replace("][", "")
     }
 
     #[test]
     fn a_mark_says_how_a_word_fits() {
         for (query, want) in [
-            ("", Some((0, 0, 0))),
-            ("'web", Some((3, 5, 8))),
-            ("'WEB", None),
-            ("^shop", Some((4, 0, 4))),
-            ("^web", None),
-            ("web$", Some((3, 5, 8))),
-            ("shop$", None),
-            ("!blog", Some((0, 0, 0))),
-            ("!shop", None),
-            ("!^web", Some((0, 0, 0))),
-            ("'", Some((0, 0, 0))),
-            ("^$", Some((0, 0, 0))),
-            ("|", None),
-            ("'web ^shop", Some((7, 0, 8))),
-            ("'zzz | ^shop", Some((4, 0, 4))),
-            ("'zzz|'web", Some((3, 5, 8))),
+            ("", true),
+            ("shopweb", true),
+            ("bew", false),
+            ("'web", true),
+            ("'sweb", false),
+            ("'WEB", false),
+            ("^shop", true),
+            ("^web", false),
+            ("web$", true),
+            ("shop$", false),
+            ("^shop-web$", true),
+            ("!blog", true),
+            ("!shop", false),
+            ("!^web", true),
+            ("'!shop", false),
+            ("web shop", true),
+            ("web blog", false),
+            ("'zzz | ^shop", true),
+            ("zzz|'web", true),
+            ("web zzz | ^shop", true),
+            ("zzz | web blog", false),
         ] {
-            assert_eq!(hit(query, "shop-web"), want, "{query:?}");
+            assert_eq!(fits(query, "shop-web"), want, "{query:?}");
         }
-        assert_eq!(hit("'a\\ b", "x a b"), Some((3, 2, 5)));
-        assert_eq!(hit("'straße", "STRAßE"), Some((7, 0, 7)));
+        assert!(fits("'a\\ b", "x a b") && !fits("'a\\ b", "ab"));
+        assert!(fits("web\u{3000}shop", "shop-web"), "any white space parts");
+        assert!(fits("\\", "a\\b") && !fits("\\", "ab"));
+    }
+
+    /// The list must not flicker while a mark and no word stands there yet.
+    #[test]
+    fn a_mark_without_a_word_says_nothing() {
+        for mark in [
+            "'", "!", "^", "$", "|", "| |", "'!^$", "!^", "\u{301}", "  ",
+        ] {
+            for query in [mark.to_owned(), format!("web {mark}")] {
+                assert!(fits(&query, "shop-web"), "{query:?}");
+            }
+            assert!(!fits(&format!("zzz {mark}"), "shop-web"), "{mark:?}");
+        }
+        assert!(!fits("zzz | !", "shop-web") && !fits("! | zzz", "shop-web"));
     }
 
     #[test]
-    fn bars_bind_with_or_without_spaces() {
-        for (query, want) in [
-            ("a | b", "a|b"),
-            ("a|  b", "a|b"),
-            ("a | | b", "a|b"),
-            ("a || b c", "a|b c"),
-            (" a", " a"),
+    fn fields_have_a_start_and_an_end() {
+        let text = searched("shop-web", "/srv/pay");
+        let fits = |query: &str| Pattern::parse(query).fit(&text).is_some();
+        assert!(fits("web$") && fits("pay$") && fits("^shop") && fits("^/srv"));
+        assert!(!fits("^web") && !fits("srv$") && !fits("!web$"));
+        assert!(fits("web pay") && !fits("webpay") && !fits("'web/srv"));
+    }
+
+    #[test]
+    fn letters_fit_in_any_form_and_a_capital_only_a_capital() {
+        for (query, title, want) in [
+            ("caf\u{e9}", "Cafe\u{301}", "[Cafe]\u{301}"),
+            ("cafe", "caf\u{e9}", "[caf\u{e9}]"),
+            ("FB", "fooBar", "-"),
+            ("fB", "fooBar", "[f]oo[B]ar"),
+            ("ma", "\u{ff2d}\u{ff21}", "[\u{ff2d}\u{ff21}]"),
+            ("\u{3c3}\u{3c2}", "\u{3a3}\u{3a3}", "[\u{3a3}\u{3a3}]"),
+            ("'\u{d55c}", "a\u{d55c}\u{ae00}", "a[\u{d55c}]\u{ae00}"),
+            ("fi", "\u{fb01}x", "[\u{fb01}]x"),
         ] {
-            assert_eq!(join_bars(query), want);
+            assert_eq!(marked(query, title), want, "{query}");
         }
+    }
+
+    #[test]
+    fn what_fits_is_marked_where_the_eye_looks_for_it() {
+        for (query, title, want) in [
+            ("web", "we-are-web", "we-are-[web]"),
+            ("api", "a-pi-api", "a-pi-[api]"),
+            ("sw", "shows-web", "[s]hows-[w]eb"),
+            ("fb", "offBeat-fooBar", "offBeat-[f]oo[B]ar"),
+            ("a", "banana-apple", "banana-[a]pple"),
+            ("'an", "banana-anna", "banana-[an]na"),
+            ("web shop", "shop-web", "[shop]-[web]"),
+            ("!x ^sh", "shop", "[sh]op"),
+            ("srv", "api-server", "api-[s]e[r][v]er"),
+        ] {
+            let want = want.replace("][", "");
+            assert_eq!(marked(query, title), want, "{query}");
+        }
+    }
+
+    #[test]
+    fn long_words_fit_as_they_stand_and_endless_queries_nowhere() {
+        let long = "ab".repeat(40);
+        assert!(fits(&long, &long) && !fits(&long, &long.replace("ba", "b-a")));
+        let many = "a ".repeat(64);
+        assert!(fits(&many, "a") && !fits(&format!("{many}a"), "a"));
     }
 }

@@ -71,6 +71,7 @@ impl Screen {
         let backend = TestBackend::new(columns, rows);
         let tui = Tui::new_with_height_and_backend(backend, Size::Percent(100)).unwrap();
         skim.init_tui_with(tui);
+        skim.app_mut().matcher = crate::engine::matcher();
         skim.start();
         let board = Arc::new(Board::new(true));
         board.apply(sessions, clock::now());
@@ -202,6 +203,47 @@ fn the_best_match_is_chosen_however_fast_enter_comes() {
     assert_eq!(screen.outcome, Some(Outcome::Chosen(key(2))));
 }
 
+/// skim's own matcher knows no titles, and marked a letter here and there.
+#[test]
+fn the_list_is_vmuxs_order_and_marks_what_fits() {
+    let sessions: Vec<_> = ["relay", "web-app", "app-web", "a-web", "webapp", "awe-blog"]
+        .iter()
+        .zip(1..)
+        .map(|(name, pid)| session(pid, name, State::Idle))
+        .collect();
+    for query in [
+        "web",
+        "'app",
+        "a w",
+        "^a",
+        "web$",
+        "ab",
+        "eb",
+        "!web",
+        "relay | blog",
+    ] {
+        let mut screen = small(&sessions);
+        screen.kind(query);
+        let ranked = vmux::core::query::rank(query, &sessions);
+        let want: Vec<_> = ranked.iter().map(|(_, s)| s.title().to_string()).collect();
+        let list = screen.list().join(" ").replace('>', "");
+        assert_eq!(list, want.join(" "), "{query}");
+        assert!(!want.is_empty());
+    }
+    let mut screen = small(&sessions);
+    screen.kind("web");
+    assert_eq!(screen.list()[..2], [">web-app", "webapp"]);
+    let buffer = screen.ui.parts().1.backend().buffer();
+    let marked = |row: u16| {
+        let cells = (0..20).map(|x| &buffer[(x, row)]);
+        let marked = cells.filter(|cell| cell.modifier.contains(Modifier::UNDERLINED));
+        marked
+            .map(ratatui::buffer::Cell::symbol)
+            .collect::<String>()
+    };
+    assert_eq!([3, 4, 5].map(marked), ["web", "web", "web"]);
+}
+
 #[test]
 fn escape_and_control_c_choose_nothing() {
     for out in ["esc", "ctrl-c", "ctrl-g"] {
@@ -247,7 +289,7 @@ fn the_cursor_stays_on_its_session_where_ranks_change() {
         labelled(3, "web"),
     ]);
     screen.kind("web").press(&["down", "down"]);
-    assert_eq!(screen.list(), ["webs", "web", ">a-web"]);
+    assert_eq!(screen.list(), ["web", "webs", ">a-web"]);
     screen.news(&[
         labelled(1, "web"),
         labelled(2, "-w-e-b"),
