@@ -8,6 +8,7 @@
 //! `tests/fixtures/codex` pin what is read here. Undocumented, so everything is read
 //! defensively: a missing field, an unknown word, a broken line cost only themselves.
 
+pub mod app_server;
 pub mod frames;
 pub mod link;
 pub mod pairing;

@@ -3,10 +3,12 @@
 //! **Source:** 0.161.0 to 0.171.0, and the schema that 0.171.0 prints of itself
 //! (`codex app-server generate-json-schema`).
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::core::model::time;
 use crate::core::text::CleanText;
 
 /// Who asks, as the app-server's log names it.
@@ -17,8 +19,8 @@ const CLIENT: &str = "vmux";
 pub enum Message<'a> {
     /// The answer to the request of this number; or why there is none.
     Answer(u64, Result<&'a RawValue, String>),
-    /// It tells something.
-    Told(&'a str, &'a RawValue),
+    /// It tells something, at this time.
+    Told(&'a str, &'a RawValue, Option<DateTime<Utc>>),
     /// It asks something, under a number of its own.
     Asked(Value, &'a str, &'a RawValue),
     /// Nothing that is known.
@@ -37,6 +39,8 @@ pub fn read(bytes: &[u8]) -> Message<'_> {
         #[serde(borrow)]
         result: Option<&'a RawValue>,
         error: Option<Failure>,
+        #[serde(rename = "emittedAtMs", default)]
+        emitted_at: Value,
     }
     #[derive(Deserialize)]
     struct Failure {
@@ -48,7 +52,10 @@ pub fn read(bytes: &[u8]) -> Message<'_> {
     };
     let params = raw.params.unwrap_or(RawValue::NULL);
     match (raw.id, raw.method) {
-        (None, Some(method)) => Message::Told(method, params),
+        (None, Some(method)) => {
+            let at = raw.emitted_at.as_i64().and_then(time::from_millis);
+            Message::Told(method, params, at)
+        }
         (Some(id), Some(method)) => Message::Asked(id, method, params),
         (Some(id), None) => match (id.as_u64(), raw.error, raw.result) {
             (Some(id), Some(failure), _) => Message::Answer(id, Err(failure.message)),
@@ -306,7 +313,7 @@ mod tests {
     #[test]
     fn what_is_told_is_read_and_unknown_words_survive() {
         let told = |text: &str| match read(text.as_bytes()) {
-            Message::Told(method, params) => told(method, params),
+            Message::Told(method, params, _) => told(method, params),
             other => panic!("{other:?}"),
         };
         let status = |word: &str| {
