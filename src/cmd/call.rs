@@ -5,19 +5,25 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::cmd::exit::{Exit, Failure};
+use crate::cmd::exit::{self, Exit, Failure};
 use crate::core::text::CleanText;
 use crate::daemon::detach;
+use crate::notify;
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
 use crate::protocol::request::Target;
+use crate::protocol::version::{OWN, Other, REMEDY};
 use crate::protocol::{ENVIRON, Refusal, RefusalCode, Reply, Verb};
 use crate::serve::config::Loaded;
 use crate::serve::local::Local;
+use crate::sys::files::{read_bounded, write_atomic};
 use crate::sys::paths::{self, Paths};
 use crate::sys::proc::Environ;
 
 /// Longest wait for a daemon that is being started: a first scan of a slow, full machine.
 const START: Duration = Duration::from_secs(10);
+
+/// Longest note of what was told of a version, in bytes.
+const TOLD_CAP: usize = 512;
 
 /// What every verb knows.
 pub struct Context {
@@ -132,9 +138,31 @@ impl Context {
             return Ok(Local::look(&self.paths, &self.environ)?.answer(&verb.into()));
         }
         let mut client = self.connect()?;
-        client
-            .call_raw(&verb, PATIENCE)
-            .map_err(|error| unreachable_daemon(&error).into())
+        let reply = client.call_raw(&verb, PATIENCE);
+        self.note(client.other());
+        reply.map_err(|error| unreachable_daemon(&error).into())
+    }
+
+    /// Says that the daemon is of another version, and what helps: once for each daemon, on the
+    /// terminal, or else as a notification. Both work on where they can.
+    pub fn note(&self, other: Option<(Option<u32>, &Other)>) {
+        let Some((daemon, other)) = other else {
+            return;
+        };
+        let told = format!("{daemon:?} {other} {OWN}");
+        let kept = self.paths.told_version();
+        if read_bounded(&kept, TOLD_CAP).is_ok_and(|bytes| bytes == told.as_bytes()) {
+            return;
+        }
+        if let Err(error) = write_atomic(&kept, told.as_bytes()) {
+            log::debug!("could not write {}: {error}", kept.display());
+        }
+        let words = format!("the daemon is {other}, this is vmux {OWN}");
+        if has_terminal() {
+            exit::complain(&Failure::new(words).hint(REMEDY).into());
+        } else {
+            notify::message(&self.environ, "vmux", &format!("{words}\n{REMEDY}"));
+        }
     }
 }
 
@@ -162,7 +190,13 @@ pub(super) fn sibling(name: &str) -> Result<PathBuf, String> {
 }
 
 pub(super) fn unreachable_daemon(error: &ClientError) -> Failure {
-    Failure::new(error.to_string()).hint("`vmux doctor` looks closer; --no-daemon works without it")
+    let hint = match error {
+        ClientError::Broken(_) => {
+            "it may be of another version: `vmux daemon restart`; --no-daemon works without it"
+        }
+        _ => "`vmux doctor` looks closer; --no-daemon works without it",
+    };
+    Failure::new(error.to_string()).hint(hint)
 }
 
 /// There is nothing to choose from.

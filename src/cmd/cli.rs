@@ -397,6 +397,8 @@ pub enum DaemonVerb {
     Start,
     /// Stop
     Stop,
+    /// Stop, and start anew: after an update
+    Restart,
     /// Say how it is
     Status {
         /// Print JSON

@@ -14,6 +14,7 @@ use crate::daemon::{self, Settings, detach, lock};
 use crate::protocol::client::{Client, ClientError, PATIENCE};
 use crate::protocol::reply::DaemonStatus;
 use crate::protocol::request::{Status, Stop};
+use crate::protocol::version::{OWN, REMEDY};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::exec;
 use crate::sys::paths::Paths;
@@ -31,7 +32,19 @@ pub(super) fn run(context: &Context, args: &Daemon) -> anyhow::Result<Exit> {
     match args.verb.unwrap_or(DaemonVerb::Run { detached: false }) {
         DaemonVerb::Run { detached } => serve(context, detached),
         DaemonVerb::Start => start(context),
-        DaemonVerb::Stop => stop(context),
+        DaemonVerb::Stop => {
+            let words = if stop(context)? {
+                "stopped\n"
+            } else {
+                "no vmux daemon is running\n"
+            };
+            out::write(words.as_bytes())?;
+            Ok(Exit::Done)
+        }
+        DaemonVerb::Restart => {
+            stop(context)?;
+            start(context)
+        }
         DaemonVerb::Status { json } => status(context, json),
     }
 }
@@ -88,14 +101,12 @@ fn start(context: &Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn stop(context: &Context) -> anyhow::Result<Exit> {
+/// Stops the daemon; whether there was one.
+fn stop(context: &Context) -> anyhow::Result<bool> {
     let deadline = Deadline::after(PATIENCE);
     let pid = match tell_to_stop(context, deadline) {
         Ok(pid) => pid,
-        Err(ClientError::NotRunning(_)) => {
-            out::write(b"no vmux daemon is running\n")?;
-            return Ok(Exit::Done);
-        }
+        Err(ClientError::NotRunning(_)) => return Ok(false),
         Err(error) => {
             return Err(unanswered(context, "could not stop the daemon: ", &error).into());
         }
@@ -105,8 +116,7 @@ fn stop(context: &Context) -> anyhow::Result<Exit> {
             .hint(hung(&context.paths))
             .into());
     }
-    out::write(b"stopped\n")?;
-    Ok(Exit::Done)
+    Ok(true)
 }
 
 /// Tells the daemon to end; returns its pid, if that can be known.
@@ -224,12 +234,8 @@ fn page(status: &DaemonStatus) -> Result<String, std::fmt::Error> {
             writeln!(text, "{:10}{}", "", CleanText::line(lacks))?;
         }
     }
-    if status.version != env!("CARGO_PKG_VERSION") {
-        writeln!(
-            text,
-            "this vmux is {}; `vmux daemon stop` lets it start anew",
-            env!("CARGO_PKG_VERSION")
-        )?;
+    if status.version != OWN {
+        writeln!(text, "this vmux is {OWN}; {REMEDY}")?;
     }
     Ok(text)
 }

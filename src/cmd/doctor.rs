@@ -24,6 +24,7 @@ use crate::frontend::menu::{self, LAUNCHERS};
 use crate::notify::dbus::{Argument, Body, Bus};
 use crate::protocol::client::{Client, ClientError};
 use crate::protocol::request::{ListArgs, Status};
+use crate::protocol::version::{OWN, REMEDY};
 use crate::serve::config::Loaded;
 use crate::serve::labels;
 use crate::sys::exec;
@@ -191,19 +192,15 @@ fn check_daemon(context: &Context) -> Vec<Check> {
             ];
         }
     };
-    let mut checks = vec![if status.version == env!("CARGO_PKG_VERSION") {
+    let mut checks = vec![if status.version == OWN {
         check(
             "daemon",
             Grade::Good,
             &format!("pid {} at {}", status.pid, status.socket),
         )
     } else {
-        let words = format!(
-            "it is vmux {}, this is {}",
-            status.version,
-            env!("CARGO_PKG_VERSION")
-        );
-        check("daemon", Grade::Note, &words).remedy("`vmux daemon stop` lets it start anew")
+        let words = format!("it is vmux {}, this is {OWN}", status.version);
+        check("daemon", Grade::Note, &words).remedy(REMEDY)
     }];
     for (name, source) in &status.sources {
         // Many do without windows and notifications.

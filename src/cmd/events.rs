@@ -24,7 +24,10 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let mut said = false;
     loop {
         let line = match events.hear() {
-            Heard::Line(line) => line,
+            Heard::Line(line) => {
+                context.note(events.other());
+                line
+            }
             Heard::Lost(error) => {
                 if !std::mem::replace(&mut said, true) {
                     exit::complain(&unanswered(context, &error).into());

@@ -62,8 +62,11 @@ pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
         .filter(|context| !context.no_daemon)?;
     let deadline = Deadline::after(PATIENCE);
     let list = list_args(&context, format, false);
-    let asked = Client::connect(&context.paths.socket, PATIENCE)
-        .and_then(|mut client| client.call_raw(&list, deadline.left()));
+    let asked = Client::connect(&context.paths.socket, PATIENCE).and_then(|mut client| {
+        let reply = client.call_raw(&list, deadline.left());
+        context.note(client.other());
+        reply
+    });
     let (line, payload) = match asked {
         Ok(reply) => reply,
         Err(ClientError::NotRunning(_) | ClientError::HungUp) => return None,

@@ -128,7 +128,9 @@ fn go_hot<V: Verb>(
         Err(error) => return Some(Err(give_up(&context, unreachable_daemon(&error)))),
     };
     // From here on the daemon may have heard it: to ask again could be one more step of a walk.
-    let reply = match client.call_raw(&verb, deadline.left()) {
+    let called = client.call_raw(&verb, deadline.left());
+    context.note(client.other());
+    let reply = match called {
         Ok((line, _)) if is_done(&line) => return Some(Ok(Exit::Done)),
         Ok((line, _)) => read::<V::Reply>(&line),
         Err(error) => Err(error),

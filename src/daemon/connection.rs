@@ -137,13 +137,8 @@ impl Connection {
         self.output.shrink_to_fit();
         let reason = CleanText::line("it read too slowly");
         let seq = self.subscribed.unwrap_or_default();
-        self.output.extend(
-            EventLine {
-                seq,
-                event: Event::Dropped { reason },
-            }
-            .render(),
-        );
+        self.output
+            .extend(EventLine::of(seq, Event::Dropped { reason }).render());
         self.closing = true;
     }
 

@@ -153,7 +153,7 @@ impl Published {
         self.publish(snapshot);
         if self.subscribers.load(Ordering::SeqCst) > 0 {
             let numbered = events.into_iter().zip(first..);
-            let lines = numbered.map(|(event, seq)| (seq, EventLine { seq, event }.render()));
+            let lines = numbered.map(|(event, seq)| (seq, EventLine::of(seq, event).render()));
             let mut unsent = locked(&self.events);
             unsent.extend(lines);
             if unsent.iter().map(|(_, line)| line.len()).sum::<usize>() > UNSENT {
@@ -169,8 +169,7 @@ impl Published {
     fn whole_state(&self) -> (u64, Vec<u8>) {
         let snapshot = self.snapshot();
         let (seq, sessions) = (snapshot.generation, snapshot.sessions.clone());
-        let event = Event::State { sessions };
-        (seq, EventLine { seq, event }.render())
+        (seq, EventLine::state(seq, sessions).render())
     }
 
     /// Counts one subscriber more or less.

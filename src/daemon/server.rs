@@ -1,5 +1,6 @@
 //! The server thread: one poll loop over all clients.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -20,9 +21,11 @@ use super::published::{Completion, Published, Ticket};
 use super::storage::Storage;
 use super::worker::Workers;
 use super::{Input, Settings, write_icons};
-use crate::core::model::{Event, Observation};
+use crate::core::model::Observation;
 use crate::core::order::Walk;
 use crate::frontend::rofi::Menus;
+use crate::protocol::request::Received;
+use crate::protocol::version::{self, Other};
 use crate::protocol::{EventLine, REPLY_CAP, Refusal, RefusalCode, Request};
 use crate::sys::clock;
 use crate::sys::socket;
@@ -32,6 +35,8 @@ const CLIENTS: usize = 3000;
 /// Bytes that wait for all clients together at most. Past this the one that has most goes. It is
 /// room for the longest reply, and for more subscribers than anybody has, who do not read.
 const HELD: usize = REPLY_CAP;
+/// Versions of clients that the log tells of at most: there are few, and any client may name one.
+const OTHERS: usize = 16;
 /// Pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -96,6 +101,8 @@ pub(super) struct Server {
     pub(super) poked_desktop: Option<Instant>,
     /// Whether any session runs in a multiplexer, as of a generation.
     pub(super) in_mux: (u64, bool),
+    /// Versions of clients that were told of in the log.
+    others: BTreeSet<Other>,
     accept_after: Option<Instant>,
     pub(super) stopping: bool,
 }
@@ -133,6 +140,7 @@ impl Server {
             listing: Listing::default(),
             poked_desktop: None,
             in_mux: (0, false),
+            others: BTreeSet::new(),
             accept_after: None,
             stopping: false,
         }
@@ -350,14 +358,7 @@ impl Server {
     pub(super) fn subscribe(&mut self, slot: usize) {
         self.published.count_subscriber(true);
         let snapshot = self.published.snapshot();
-        let event = Event::State {
-            sessions: snapshot.sessions.clone(),
-        };
-        let line = EventLine {
-            seq: snapshot.generation,
-            event,
-        }
-        .render();
+        let line = EventLine::state(snapshot.generation, snapshot.sessions.clone()).render();
         if let Some(client) = self.clients.get_mut(slot).and_then(Option::as_mut) {
             client.subscribed = Some(snapshot.generation);
         }
@@ -448,7 +449,15 @@ impl Server {
         let Some(client) = client.filter(|client| client.subscribed.is_none()) else {
             return;
         };
-        let request = Request::parse(line);
+        let Received { request, other } = Received::read(line);
+        let request = request.map_err(|error| {
+            let refusal = Refusal::new(RefusalCode::BadRequest, error);
+            // Who writes what is not known here is newer, most likely.
+            match &other {
+                Some(_) => refusal.hint(version::OLD_DAEMON),
+                None => refusal,
+            }
+        });
         if request.as_ref().is_ok_and(Request::acts) && client.has_hung_up() {
             // The daemon was held up, and the user was told that it does not answer.
             log::info!("left a request undone whose client has given up");
@@ -462,14 +471,26 @@ impl Server {
         };
         let reply = match request {
             Ok(request) => self.dispatch(ticket, request),
-            Err(error) => Some(Refusal::new(RefusalCode::BadRequest, error).render()),
+            Err(refusal) => Some(refusal.render()),
         };
+        self.note(other);
         if let Some(bytes) = reply {
             return self.send(slot, bytes);
         }
         let client = self.clients.get_mut(slot).and_then(Option::as_mut);
         if let Some(client) = client.filter(|client| client.subscribed.is_none()) {
             client.waiting = Some(ticket.serial);
+        }
+    }
+
+    /// Says once that a client is of another version.
+    fn note(&mut self, other: Option<Other>) {
+        if let Some(other) = other
+            && self.others.len() < OTHERS
+            && !self.others.contains(&other)
+        {
+            log::info!("a client is {other}, this daemon is vmux {}", version::OWN);
+            self.others.insert(other);
         }
     }
 

@@ -58,7 +58,11 @@ impl Source {
     pub(crate) fn list(&mut self) -> Result<Vec<Arc<Session>>, Failure> {
         let list = ListArgs::default();
         if !self.context.no_daemon {
-            return Ok(self.call(&list)?.sessions);
+            let listed = self.call(&list);
+            // The list is not open yet.
+            self.context
+                .note(self.client.as_ref().and_then(Client::other));
+            return Ok(listed?.sessions);
         }
         let listed = self.context.call(list);
         let listed = listed.map_err(|error| Failure::new(format!("{error:#}")))?;

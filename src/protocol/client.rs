@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use super::version::Other;
 use super::{REPLY_CAP, Reply, Verb, reply};
 use crate::sys::clock::Deadline;
 use crate::sys::socket;
@@ -46,6 +47,9 @@ impl std::error::Error for ClientError {}
 pub struct Client {
     stream: UnixStream,
     buffer: Vec<u8>,
+    /// What its first reply says of it.
+    other: Option<Other>,
+    met: bool,
 }
 
 impl Client {
@@ -58,6 +62,8 @@ impl Client {
             Ok(stream) => Ok(Self {
                 stream,
                 buffer: Vec::new(),
+                other: None,
+                met: false,
             }),
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Err(ClientError::Slow),
             Err(error) => Err(ClientError::NotRunning(error)),
@@ -68,6 +74,12 @@ impl Client {
     #[must_use]
     pub fn peer(&self) -> Option<u32> {
         socket::peer_pid(&self.stream)
+    }
+
+    /// The daemon's process and version, if it has replied and is another one.
+    #[must_use]
+    pub fn other(&self) -> Option<(Option<u32>, &Other)> {
+        Some((self.peer(), self.other.as_ref()?))
     }
 
     /// Sends a request and reads its reply.
@@ -149,6 +161,9 @@ impl Client {
         };
         let rest = self.buffer.split_off(end + 1);
         let line = std::mem::replace(&mut self.buffer, rest);
+        if !std::mem::replace(&mut self.met, true) {
+            self.other = Other::of_line(&line);
+        }
         let payload = payload_length(&line).unwrap_or(0);
         Ok((line, payload))
     }

@@ -1,6 +1,7 @@
 //! What travels between vmux and its daemon: one JSON object on one line each way.
 //!
-//! A request is `{"action": …, "args": {…}}`, its reply `{"ok", "error", "sessions", …}`.
+//! A request is `{"action": …, "args": {…}}`, its reply `{"ok", "error", "sessions", …}`; both say
+//! the version of who wrote them.
 //! Requests of one connection are answered one after the other. A reply with `"payload": N` is
 //! followed by N bytes that are to be written out as they are: rows rendered by the daemon for
 //! clients that are started often. Fields are only ever added, and unknown ones ignored.
@@ -9,6 +10,7 @@ pub mod client;
 pub mod reply;
 pub mod request;
 pub mod subscription;
+pub mod version;
 
 pub use reply::{EventLine, Refusal, RefusalCode, Reply, render_payload};
 pub use request::{Request, Verb};

@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+use super::version::OWN;
 use crate::core::model::{Decision, Dialog, Event, Landed, Session, Trouble, TroubleCode, time};
 use crate::core::text::{CleanText, deserialize_block};
 
@@ -195,6 +196,7 @@ impl Refusal {
     pub fn render(&self) -> Vec<u8> {
         line(&Frame {
             ok: false,
+            version: OWN,
             error: Some(&self.error),
             hint: self.hint.as_deref(),
             code: Some(self.code),
@@ -264,6 +266,7 @@ pub enum RefusalCode {
 #[derive(Serialize)]
 struct Frame<'a, R> {
     ok: bool,
+    version: &'a str,
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
@@ -287,6 +290,7 @@ pub fn render<R: Body>(reply: &Reply<R>) -> Vec<u8> {
         Err(refusal) => refusal.render(),
         Ok(body) => line(&Frame {
             ok: true,
+            version: OWN,
             error: None,
             hint: None,
             code: None,
@@ -385,12 +389,35 @@ pub struct SourceStatus {
 pub struct EventLine {
     /// Serial. It begins anew with each daemon.
     pub seq: u64,
+    /// Who tells it, beside a whole state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<CleanText>,
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
 }
 
 impl EventLine {
+    /// What happened.
+    #[must_use]
+    pub fn of(seq: u64, event: Event) -> Self {
+        let version = None;
+        Self {
+            seq,
+            version,
+            event,
+        }
+    }
+
+    /// The whole state, and who tells it.
+    #[must_use]
+    pub fn state(seq: u64, sessions: Vec<Arc<Session>>) -> Self {
+        Self {
+            version: CleanText::line(OWN).some(),
+            ..Self::of(seq, Event::State { sessions })
+        }
+    }
+
     /// One line, its line break included.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
@@ -402,7 +429,7 @@ impl EventLine {
 #[must_use]
 pub fn render_payload(mut payload: Vec<u8>) -> Vec<u8> {
     let line = format!(
-        "{{\"ok\":true,\"error\":null,\"sessions\":[],\"payload\":{}}}\n",
+        "{{\"ok\":true,\"version\":\"{OWN}\",\"error\":null,\"sessions\":[],\"payload\":{}}}\n",
         payload.len()
     );
     // Put before it in place: another buffer of this size costs more than moving it.
@@ -426,7 +453,9 @@ mod tests {
         };
         assert_eq!(
             text(&render(&Ok(decided))),
-            "{\"ok\":true,\"error\":null,\"sessions\":[],\"decision\":\"allow\"}\n"
+            format!(
+                "{{\"ok\":true,\"version\":\"{OWN}\",\"error\":null,\"sessions\":[],\"decision\":\"allow\"}}\n"
+            )
         );
         let session = Arc::new(Session {
             pid: Pid(7),
@@ -442,7 +471,9 @@ mod tests {
         let line = render::<Done>(&Err(refusal.clone()));
         assert_eq!(
             text(&line),
-            "{\"ok\":false,\"error\":\"none\",\"hint\":\"look\",\"code\":\"no_match\",\"sessions\":[]}\n"
+            format!(
+                "{{\"ok\":false,\"version\":\"{OWN}\",\"error\":\"none\",\"hint\":\"look\",\"code\":\"no_match\",\"sessions\":[]}}\n"
+            )
         );
         assert_eq!(read::<Acted>(&line).unwrap(), Err(refusal));
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::reply::{
     Acted, Asks, Body, Decided, Done, Explained, Health, Listed, Page, Previewed, WentBack,
 };
+use super::version::{OWN, Other};
 use crate::core::model::{ConversationId, Decision, Dialog, HookReport, LocalKey, SessionKey};
 use crate::core::text::CleanText;
 
@@ -25,6 +26,7 @@ pub trait Verb: Serialize + DeserializeOwned + Into<Request> {
         let written = Written {
             action: Self::ACTION,
             args: self,
+            version: OWN,
         };
         let mut line = serde_json::to_vec(&written).unwrap_or_default();
         line.push(b'\n');
@@ -37,6 +39,7 @@ pub trait Verb: Serialize + DeserializeOwned + Into<Request> {
 struct Written<'a, T> {
     action: &'a str,
     args: &'a T,
+    version: &'a str,
 }
 
 /// A request as it is read first. Scripts leave `args` out, or `null`: both are no arguments.
@@ -45,6 +48,17 @@ struct Envelope<'a> {
     action: String,
     #[serde(default, borrow)]
     args: Option<&'a RawValue>,
+    #[serde(default)]
+    version: Option<CleanText>,
+}
+
+/// A line that was read: what it asks, and who wrote it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Received {
+    /// The request, or what is wrong with it, for the reply.
+    pub request: Result<Request, String>,
+    /// It is of another version; scripts say none.
+    pub other: Option<Other>,
 }
 
 /// The verbs: word on the wire, variant, arguments, reply, and whether it moves or changes
@@ -132,17 +146,24 @@ verbs! {
     "stop" Stop(Stop) -> Done, acts: true;
 }
 
-impl Request {
+impl Received {
     /// Reads one line.
-    ///
-    /// # Errors
-    /// What is wrong with it, for the reply.
-    pub fn parse(line: &[u8]) -> Result<Self, String> {
-        let envelope: Envelope<'_> = serde_json::from_slice(line)
-            .map_err(|error| format!("could not read the request: {error}"))?;
-        let args = envelope.args.map_or("{}", RawValue::get);
-        let args = if args == "null" { "{}" } else { args };
-        Self::read(&envelope.action, args)
+    #[must_use]
+    pub fn read(line: &[u8]) -> Self {
+        match serde_json::from_slice::<Envelope<'_>>(line) {
+            Err(error) => Self {
+                request: Err(format!("could not read the request: {error}")),
+                other: None,
+            },
+            Ok(envelope) => {
+                let args = envelope.args.map_or("{}", RawValue::get);
+                let args = if args == "null" { "{}" } else { args };
+                Self {
+                    request: Request::read(&envelope.action, args),
+                    other: envelope.version.and_then(|said| Other::of(Some(said))),
+                }
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::client::{Client, ClientError, PATIENCE};
 use super::request::{Ping, Subscribe};
+use super::version::Other;
 use crate::sys::clock::{self, Deadline};
 
 /// Pauses between tries to reach a daemon that is gone: first and longest.
@@ -34,6 +35,8 @@ pub enum Heard {
 pub struct Subscription {
     socket: PathBuf,
     client: Option<Client>,
+    /// What its first line says of the daemon.
+    other: Option<Other>,
     pause: Duration,
     /// When to try to connect, while there is no connection.
     retry: Deadline,
@@ -60,6 +63,7 @@ impl Subscription {
         Self {
             socket: socket.to_owned(),
             client: None,
+            other: None,
             pause: Duration::ZERO,
             retry: Deadline::after(Duration::ZERO),
             silence: Silence::First(Deadline::after(PATIENCE)),
@@ -105,6 +109,9 @@ impl Subscription {
         let error = match self.client.as_mut()?.next_line_if_any() {
             Ok(Some(line)) => {
                 self.pause = RETRY.0;
+                if matches!(self.silence, Silence::First(_)) {
+                    self.other = Other::of_line(&line);
+                }
                 self.silence = Silence::Quiet(Deadline::after(QUIET));
                 return Some(Heard::Line(line));
             }
@@ -116,6 +123,13 @@ impl Subscription {
         self.asker = None;
         self.retry = Deadline::after(self.pause);
         Some(Heard::Lost(error))
+    }
+
+    /// The daemon's process and version, if it has told anything and is another one.
+    #[must_use]
+    pub fn other(&self) -> Option<(Option<u32>, &Other)> {
+        let client = self.client.as_ref()?;
+        Some((client.peer(), self.other.as_ref()?))
     }
 
     /// Asks the daemon whether it is there, if it is time.

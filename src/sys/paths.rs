@@ -134,6 +134,12 @@ impl Paths {
         self.runtime.join("back.json")
     }
 
+    /// Which daemon of another version its user was told of.
+    #[must_use]
+    pub fn told_version(&self) -> PathBuf {
+        self.runtime.join("told-version")
+    }
+
     /// Makes the directory of the socket, for this user only.
     ///
     /// # Errors

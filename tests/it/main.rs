@@ -36,6 +36,7 @@ mod recordings;
 mod scout;
 mod starts;
 mod untold;
+mod versions;
 mod watched;
 mod window_events;
 mod wire;

@@ -17,7 +17,7 @@ use vmux::core::text::CleanText;
 use vmux::frontend::rofi::{Call, Effect, Menus, Scene};
 use vmux::frontend::row;
 use vmux::frontend::table;
-use vmux::protocol::Request;
+use vmux::protocol::request::Received;
 
 /// Something that happens to a registry.
 #[derive(Clone, Debug)]
@@ -503,7 +503,7 @@ proptest! {
 
     #[test]
     fn no_request_panics(line in any::<Vec<u8>>()) {
-        drop(Request::parse(&line));
+        drop(Received::read(&line));
     }
 
     #[test]

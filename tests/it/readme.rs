@@ -7,7 +7,7 @@ use std::process::Command;
 
 use clap::Parser as _;
 use vmux::cmd::cli::Cli;
-use vmux::protocol::Request;
+use vmux::protocol::request::Received;
 use vmux::serve::config::{Config, Loaded};
 
 fn readme() -> String {
@@ -88,7 +88,7 @@ fn every_configuration_loads_and_shows_the_defaults_there_are() {
 #[test]
 fn every_request_is_one() {
     for line in blocks("json").iter().flat_map(|block| block.lines()) {
-        if let Err(error) = Request::parse(line.as_bytes()) {
+        if let Err(error) = Received::read(line.as_bytes()).request {
             panic!("{line}: {error}");
         }
     }

@@ -90,6 +90,7 @@ impl<'c> Follower<'c> {
         for _ in 0..BURST {
             match self.events.hear_if_any() {
                 Some(Heard::Line(line)) => {
+                    self.context.note(self.events.other());
                     // What a newer daemon says and this program cannot read is none of its business.
                     if let Ok(line) = serde_json::from_slice::<EventLine>(&line) {
                         self.apply(&line.event);

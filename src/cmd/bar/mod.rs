@@ -58,8 +58,8 @@ fn list(context: &Context) -> anyhow::Result<Listed> {
     }
     let deadline = Deadline::after(PATIENCE);
     let mut client = context.connect_within(PATIENCE, PATIENCE)?;
-    let reply = client
-        .call(&list, deadline.left())
-        .map_err(|error| unreachable_daemon(&error))?;
+    let reply = client.call(&list, deadline.left());
+    context.note(client.other());
+    let reply = reply.map_err(|error| unreachable_daemon(&error))?;
     reply.map_err(|refusal| failure(&refusal).into())
 }
