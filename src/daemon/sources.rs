@@ -317,6 +317,7 @@ impl Desktop {
         self.places.begin();
         let snapshot = self.published.snapshot();
         self.viewers = viewers(&snapshot).collect();
+        self.places.know(&snapshot.sessions);
         let mut observations = Vec::new();
         let mut lost = 0;
         let mut hidden = Vec::new();

@@ -246,6 +246,7 @@ impl FocusThread {
     }
 
     fn move_focus(&mut self, job: FocusJob) {
+        self.focuser.know(&self.published.snapshot().sessions);
         match job {
             FocusJob::Switch {
                 ticket,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::here::Here;
@@ -64,6 +65,11 @@ impl Focuser {
             moved_at: None,
             landed: None,
         })
+    }
+
+    /// Takes note of all sessions there are: see [`Places::know`].
+    pub fn know(&mut self, sessions: &[Arc<Session>]) {
+        self.places.know(sessions);
     }
 
     /// The way back.

@@ -153,7 +153,10 @@ impl Places {
                     program: CleanText::line(&program).some(),
                     target: None,
                 });
-                let hints = hints(walk.session, &self.environ_inside(start));
+                let mut hints = hints(walk.session, &self.environ_inside(start));
+                if windows.len() > 1 {
+                    hints.titles = self.own_titles(walk.session, search);
+                }
                 let choice = locate::choose(&program, owner, &windows, &hints)?;
                 search.arrived(&choice, &windows, &environ);
                 search.terminal = start.inside().map(|pid| Terminal {
@@ -301,6 +304,19 @@ impl Places {
         })
     }
 
+    /// The titles by which a session's window may be known, while it is what its terminal shows.
+    fn own_titles(&self, session: &Session, search: &mut Search) -> Vec<CleanText> {
+        if search.hidden || search.uncertain {
+            return Vec::new();
+        }
+        let (own, shared) = self.titles.split(session);
+        for title in shared {
+            let words = "another session may have it too";
+            search.reject(&format!("title \u{201c}{title}\u{201d}: {words}"));
+        }
+        own
+    }
+
     /// The environment of the process that the way is about.
     pub(super) fn environ_inside(&self, start: &Start) -> Environ {
         let held = start.held.and_then(|held| self.proc.environ(held).ok());
@@ -324,7 +340,7 @@ fn hints(session: &Session, environ: &Environ) -> Hints {
         .map(Xid);
     Hints {
         window_id,
-        titles: session.name.iter().cloned().collect(),
+        titles: Vec::new(),
         folder: (session.kind == Kind::Panel).then(|| session.cwd.base()),
     }
 }

@@ -69,7 +69,7 @@ pub fn land<'t>(chain: &ProcChain, passed: usize, tree: Option<&'t WmTree>) -> L
 pub struct Hints {
     /// `WINDOWID` of the session's environment.
     pub window_id: Option<Xid>,
-    /// Names that the session may have given its terminal.
+    /// Titles that the session may have given its terminal, and no other session.
     pub titles: Vec<CleanText>,
     /// The folder that an editor's window has open, for a session in its panel.
     pub folder: Option<CleanText>,
@@ -113,17 +113,10 @@ pub fn choose<'t>(
             ),
         });
     }
-    for title in &hints.titles {
-        let mut fitting = windows.iter().filter(|w| same_title(&w.title, title));
-        if let (Some(window), None) = (fitting.next(), fitting.next()) {
-            return Ok(Choice {
-                window,
-                proof: format!(
-                    "the only one of {} windows of {program} ({pid}) titled {title}",
-                    windows.len()
-                ),
-            });
-        }
+    if let Some(window) = titled(windows, &hints.titles) {
+        let (count, title) = (windows.len(), &window.title);
+        let proof = format!("the only one of {count} windows of {program} ({pid}) titled {title}");
+        return Ok(Choice { window, proof });
     }
     if let Some(folder) = &hints.folder {
         let mut fitting = windows.iter().filter(|w| has_folder(&w.title, folder));
@@ -149,12 +142,33 @@ pub fn choose<'t>(
         .hint(&format!("it is one of: {}", places.join(", "))))
 }
 
+/// The only window with any of these titles. That of a hidden tab is nowhere to be seen, and one
+/// that two windows have proves nothing.
+fn titled<'t>(windows: &[&'t Window], titles: &[CleanText]) -> Option<&'t Window> {
+    // A shell titles its window after a folder, and people name sessions after theirs: a single
+    // word counts with an agent's sign only.
+    let proves = |window: &str, title: &str| {
+        same_title(window, title) && (window != title || title.contains(' '))
+    };
+    let has_one = |window: &&&Window| titles.iter().any(|title| proves(&window.title, title));
+    let mut fitting = windows.iter().filter(has_one);
+    match (fitting.next(), fitting.next()) {
+        (Some(window), None) => Some(window),
+        _ => None,
+    }
+}
+
 /// Whether a window has the title of a session: Claude Code sets `✳ topic`, with a spinner in
-/// place of the star in older versions.
+/// place of the star while it works, and without any once its terminal has said that it takes
+/// states (2.1.332).
 #[must_use]
 pub fn same_title(window: &str, title: &str) -> bool {
+    let is_sign = |sign: &str| !sign.contains(char::is_alphanumeric);
+    let unsigned = window.split_once(' ').filter(|(sign, _)| is_sign(sign));
     let topic = window.trim_start_matches(|c: char| !c.is_alphanumeric());
-    !title.is_empty() && (topic == title || window == title)
+    let is_it = |seen: &str| seen == title;
+    !title.is_empty()
+        && (is_it(window) || is_it(topic) || unsigned.is_some_and(|(_, topic)| is_it(topic)))
 }
 
 /// Whether an editor's title names this folder: `main.rs - shop - Visual Studio Code`, with
@@ -289,6 +303,50 @@ mod tests {
         let trouble = chosen(Hints::default()).unwrap_err();
         assert_eq!(trouble.code, TroubleCode::Ambiguous);
         assert!(trouble.hint.unwrap().contains("docs"));
+    }
+
+    #[test]
+    fn a_title_proves_a_window_within_its_limits() {
+        let tree = tree(vec![
+            window(1, 20, "\u{25d0} Fix the cart"),
+            window(2, 20, "shop"),
+            window(3, 20, "\u{2733} [wip] docs"),
+            window(4, 20, "Mend the till"),
+        ]);
+        let windows: Vec<&Window> = tree.windows.iter().collect();
+        let chosen = |titles: &[&str]| {
+            let hints = Hints {
+                titles: titles.iter().map(|title| CleanText::line(title)).collect(),
+                ..Hints::default()
+            };
+            let choice = choose("foot", Pid(20), &windows, &hints);
+            choice.map(|choice| number(choice.window)).ok()
+        };
+        assert_eq!(chosen(&["Fix the cart"]), Some(1));
+        assert_eq!(
+            chosen(&["shop-91", "Fix the cart"]),
+            Some(1),
+            "one of them is enough"
+        );
+        assert_eq!(
+            chosen(&["[wip] docs"]),
+            Some(3),
+            "what begins with no letter"
+        );
+        assert_eq!(chosen(&["Mend the till"]), Some(4), "without any sign");
+        assert_eq!(
+            chosen(&["shop"]),
+            None,
+            "a shell may have called it after its folder"
+        );
+        assert_eq!(
+            chosen(&["[wip] docs", "Fix the cart"]),
+            None,
+            "they contradict"
+        );
+        assert_eq!(chosen(&["the cart"]), None);
+        assert_eq!(chosen(&[""]), None);
+        assert_eq!(chosen(&[]), None);
     }
 
     #[test]

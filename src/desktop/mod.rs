@@ -12,6 +12,7 @@ pub mod place;
 mod systems;
 mod tabs;
 mod through;
+mod titles;
 pub mod trail;
 mod way;
 pub mod wm;

@@ -5,9 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::follow::Walk;
 use super::systems::{Desktop, Ways};
+use super::titles::Titles;
 use super::way::Search;
 use super::{Finding, Found};
 use crate::core::model::{
@@ -50,6 +52,7 @@ pub struct Places {
     holders: HashMap<(LocalKey, Tty), Vec<LocalKey>>,
     /// Who holds which pseudo terminal's master: read once a pass, where it is asked for at all.
     masters: Option<HashMap<Tty, Vec<Pid>>>,
+    pub(super) titles: Titles,
     own_environ: Environ,
     /// A person waits for what is found: what failed is tried again without a pause.
     at_once: bool,
@@ -70,6 +73,7 @@ impl Places {
             multiplexers: Vec::new(),
             holders: HashMap::new(),
             masters: None,
+            titles: Titles::default(),
             own_environ,
             at_once: false,
         })
@@ -97,6 +101,12 @@ impl Places {
         let proc = &self.proc;
         self.holders
             .retain(|(key, _), _| proc.key(key.pid) == Some(*key));
+    }
+
+    /// Takes note of all sessions there are, so that a title which two of them may have counts for
+    /// neither.
+    pub fn know(&mut self, sessions: &[Arc<Session>]) {
+        self.titles = Titles::of(sessions);
     }
 
     /// The addresses of the window managers that were found.

@@ -42,8 +42,8 @@ pub(super) fn look(found: &Found, session: &Session, places: &Places) -> Option<
         }
     }
     let title = found.place.window.as_ref().map(|window| &*window.title);
-    let titled = session.name.as_deref().zip(title);
-    let on_top = titled.is_some_and(|(name, title)| locate::same_title(title, name));
+    let (own, _) = places.titles.split(session);
+    let on_top = title.is_some_and(|seen| own.iter().any(|own| locate::same_title(seen, own)));
     (terminals > terminal.windows && !on_top).then(|| Tabs::Untold {
         program: terminal.program.clone(),
         terminals,
@@ -115,8 +115,9 @@ fn untold(program: &CleanText, terminals: usize, windows: usize, session: &Sessi
         return trouble
             .hint("with allow_remote_control and listen_on in kitty.conf, vmux selects its tab");
     }
-    match &session.name {
-        Some(name) => trouble.hint(&format!("its tab may be titled \u{201c}{name}\u{201d}")),
+    // What its terminal is titled first: the topic, where it has one.
+    match session.titles.first().or(session.name.as_ref()) {
+        Some(title) => trouble.hint(&format!("its tab may be titled \u{201c}{title}\u{201d}")),
         None => trouble,
     }
 }

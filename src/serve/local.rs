@@ -51,6 +51,7 @@ impl Local {
         }
         let mut places = Places::new(&paths.proc, environ.clone())?;
         places.begin();
+        places.know(&registry.snapshot().sessions);
         for session in registry.snapshot().sessions {
             if let Some(key) = session.id.local() {
                 let place = shown(places.find(&session, environ));
@@ -138,6 +139,7 @@ impl Local {
     ) -> Result<T, Trouble> {
         let mut focuser = Focuser::new(&self.paths.proc, self.environ.clone())
             .map_err(|error| Trouble::new(TroubleCode::NoWm, &error.to_string()))?;
+        focuser.know(&self.registry.snapshot().sessions);
         let kept_in = self.paths.trail();
         let before = kept::load(&kept_in);
         if let Some(trail) = &before {

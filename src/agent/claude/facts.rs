@@ -59,6 +59,10 @@ impl Facts {
         let (file, transcript) = (self.file.as_ref(), self.transcript.as_ref());
         let job = self.job.as_ref();
         let reported = || self.hook.as_ref()?.said.clone();
+        let name = file.and_then(|file| file.name.as_ref());
+        let topic = transcript.and_then(|transcript| transcript.title.as_ref());
+        // The name of a file is made up of directory and number, while the terminal has the topic.
+        let titles = name.and(topic).filter(|topic| name != Some(topic));
         Evidence {
             kind: self.kind,
             conversation: self.conversation.clone(),
@@ -67,9 +71,8 @@ impl Facts {
             cwd: file.and_then(|file| file.cwd.clone()),
             started_at: file.and_then(|file| file.started_at),
             version: file.and_then(|file| file.version.clone()),
-            name: file
-                .and_then(|file| file.name.clone())
-                .or_else(|| transcript.and_then(|t| t.title.clone())),
+            name: name.or(topic).cloned(),
+            titles: titles.into_iter().cloned().collect(),
             named_by_user: file.is_some_and(|file| file.named_by_user),
             model: transcript.and_then(|t| t.model.clone()),
             said: transcript.and_then(|t| t.said.clone()).or_else(reported),

@@ -32,6 +32,8 @@ pub struct Evidence {
     pub name: Option<CleanText>,
     /// Whether a person gave that name.
     pub named_by_user: bool,
+    /// Titles that the agent may have given its terminal, beside that name and without its signs.
+    pub titles: Vec<CleanText>,
     /// The model that answered last.
     pub model: Option<CleanText>,
     /// The last thing said in the conversation.

@@ -319,6 +319,9 @@ pub struct Session {
     /// Whether a person chose that name.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub named_by_user: bool,
+    /// Titles that the agent may have given its terminal, beside that name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub titles: Vec<CleanText>,
     /// Interactive, background or headless.
     pub kind: Kind,
     /// Name of the linked git worktree it works in.
@@ -381,6 +384,11 @@ impl Session {
     #[must_use]
     pub fn asked(&self) -> Option<&CleanText> {
         self.question.as_ref().or(self.ask.as_ref())
+    }
+
+    /// All titles that it may have given its terminal.
+    pub fn may_title(&self) -> impl Iterator<Item = &CleanText> {
+        self.name.iter().chain(&self.titles)
     }
 
     /// What it counts as.

@@ -408,6 +408,7 @@ fn view(key: LocalKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Sess
         label: mark.and_then(|mark| mark.label.clone()),
         name: evidence.name.clone(),
         named_by_user: evidence.named_by_user,
+        titles: evidence.titles.clone(),
         kind: evidence.kind,
         worktree: git.and_then(|g| g.worktree.clone()),
         repository: git.map(|g| g.repository.clone()),

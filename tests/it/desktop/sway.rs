@@ -1,11 +1,12 @@
 //! sway, headless: the same protocol as i3, windows known by their pid, no X server at all.
 
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use super::wait_for;
-use crate::kit::Sway;
+use crate::kit::{Shown, Sway};
 
 /// Title of the view that has the focus.
 fn focused(node: &Value) -> Option<String> {
@@ -199,5 +200,93 @@ fn a_choice_in_each_wayland_launcher_lands() {
             Some(wanted),
             "{launcher}"
         );
+    }
+}
+
+/// A server of foot shows all its windows itself, and sway knows nothing of them but titles.
+struct FootServer<'s> {
+    sway: &'s Sway,
+    socket: PathBuf,
+}
+
+impl<'s> FootServer<'s> {
+    fn start(sway: &'s Sway) -> Self {
+        let socket = sway.path("run/foot.sock");
+        let mut foot = sway.client("foot");
+        foot.arg(format!("--server={}", socket.display()));
+        sway.spawn(foot.stdout(Stdio::null()).stderr(Stdio::null()));
+        wait_for("a server of foot", || socket.exists().then_some(()));
+        Self { sway, socket }
+    }
+
+    /// A session in one of its windows.
+    fn window(&self, name: &str, title: &str) -> Shown {
+        let script = self.sway.script(name);
+        let mut foot = self.sway.client("footclient");
+        foot.arg(format!("--server-socket={}", self.socket.display()));
+        foot.args(["-T", title, "sh", "-c", &script]);
+        self.sway
+            .spawn(foot.stdout(Stdio::null()).stderr(Stdio::null()));
+        self.sway.adopt(name)
+    }
+
+    /// What Claude Code writes of a topic that it titles its terminal with.
+    fn write_topic(&self, shown: &Shown, topic: &str) {
+        let cwd = self.sway.path(&format!("work/{}", shown.name));
+        let cwd = cwd.to_string_lossy().into_owned();
+        let project = cwd.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let dir = self
+            .sway
+            .make_dir(&format!("home/.claude/projects/{project}"));
+        let id = format!("s-{}", shown.pid);
+        let line = json!({"type": "ai-title", "aiTitle": topic, "sessionId": id});
+        std::fs::write(dir.join(format!("{id}.jsonl")), format!("{line}\n")).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs a desktop"]
+fn windows_of_one_foot_server_are_told_apart_by_their_titles() {
+    let sway = Sway::new();
+    let foot = FootServer::start(&sway);
+    let cart = foot.window("cart", "\u{2733} Fix the cart");
+    foot.write_topic(&cart, "Fix the cart");
+    cart.set(json!({"name": "cart-91", "nameSource": "derived"}));
+    let till = foot.window("till", "\u{25d0} Mend the till");
+    till.set(json!({"name": "Mend the till", "nameSource": "auto"}));
+    let twins = ["first", "second"].map(|name| {
+        let twin = foot.window(name, "\u{2733} Again");
+        foot.write_topic(&twin, "Again");
+        twin.set(json!({"name": format!("{name}-a3"), "nameSource": "derived"}));
+        twin
+    });
+    for shown in [&cart, &till] {
+        sway.window_of(shown);
+    }
+    for (shown, title) in [
+        (&cart, "\u{2733} Fix the cart"),
+        (&till, "\u{25d0} Mend the till"),
+        (&cart, "\u{2733} Fix the cart"),
+    ] {
+        sway.swaymsg(&["workspace", "4"]);
+        let done = sway.vmux(&["switch", &shown.id()]);
+        let error = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{error}");
+        let tree = sway.swaymsg(&["-t", "get_tree"]);
+        assert_eq!(focused(&tree).as_deref(), Some(title));
+        let told = sway.vmux(&["explain", &shown.id()]);
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        let proof = format!("titled {title}");
+        assert!(told.contains(&proof), "{told}");
+    }
+    for twin in &twins {
+        let session = sway.session(twin).unwrap();
+        assert_eq!(session["no_window"], json!("ambiguous_window"));
+        let done = sway.vmux(&["switch", &twin.id()]);
+        let error = String::from_utf8_lossy(&done.stderr);
+        assert!(error.contains("4 windows and nothing tells"), "{error}");
+        let told = sway.vmux(&["explain", &twin.id()]);
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(told.contains("another session may have it too"), "{told}");
     }
 }
