@@ -17,7 +17,7 @@ pub use looks::{Looks, Role};
 pub use outside::{Outside, Roots, Senses, guarded};
 pub use watch::Watch;
 
-use crate::core::model::Session;
+use crate::core::model::{Decision, Dialog, HookReport, Session};
 use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
 
@@ -60,6 +60,11 @@ pub trait Agent: Sync {
         &[]
     }
 
+    /// What `vmux hook` needs to know, if it has hooks.
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        None
+    }
+
     /// How its files look in this directory, for `doctor`; nothing if it is not used here.
     fn health(&self, _config: &Path) -> Option<Health> {
         None
@@ -70,6 +75,29 @@ pub trait Agent: Sync {
 #[must_use]
 pub fn by_name(name: &str) -> Option<&'static dyn Agent> {
     AGENTS.iter().find(|agent| agent.name() == name).copied()
+}
+
+/// Whose hook calls, and the event: `AGENT:EVENT`, or an event of the first agent that has hooks,
+/// whose settings name no agent.
+#[must_use]
+pub fn hooks_of(word: &str) -> Option<(&'static dyn Hooks, &str)> {
+    if let Some((name, event)) = word.split_once(':') {
+        return Some((by_name(name)?.hooks()?, event));
+    }
+    let mut all = AGENTS.iter().filter_map(|agent| agent.hooks());
+    Some((all.next()?, word))
+}
+
+/// What an agent tells its hooks.
+pub trait Hooks {
+    /// What an event reports, without the processes it comes from.
+    fn report(&self, event: &str, payload: &[u8]) -> HookReport;
+
+    /// What is asked, whole, by an event whose hook waits for an answer.
+    fn asks(&self, event: &str, payload: &[u8]) -> Option<Dialog>;
+
+    /// What the hook prints for a decision; nothing if that does not fit what was asked.
+    fn answer(&self, payload: &[u8], decision: &Decision) -> Option<String>;
 }
 
 /// How an agent's files look.
@@ -102,4 +130,51 @@ pub enum Speaker {
     Assistant,
     /// A tool that it called.
     Tool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::model::{ConversationId, HookEvent};
+
+    #[test]
+    fn a_hook_that_names_no_agent_is_the_first_ones() {
+        for (word, event) in [
+            ("Stop", Some(HookEvent::Ended)),
+            ("claude:Stop", Some(HookEvent::Ended)),
+            ("Answer", Some(HookEvent::Asked)),
+            ("nobody:Stop", None),
+        ] {
+            let report = hooks_of(word).map(|(hooks, event)| hooks.report(event, b"{}"));
+            assert_eq!(report.map(|report| report.event), event, "{word}");
+        }
+        let request = br#"{"tool_name":"Bash","tool_input":{"command":"make"}}"#;
+        let asks = |word| {
+            let (hooks, event) = hooks_of(word)?;
+            hooks.asks(event, request)
+        };
+        assert!(asks("Answer").is_some());
+        assert_eq!(asks("PermissionRequest"), None, "nobody waits");
+    }
+
+    #[test]
+    fn names_are_found_and_differ() {
+        for (at, agent) in AGENTS.iter().enumerate() {
+            let found = by_name(agent.name()).map(Agent::title);
+            assert_eq!(found, Some(agent.title()));
+            let others = AGENTS[..at].iter();
+            assert!(others.clone().all(|other| other.name() != agent.name()));
+        }
+        assert!(by_name("nobody").is_none());
+    }
+
+    #[test]
+    fn a_conversation_is_gone_on_with_by_its_id() {
+        let mut session = Session::default();
+        let claude = by_name("claude").unwrap();
+        assert_eq!(claude.resume(&session), None);
+        session.session_id = ConversationId::new("abc");
+        let command = claude.resume(&session).unwrap().join(" ");
+        assert_eq!(command, "claude --resume abc");
+    }
 }

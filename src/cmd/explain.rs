@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::call::{Context, target};
 use super::out::{self, paint};
+use crate::agent::{self, Agent};
 use crate::cmd::cli::Query;
 use crate::cmd::exit::Exit;
 use crate::core::model::{Session, time};
@@ -59,19 +60,17 @@ fn render(session: &Session, explanation: &Value, now: DateTime<Utc>, colored: b
     if !claims.is_empty() {
         let _ = write!(page, "\n{}\n{claims}", paint("claims", "1", colored));
     }
-    for (title, section) in [
-        ("attention", &attention(&explanation["session"])),
-        ("process", &evidence["process"]),
-        ("inbox", &evidence["inbox_at"]),
-        ("status file", &evidence["file"]),
-        ("transcript", &evidence["transcript"]),
-        ("subagent", &evidence["subagent"]),
-        ("background", &evidence["job"]),
-        ("hooks", &evidence["hook"]),
+    let attention = attention(&explanation["session"]);
+    let mut sections = vec![("attention", &attention), ("process", &evidence["process"])];
+    let own = agent::by_name(&session.agent).map(Agent::sections);
+    let own = own.into_iter().flatten();
+    sections.extend(own.map(|(name, title)| (*title, &evidence[*name])));
+    sections.extend([
         ("git", &evidence["git"]),
         ("window", place),
         ("problems", &evidence["problems"]),
-    ] {
+    ]);
+    for (title, section) in sections {
         let mut lines = String::new();
         printer.push_value(&mut lines, section, 1);
         if !lines.is_empty() {
@@ -208,6 +207,7 @@ mod tests {
         let now: DateTime<Utc> = "2026-11-20T10:00:00Z".parse().unwrap();
         let session = Session {
             state: State::Idle,
+            agent: CleanText::line("claude"),
             ..Session::default()
         };
         let long = "a long step that says how the window was found";

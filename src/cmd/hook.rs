@@ -2,7 +2,7 @@
 //! event on to a daemon that runs, in one line; it prints nothing, never fails and starts nothing.
 //!
 //! `vmux hook Answer` also waits for what the user decides in vmux, and prints that alone. The
-//! dialog is on the screen meanwhile: see [`request`].
+//! dialog is on the screen meanwhile.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -11,10 +11,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::agent::claude::hook::parse;
-use crate::agent::claude::process::plausible_comm;
-use crate::agent::claude::request;
-use crate::agent::claude::settings::ANSWER;
+use crate::agent::{AGENTS, hooks_of};
 use crate::cmd::exit::Exit;
 use crate::core::model::{LocalKey, Pid};
 use crate::protocol::Verb as _;
@@ -64,18 +61,16 @@ fn send(event: &str) -> Option<()> {
     // Without a daemon nothing else is done.
     let mut stream = socket::connect(&paths.socket, PATIENCE).ok()?;
     let payload = read_input();
-    let answers = event == ANSWER;
-    let event = if answers { "PermissionRequest" } else { event };
-    let mut report = parse(event, &payload);
+    let (hooks, event) = hooks_of(event)?;
+    let mut report = hooks.report(event, &payload);
     report.processes = ancestors(&Proc::open(&paths.proc).ok()?);
     let (processes, session_id) = (report.processes.clone(), report.session_id.clone());
     let line = report.render();
     stream.set_write_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(&line).ok()?;
-    if !answers {
+    let Some(asked) = hooks.asks(event, &payload) else {
         return Some(());
-    }
-    let asked = request::read(&payload)?;
+    };
     let wait = AwaitArgs {
         processes,
         session_id,
@@ -83,7 +78,7 @@ fn send(event: &str) -> Option<()> {
     };
     stream.write_all(&wait.render()).ok()?;
     let decision = decided(&stream)?.decision?;
-    let said = request::answer(&payload, &decision)?;
+    let said = hooks.answer(&payload, &decision)?;
     std::io::stdout().write_all(said.as_bytes()).ok()
 }
 
@@ -127,7 +122,8 @@ fn ancestors(proc: &Proc) -> Vec<LocalKey> {
             pid,
             start_ticks: stat.start_ticks,
         });
-        if proc.comm(pid).is_some_and(|comm| plausible_comm(&comm)) {
+        let may_be_session = |comm: &str| AGENTS.iter().any(|agent| agent.plausible(comm, None));
+        if proc.comm(pid).is_some_and(|comm| may_be_session(&comm)) {
             break;
         }
         next = Some(stat.ppid.0);

@@ -25,7 +25,6 @@ mod out;
 mod pick;
 mod preview;
 pub mod rofi;
-pub mod standin;
 mod status;
 
 pub use call::{Context, failure, no_sessions};

@@ -244,3 +244,29 @@ fn a_multiplexer_is_known_by_name_in_its_room_only() {
     let wrong = named_outside("desktop/host", &words);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Everything else reaches an agent through the table. The demo plays Claude Code by name, and
+/// only its hooks can be installed.
+#[test]
+fn no_room_but_its_own_names_an_agent() {
+    let named = ["agent::claude", "claude::", "agent::codex", "codex::"];
+    let wired = ["cmd/demo.rs", "cmd/hooks"];
+    for path in files(&source()) {
+        let relative = path.strip_prefix(source()).unwrap();
+        if relative.starts_with("agent") || wired.iter().any(|file| relative.starts_with(file)) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let odd = named.iter().find(|name| text.contains(**name));
+        assert!(odd.is_none(), "{} says {odd:?}", relative.display());
+    }
+    let general = ["mod.rs", "looks.rs", "outside.rs", "watch.rs"];
+    for file in general {
+        let text = fs::read_to_string(source().join("agent").join(file)).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let uses = code.matches("claude::").count() + code.matches("codex::").count();
+        let table = code.lines().find(|line| line.contains("static AGENTS"));
+        let lines = table.map_or(0, |line| line.matches("::").count());
+        assert_eq!(uses, lines, "{file} names an agent outside the table");
+    }
+}

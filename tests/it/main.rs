@@ -29,11 +29,13 @@ mod look;
 mod lost;
 #[cfg(feature = "pick")]
 mod odd;
+mod parrot;
 mod pick;
 mod props;
 mod readme;
 mod recordings;
 mod scout;
+mod seam;
 mod starts;
 mod untold;
 mod versions;

@@ -15,6 +15,7 @@ pub mod process;
 use super::record;
 pub mod request;
 pub mod settings;
+pub mod standin;
 pub mod status_file;
 pub mod tail;
 pub mod verdict;
@@ -22,8 +23,8 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 
-use crate::agent::{Agent, Health, Looks, Message, Role, Roots, Watch};
-use crate::core::model::Session;
+use crate::agent::{Agent, Health, Hooks, Looks, Message, Role, Roots, Watch};
+use crate::core::model::{Decision, Dialog, HookReport, Session};
 use crate::sys::proc::Environ;
 
 /// The agent's name on the wire.
@@ -86,6 +87,10 @@ impl Agent for ClaudeCode {
         ]
     }
 
+    fn hooks(&self) -> Option<&dyn Hooks> {
+        Some(self)
+    }
+
     fn health(&self, config: &Path) -> Option<Health> {
         let sessions = config.join("sessions");
         let (words, remedy) = if sessions.is_dir() {
@@ -108,6 +113,25 @@ impl Agent for ClaudeCode {
             words,
             remedy,
         })
+    }
+}
+
+impl Hooks for ClaudeCode {
+    fn report(&self, event: &str, payload: &[u8]) -> HookReport {
+        let event = match event {
+            settings::ANSWER => "PermissionRequest",
+            event => event,
+        };
+        hook::parse(event, payload)
+    }
+
+    fn asks(&self, event: &str, payload: &[u8]) -> Option<Dialog> {
+        let waits = event == settings::ANSWER;
+        waits.then(|| request::read(payload)).flatten()
+    }
+
+    fn answer(&self, payload: &[u8], decision: &Decision) -> Option<String> {
+        request::answer(payload, decision)
     }
 }
 

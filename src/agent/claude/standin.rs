@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::agent::claude::find;
+use super::find;
 use crate::core::model::{ConversationId, Pid};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::proc::Proc;
