@@ -50,7 +50,7 @@ impl MatchEngine for Engine {
     }
 }
 
-/// For skim's log.
+/// How skim's log calls it.
 impl fmt::Display for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("vmux")
