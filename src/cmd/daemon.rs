@@ -148,7 +148,7 @@ pub(super) fn hung(paths: &Paths) -> String {
     let peer = socket::connect(&paths.socket, PEER).ok();
     match peer.and_then(|stream| socket::peer_pid(&stream)) {
         Some(pid) => format!(
-            "process {pid} listens at {}, and may be no vmux daemon",
+            "process {pid} listens at {}, and may not be a vmux daemon",
             paths.socket.display()
         ),
         None => "end it by its pid; the next call starts another, and labels are kept".into(),

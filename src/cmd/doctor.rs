@@ -120,7 +120,7 @@ fn check_config(context: &Context) -> Check {
     let launcher = loaded.config.launcher.filter(|name| is_no_launcher(name));
     if !loaded.wrong.is_empty() {
         return check("configuration", Grade::Bad, &loaded.wrong.join("; "))
-            .remedy("mend the file, or move it away; the rest of it is used");
+            .remedy("fix the file, or move it away; the rest of it is used");
     }
     if let Some(name) = launcher {
         let words = format!("{path}: the launcher {name:?} is not known");
@@ -284,7 +284,7 @@ fn check_labels(context: &Context) -> Check {
             Grade::Note,
             &format!("a broken file was kept as {}", aside.display()),
         )
-        .remedy("mend it and put it back, or remove it"),
+        .remedy("fix it and put it back, or remove it"),
         Ok(_) => check("labels", Grade::Good, &path.display().to_string()),
     }
 }
@@ -304,7 +304,7 @@ fn check_writing(context: &Context) -> Check {
     if let Some((dir, error)) = failed {
         let words = format!("could not write in {dir}: {error}");
         return check("writing", Grade::Bad, &words)
-            .remedy("labels and the log cannot be kept until that is mended");
+            .remedy("labels and the log cannot be kept until that is fixed");
     }
     let dirs: Vec<String> = dirs.iter().map(|dir| dir.display().to_string()).collect();
     check("writing", Grade::Good, &dirs.join(", "))

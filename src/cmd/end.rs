@@ -38,12 +38,12 @@ pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
 
 fn confirmed(question: &str) -> anyhow::Result<bool> {
     if !std::io::stdin().is_terminal() {
-        return Err(
-            Failure::new("could not ask whether to end the session: this is no terminal")
-                .hint("--yes ends it without asking")
-                .exit(Exit::Usage)
-                .into(),
-        );
+        return Err(Failure::new(
+            "could not ask whether to end the session: this is not a terminal",
+        )
+        .hint("--yes ends it without asking")
+        .exit(Exit::Usage)
+        .into());
     }
     let mut error = std::io::stderr().lock();
     write!(error, "{question} [y/N] ")?;

@@ -40,7 +40,7 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
             out::write(&line)?;
             continue;
         }
-        // A line of a newer daemon that cannot be read is none that an older one knows of.
+        // A line that cannot be read is news of a kind that only a newer vmux knows.
         if let Ok(line) = serde_json::from_slice::<EventLine>(&line) {
             out::write(told.describe(&line.event, clock::now()).as_bytes())?;
         }

@@ -23,7 +23,7 @@ pub struct Counts {
     pub working: usize,
     /// Those whose turn is over.
     pub idle: usize,
-    /// Those of which it is not known.
+    /// Those whose state is not known.
     pub unknown: usize,
     /// Since when the longest of those that wait does.
     #[serde(skip)]

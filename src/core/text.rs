@@ -143,7 +143,7 @@ pub fn deserialize_block<'de, D: Deserializer<'de>>(
     Ok(CleanText::block(&raw, 64 * 1024))
 }
 
-/// `raw` with all that [`CleanText`] would take away written out, so that a reader sees what
+/// `raw` with everything that [`CleanText`] would remove spelled out, so that a reader sees what
 /// another program would get: `\u{1b}` for an escape, and so on. Line breaks and tabs stay.
 #[must_use]
 pub fn spelled_out(raw: &str) -> String {

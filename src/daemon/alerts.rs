@@ -98,7 +98,8 @@ impl Teller {
                     Step::Close(key) => self.close(&key),
                 }
             }
-            // Before the wait: what came along with an answer is in no descriptor any more.
+            // Before the wait: signals that came along with a reply are read already, so no
+            // descriptor tells of them.
             if !self.hear() {
                 self.wait(due);
             }
@@ -127,8 +128,8 @@ impl Teller {
         let known = self.notices.is_some();
         let mut shown = show(self);
         if known && self.notices.is_none() {
-            // The daemon that was known is gone. News goes to the next one, which this may start;
-            // what it showed stays told.
+            // The notification daemon is gone. News goes to the next one, which this may start;
+            // what the old one showed is not shown again.
             if before.is_some() {
                 return;
             }

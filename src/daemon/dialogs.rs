@@ -9,10 +9,10 @@ use crate::core::registry::Snapshot;
 /// Longest time that a hook is kept waiting. The dialog is on the screen all the time, so that it
 /// costs nobody anything; Claude Code itself ends hooks after ten minutes.
 pub(super) const LONGEST: Duration = Duration::from_secs(590);
-/// Nobody is let go before: the file of a session may still speak of the dialog before it, and
-/// then of the work between the two.
+/// A hook waits at least this long: the session's file may still describe the previous dialog, or
+/// the work between the two.
 const SETTLES: Duration = Duration::from_secs(2);
-/// A session that does not wait for so long has been answered already.
+/// If the session is not seen waiting within this time, its dialog has been answered already.
 const APPEARS: Duration = Duration::from_secs(10);
 
 /// A dialog that is open.

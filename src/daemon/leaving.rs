@@ -1,6 +1,6 @@
-//! Menus on their way out. What was chosen in one is focused once it has ended: before, the menu
-//! has the keyboard. The server waits for that beside all else, so that nobody's move waits for
-//! another one's menu.
+//! Menus that are closing. What was chosen in a menu is focused once the menu has ended: until then
+//! it has the keyboard. The server waits for all of them side by side, so that no move waits for
+//! somebody else's menu.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};

@@ -1,5 +1,5 @@
-//! The list as it is shown now. It is kept while it reads the same: the order is that of the
-//! sessions, and an age is told in one unit.
+//! The list as it is shown now. It is kept as long as it would read the same: until a session
+//! changes, or an age that is shown.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::serve::reply::listed;
 pub(super) struct Listed {
     pub(super) sessions: Arc<[Arc<Session>]>,
     pub(super) rows: Arc<[Row]>,
-    /// Another one reads differently.
+    /// Two lists with the same edition read the same.
     pub(super) edition: u64,
 }
 

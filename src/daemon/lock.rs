@@ -1,9 +1,9 @@
-//! One daemon for each socket: a lock that the kernel releases, whatever ends the holder; and the
-//! socket that goes with it, which somebody may take away.
+//! One daemon per socket: a lock that the kernel releases however its holder ends, and the socket
+//! that goes with it, which anybody may remove.
 //!
-//! A cleaner of `/tmp` removes sockets, a logout the whole runtime directory. Who holds the lock
-//! looks with every scan whether its socket still leads to itself, and sees to it that it does, or
-//! ends: a daemon that nobody can reach would keep everybody from having one.
+//! Cleaners of `/tmp` remove sockets, a logout removes the whole runtime directory. So with every
+//! scan the holder of the lock checks that its socket still leads to itself. If not, it restores
+//! the socket or ends: a daemon that nobody can reach would keep everybody from having one.
 
 use std::fs::File;
 use std::io;
@@ -55,8 +55,8 @@ struct Held {
     bound: Option<Pinned>,
 }
 
-/// A file that is held on to: as long as it is open, no other file gets its device and inode, so
-/// that whether its path still leads to it is known for certain.
+/// A file that is kept open. Meanwhile no other file can get its device and inode, so comparing
+/// them tells for certain whether its path still leads to it.
 #[derive(Debug)]
 struct Pinned {
     file: OwnedFd,
@@ -294,7 +294,7 @@ fn remove_socket(path: &Path) -> anyhow::Result<()> {
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
     if !is_socket {
         bail!(
-            "could not listen at {}: something that is no socket is in its place",
+            "could not listen at {}: something that is not a socket is in its place",
             path.display()
         );
     }

@@ -161,7 +161,7 @@ fn load_marks(settings: &Settings, published: &Published) -> Kept {
     let stamp = labels::stamp(path);
     let read = labels::load(path);
     if let Err(refused) = &read {
-        log::warn!("{} (to mend it: {})", refused.cause, refused.remedy);
+        log::warn!("{} (to fix it: {})", refused.cause, refused.remedy);
         published.report("labels", false, refused.cause.clone());
     }
     Kept {

@@ -34,7 +34,7 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
-    /// Of what no client asked: nobody gets the answer.
+    /// For work that no client asked for: nobody gets its answer.
     pub(super) const NOBODY: Self = Self {
         slot: usize::MAX,
         serial: 0,

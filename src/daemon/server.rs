@@ -253,7 +253,7 @@ impl Server {
             Ok(Some(listener)) => {
                 let socket = self.settings.paths.socket.display();
                 log::warn!("{socket} was removed; listens again");
-                // Who came before that waits in the old one.
+                // Clients that came before that wait at the old listener.
                 self.accept();
                 self.listener = listener;
                 // They lie there too, most often, and went along.
@@ -387,7 +387,8 @@ impl Server {
             let heaviest = (0..self.clients.len()).max_by_key(|slot| held(&self.clients[*slot]));
             let Some(slot) = heaviest else { return };
             let before = held(&self.clients[slot]);
-            // A subscriber is told; who was told before, or asked for more than he reads, is not.
+            // A subscriber is told why. A client that was told already, or that does not read its
+            // replies, is just let go.
             match self.clients[slot].as_mut() {
                 Some(client) if client.subscribed.is_some() && !client.closing => client.cut_off(),
                 _ => self.drop_client(slot),

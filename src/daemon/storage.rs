@@ -1,7 +1,7 @@
-//! The thread that writes labels, and that sees when somebody else did.
+//! The thread that writes labels, and that notices when somebody else has written them.
 //!
 //! What could not be written stays owed: it is tried again with the next change, and ever more
-//! rarely without one. Who waits for an answer is told the truth of the one try he asked for.
+//! rarely without one. Whoever waits for an answer is told how the try that he asked for went.
 
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -238,7 +238,8 @@ impl Keeper {
         }
         self.stamp = stamp;
         match labels::load(&self.path) {
-            // What is gone may be on its way: nobody is told that all labels are taken away.
+            // A missing file may be about to be written anew: that does not count as all labels
+            // taken away.
             Ok(None) => self.well(),
             Ok(Some(marks)) => {
                 self.well();
@@ -257,7 +258,7 @@ impl Keeper {
 
     fn trouble(&mut self, refused: &Refused) {
         if !self.ill {
-            log::warn!("{} (to mend it: {})", refused.cause, refused.remedy);
+            log::warn!("{} (to fix it: {})", refused.cause, refused.remedy);
         }
         self.ill = true;
         self.published

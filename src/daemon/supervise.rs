@@ -1,8 +1,8 @@
-//! What becomes of a thread that panics, and who knows of one that hangs.
+//! What happens when a thread panics, and who notices one that hangs.
 //!
-//! A panic costs the one thing that was being done. What watches or works goes on with the next
-//! thing; engine and server hold what all others stand on, so that the daemon ends with them: the
-//! next call starts another, which observes everything anew.
+//! A panic costs the one thing that was being done. Sources and workers go on with the next one.
+//! Everything else depends on engine and server, so the daemon ends if one of them panics: the next
+//! call starts another daemon, which observes everything anew.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -158,7 +158,8 @@ impl Focuser {
         Ok(landed)
     }
 
-    /// What has the focus beside a session, if that was told after the last move, or of it.
+    /// What has the focus in the session's window manager, if that was reported after the last
+    /// move, or was that move.
     fn known(&self, here: &Here, session: &Session) -> Option<Focus> {
         let focus = here.beside(session)?;
         let there = session.window.as_ref()?;
@@ -167,9 +168,9 @@ impl Focuser {
         (told_since || self.landed.as_ref().is_some_and(of_it)).then_some(focus)
     }
 
-    /// Focuses the window that showed the session when its desktop changed last, before anything
-    /// is looked at: with 500 windows reading the tree costs as much as the focus. It happens only
-    /// where a window with all its ids is still there; that it is the right one is proved right
+    /// Focuses the window that showed the session when its desktop last changed, before anything is
+    /// read: with 500 windows, reading the tree costs as much as the focus itself. It works only if
+    /// a window with all the same ids is still there; whether it was the right one is checked right
     /// after.
     fn focus_known(&mut self, session: &Session) {
         let terminal = session
@@ -191,7 +192,7 @@ impl Focuser {
             .map_err(|nowhere| nowhere.0)
     }
 
-    /// What had the focus before the move that was made; the tree of this pass was read before.
+    /// What had the focus before the move: the tree of this pass was read before it.
     fn start(&self, known: Option<Focus>, manner: Manner, found: &Found) -> Option<Focus> {
         let manager = found.place.window.as_ref()?.manager.as_ref()?;
         // A menu in a window of its own had it, and is gone.

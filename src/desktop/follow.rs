@@ -174,8 +174,8 @@ impl Places {
         }
     }
 
-    /// The place in a chain of who holds the terminal, if that is above an owner of windows: a
-    /// program with a window that was started in another's terminal shows nothing of it.
+    /// Where in a chain the holder of the terminal stands, if that is above a process that owns
+    /// windows: a graphical program that was started from a terminal does not show that terminal.
     fn terminal_above(&self, start: &Start, owner: Pid) -> Option<usize> {
         let tty = self.proc.terminal(start.inside()?)?;
         let links = &start.chain.0;
@@ -225,8 +225,8 @@ impl Places {
         Some(Err(trouble))
     }
 
-    /// Over the process's terminal to who holds the other end, if no parent leads anywhere: they
-    /// may be gone, or a program such as script(1) stands between.
+    /// If no parent leads anywhere, follows the process's terminal to whoever holds its other end:
+    /// the parents may be gone, or a program such as script(1) stands between.
     fn over_terminal(
         &mut self,
         chain: &ProcChain,
@@ -280,7 +280,7 @@ impl Places {
         monitor.map_or_else(Vec::new, |link| self.proc.connected(link.pid))
     }
 
-    /// Why nothing shows a process: `trouble`, or a better word.
+    /// Why nothing shows a process: `trouble`, or something more exact.
     fn without_window(&self, chain: &ProcChain, tty: Option<Tty>, trouble: Trouble) -> Trouble {
         let pid = chain.0.first().map(|link| link.pid).unwrap_or_default();
         let held = "nothing here holds the other end of its terminal";

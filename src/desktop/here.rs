@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::model::{Focus, Session, WmAddress};
 
-/// What has the focus, by the address of each window manager, as somebody who is told of changes
-/// knows it.
+/// What has the focus in each window manager, by its address, kept up to date by its events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Here {
     /// When reading it began.

@@ -46,10 +46,10 @@ pub struct Terminal {
     pub windows: usize,
 }
 
-/// Either, or why not; with what is known of its place in both cases.
+/// Where a session is, or why it was not found and the part of its place that is known.
 pub type Finding = Result<Found, Box<(Trouble, Place)>>;
 
-/// The place that is shown of a session, found or not.
+/// The place of a session as far as it is known, found or not.
 #[must_use]
 pub fn shown(finding: Finding) -> Place {
     match finding {

@@ -26,7 +26,7 @@ pub(super) enum Tabs {
     },
 }
 
-/// The tabs among which a session's is; `None` where nothing else can be on top.
+/// The tabs of the window that a session is in; `None` if no other tab can be on top of its own.
 pub(super) fn look(found: &Found, session: &Session, places: &Places) -> Option<Tabs> {
     let terminal = found.terminal.as_ref()?;
     let terminals = places.terminals(terminal.owner);

@@ -61,7 +61,7 @@ impl Places {
     ) -> Result<Place, Trouble> {
         let before = walk.started.clone();
         let (mut led, mut failed): (Vec<Led<'_>>, _) = (Vec::new(), None);
-        // One that runs in what it shall show does not show it.
+        // A client that runs inside what it is meant to show does not show it.
         let others = clients
             .iter()
             .filter(|client| !before.contains(&client.pid));

@@ -129,8 +129,7 @@ impl Notices {
 
     /// Takes a notification away.
     ///
-    /// # Errors
-    /// See [`BusError`]; one that is gone already is no error of every daemon.
+    /// # Errors See [`BusError`]; not every daemon reports one that is gone already.
     pub fn close(&mut self, id: u32) -> Result<(), BusError> {
         let arguments = Body::default().u32(id);
         self.call("CloseNotification", &arguments).map(drop)

@@ -1,8 +1,9 @@
 //! `labels.json`: what a user said of conversations, kept through everything.
 //!
-//! Several may write it: daemons at other sockets, a call without a daemon, its user's editor, a
-//! program that keeps dotfiles. So nobody writes all he knows: under a lock the file is read, what
-//! is owed is changed in it, and it is replaced. A file that cannot be read is never replaced.
+//! Several may write it: daemons at other sockets, a call without a daemon, the user's editor, a
+//! program that keeps dotfiles. So nobody simply writes out what he knows: under a lock the file is
+//! read, the owed changes are made in it, and it is replaced. A file that cannot be read is never
+//! replaced.
 
 use std::fs::{self, Metadata};
 use std::io;
@@ -73,7 +74,7 @@ pub fn load(path: &Path) -> Result<Option<Marks>, Refused> {
         NoMarks::Newer(words) => refused(&words, "install that vmux, or move the file away"),
         NoMarks::Broken(words) => Refused {
             broken: true,
-            ..refused(&words, "mend it, or move it away")
+            ..refused(&words, "fix it, or move it away")
         },
     })
 }

@@ -39,7 +39,7 @@ impl Local {
     /// If `/proc` or the labels cannot be read.
     pub fn look(paths: &Paths, environ: &Environ) -> anyhow::Result<Self> {
         let kept = labels::load(&paths.labels).unwrap_or_else(|refused| {
-            log::warn!("{} (to mend it: {})", refused.cause, refused.remedy);
+            log::warn!("{} (to fix it: {})", refused.cause, refused.remedy);
             None
         });
         let kept = kept.unwrap_or_default();

@@ -12,7 +12,7 @@ pub use held::{Held, past_links, replace, tidy, unchanged};
 /// Reads at most `cap` bytes of the file at `path`. Never blocks on a FIFO or a device.
 ///
 /// # Errors
-/// Those of opening and reading; `InvalidData` if it is no regular file, `FileTooLarge` past `cap`.
+/// Those of opening and reading; `InvalidData` if it is not a regular file, `FileTooLarge` past `cap`.
 pub fn read_bounded(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
     // O_NONBLOCK: opening a FIFO somebody put in the file's place must not hang the thread.
     let file = OpenOptions::new()

@@ -34,8 +34,8 @@ pub enum Change {
     Overflow,
 }
 
-/// What is missing for hearing of every change. Nothing is lost by it but time: what is not
-/// watched is looked at with each scan.
+/// What is missing to hear of every change at once. Only time is lost by it: what is not watched is
+/// looked at by each scan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lack {
     /// No inotify instance could be had.
@@ -80,7 +80,7 @@ pub struct Watcher {
     lack: Option<Lack>,
     paths: HashMap<i32, Vec<PathBuf>>,
     watches: HashMap<PathBuf, (i32, usize)>,
-    /// Those of which only names matter that [`git::matters`] knows.
+    /// Directories of git: only changes of names that [`git::matters`] knows count.
     git_dirs: HashSet<PathBuf>,
 }
 
@@ -140,8 +140,7 @@ impl Watcher {
 
     /// Tries to get what was missing.
     pub fn renew(&mut self) {
-        // Where there is an instance, a watch may have become free; the next one that is refused
-        // says otherwise.
+        // If there is an instance, a watch may have become free; if not, the next refusal says so.
         self.lack = None;
         if self.fd.is_none() {
             match (self.init)() {

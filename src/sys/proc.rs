@@ -1,8 +1,8 @@
 //! Reads `/proc` under a given root: one `readdir` to find pids, details of hits only.
 //!
-//! I/O without policy; which process is a session is decided in `agent`.
-//! **Source:** proc(5) of Linux 6.18. `facts` of cost: readdir of 200 processes 115 µs, a name
-//! each 3 µs more, so names are read of new pids only.
+//! I/O without policy; which process is a session is decided in `agent`. **Source:** proc(5) of
+//! Linux 6.18. Measured: readdir of 200 processes takes 115 µs, each name 3 µs more, so only names
+//! of new pids are read.
 
 mod apart;
 pub mod handle;

@@ -112,7 +112,7 @@ fn errors_say_what_why_and_what_to_do() {
     ");
     assert_snapshot!(run(&machine, &["end", "shop"]), @r"
     --- stderr
-    vmux: could not ask whether to end the session: this is no terminal
+    vmux: could not ask whether to end the session: this is not a terminal
     hint: --yes ends it without asking
     --- exit 2
     ");
@@ -264,7 +264,7 @@ fn somebody_elses_file_in_the_sockets_place_is_left_alone() {
     machine.write("vmux/vmux.sock", "precious");
     let said = run(&machine, &["daemon", "run"]);
     assert!(
-        said.contains("something that is no socket is in its place"),
+        said.contains("something that is not a socket is in its place"),
         "{said}"
     );
     assert_eq!(
@@ -321,7 +321,7 @@ fn rofi_always_gets_a_page() {
     machine.write("vmux/vmux.sock", "no socket at all");
     let page = rofi(&[("ROFI_RETV", "0")]);
     assert!(
-        page.contains("something that is no socket is in its place"),
+        page.contains("something that is not a socket is in its place"),
         "{page}"
     );
     assert!(page.ends_with("Try again<0>info<1f>again\n"));

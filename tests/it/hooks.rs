@@ -169,7 +169,7 @@ fn a_file_that_was_not_there_is_made_and_removed() {
     let said = run(&machine, &["hooks", "install"]);
     assert!(
         said.contains(
-            "could not find /M/home/.claude: it is no directory\nhint: start claude once"
+            "could not find /M/home/.claude: it is not a directory\nhint: start claude once"
         ),
         "{said}"
     );
@@ -242,10 +242,10 @@ fn what_cannot_be_changed_is_left_and_said() {
         [b'{', 0xff, b'}'],
     )
     .unwrap();
-    assert!(run(&machine, &["hooks", "install"]).contains("it is no UTF-8"));
+    assert!(run(&machine, &["hooks", "install"]).contains("it is not UTF-8"));
     let said = run(&machine, &["hooks", "install", "--config-dir", "nowhere"]);
     assert!(
-        said.contains("could not find /M/home/nowhere: it is no directory"),
+        said.contains("could not find /M/home/nowhere: it is not a directory"),
         "{said}"
     );
 }

@@ -151,7 +151,7 @@ fn a_file_in_the_sockets_place_ends_the_daemon_and_is_left_alone() {
     assert_eq!(fs::read(daemon.socket()).unwrap(), b"precious");
     let list = run(&machine, &["list"]);
     assert!(
-        list.contains("something that is no socket is in its place"),
+        list.contains("something that is not a socket is in its place"),
         "{list}"
     );
 }

@@ -11,8 +11,8 @@ use super::record::{Fields, mend};
 use crate::core::model::{ConversationId, HookEvent, HookReport};
 use crate::core::text::CleanText;
 
-/// That a dialog is still open is said six seconds after it opened, later while its user types.
-/// What is said after this long is said of another dialog.
+/// Claude Code reports a dialog that is still open six seconds after it opened, later while its
+/// user types. A report after this long is about another dialog.
 const CONFIRMS_WITHIN: TimeDelta = TimeDelta::seconds(60);
 
 /// Reads the payload of a hook's event. A field of an unexpected type counts as missing, a
@@ -104,8 +104,8 @@ pub fn fold(
     fact
 }
 
-/// Whether a late word is of the dialog that was reported before it. It may call the tool by
-/// another name (2.0.77 says `Fetch` of `WebFetch`), so that only time tells.
+/// Whether a later report is about the dialog that was reported before it. It may name the tool
+/// differently (2.0.77 says `Fetch` for `WebFetch`), so only the time between them tells.
 fn confirms(before: &HookAsk, at: DateTime<Utc>) -> bool {
     before.confirmed_at.is_none() && at - before.at <= CONFIRMS_WITHIN
 }

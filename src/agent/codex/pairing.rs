@@ -43,7 +43,7 @@ pub struct Loaded {
     pub id: String,
     /// Where it works.
     pub cwd: PathBuf,
-    /// The how manyth it was to be seen here: a later one appeared later.
+    /// Its place in the order of appearance: a higher one appeared later.
     pub seen: u64,
 }
 

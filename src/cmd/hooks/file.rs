@@ -60,7 +60,7 @@ impl Settings {
         let bytes = read_bounded(&target, SIZE_CAP).map_err(|error| fail(&error.to_string()))?;
         let metadata = fs::metadata(&target).map_err(|error| fail(&error.to_string()))?;
         let text = String::from_utf8(bytes)
-            .map_err(|_| fail("it is no UTF-8").hint("save it as UTF-8, then try again"))?;
+            .map_err(|_| fail("it is not UTF-8").hint("save it as UTF-8, then try again"))?;
         Ok(Self {
             path,
             target,

@@ -117,13 +117,13 @@ fn configs(context: &Context, named: &[PathBuf]) -> Result<Vec<Config>, Failure>
     if let Some(missing) = dirs.iter().find(|dir| !dir.is_dir()) {
         let shown = missing.display();
         return Err(Failure::new(format!(
-            "could not find {shown}: it is no directory"
+            "could not find {shown}: it is not a directory"
         )));
     }
     if dirs.is_empty() {
         let shown = default.display();
         return Err(
-            Failure::new(format!("could not find {shown}: it is no directory"))
+            Failure::new(format!("could not find {shown}: it is not a directory"))
                 .hint("start claude once, or name a configuration directory with --config-dir"),
         );
     }
@@ -174,7 +174,7 @@ fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3], 
 fn change(context: &Context, args: &HooksChange, install: Option<bool>) -> anyhow::Result<Exit> {
     let program = vmux_program().map_err(Failure::new)?;
     let program = program.to_str().ok_or_else(|| {
-        Failure::new("could not name this program in the settings: its path is no UTF-8")
+        Failure::new("could not name this program in the settings: its path is not UTF-8")
     })?;
     let mut failed = None;
     for config in configs(context, &args.config_dir)? {

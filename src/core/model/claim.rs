@@ -54,11 +54,11 @@ pub struct Claim {
     /// Since when, by the source's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// Whether `since` is only a sign of life from within the state: good for a session that is
-    /// seen for the first time, no date of a change that was watched.
+    /// Whether `since` only shows that the session was in this state by then. That is good enough
+    /// for a session seen for the first time, but it does not date a change that vmux watched.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub vague: bool,
-    /// Whether nothing is known of which more would follow at once.
+    /// Whether nothing is known that would start more work at once, such as a queued prompt.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub certain: bool,
     /// What it asks.

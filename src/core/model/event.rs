@@ -42,7 +42,7 @@ pub enum Event {
 pub struct Mirror(pub BTreeMap<SessionKey, Arc<Session>>);
 
 impl Mirror {
-    /// Takes a change over, told by somebody who knows all there is.
+    /// Applies a change reported by a source that knows all sessions.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Session { session } => self.insert(session.id.clone(), session),
@@ -59,9 +59,10 @@ impl Mirror {
         }
     }
 
-    /// Takes a change over, told by `machine` of its own sessions (`None`: by this one), and leaves
-    /// those of others as they are. What it says of further machines is left out: each speaks for
-    /// itself, so that no session comes back to where it lives.
+    /// Applies a change that `machine` reports about its own sessions (`None`: this machine).
+    /// Sessions of other machines stay as they are. What it says about any other machine is
+    /// ignored: each machine speaks for itself, so a session is never reported back to where it
+    /// lives.
     pub fn apply_from(&mut self, machine: Option<&Machine>, event: &Event) {
         let key = |id: &SessionKey| {
             let machine = machine.cloned();

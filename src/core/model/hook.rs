@@ -73,7 +73,7 @@ pub enum CallNature {
     Question,
     /// A plan waits for the user's yes.
     Plan,
-    /// It runs in a child shell, or ends at once; without either, a permission is asked.
+    /// It runs in a child shell or ends at once. If neither shows, it asks for permission.
     AsksFirst,
     /// A subagent works, and may ask.
     Subagent,

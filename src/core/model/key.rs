@@ -290,9 +290,9 @@ impl From<WindowKey> for WrittenKey {
     }
 }
 
-/// Where a window system is asked, such as the path of its socket: an address only for those
-/// who speak to it, to all others a name. Those that listen at no socket begin with their name
-/// and a colon: `x11::7`.
+/// Address of a window system, usually the path of its socket. Only the code that speaks to it
+/// reads it as an address; to everything else it is a name. A system without a socket has an
+/// address that begins with its own name and a colon: `x11::7`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WmAddress(pub String);

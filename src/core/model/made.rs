@@ -1,4 +1,4 @@
-//! Times, keys and sessions for tests: made here, changed where a test means something by it.
+//! Times, keys and sessions for tests: made here; a test changes only what matters to it.
 
 use std::sync::Arc;
 

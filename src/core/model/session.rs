@@ -239,7 +239,7 @@ pub struct WindowRef {
 }
 
 impl WindowRef {
-    /// What it is known by; whose it is, is not said.
+    /// What identifies the window later; its owner is left open.
     #[must_use]
     pub fn id(&self) -> WindowId {
         WindowId {

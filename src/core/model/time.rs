@@ -1,8 +1,9 @@
 //! The only way from an outside number to a time: what a file, a process or another program says
 //! may be any number, and a calendar ends somewhere.
 //!
-//! A time from outside is one that vmux and what it watches can have lived through, or none.
-//! Arithmetic on it then stays within the calendar; [`after`] and [`before`] do even beyond.
+//! A time from outside counts only if vmux and what it watches can have lived through it.
+//! Arithmetic on such a time stays within the calendar; [`after`] and [`before`] do so for any
+//! time.
 
 use std::fmt;
 use std::time::SystemTime;

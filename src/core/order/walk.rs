@@ -35,7 +35,7 @@ pub fn queue(sessions: &[Arc<Session>]) -> Vec<&Arc<Session>> {
     queue
 }
 
-/// What was gone to: a session, and the wait or the end that was the reason.
+/// Where a press led: to a session, because of this wait or this end of a turn.
 type Stop = (SessionKey, Option<DateTime<Utc>>);
 
 /// A walk through the queue: repeated presses go to one after the other, and round again. It
@@ -47,8 +47,8 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Where the next press leads, and the walk after it. `None` if nothing needs its user but
-    /// what he looks at.
+    /// Where the next press leads, and the walk after it. `None` if no session needs its user
+    /// except the one he is looking at.
     #[must_use]
     pub fn next(
         &self,
@@ -68,7 +68,7 @@ impl Walk {
             .into_iter()
             .filter(|session| Some(&session.id) != here.as_ref())
             .collect();
-        // Nothing leads to those that no window shows, as long as others can be gone to.
+        // Sessions that no window shows are left out as long as there is another one to go to.
         if queue.iter().any(|session| session.no_window.is_none()) {
             queue.retain(|session| session.no_window.is_none());
         }

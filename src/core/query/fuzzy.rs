@@ -1,8 +1,8 @@
 //! Fuzzy matching: the letters of a word in their order, with others between them. Pure.
 //!
-//! A match scores by how easily the eye finds it: letters that stand together, that begin a word
-//! and that begin the title gain, letters left out between them cost. Of all ways to fit a word the
-//! best is taken, of equal ones the first.
+//! A match scores by how easily the eye finds it: letters gain if they stand together, or begin a
+//! word or the title; letters left out between them cost. Of all ways to fit a word the best is
+//! taken, of equal ones the first.
 
 use super::searched::Letter;
 
@@ -68,9 +68,9 @@ impl Word {
 
     /// The best alignment; a word has at least one letter and at most [`LONGEST`].
     ///
-    /// Row by row, a row for each letter of the word: `row[j]` is the best score of all alignments
-    /// that end with this letter at `j`. Of the way there two bits are kept for each letter and
-    /// place, so that memory grows with the text alone.
+    /// Works row by row, one for each letter of the word: `row[j]` is the best score of all
+    /// alignments that end with this letter at `j`. Two bits for each letter and place tell how it
+    /// got there, so memory grows with the text only.
     pub(super) fn align(&self, text: &[Letter]) -> Option<Alignment> {
         let windows = self.windows(text)?;
         let (mut above, mut row) = (vec![NEVER; text.len()], vec![NEVER; text.len()]);

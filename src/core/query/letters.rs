@@ -3,15 +3,15 @@
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
-/// What is compared of one character: its letters without their marks, of any width. Most
-/// characters are one letter; a mark is none, a ligature or a Hangul syllable is several.
+/// The letters of a character as they are compared: without accents, and in the usual width. Most
+/// characters are one letter; an accent by itself is none, a ligature or a Hangul syllable is
+/// several.
 pub(super) fn bare(c: char) -> impl Iterator<Item = char> {
     let letters = std::iter::once(c).nfkd();
     letters.filter(|c| !is_combining_mark(*c))
 }
 
-/// The letter that stands for all that are the same but for their case. One letter never becomes
-/// two: `\u{df}` is no `ss` here.
+/// The letter in lower case. One letter never becomes two: `\u{df}` is not `ss` here.
 pub(super) fn small(c: char) -> char {
     if c.is_ascii() {
         return c.to_ascii_lowercase();

@@ -2,7 +2,7 @@
 //!
 //! - A word fits a field (title, branch, directory, …) that has its letters in their order; a marked
 //!   one only as it stands. `^` is the start of a field, `$` the end of one.
-//! - Case counts in a word with a capital; how marks and widths of letters are written never does.
+//! - Case counts in a word that has a capital. Accents and the width of letters never count.
 //! - `\ ` is a space within a word. A mark without a word, as while one types, says nothing.
 
 use super::fuzzy::{Alignment, LONGEST, MATCH, Word, gain, joined};

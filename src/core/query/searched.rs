@@ -157,8 +157,8 @@ fn place(before: Kind, here: Kind) -> u8 {
     }
 }
 
-/// What it is worth that a match begins in this field: of equal matches that in the title counts,
-/// then one that names this session; its state and its directory it shares with others.
+/// What it is worth that a match begins in this field. The title is worth most, then what else
+/// names this session; its state and its directory it shares with others.
 fn worth(field: Field) -> u8 {
     match field {
         Field::Title => 4,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::marks::{Mark, MarkPatch, Marks, Owed, name};
 use crate::core::model::{ConversationId, LocalKey};
 
-/// Marks, and what is owed of them.
+/// Marks, and which of their changes are owed: not yet in the file.
 #[derive(Default)]
 pub(super) struct Ledger {
     marks: Marks,
@@ -75,7 +75,7 @@ impl Ledger {
         }
     }
 
-    /// Forgets what processes have left unseen that are not there any more.
+    /// Forgets unseen turns of processes that have ended.
     pub(super) fn retain_unseen(&mut self, lives: impl Fn(&LocalKey) -> bool) {
         let unseen = self.marks.unseen().iter().copied();
         let gone: Vec<LocalKey> = unseen.filter(|key| !lives(key)).collect();
@@ -84,7 +84,7 @@ impl Ledger {
         }
     }
 
-    /// All that is owed, if more is than when this was asked last.
+    /// All that is owed, if anything was added since this was last asked.
     pub(super) fn take_owed(&mut self) -> Option<Owed> {
         if self.told == self.serial {
             return None;
@@ -102,8 +102,8 @@ impl Ledger {
         })
     }
 
-    /// What a file holds, in which all changes up to `through` are. Returns whether marks differ
-    /// by that.
+    /// Takes over the content of a file that holds all changes up to `through`. Returns whether any
+    /// mark changed.
     pub(super) fn keep(&mut self, mut kept: Marks, through: u64) -> bool {
         self.owed.retain(|_, (serial, _)| *serial > through);
         self.owed_unseen.retain(|_, (serial, _)| *serial > through);

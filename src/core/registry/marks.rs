@@ -131,7 +131,7 @@ pub struct Marks {
     /// The processes whose turn ended while he looked elsewhere. Two processes of one conversation
     /// have each their own turns.
     unseen: BTreeSet<LocalKey>,
-    /// What has a mark's name and is none.
+    /// Entries that stand where a mark belongs but are not one.
     odd: BTreeMap<String, Value>,
     others: Map<String, Value>,
 }

@@ -89,7 +89,8 @@ impl Entry {
         self.settled.is_due(now) || self.deadline().is_some_and(|at| at <= now)
     }
 
-    /// Whether it is where the end of its turn left it, and its user was not there himself.
+    /// Whether it still rests where its turn ended by itself: its user neither interrupted nor
+    /// suspended it.
     fn rests(&self) -> bool {
         let shown = &self.settled.shown;
         let left = matches!(shown.reason, Some(Reason::Interrupted | Reason::Suspended));
@@ -271,14 +272,14 @@ impl Registry {
         self.publish(key, now)
     }
 
-    /// All changes of marks that no file holds yet, if there are more than when this was asked
-    /// last.
+    /// All changes of marks that are not in the file yet, if any was added since this was last
+    /// asked.
     pub fn take_owed_marks(&mut self) -> Option<Owed> {
         self.marks.take_owed()
     }
 
-    /// Takes over what the file of marks holds, in which all changes up to `through` are; returns
-    /// what changed by that.
+    /// Takes over the content of the file of marks, which holds all changes up to `through`.
+    /// Returns what changed.
     pub fn keep_marks(&mut self, kept: Marks, through: u64, now: DateTime<Utc>) -> Vec<Event> {
         if !self.marks.keep(kept, through) {
             return Vec::new();
@@ -385,7 +386,7 @@ fn view(key: LocalKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Sess
     Session {
         id: key.into(),
         pid: key.pid,
-        // The last one that was certain keeps its marks, but is not told as its own.
+        // The last certain conversation keeps its marks, but is not shown as this session's.
         session_id: (!evidence.ambiguous)
             .then(|| entry.conversation.clone())
             .flatten(),

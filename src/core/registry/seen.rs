@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// A look takes at least this long. Who walks over windows on the way to another has not looked.
+/// A look takes at least this long: passing over a window on the way to another is not a look.
 pub(super) const DWELL: TimeDelta = TimeDelta::milliseconds(500);
 
 /// The user's eyes on one session, as far as the focus tells.
@@ -30,8 +30,8 @@ impl Gaze {
         self.focused_since = focused.then(|| self.focused_since.unwrap_or(now));
     }
 
-    /// Whether the end of its turn is unseen, after it was `unseen` or not before. `rests`: the
-    /// session still is where that turn left it.
+    /// Whether the end of its turn is unseen now, given whether it was `unseen` before. `rests`:
+    /// the session is still where that turn ended.
     pub(super) fn judge(&mut self, rests: bool, unseen: bool, now: DateTime<Utc>) -> bool {
         if !rests {
             self.finished_at = None;

@@ -141,7 +141,7 @@ impl Display {
         })
     }
 
-    /// Starts the time that a question has, with all its parts.
+    /// Starts the time that the next question has; all its parts share it.
     pub(super) fn in_time(&self) {
         let deadline = Deadline::after(PATIENCE);
         self.connection.stream().deadline.set(deadline);

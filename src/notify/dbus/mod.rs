@@ -44,8 +44,8 @@ pub enum BusError {
 }
 
 impl BusError {
-    /// Whether what was talked to is of no more use: the bus hung up, or who was called has left
-    /// it. Late is not lost: answers that come too late are stepped over.
+    /// Whether the connection, or the program that was called, is of no more use: the bus hung up,
+    /// or the program left it. Late is not lost: a reply that comes too late is skipped.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         match self {
@@ -220,8 +220,8 @@ impl Bus {
         }
     }
 
-    /// Takes signals that have arrived, without waiting: those of one read, so that who floods the
-    /// bus does not hold this up. What is left wakes the next poll.
+    /// Takes signals that have arrived, without waiting. It reads once only, so that a flood does
+    /// not hold it up; what is left wakes the next poll.
     ///
     /// # Errors
     /// If the bus hung up.
@@ -262,7 +262,7 @@ impl Bus {
 const OWNER_CHANGED: &str = "NameOwnerChanged";
 
 impl Incoming {
-    /// Who owns `name` now, empty if nobody does, if this is the bus's word of that.
+    /// If this is the bus's signal that `name` changed hands: its new owner, empty if it has none.
     #[must_use]
     pub fn new_owner(&self, name: &str) -> Option<String> {
         let by_bus = self.kind == Kind::Signal && self.sender.as_deref() == Some(SELF);

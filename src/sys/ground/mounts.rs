@@ -41,14 +41,15 @@ impl Mounts {
         Self(list.lines().filter_map(mount).collect())
     }
 
-    /// The mount that a directory lies under; of several at one place the last.
+    /// The mount that a directory lies under; if several share a mount point, the last one.
     fn of(&self, dir: &Path) -> Option<&(PathBuf, String)> {
         let around = self.0.iter().filter(|(point, _)| dir.starts_with(point));
         around.max_by_key(|(point, _)| point.as_os_str().len())
     }
 
-    /// Where the mount of a directory is. Links on the way are not followed, and the root
-    /// answers: there what does not lies behind a link, and stands for itself.
+    /// The directory that stands for a file system: the mount point that `dir` lies under. Links on
+    /// the way are not followed. The root file system always answers, so a directory on it that
+    /// hangs is behind a link, and stands for itself.
     pub(super) fn point_of(&self, dir: &Path) -> PathBuf {
         let point = self.of(dir).map_or(Path::new("/"), |(point, _)| point);
         let point = Some(point).filter(|point| *point != Path::new("/"));

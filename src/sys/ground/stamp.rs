@@ -1,5 +1,5 @@
-//! Whether a directory may be in another repository than before: by the entries that would show it,
-//! without a look at what is in them.
+//! Tells whether a directory may belong to another repository than before, by the entries that
+//! would show it; what is in them is not read.
 
 use std::path::Path;
 

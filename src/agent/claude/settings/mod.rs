@@ -288,18 +288,18 @@ fn with_hook(text: &str, own: &Own) -> Result<String, Refusal> {
     let wrong = |node: &Node, what: &str| Refusal {
         line: line_of(text, node.start),
         what: what.to_owned(),
-        remedy: "mend the file, then try again",
+        remedy: "fix the file, then try again",
     };
     let group = Value::group(own);
     if root.members().is_none() {
-        return Err(wrong(&root, "the settings are no object"));
+        return Err(wrong(&root, "the settings are not an object"));
     }
     let Some(hooks) = root.member("hooks") else {
         let events = Value::Object(vec![(event.to_owned(), Value::Array(vec![group]))]);
         return Ok(style.insert(text, &root, Some("hooks"), &events, ""));
     };
     if hooks.value.members().is_none() {
-        return Err(wrong(&hooks.value, "\"hooks\" is no object"));
+        return Err(wrong(&hooks.value, "\"hooks\" is not an object"));
     }
     let Some(groups) = hooks.value.member(event) else {
         let indent = indent_of(text, hooks.start);
@@ -309,7 +309,7 @@ fn with_hook(text: &str, own: &Own) -> Result<String, Refusal> {
     if groups.value.elements().is_none() {
         return Err(wrong(
             &groups.value,
-            &format!("\"hooks\".\"{event}\" is no array"),
+            &format!("\"hooks\".\"{event}\" is not an array"),
         ));
     }
     let indent = indent_of(text, groups.start);

@@ -171,12 +171,16 @@ fn what_cannot_be_edited_is_refused_with_its_line() {
         ("{\n  \"a\": 1, /* mine */\n  \"b\": 2\n}", 2, "comment"),
         ("{\n  \"a\": 1,\n}", 3, "comma"),
         ("{\"a\": [1, 2,]}", 1, "comma"),
-        ("{\"a\": }", 1, "no JSON"),
-        ("{\"a\": 1", 1, "no JSON"),
-        ("[]", 1, "no object"),
-        ("7", 1, "no object"),
-        ("{\n\"hooks\":\n []}", 3, "\"hooks\" is no object"),
-        ("{\"hooks\":\n{\"Stop\": {}}}", 2, "\"Stop\" is no array"),
+        ("{\"a\": }", 1, "not JSON"),
+        ("{\"a\": 1", 1, "not JSON"),
+        ("[]", 1, "not an object"),
+        ("7", 1, "not an object"),
+        ("{\n\"hooks\":\n []}", 3, "\"hooks\" is not an object"),
+        (
+            "{\"hooks\":\n{\"Stop\": {}}}",
+            2,
+            "\"Stop\" is not an array",
+        ),
     ] {
         let refusal = install(text, "/opt/vmux", &EVENTS, false).unwrap_err();
         assert_eq!(refusal.line, line, "{text}: {refusal}");

@@ -111,8 +111,8 @@ fn refusal(text: &str, error: &serde_json::Error) -> Refusal {
             "remove the comma, then try again",
         ),
         _ => (
-            format!("no JSON ({error})"),
-            "mend the file, then try again; Claude Code cannot read it either",
+            format!("not JSON ({error})"),
+            "fix the file, then try again; Claude Code cannot read it either",
         ),
     };
     Refusal {

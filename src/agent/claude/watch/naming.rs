@@ -11,8 +11,8 @@ use crate::agent::claude::beginning::Beginning;
 use crate::agent::claude::find::Transcript;
 use crate::core::model::{ConversationId, Pid};
 
-/// A conversation that is younger may be of a process that is told for certain: its file or its hook
-/// names a new one a moment after it began.
+/// A conversation younger than this may belong to a process whose own file or hook will name it in
+/// a moment.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Times of files have ticks of 1 to 10 ms (Linux).
@@ -25,12 +25,12 @@ pub(super) struct Name {
     pub(super) found: Option<(PathBuf, ConversationId)>,
     /// It may be in one of several; it may have left the one that its file names.
     pub(super) ambiguous: bool,
-    /// What was last written before this time, by the file system's clock, tells nothing new.
+    /// Writes before this time, by the file system's clock, tell nothing new.
     since: SystemTime,
 }
 
 impl Name {
-    /// Of a process that started then, and that nothing was found out of.
+    /// For a process that started then and of which nothing is known yet.
     pub(super) fn new(start: SystemTime) -> Self {
         Self {
             found: None,
@@ -39,12 +39,12 @@ impl Name {
         }
     }
 
-    /// Of a process whose conversation was told for certain until now.
+    /// For a process whose conversation was known for certain until now.
     pub(super) fn told_until(now: SystemTime) -> Self {
         Self::new(now.checked_sub(FRESH).unwrap_or(now))
     }
 
-    /// What was written until then has been weighed; or may be of a process that has ended.
+    /// Everything written until then has been weighed, or may come from a process that has ended.
     pub(super) fn start_from(&mut self, written: SystemTime) {
         self.since = self.since.max(written);
     }
@@ -73,11 +73,11 @@ impl Member {
 /// One look at all processes of a directory whose conversations have to be found out.
 pub(super) struct Look<'a> {
     pub(super) members: &'a [Member],
-    /// The transcripts there, without those that other processes are in for certain.
+    /// The transcripts there, except those that certainly belong to other processes.
     pub(super) transcripts: &'a [Transcript],
     /// How the conversation of a transcript began.
     pub(super) beginning: &'a dyn Fn(&Path) -> Beginning,
-    /// Whether there are other processes, which are told for certain.
+    /// Whether the directory has other processes, whose conversations are known for certain.
     pub(super) others: bool,
     pub(super) now: SystemTime,
 }

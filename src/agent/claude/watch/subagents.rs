@@ -60,7 +60,8 @@ impl Subagents {
         self.followers.iter().any(|f| f.path() == path)
     }
 
-    /// The one that made the last call between these times that asks, or else may.
+    /// The subagent whose call between these times asks, the last of them; else the last whose call
+    /// may ask.
     pub(super) fn asking(
         &self,
         since: DateTime<Utc>,

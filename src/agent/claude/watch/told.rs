@@ -17,7 +17,8 @@ impl Sessions {
         let Some(tracked) = self.tracked.get_mut(&pid) else {
             return;
         };
-        // Looked at now, not when it was last told: a shell from before is no answer.
+        // Looked at now, not when it was last reported: a shell that ran before the dialog is no
+        // answer to it.
         let since = tracked.open_calls(at).iter().filter_map(|c| c.at).min();
         let beside_shell = shells::runs_tool(&outside.proc, outside.boot, pid, since);
         let renamed = tracked.hooked() != report.session_id.as_ref();
@@ -25,7 +26,7 @@ impl Sessions {
         tracked.hook = Some(hook::fold(before, report, at, beside_shell));
         self.refresh(pid, outside);
         if renamed {
-            // One that is known leaves fewer to choose from for the others.
+            // Once one conversation is known, the others have fewer to choose from.
             self.name_conversations(outside);
         }
     }

@@ -89,7 +89,7 @@ pub(super) struct Tracked {
     sent: Option<Facts>,
 }
 
-/// What tells one content of a file from another without reading it.
+/// What shows that a file changed without reading it.
 type Stamp = (u64, u64, i64, i64);
 
 fn stamp(path: &Path) -> Option<Stamp> {
@@ -114,7 +114,7 @@ pub(super) enum FileRead {
     Gone,
 }
 
-/// A transcript's fact, which was read when the same content was read first.
+/// A transcript's fact, dated by when its content was first read.
 fn first_read(mut fact: TranscriptFact, before: Option<&TranscriptFact>) -> TranscriptFact {
     if let Some(before) = before.filter(|b| b.size == fact.size && b.path == fact.path) {
         fact.read_at = before.read_at;

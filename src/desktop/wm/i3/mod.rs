@@ -185,7 +185,7 @@ impl WindowManager for I3 {
 /// What selects a window. Its container and, as ids are reused, the X11 window that it must hold.
 fn criteria(window: &WindowId) -> Result<String, WmError> {
     let WindowKey::Con(con) = window.key else {
-        return Err(WmError::Refused("it is no container".into()));
+        return Err(WmError::Refused("it is not a container".into()));
     };
     let id = window.xid.map(|xid| format!(" id={}", xid.0));
     Ok(format!("[con_id={}{}]", con.0, id.unwrap_or_default()))
@@ -194,6 +194,6 @@ fn criteria(window: &WindowId) -> Result<String, WmError> {
 fn name_of(workspace: &Workspace) -> Result<&str, WmError> {
     match &workspace.id {
         WorkspaceId::Name(name) => Ok(name),
-        _ => Err(WmError::Refused("it is no workspace with a name".into())),
+        _ => Err(WmError::Refused("it is not a named workspace".into())),
     }
 }
