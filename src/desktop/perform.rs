@@ -230,7 +230,7 @@ fn landed_on(aim: &WindowId, tree: &WmTree) -> Landing {
         Some(window) if window.key == aim.key => Landing::There,
         Some(window) => Landing::Elsewhere(format!("\u{201c}{}\u{201d}", window.title)),
         None if tree.menu => Landing::Elsewhere("a menu".to_owned()),
-        None => Landing::Elsewhere("nothing".to_owned()),
+        None => Landing::Elsewhere("no known window".to_owned()),
     }
 }
 
@@ -376,7 +376,10 @@ mod tests {
             ..WmTree::default()
         };
         let aim = window(7, 77, None, false).id();
-        assert_eq!(landed_on(&aim, &tree), Landing::Elsewhere("nothing".into()));
+        assert_eq!(
+            landed_on(&aim, &tree),
+            Landing::Elsewhere("no known window".into())
+        );
         tree.menu = true;
         assert_eq!(landed_on(&aim, &tree), Landing::Elsewhere("a menu".into()));
     }

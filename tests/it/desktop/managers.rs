@@ -12,7 +12,7 @@ use super::{Desktop, Shown, wait_for};
 use crate::kit::manager::Manager;
 
 /// All numbers of a property.
-fn numbers(desktop: &Desktop, window: u64, name: &str) -> Vec<u32> {
+pub(super) fn numbers(desktop: &Desktop, window: u64, name: &str) -> Vec<u32> {
     let (x, root) = desktop.x();
     let window = if window == 0 { root } else { id(window) };
     let atom = x.intern_atom(false, name.as_bytes()).unwrap();
@@ -65,7 +65,7 @@ fn put(desktop: &Desktop, window: u64, to: u32) {
 }
 
 /// A key that is typed now arrives there and nowhere else.
-fn assert_keys_reach(desktop: &Desktop, there: &Shown, elsewhere: &[&Shown]) {
+pub(super) fn assert_keys_reach(desktop: &Desktop, there: &Shown, elsewhere: &[&Shown]) {
     let before = |shown: &Shown| shown.typed().len();
     let (was, others) = (before(there), elsewhere.iter().map(|s| before(s)));
     let others: Vec<usize> = others.collect();
@@ -465,5 +465,25 @@ fn a_manager_that_hangs_is_not_believed_and_not_waited_for() {
     assert_eq!(said.status.code(), Some(1), "{error}");
     assert!(error.contains("has the focus instead"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(5));
+    two.goes_far();
+}
+
+/// Another one takes the display over, and the sessions stay.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_manager_that_is_replaced_is_found_again() {
+    let two = Two::under(&Manager::named("openbox"));
+    two.goes_far();
+    two.desktop.end_manager();
+    let mut xfwm4 = two.desktop.command("xfwm4");
+    let bus = two.desktop.bus();
+    xfwm4.env("DBUS_SESSION_BUS_ADDRESS", bus);
+    xfwm4.arg("--compositor=off");
+    two.desktop.spawn(xfwm4.stderr(std::process::Stdio::null()));
+    wait_for("the other one", || {
+        let said = two.desktop.vmux(&["switch", &two.near.name]);
+        said.status.success().then_some(())
+    });
+    two.is_near();
     two.goes_far();
 }

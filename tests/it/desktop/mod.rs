@@ -9,6 +9,7 @@ mod faults;
 mod managers;
 mod menus;
 mod notices;
+mod odd_managers;
 mod popups;
 mod rofi;
 mod screens;
