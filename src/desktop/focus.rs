@@ -239,3 +239,110 @@ struct Done {
     /// Why its window may show something else.
     doubt: Option<Trouble>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command, Stdio};
+
+    use super::*;
+    use crate::core::model::{ConId, Host, Pid, Window, WindowKey, WmAddress, WmTree, Xid};
+    use crate::desktop::fake::Fake;
+    use crate::sys::proc::Proc;
+
+    /// A process with a window of its own, which has not the focus.
+    struct World {
+        child: Child,
+        tree: WmTree,
+        session: Session,
+        client: Environ,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let mut command = Command::new("sleep");
+            command.arg("60").stdin(Stdio::null());
+            let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+            let child = quiet.spawn().unwrap();
+            let pid = Pid(child.id());
+            let window = |number: u32, pid, focused| Window {
+                key: WindowKey::Con(ConId(number.into())),
+                xid: Some(Xid(number)),
+                pid: Some(pid),
+                focused,
+                ..Window::default()
+            };
+            let (shown, other) = (window(7, pid, false), window(8, Pid(1), true));
+            let session = Session {
+                id: Proc::open(Path::new("/proc"))
+                    .unwrap()
+                    .key(pid)
+                    .unwrap()
+                    .into(),
+                pid,
+                host: Some(Host {
+                    kind: HostKind::Terminal,
+                    ..Host::default()
+                }),
+                window: Some(WindowRef {
+                    key: shown.key,
+                    xid: shown.xid,
+                    manager: Some(WmAddress("fake:".into())),
+                    ..WindowRef::default()
+                }),
+                ..Session::default()
+            };
+            let tree = WmTree {
+                focus: other.focus(),
+                windows: vec![shown, other],
+                ..WmTree::default()
+            };
+            let client = Environ::parse(b"DISPLAY=:fake\0");
+            Self {
+                child,
+                tree,
+                session,
+                client,
+            }
+        }
+
+        /// What a switch asks, and where its way back leads.
+        fn switch(&self, here: Option<&Here>) -> (Vec<&'static str>, Focus) {
+            let fake = Fake::new(&WmAddress("fake:".into()), &self.tree, true);
+            let asked = fake.asked();
+            let mut focuser = Focuser::new(Path::new("/proc"), Environ::default()).unwrap();
+            let (_, own) = focuser.places.surroundings(self.session.pid);
+            let environs = [&self.client, &own];
+            focuser.places.pretend(Box::new(fake), &environs);
+            let done = focuser.switch(&self.session, Manner::default(), &self.client, here);
+            assert_eq!(done, Ok(()));
+            let asked = asked.lock().unwrap().clone();
+            (asked, focuser.trail().unwrap().origin.clone())
+        }
+    }
+
+    impl Drop for World {
+        fn drop(&mut self) {
+            drop(self.child.kill());
+            drop(self.child.wait());
+        }
+    }
+
+    /// Each question is a round trip: those of a switch are felt.
+    #[test]
+    fn a_switch_asks_its_window_manager_no_more_than_it_must() {
+        let world = World::new();
+        let before = world.tree.focus.clone();
+        let asked = world.switch(None);
+        assert_eq!(asked, (vec!["tree", "focus", "tree"], before.clone()));
+        let here = Here {
+            read_at: clock::steady(),
+            focuses: vec![(WmAddress("fake:".into()), before.clone())],
+        };
+        let asked = world.switch(Some(&here));
+        assert_eq!(
+            asked,
+            (vec!["focus", "tree"], before),
+            "the window was known"
+        );
+    }
+}

@@ -1,6 +1,8 @@
 //! From a session to its focused window: the I/O around `locate`.
 
 mod background;
+#[cfg(test)]
+mod fake;
 pub mod focus;
 mod follow;
 pub mod here;

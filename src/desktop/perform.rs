@@ -255,9 +255,7 @@ mod tests {
 
     use crate::core::model::{ConId, Pid, WindowKey, WorkspaceId, Xid};
     use crate::core::text::CleanText;
-    use crate::desktop::systems::Desktop;
-    use crate::desktop::wm::x11::Display;
-    use crate::desktop::wm::{Watch, WindowManager};
+    use crate::desktop::fake::Fake;
     use crate::sys::proc::Environ;
 
     fn window(con: u64, xid: u32, pid: Option<u32>, focused: bool) -> Window {
@@ -300,45 +298,6 @@ mod tests {
         );
     }
 
-    /// A manager that says yes to everything, and does nothing.
-    struct Liar {
-        address: WmAddress,
-        tree: WmTree,
-    }
-
-    impl WindowManager for Liar {
-        fn address(&self) -> &WmAddress {
-            &self.address
-        }
-        fn pid(&self) -> Option<Pid> {
-            None
-        }
-        fn describe(&mut self) -> Result<String, WmError> {
-            Ok("a liar".into())
-        }
-        fn tree(&mut self) -> Result<WmTree, WmError> {
-            Ok(self.tree.clone())
-        }
-        fn focus(&mut self, _: &WindowId) -> Result<(), WmError> {
-            Ok(())
-        }
-        fn guards(&self, _: &WindowId) -> bool {
-            true
-        }
-        fn put(&mut self, _: &Window, _: &Workspace, _: &WmTree) -> Result<(), WmError> {
-            Ok(())
-        }
-        fn go(&mut self, _: &Workspace, _: &WmTree) -> Result<(), WmError> {
-            Ok(())
-        }
-        fn urgent(&mut self, _: &WindowId, _: bool, _: Option<&Display>) -> Result<bool, WmError> {
-            Ok(true)
-        }
-        fn watch(&self) -> Result<Box<dyn Watch>, WmError> {
-            Err(WmError::Refused("it tells nothing".into()))
-        }
-    }
-
     #[test]
     fn what_a_manager_claims_is_no_proof() {
         let address = WmAddress("liar:".into());
@@ -347,10 +306,8 @@ mod tests {
             ..WmTree::default()
         };
         let mut places = Places::new(Path::new("/proc"), Environ::default()).unwrap();
-        places.desktops.push(Desktop::new(Box::new(Liar {
-            address: address.clone(),
-            tree: tree.clone(),
-        })));
+        let liar = Fake::new(&address, &tree, false);
+        places.pretend(Box::new(liar), &[]);
         let aim = window(7, 77, None, false).id();
         let trouble = focus(&mut places, &address, &aim).unwrap_err();
         assert_eq!(trouble.code, TroubleCode::FocusLost);

@@ -394,10 +394,7 @@ impl Places {
     }
 
     fn desktop_of(&mut self, environ: &Environ) -> Result<usize, Trouble> {
-        let variables = discover::variables().chain(["XDG_RUNTIME_DIR"]);
-        let key: DesktopKey = variables
-            .map(|name| environ.get(name).map(OsString::from))
-            .collect();
+        let key = key_of(environ);
         if let Some(index) = self.by_environ.get(&key) {
             return Ok(*index);
         }
@@ -437,6 +434,24 @@ impl Places {
     fn forget(&mut self, index: usize) {
         self.desktops.remove(index);
         self.by_environ.clear();
+    }
+}
+
+fn key_of(environ: &Environ) -> DesktopKey {
+    let variables = discover::variables().chain(["XDG_RUNTIME_DIR"]);
+    variables
+        .map(|name| environ.get(name).map(OsString::from))
+        .collect()
+}
+
+#[cfg(test)]
+impl Places {
+    /// Has these environments lead to a window manager.
+    pub(super) fn pretend(&mut self, wm: Box<dyn WindowManager>, environs: &[&Environ]) {
+        let keys = environs.iter().map(|environ| key_of(environ));
+        self.by_environ
+            .extend(keys.map(|key| (key, self.desktops.len())));
+        self.desktops.push(Desktop::new(wm));
     }
 }
 
