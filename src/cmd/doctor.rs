@@ -226,18 +226,16 @@ fn check_versions(context: &Context, answers: bool) -> Check {
         reply.ok()?.ok()
     });
     let sessions = listed.unwrap_or_default().sessions;
-    let agents: BTreeSet<String> = sessions
-        .iter()
-        .map(|session| {
-            session
-                .version
-                .as_ref()
-                .map_or("?".into(), ToString::to_string)
-        })
-        .collect();
-    if !agents.is_empty() {
-        let agents: Vec<String> = agents.into_iter().collect();
-        words.push(format!("Claude Code {}", agents.join(" and ")));
+    for agent in AGENTS {
+        let sessions = sessions.iter();
+        let own = sessions.filter(|session| *session.agent == *agent.name());
+        let versions: BTreeSet<&str> = own
+            .map(|session| session.version.as_deref().unwrap_or("?"))
+            .collect();
+        if !versions.is_empty() {
+            let versions: Vec<&str> = versions.into_iter().collect();
+            words.push(format!("{} {}", agent.title(), versions.join(" and ")));
+        }
     }
     if let Ok(done) = exec::run(Command::new("tmux").arg("-V"), VERSION) {
         words.push(CleanText::line(&String::from_utf8_lossy(&done.stdout)).to_string());

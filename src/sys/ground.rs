@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use self::mounts::{Table, leads_by_itself};
-use self::stamp::Stamp;
+use self::stamp::{Seen, Stamp};
 use super::git::{self, GitEnv};
 use super::inotify::{Adder, Watcher};
 use crate::core::model::GitFact;
@@ -150,6 +150,8 @@ pub(crate) struct Grounds {
     look: Look,
     mounts: Table,
     known: BTreeMap<Spot, Known>,
+    /// What showed at paths since the last look began: spots have parents in common.
+    seen: Seen,
     /// The spot that was the last one in turn.
     turn: Option<Spot>,
     /// Looks at those that are due, until they are really looked at.
@@ -179,6 +181,7 @@ impl Grounds {
             look,
             mounts: Table::new(proc.join("self/mountinfo")),
             known: BTreeMap::new(),
+            seen: Seen::new(),
             turn: None,
             looks: 0,
             reader: None,
@@ -202,11 +205,18 @@ impl Grounds {
         stirred: &[Spot],
         watcher: &mut Watcher,
     ) -> Vec<Spot> {
+        self.begin();
         let spots = match again {
             Again::All => self.known.keys().cloned().collect(),
             Again::Due => self.due(stirred),
         };
-        self.look_at(spots, watcher)
+        self.look_on(spots, watcher)
+    }
+
+    /// A look begins: the mounts are those of now, and nothing was seen yet.
+    fn begin(&mut self) {
+        self.mounts.renew();
+        self.seen.clear();
     }
 
     /// Whether it is time to forget what is no longer used: now and then.
@@ -258,13 +268,12 @@ impl Grounds {
     /// Whether a look may find something new at a spot.
     fn may_differ(&mut self, spot: &Spot) -> bool {
         let known = self.known.get(spot).and_then(|known| known.stamp.as_ref());
-        known.is_none_or(|known| {
-            Some(known) != Stamp::read(&spot.dir, self.mounts.current()).as_ref()
-        })
+        let (mounts, seen) = (self.mounts.current(), &mut self.seen);
+        known.is_none_or(|known| Some(known) != Stamp::read(&spot.dir, mounts, seen).as_ref())
     }
 
     /// Whether it is only asked if a spot answers, and it does as long as the machine does.
-    fn surely_answers(&mut self, spot: &Spot) -> bool {
+    fn surely_answers(&self, spot: &Spot) -> bool {
         let sessions = spot.work.is_none().then(|| spot.dir.join("sessions"));
         sessions.is_some_and(|dir| self.mounts.current().all_local(&dir) && leads_by_itself(&dir))
     }
@@ -291,6 +300,14 @@ impl Grounds {
     }
 
     fn look_at(&mut self, spots: Vec<Spot>, watcher: &mut Watcher) -> Vec<Spot> {
+        if spots.is_empty() {
+            return spots;
+        }
+        self.begin();
+        self.look_on(spots, watcher)
+    }
+
+    fn look_on(&mut self, spots: Vec<Spot>, watcher: &mut Watcher) -> Vec<Spot> {
         let mut changed = Vec::new();
         self.release();
         let mut rest = VecDeque::new();
@@ -332,7 +349,8 @@ impl Grounds {
     /// Keeps what shows at a spot, before it is looked at.
     fn stamp(&mut self, spot: &Spot) {
         let wanted = spot.work.as_ref().is_some_and(GitEnv::is_searched);
-        let stamp = wanted.then(|| Stamp::read(&spot.dir, self.mounts.current()));
+        let (mounts, seen) = (self.mounts.current(), &mut self.seen);
+        let stamp = wanted.then(|| Stamp::read(&spot.dir, mounts, seen));
         self.known.entry(spot.clone()).or_default().stamp = stamp.flatten();
     }
 
@@ -394,6 +412,7 @@ impl Grounds {
 
     fn leave_behind(&mut self, reader: Reader, dir: &Path) {
         reader.left_behind.store(true, Ordering::Release);
+        self.mounts.renew();
         let mount = self.mounts.current().point_of(dir);
         log::warn!(
             "{} does not answer, nor may what lies under {}",

@@ -111,12 +111,17 @@ impl Table {
         }
     }
 
-    pub(super) fn current(&mut self) -> &Mounts {
+    /// Reads the list anew where it is another one.
+    pub(super) fn renew(&mut self) {
         if self.file.as_ref().is_none_or(is_other) {
             // Opened before it is read, so that nothing slips through between.
             self.file = File::open(&self.path).ok();
             self.mounts = Mounts::read(&self.path);
         }
+    }
+
+    /// The list as it was at the last [`Table::renew`].
+    pub(super) fn current(&self) -> &Mounts {
         &self.mounts
     }
 }

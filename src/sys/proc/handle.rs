@@ -47,6 +47,9 @@ pub fn ended<'a>(handles: impl Iterator<Item = (Pid, &'a Handle)>) -> Vec<Pid> {
     let (pids, mut fds): (Vec<Pid>, Vec<PollFd<'a>>) = handles
         .map(|(pid, handle)| (pid, PollFd::from_borrowed_fd(handle.pidfd(), PollFlags::IN)))
         .unzip();
+    if fds.is_empty() {
+        return Vec::new();
+    }
     let at_once = Timespec::default();
     if !poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0) {
         return Vec::new();
