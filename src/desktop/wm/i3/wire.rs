@@ -10,19 +10,17 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::core::model::Pid;
 use crate::desktop::wm::{PATIENCE, WmError};
 use crate::sys::clock::Deadline;
+use crate::sys::socket;
 
 const MAGIC: &[u8; 6] = b"i3-ipc";
 const HEADER: usize = 14;
 /// Largest payload that is accepted, in bytes. A tree of 500 windows has 0.4 MiB.
 const PAYLOAD_CAP: u32 = 32 << 20;
-/// One read, in bytes.
-const BLOCK: usize = 64 * 1024;
 /// Marks an event's type.
 const EVENT: u32 = 1 << 31;
 
@@ -71,7 +69,7 @@ impl Connection {
     /// # Errors
     /// See [`Connection::open`].
     pub fn open_within(socket: &Path, patience: Duration) -> Result<Self, WmError> {
-        let stream = crate::sys::socket::connect(socket, patience)?;
+        let stream = socket::connect(socket, patience)?;
         Self::over(stream)
     }
 
@@ -90,7 +88,7 @@ impl Connection {
     /// The process at the other end.
     #[must_use]
     pub fn peer_pid(&self) -> Option<Pid> {
-        crate::sys::socket::peer_pid(&self.stream).map(Pid)
+        socket::peer_pid(&self.stream).map(Pid)
     }
 
     /// Sends a request and waits for its answer; events that come before it are dropped.
@@ -134,7 +132,7 @@ impl Connection {
                 Ok(n) => rest = &rest[n..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.wait(PollFlags::OUT, deadline)?;
+                    self.wait(deadline)?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -151,9 +149,7 @@ impl Connection {
             if let Some(message) = self.take()? {
                 return Ok(message);
             }
-            if !self.fill()? {
-                self.wait(PollFlags::IN, deadline)?;
-            }
+            socket::read(&self.stream, &mut self.buffer, deadline)?;
         }
     }
 
@@ -167,23 +163,12 @@ impl Connection {
             while let Some(message) = self.take()? {
                 messages.push(message);
             }
-            match self.fill() {
+            match socket::read_ready(&self.stream, &mut self.buffer) {
                 Ok(true) => {}
                 Ok(false) => return Ok(messages),
                 Err(_) if !messages.is_empty() => return Ok(messages),
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
-        }
-    }
-
-    /// Reads what is there; `false` if that is nothing.
-    fn fill(&mut self) -> Result<bool, WmError> {
-        self.buffer.reserve(BLOCK);
-        match rustix::io::read(&self.stream, spare_capacity(&mut self.buffer)) {
-            Ok(0) => Err(WmError::Closed(io::ErrorKind::UnexpectedEof.into())),
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(true),
-            Err(rustix::io::Errno::AGAIN) => Ok(false),
-            Err(error) => Err(io::Error::from(error).into()),
         }
     }
 
@@ -209,11 +194,12 @@ impl Connection {
         Ok(Some(Message { kind, payload }))
     }
 
-    fn wait(&self, flags: PollFlags, deadline: Deadline) -> Result<(), WmError> {
+    /// Waits until the other end takes more.
+    fn wait(&self, deadline: Deadline) -> Result<(), WmError> {
         if deadline.passed() {
             return Err(WmError::Hung);
         }
-        let mut fds = [PollFd::new(&self.stream, flags)];
+        let mut fds = [PollFd::new(&self.stream, PollFlags::OUT)];
         match poll(&mut fds, Some(&deadline.timespec())) {
             Ok(0) => Err(WmError::Hung),
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
