@@ -18,9 +18,9 @@ pub(super) const LINE_CAP: usize = 192 * 1024;
 const HEAD: usize = 4 * 1024;
 /// How much of its end: the time comes last.
 const TAIL: usize = 1024;
-/// Lines that are read, and bytes that are searched backwards for them: at first (one turn with a
-/// tool call is about ten), if those held too little, and behind a line that is larger than
-/// any that is known to be written (16 MiB are three of those).
+/// How many lines are read, and how many bytes are searched backwards for them: at first (one turn
+/// with a tool call is about ten lines); again, if those held too little; and at last, behind a
+/// line that is larger than any that is known to be written (16 MiB hold three of those).
 const LOOKS: [(usize, u64); 3] = [(40, 16 << 20), (400, 16 << 20), (400, 512 << 20)];
 /// More appended bytes than this are not followed; the end is read anew.
 const FOLLOW_CAP: u64 = 1 << 20;

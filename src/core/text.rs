@@ -71,8 +71,8 @@ impl CleanText {
         &self.0
     }
 
-    /// The same with each letter and its marks in one where there is such a letter: as keyboards
-    /// type it and menus look for it.
+    /// The same in composed form (NFC): as keyboards type accented letters, and as menus look for
+    /// them.
     #[must_use]
     pub fn composed(&self) -> Self {
         if is_nfc_quick(self.chars()) == IsNormalized::Yes {

@@ -338,8 +338,8 @@ impl Server {
         self.promise(rofi, now)
     }
 
-    /// Says what became of a job whose result rofi does not wait for: if it was given, rofi gets
-    /// nothing, and closes.
+    /// Answers rofi about a job whose result it does not wait for: if the job was queued, rofi gets
+    /// nothing and closes.
     fn promise(&mut self, rofi: u32, given: Option<bool>) -> Option<Vec<u8>> {
         Some(match given {
             Some(true) => render_payload(Vec::new()),
@@ -448,8 +448,8 @@ fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> Focus
     }
 }
 
-/// Why nothing leads to a session, where that is certain: what only a window manager's state or
-/// the asker's own desktop decides is tried.
+/// Why a session cannot be reached, if that is certain. Whatever depends on the state of a window
+/// manager, or on the asker's own desktop, is tried instead.
 fn unreachable(session: &Session) -> Option<&'static str> {
     match session.no_window? {
         TroubleCode::MuxDetached => {

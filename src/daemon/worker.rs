@@ -28,8 +28,8 @@ use crate::sys::proc::Environ;
 
 /// Jobs of one kind that wait at most.
 const QUEUE: usize = 16;
-/// A choice arrives this long after its menu has closed, at most: what got the focus meanwhile is
-/// the window below the pointer, where nobody was.
+/// A choice arrives at most this long after its menu has closed. What got the focus in between is
+/// the window below the pointer, not the one where the user was.
 pub(super) const MENU_CLOSES: Duration = Duration::from_millis(60);
 /// A prompt for a label that nobody answers is closed after this long.
 const PROMPT: Duration = Duration::from_secs(300);

@@ -118,8 +118,8 @@ impl Cache {
     }
 }
 
-/// Gives each row a name unlike that of any other: the title; else the agent's own name, which
-/// adds two digits to the directory's; else the title with the pid.
+/// Gives each row a name that no other row has: its title if that is unique; else the agent's own
+/// name, which adds two digits to the directory's; else the title with the pid.
 fn make_unique(rows: &mut [Row], sessions: &[Arc<Session>]) {
     let mut taken: HashMap<&CleanText, usize> = HashMap::with_capacity(2 * rows.len());
     for (row, session) in rows.iter().zip(sessions) {

@@ -87,8 +87,8 @@ struct Paint {
 }
 
 impl Paint {
-    /// The selected row is told by inverse video alone, which suits every palette; of its colours
-    /// only that of a session that waits is left.
+    /// The selected row is marked by inverse video alone, which suits every palette; of its colours
+    /// it keeps only that of a session that waits.
     fn of(entry: &Entry, base: Style, colored: bool) -> Self {
         let selected = base.add_modifier.contains(Modifier::REVERSED);
         let dim = if selected {

@@ -40,7 +40,7 @@ const LIVELY: Duration = Duration::from_millis(300);
 const FRAME: Duration = Duration::from_millis(50);
 /// Longest wait for a search before the session under the cursor is taken.
 const CHOICE: Duration = Duration::from_secs(2);
-/// skim's own beat, a second, for what nothing else tells it. Its default of 120 would wake the
+/// How often a second skim looks for what nothing else tells it. Its default of 120 would wake the
 /// processor all the time.
 pub(crate) const BEATS: f64 = 10.0;
 /// More rows than any list has.
@@ -505,8 +505,8 @@ fn selected<T>(app: &App, take: impl Fn(&Item) -> T) -> Option<T> {
     item.as_ref().as_any().downcast_ref().map(take)
 }
 
-/// The list as it is shown, and which of it the cursor is on. skim tells of no other item than
-/// that one, so that the cursor has to be taken through all of them.
+/// The list as it is shown, and the place of the cursor in it. skim only tells which item is under
+/// the cursor, so the cursor is taken through all of them.
 fn order(app: &mut App) -> (Vec<SessionKey>, usize) {
     let here = selected(app, |item| item.id.clone());
     let count = app.item_list.count();

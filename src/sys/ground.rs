@@ -34,16 +34,17 @@ mod stamp;
 /// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
 /// its answer.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Working directories that one look at those that are due sees again, besides silent ones. What
-/// changes in a repository is told; only that one appears or goes is seen in turn.
+/// Working directories that each look in turn sees again, besides silent ones. The kernel tells
+/// what changes in a repository; only that a repository appears or goes has to be looked for.
 const IN_TURN: usize = 2;
-/// Each so many looks at those that are due, more of them are really looked at: a [`Stamp`] does
-/// not show all (a repository without a work tree above). Once a minute, at a scan's pace.
+/// Once in so many looks in turn, more spots are really looked at, because a [`Stamp`] does not
+/// show everything (such as a repository without a work tree above). At a scan's pace that is once
+/// a minute.
 const REALLY: u32 = 12;
 /// How many then.
 const REALLY_IN_TURN: usize = 8;
-/// Readers that are left behind at most, one a mount. With more, nothing is looked at until one
-/// of them answers: each is a thread.
+/// Most readers that may be stuck at once, one per mount: each is a thread. With more, nothing is
+/// looked at until one of them answers.
 const STUCK: usize = 8;
 
 /// A directory, and how it is looked at.
@@ -197,8 +198,8 @@ impl Grounds {
         &self.known.entry(spot.clone()).or_default().ground
     }
 
-    /// Looks at spots again, those where something happened (`stirred`) among them. Tells of which
-    /// something is new.
+    /// Looks at spots again, among them those where something happened (`stirred`). Returns those
+    /// with something new.
     pub(crate) fn look_again(
         &mut self,
         again: Again,
@@ -272,7 +273,8 @@ impl Grounds {
         known.is_none_or(|known| Some(known) != Stamp::read(&spot.dir, mounts, seen).as_ref())
     }
 
-    /// Whether it is only asked if a spot answers, and it does as long as the machine does.
+    /// Whether it is only asked if a spot answers, and the spot lies where the answer is always
+    /// yes.
     fn surely_answers(&self, spot: &Spot) -> bool {
         let sessions = spot.work.is_none().then(|| spot.dir.join("sessions"));
         sessions.is_some_and(|dir| self.mounts.current().all_local(&dir) && leads_by_itself(&dir))
@@ -376,7 +378,7 @@ impl Grounds {
     /// Takes answers until all are there, or none comes for a while. Woken once a job: each answer
     /// alone would cost two switches between threads.
     fn hear(&mut self, rest: &mut VecDeque<Spot>, watcher: &mut Watcher, changed: &mut Vec<Spot>) {
-        // Out of the way: after a panic, what it still says would be taken for other spots'.
+        // Put aside first: after a panic, its late answers would be taken for those of other spots.
         let Some(reader) = self.reader.take() else {
             return;
         };

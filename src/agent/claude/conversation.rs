@@ -166,7 +166,7 @@ fn inside<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
         .map(|(inside, _)| inside)
 }
 
-/// A first prompt that is older than the line before it by less than this was written late.
+/// A first prompt that is older than the line before it, but by less than this, was written late.
 /// **Source:** 2.1.116 to 2.1.236 write the first prompt of a conversation after its answer, if
 /// that comes within some 300 ms. A larger step back is the clock's.
 const LATE: TimeDelta = TimeDelta::seconds(5);

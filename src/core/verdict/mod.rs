@@ -33,10 +33,10 @@ pub struct Verdict {
     pub reason: Option<Reason>,
     /// Since when, by the source that decided; `None` if no source has a clock for it.
     pub since: Option<DateTime<Utc>>,
-    /// Whether `since` is only a sign of life from within the state: good for a session that is
-    /// seen for the first time, no date of a change that was watched.
+    /// Whether `since` only shows that the session was in this state by then. That is good enough
+    /// for a session seen for the first time, but it does not date a change that vmux watched.
     pub vague: bool,
-    /// Whether nothing is known of which more would follow at once.
+    /// Whether nothing is known that would start more work at once, such as a queued prompt.
     pub certain: bool,
     /// What it asks.
     pub ask: Option<CleanText>,
@@ -158,7 +158,8 @@ fn is_from_the_future(claim: &Claim, now: DateTime<Utc>) -> bool {
     claim.until.is_some() && claim.since.is_some_and(ahead)
 }
 
-/// Whether what was to be held for [`SETTLE`] was: also if the clock was set back meanwhile.
+/// Whether something that is held back for [`SETTLE`] was held for so long, also if the clock was
+/// set back meanwhile.
 fn is_due(due: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     now >= due || due - now > SETTLE
 }

@@ -25,7 +25,7 @@ const ATTRIBUTE: usize = 64 << 10;
 /// Whether a file is still what it was.
 type Check<'a> = &'a dyn Fn() -> io::Result<()>;
 
-/// A file that nobody else who takes it first writes meanwhile.
+/// A file that is locked: other writers that take the lock wait.
 ///
 /// A link leads to its file, which is written; the link stays. The lock is the directory's
 /// (flock(2)), which leaves no file behind. Where a file system has no locks it is written
@@ -82,7 +82,7 @@ impl Held {
             let words = "not a regular file";
             return Err(io::Error::new(io::ErrorKind::InvalidData, words));
         }
-        // Root may write it all the same, and its user did not want that.
+        // Root could write it all the same, against its user's wish.
         if before.mode() & 0o200 == 0 {
             let words = "it is read-only";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, words));

@@ -225,8 +225,9 @@ impl Tracked {
                 .is_none_or(|start| start == self.key.start_ticks)
     }
 
-    /// The file can be read no more, and its process lives on, which never writes it again: its
-    /// last word is not believed. What it said of conversation, name and version stays.
+    /// The file cannot be read any more, although its process lives on. That process never writes
+    /// it again, so its last word on the state is not believed. What it said of conversation, name
+    /// and version stays.
     ///
     /// **Source:** 2.1.328; anthropics/claude-code#85283 (a container that shares the directory
     /// removes the files of what it takes for dead).

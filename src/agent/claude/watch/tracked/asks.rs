@@ -116,9 +116,9 @@ impl Tracked {
         }
     }
 
-    /// From when on a subagent's call may be what is asked: the turn waits for a subagent and the
-    /// file leaves open if a dialog is open; or one is open, and not for a call of its own. `None`
-    /// if no subagent asks.
+    /// From when on a subagent's call may be what is asked. That is so while the turn waits for a
+    /// subagent and the file does not tell whether a dialog is open, or while a dialog is open that
+    /// is not about a call of the session's own. `None` if no subagent asks.
     pub(super) fn wants_subagents(&self) -> Option<DateTime<Utc>> {
         let conversation = self.follower.as_ref()?.conversation();
         let pending = |natures: &[CallNature]| has_call(&conversation.pending, natures);
