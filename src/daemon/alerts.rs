@@ -242,7 +242,8 @@ impl Teller {
                 let Some(key) = key.local() else {
                     return;
                 };
-                let command = Input::Command(Ticket::NOBODY, Command::Mark(key, until));
+                let command = Box::new(Command::Mark(key, until));
+                let command = Input::Command(Ticket::NOBODY, command);
                 if self.engine.try_send(command).is_err() {
                     log::warn!("could not snooze {key}: the daemon is busy");
                 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::TrySendError;
 use std::time::Duration;
 
 use super::Input;
@@ -231,10 +230,10 @@ impl Server {
         // Before it is handed on: whoever takes it asks whether it is still expected.
         self.published.expect(ticket.serial, true);
         let full = match next {
-            Next::Engine(command) => match self.engine.try_send(Input::Command(ticket, command)) {
-                Ok(()) => false,
-                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => true,
-            },
+            Next::Engine(command) => {
+                let input = Input::Command(ticket, Box::new(command));
+                self.engine.try_send(input).is_err()
+            }
             Next::Focus(job) => !self.workers.move_focus(job),
             Next::Session(job) => !self.workers.send_on(job),
         };

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::published::{Completion, Published, Ticket};
 use super::storage::Storage;
 use super::supervise::Part;
@@ -88,17 +90,23 @@ impl Engine {
             }
             Input::Kept(marks, through) => {
                 self.pending
-                    .extend(self.registry.keep_marks(marks, through, now));
+                    .extend(self.registry.keep_marks(*marks, through, now));
             }
             Input::Command(ticket, _) if !self.published.is_expected(ticket) => {}
-            Input::Command(ticket, Command::Mark(key, change)) => {
+            Input::Command(ticket, command) => self.answer(ticket, *command, now),
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, command: Command, now: DateTime<Utc>) {
+        match command {
+            Command::Mark(key, change) => {
                 self.pending.extend(self.registry.mark(key, change, now));
                 // Published before the answer, so that who asked sees what he did.
                 self.publish();
                 self.save(Some((ticket, key)));
             }
-            Input::Command(ticket, Command::Explain(key)) => {
-                let reply = reply::explain_reply(self.registry.explain(key, clock::now()).as_ref());
+            Command::Explain(key) => {
+                let reply = reply::explain_reply(self.registry.explain(key, now).as_ref());
                 self.published.complete(ticket, Completion::reply(&reply));
             }
         }

@@ -47,8 +47,9 @@ use lock::Instance;
 use published::Published;
 use storage::Kept;
 
-/// Observations and commands that may wait for the engine. A source that outruns it waits.
-const ENGINE_QUEUE: usize = 1024;
+/// Observations and commands that may wait for the engine. A source that outruns it waits. The
+/// memory of all places is taken at the start: what goes through it is boxed.
+const ENGINE_QUEUE: usize = 256;
 
 /// Longest wait for labels to be written at the end.
 const LAST_WRITE: Duration = Duration::from_secs(2);
@@ -186,7 +187,7 @@ enum Input {
     /// Reports of a source.
     Observed(Vec<Observation>),
     /// What the file of labels holds, and up to which change of this daemon.
-    Kept(Marks, u64),
+    Kept(Box<Marks>, u64),
     /// A request that only the engine can answer.
-    Command(published::Ticket, engine::Command),
+    Command(published::Ticket, Box<engine::Command>),
 }

@@ -253,7 +253,7 @@ impl Keeper {
     fn tell(&mut self, marks: Marks, through: u64) {
         self.known.clone_from(&marks);
         // Without an engine the daemon ends.
-        let _sent = self.engine.send(Input::Kept(marks, through));
+        let _sent = self.engine.send(Input::Kept(Box::new(marks), through));
     }
 
     fn trouble(&mut self, refused: &Refused) {

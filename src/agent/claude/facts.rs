@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::core::model::{
-    CallNature, ConversationId, Evidence, HookEvent, Kind, LocalKey, ProcessFact, RawPath, Reason,
-    ToolCall,
+    AsRead, CallNature, ConversationId, Evidence, HookEvent, Kind, LocalKey, ProcessFact, RawPath,
+    Reason, ToolCall,
 };
 use crate::core::text::CleanText;
 use crate::sys::ground::Ground;
@@ -80,16 +79,9 @@ impl Facts {
             attach: job.and_then(|job| job.attach.clone()),
             shown_by: job.map(|job| job.shown_by.clone()).unwrap_or_default(),
             claims: super::verdict::claims(self),
-            facts: self.as_json(),
+            facts: AsRead::of(self),
             problems: self.problems.clone(),
             ..Evidence::default()
-        }
-    }
-
-    fn as_json(&self) -> Map<String, Value> {
-        match serde_json::to_value(self) {
-            Ok(Value::Object(fields)) => fields,
-            _ => Map::new(),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use super::{Claim, ConversationId, Kind, LocalKey, Place, RawPath};
 use crate::core::text::CleanText;
@@ -53,11 +54,30 @@ pub struct Evidence {
     pub claims: Vec<Claim>,
     /// What the agent has read, each fact as it is: only for `explain`.
     #[serde(flatten)]
-    pub facts: serde_json::Map<String, serde_json::Value>,
+    pub facts: AsRead,
     /// Why reading its files failed, which is a bug of vmux: nothing else here is to be believed.
     pub failed: Option<CleanText>,
     /// What could not be read, in words for `explain`.
     pub problems: Vec<CleanText>,
+}
+
+/// Facts as an agent has them. Kept as text: every session has some, and few ask.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AsRead(Box<str>);
+
+impl AsRead {
+    /// Keeps facts whose JSON is an object; of others nothing.
+    #[must_use]
+    pub fn of(facts: &impl Serialize) -> Self {
+        Self(serde_json::to_string(facts).unwrap_or_default().into())
+    }
+}
+
+impl Serialize for AsRead {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let facts = serde_json::from_str::<Map<String, Value>>(&self.0);
+        facts.unwrap_or_default().serialize(serializer)
+    }
 }
 
 /// The operating system's view of a session.

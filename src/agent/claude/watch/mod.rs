@@ -39,7 +39,8 @@ const SHELL_PACE: Duration = Duration::from_millis(500);
 
 /// All of them.
 pub(super) struct Sessions {
-    tracked: BTreeMap<Pid, Tracked>,
+    /// Boxed: a tree keeps room for twice as many.
+    tracked: BTreeMap<Pid, Box<Tracked>>,
     viewers: Viewers,
     configs: BTreeMap<PathBuf, Config>,
     /// Files that are read again: when, whose, and how often that was tried.
@@ -97,7 +98,7 @@ impl Sessions {
         outside.track(key, start.clone());
         let tracked = Tracked::new(key, config.clone(), fact, kind, (start, cli));
         // Kept before anything of it is read: if that fails, it is a session that failed.
-        let tracked = self.tracked.entry(pid).or_insert(tracked);
+        let tracked = self.tracked.entry(pid).or_insert_with(|| Box::new(tracked));
         tracked.silent = silent;
         let read = tracked.read_file(outside.now);
         if !tracked.is_session(role.as_ref()) {
@@ -253,7 +254,7 @@ impl Watch for Sessions {
     }
 
     fn reset(&mut self, pid: Pid, outside: &mut Outside) -> Option<Evidence> {
-        let mut broken = self.tracked.remove(&pid)?;
+        let mut broken = *self.tracked.remove(&pid)?;
         broken.unwatch(&mut outside.watcher);
         let anew = Tracked::new(
             broken.key,
@@ -263,7 +264,7 @@ impl Watch for Sessions {
             (broken.start, broken.cli),
         );
         let left = anew.facts(outside.now).evidence();
-        self.tracked.insert(pid, anew);
+        self.tracked.insert(pid, Box::new(anew));
         Some(left)
     }
 
@@ -284,11 +285,11 @@ impl Watch for Sessions {
     }
 
     fn is_restless(&self, pid: Pid) -> bool {
-        self.tracked.get(&pid).is_some_and(Tracked::is_restless)
+        self.tracked.get(&pid).is_some_and(|t| t.is_restless())
     }
 
     fn cwd(&self, pid: Pid) -> Option<&str> {
-        self.tracked.get(&pid).map(Tracked::cwd)
+        self.tracked.get(&pid).map(|t| t.cwd())
     }
 
     fn config(&self, pid: Pid) -> Option<&Path> {
@@ -339,11 +340,11 @@ impl Watch for Sessions {
             .collect();
         for pid in concerned {
             let tracked = self.tracked.get(&pid);
-            if tracked.is_some_and(Tracked::is_unnamed) {
+            if tracked.is_some_and(|t| t.is_unnamed()) {
                 // A new transcript may be that of a new process.
                 outside.look_around();
             }
-            if tracked.is_some_and(Tracked::is_far) {
+            if tracked.is_some_and(|t| t.is_far()) {
                 self.read_file(pid, 0, outside);
             } else {
                 self.refresh(pid, outside);

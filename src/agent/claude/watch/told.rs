@@ -60,7 +60,7 @@ impl Sessions {
         }
         for (project, members) in groups {
             let told = self.tracked.values().filter(|t| !t.is_unnamed());
-            let others: Vec<&Tracked> = told.filter(|t| t.project() == project).collect();
+            let others: Vec<_> = told.filter(|t| t.project() == project).collect();
             let mut transcripts = find::in_project(&project.0, &project.1).unwrap_or_default();
             transcripts.retain(|t| !others.iter().any(|o| o.was_in(&t.conversation)));
             let look = Look {
