@@ -487,3 +487,23 @@ fn a_manager_that_is_replaced_is_found_again() {
     two.is_near();
     two.goes_far();
 }
+
+/// Where the X server wants a cookie, and after the daemon has forgotten all but the way back.
+#[test]
+#[ignore = "needs a desktop"]
+fn the_way_back_outlives_the_daemon_on_a_guarded_display() {
+    let desktop = Desktop::bare(true);
+    desktop.spawn(&mut desktop.command("openbox"));
+    let [below, above] = ["below", "above"].map(|name| desktop.listener(name));
+    desktop.window_of(&above);
+    desktop.switch(&above);
+    desktop.switch(&below);
+    assert_keys_reach(&desktop, &below, &[&above]);
+    // It is written after the answer.
+    wait_for("the way back on disk", || {
+        desktop.path("vmux/back.json").exists().then_some(())
+    });
+    ok(&desktop, &["daemon", "stop"]);
+    ok(&desktop, &["back"]);
+    assert_keys_reach(&desktop, &above, &[&below]);
+}
