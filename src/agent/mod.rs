@@ -7,6 +7,7 @@ pub mod lines;
 pub mod looks;
 pub mod outside;
 mod record;
+pub mod version;
 mod watch;
 
 use std::path::{Path, PathBuf};

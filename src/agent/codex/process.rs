@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::agent::claude::parse_version;
+use crate::agent::version::parse_version;
 use crate::sys::proc::Environ;
 
 /// What is read of a process to judge it.
