@@ -89,6 +89,8 @@ pub enum Verb {
     Completions(Completions),
     /// Print the manual page, or write all of them
     Man(Man),
+    /// Print the JSON schema of what travels between vmux and its daemon
+    Protocol,
 }
 
 /// Of `list`.

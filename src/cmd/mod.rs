@@ -24,6 +24,7 @@ mod moves;
 mod out;
 mod pick;
 mod preview;
+mod protocol;
 pub mod rofi;
 mod status;
 
@@ -96,5 +97,6 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Demo(args) => demo::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),
+        Verb::Protocol => protocol::run(),
     }
 }

@@ -9,11 +9,16 @@
 pub mod client;
 pub mod reply;
 pub mod request;
+#[cfg(test)]
+mod schema;
 pub mod subscription;
 pub mod version;
 
 pub use reply::{EventLine, Refusal, RefusalCode, Reply, render_payload};
 pub use request::{Request, Verb};
+
+/// The JSON schema of what travels. A test makes it from the types.
+pub const SCHEMA: &str = include_str!("schema.json");
 
 /// Longest request that is read, in bytes. Real ones have less than 2 KiB.
 pub const REQUEST_CAP: usize = 64 * 1024;

@@ -26,12 +26,14 @@ pub trait Body: Serialize + DeserializeOwned {
 
 /// Of `hook` and `stop`: it was done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Done {}
 
 impl Body for Done {}
 
 /// Of `ping` and `status`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Health {
     /// How the daemon is.
     pub status: DaemonStatus,
@@ -41,6 +43,7 @@ impl Body for Health {}
 
 /// Of `list`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Listed {
     /// In display order; none where a text was asked for.
     #[serde(skip_serializing)]
@@ -58,6 +61,7 @@ impl Body for Listed {
 
 /// Of `rofi`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Page {
     /// Bytes that follow this line.
     pub payload: usize,
@@ -67,6 +71,7 @@ impl Body for Page {}
 
 /// Of what is done to one session: `switch`, `next`, `label`, `snooze`, `pin`, `end`, `answer`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Acted {
     /// The session, as it is after that.
     #[serde(rename = "sessions", deserialize_with = "first", skip_serializing)]
@@ -75,6 +80,7 @@ pub struct Acted {
 
 /// Of `preview`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Previewed {
     /// The session.
     #[serde(rename = "sessions", deserialize_with = "first", skip_serializing)]
@@ -86,6 +92,7 @@ pub struct Previewed {
 
 /// Of `explain`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Explained {
     /// The session.
     #[serde(rename = "sessions", deserialize_with = "first", skip_serializing)]
@@ -96,6 +103,7 @@ pub struct Explained {
 
 /// Of `asked`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Asks {
     /// The session.
     #[serde(rename = "sessions", deserialize_with = "first", skip_serializing)]
@@ -118,6 +126,7 @@ of_one_session!(Acted, Previewed, Explained, Asks);
 
 /// Of `ask`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Decided {
     /// What was decided; none if that is not to be known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,6 +137,7 @@ impl Body for Decided {}
 
 /// Of `back`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WentBack {
     /// Where that led.
     pub landed: Landed,
@@ -144,6 +154,7 @@ fn first<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Session>, D::
 
 /// Why a request was not done.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Refusal {
     /// For people.
     #[serde(default = "refused")]
@@ -209,6 +220,7 @@ impl Refusal {
 /// Why a request was not done, for programs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Code {
     /// The request could not be met.
     Refused(RefusalCode),
@@ -237,6 +249,7 @@ impl From<TroubleCode> for Code {
 /// Why a request could not be met. What is none of these is a [`TroubleCode`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum RefusalCode {
     /// It is no request.
     BadRequest,
@@ -325,6 +338,7 @@ pub fn read<R: Body>(line: &[u8]) -> Result<Reply<R>, serde_json::Error> {
 /// One message of a preview.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PreviewMessage {
     /// `user`, `assistant` or `tool`.
     pub role: CleanText,
@@ -342,6 +356,7 @@ pub struct PreviewMessage {
 /// How the daemon is.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DaemonStatus {
     /// Its version.
     pub version: String,
@@ -367,6 +382,7 @@ pub struct DaemonStatus {
 /// How a source is.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SourceStatus {
     /// Whether it works.
     pub ok: bool,
@@ -386,6 +402,7 @@ pub struct SourceStatus {
 /// One line of a subscription. The first holds the whole state; each later one has the next
 /// serial, so that a subscriber can tell that nothing is missing.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EventLine {
     /// Serial. It begins anew with each daemon.
     pub seq: u64,

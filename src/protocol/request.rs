@@ -89,6 +89,19 @@ macro_rules! verbs {
             }
         }
 
+        /// Each verb with the schema of its arguments and of its reply's body.
+        #[cfg(test)]
+        pub(super) fn schemas(
+            asked: &mut schemars::SchemaGenerator,
+            told: &mut schemars::SchemaGenerator,
+        ) -> Vec<(&'static str, schemars::Schema, schemars::Schema)> {
+            vec![$((
+                $action,
+                asked.subschema_for::<$args>(),
+                told.subschema_for::<$reply>(),
+            ),)*]
+        }
+
         $(
             impl Verb for $args {
                 const ACTION: &'static str = $action;
@@ -174,23 +187,28 @@ fn read<T: DeserializeOwned>(action: &str, args: &str) -> Result<T, String> {
 
 /// Arguments of `ping`: none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ping {}
 
 /// Arguments of `status`: none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Status {}
 
 /// Arguments of `subscribe`: none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Subscribe {}
 
 /// Arguments of `stop`: none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Stop {}
 
 /// How sessions are listed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Format {
     /// As `sessions` of the reply.
     #[default]
@@ -207,6 +225,7 @@ pub enum Format {
 /// Arguments of `list`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ListArgs {
     /// Also what scripts run without a person (`-p`, SDK).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -224,6 +243,7 @@ pub struct ListArgs {
 /// Names one session: by id, or by a query that must be clear.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Target {
     /// `PID-TICKS` or `MACHINE/PID-TICKS`, as a row carried it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -256,6 +276,7 @@ impl Target {
 /// Arguments of `switch`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SwitchArgs {
     /// Which session.
     #[serde(flatten)]
@@ -276,16 +297,19 @@ pub struct SwitchArgs {
 /// Arguments of `next`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NextArgs(pub MoveArgs);
 
 /// Arguments of `back`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BackArgs(pub MoveArgs);
 
 /// How the focus is moved.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MoveArgs {
     /// Only say where it would go.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -300,6 +324,7 @@ pub struct MoveArgs {
 /// Arguments of `snooze`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SnoozeArgs {
     /// Which session.
     #[serde(flatten)]
@@ -311,6 +336,7 @@ pub struct SnoozeArgs {
 /// Arguments of `pin`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PinArgs {
     /// Which session.
     #[serde(flatten)]
@@ -323,6 +349,7 @@ pub struct PinArgs {
 /// Arguments of `label`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LabelArgs {
     /// Which session.
     #[serde(flatten)]
@@ -334,6 +361,7 @@ pub struct LabelArgs {
 /// Arguments of `end`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndArgs {
     /// Which session.
     #[serde(flatten)]
@@ -343,6 +371,7 @@ pub struct EndArgs {
 /// Arguments of `preview`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PreviewArgs {
     /// Which session.
     #[serde(flatten)]
@@ -355,6 +384,7 @@ pub struct PreviewArgs {
 /// that is known, or is not to be known any more.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AwaitArgs {
     /// The ancestors of the hook's process, nearest first: one of them is the session.
     pub processes: Vec<LocalKey>,
@@ -368,6 +398,7 @@ pub struct AwaitArgs {
 /// Arguments of `asked`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DialogArgs {
     /// Which session.
     #[serde(flatten)]
@@ -376,6 +407,7 @@ pub struct DialogArgs {
 
 /// Arguments of `answer`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DecideArgs {
     /// Which session.
     #[serde(flatten)]
@@ -390,6 +422,7 @@ pub struct DecideArgs {
 /// Arguments of `explain`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ExplainArgs {
     /// Which session.
     #[serde(flatten)]
@@ -401,6 +434,7 @@ pub struct ExplainArgs {
 /// Arguments of `rofi`: one call of rofi's script mode.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RofiArgs {
     /// `ROFI_RETV`.
     pub retv: u32,

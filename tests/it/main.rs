@@ -34,6 +34,7 @@ mod pick;
 mod props;
 mod readme;
 mod recordings;
+mod schema;
 mod scout;
 mod seam;
 mod starts;

@@ -6,9 +6,12 @@ use std::path::Path;
 use std::process::Command;
 
 use clap::Parser as _;
+use serde_json::Value;
 use vmux::cmd::cli::Cli;
 use vmux::protocol::request::Received;
 use vmux::serve::config::{Config, Loaded};
+
+use crate::schema::Schema;
 
 fn readme() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -94,6 +97,38 @@ fn every_request_is_one() {
     }
 }
 
+/// Pieces of code in sentences that are JSON, with `[…]` for any array.
+fn samples() -> Vec<Value> {
+    let text = readme();
+    let prose = text.split("```").step_by(2);
+    let inline = prose.flat_map(|prose| prose.split('`').skip(1).step_by(2));
+    let objects = inline.filter(|piece| piece.starts_with("{\""));
+    objects
+        .map(|piece| piece.replace("[…]", "[]").parse().expect(piece))
+        .collect()
+}
+
+#[test]
+fn every_sample_of_the_protocol_fits_its_schema() {
+    let schema = Schema::printed();
+    let mut seen = (0, 0);
+    for line in blocks("json").iter().flat_map(|block| block.lines()) {
+        schema
+            .check("/$defs/Request", &line.parse().unwrap())
+            .unwrap();
+        seen.0 += 1;
+    }
+    for sample in samples() {
+        let part = match sample {
+            Value::Object(ref object) if object.contains_key("seq") => "/$defs/Event",
+            _ => "/$defs/Replies/list",
+        };
+        schema.check(part, &sample).unwrap();
+        seen.1 += 1;
+    }
+    assert!(seen.0 > 15 && seen.1 >= 2, "{seen:?}");
+}
+
 #[test]
 fn every_shell_block_is_shell() {
     for block in blocks("sh") {
@@ -154,7 +189,7 @@ fn every_block_of_a_bar_has_what_its_bar_needs() {
     }
     assert_eq!(kinds, ["i3blocks", "i3blocks", "polybar"]);
     for block in blocks("jsonc") {
-        let module: serde_json::Value = serde_json::from_str(&format!("{{{block}}}")).unwrap();
+        let module: Value = serde_json::from_str(&format!("{{{block}}}")).unwrap();
         let module = &module["custom/vmux"];
         assert_eq!(module["return-type"], "json");
         assert!(module["exec"].as_str().unwrap().contains("--follow"));

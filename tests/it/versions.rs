@@ -13,6 +13,7 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::machine::{Machine, answer, prompt, tool};
+use crate::schema::Schema;
 use crate::service::{Daemon, command, wait_for};
 
 /// What the earlier version said, one verb a line.
@@ -302,6 +303,7 @@ fn an_earlier_client_works_with_this_daemon() {
     let machine = machine();
     let daemon = Daemon::start(&machine);
     daemon.wait_for_session("its place", |session| session["no_window"] == "no_wm");
+    let schema = Schema::printed();
     for (words, exchanges, _) in recorded() {
         for exchange in exchanges {
             let (line, payload) = ask(&daemon.socket(), &exchange.request.to_string());
@@ -312,6 +314,9 @@ fn an_earlier_client_works_with_this_daemon() {
                 "{words:?}: {line}"
             );
             let newer = anywhere(&machine, &line.parse().unwrap());
+            let reply = format!("/$defs/Replies/{}", exchange.action());
+            schema.check(&reply, &newer).unwrap();
+            schema.check("/$defs/Request", &exchange.request).unwrap();
             let mut older = exchange.reply.clone();
             if let Some(length) = older.as_object_mut().unwrap().remove("payload") {
                 let end = format!("\"payload\":{}}}\n", payload.len());
@@ -376,6 +381,7 @@ fn a_daemon_tells_a_client_that_it_does_not_understand_what_may_help() {
     let mut stream = daemon.connect();
     stream.send(b"{\"action\":\"subscribe\"}\n").unwrap();
     let first: Value = stream.line().unwrap().parse().unwrap();
+    Schema::printed().check("/$defs/Event", &first).unwrap();
     assert_eq!(
         (&first["event"], &first["version"]),
         (&json!("state"), &json!(own))

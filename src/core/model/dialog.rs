@@ -7,6 +7,7 @@ use crate::core::text::{CleanText, deserialize_block};
 /// A dialog of a session that can be answered from elsewhere.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Dialog {
     /// Serial of the daemon: an answer names the request that was read.
     pub id: u64,
@@ -26,6 +27,7 @@ pub struct Dialog {
 /// A question of a session.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Question {
     /// The question.
     pub text: CleanText,
@@ -38,6 +40,7 @@ pub struct Question {
 /// An option of a question.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Offer {
     /// Its name.
     pub label: CleanText,
@@ -48,6 +51,7 @@ pub struct Offer {
 /// What a user decided.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Decision {
     /// This once.
     Allow,

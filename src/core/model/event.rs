@@ -11,6 +11,7 @@ use crate::core::text::CleanText;
 /// A change of the sessions there are.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Event {
     /// All sessions there are: what was known before is void.
     State {

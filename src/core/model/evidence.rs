@@ -125,6 +125,7 @@ pub struct GitFact {
 /// What git does while no branch is checked out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum GitDoing {
     /// A rebase stopped, or runs.
     Rebasing,

@@ -9,6 +9,7 @@ use crate::core::text::CleanText;
 /// What a hook reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum HookEvent {
     /// A session started, was cleared or was resumed.
     Started,
@@ -29,6 +30,7 @@ pub enum HookEvent {
 /// A hook's report on its way to the session.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HookReport {
     /// What it reports.
     pub event: HookEvent,
@@ -51,6 +53,7 @@ pub struct HookReport {
 /// A tool call of the model.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ToolCall {
     /// The model's id of the call.
     pub id: String,
@@ -68,6 +71,7 @@ pub struct ToolCall {
 /// What it means that a call of a tool is pending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum CallNature {
     /// A question to the user is open.
     Question,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pid(pub u32);
 
 impl fmt::Display for Pid {
@@ -223,6 +224,7 @@ impl<'de> Deserialize<'de> for ConversationId {
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ConId(pub u64);
 
 /// An X11 window id. Reused freely by the server, and meaningless without its display.
@@ -230,6 +232,7 @@ pub struct ConId(pub u64);
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Xid(pub u32);
 
 /// What a window system itself calls a window. On the wire `con_id` is a number, every other
@@ -238,6 +241,7 @@ pub struct Xid(pub u32);
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
 #[serde(from = "WrittenKey", into = "WrittenKey")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum WindowKey {
     /// A container of i3 or sway.
     Con(ConId),
@@ -259,6 +263,7 @@ impl fmt::Display for WindowKey {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct WrittenKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     con_id: Option<ConId>,
@@ -295,6 +300,7 @@ impl From<WindowKey> for WrittenKey {
 /// address that begins with its own name and a colon: `x11::7`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WmAddress(pub String);
 
 impl fmt::Display for WmAddress {

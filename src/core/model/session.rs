@@ -16,6 +16,7 @@ use crate::core::text::CleanText;
     Clone, Copy, PartialEq, Eq, Debug, Default, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum State {
     /// It works: text streams, a tool runs, it waits for its model.
     Working,
@@ -134,6 +135,7 @@ impl<'de> Deserialize<'de> for Reason {
 /// What sort of session a process runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Kind {
     /// A person sits at its terminal.
     #[default]
@@ -153,6 +155,7 @@ pub enum Kind {
 /// [`RawPath::clean`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RawPath(pub String);
 
 impl RawPath {
@@ -178,6 +181,7 @@ impl RawPath {
 /// What the terminal of a session lives in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum HostKind {
     /// A window of its own.
     Terminal,
@@ -202,6 +206,7 @@ impl HostKind {
 /// Where the terminal of a session lives.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Host {
     /// Of what kind it is.
     pub kind: HostKind,
@@ -216,6 +221,7 @@ pub struct Host {
 /// The window that shows a session.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WindowRef {
     /// What its window manager calls it: `con_id` under i3 and sway, which changes when i3
     /// restarts, else `key`.
@@ -255,6 +261,7 @@ impl WindowRef {
 /// Times are RFC 3339 on the wire. Fields are only ever added.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Session {
     /// Identity while the process lives: `PID-TICKS`, of another machine `MACHINE/PID-TICKS`. A
     /// choice comes back by this.

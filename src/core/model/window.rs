@@ -164,6 +164,7 @@ impl Focus {
 /// Where a way back has led.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Landed {
     /// Title of the window; `None` if it has closed, or was none: then only the workspace.
     pub window: Option<CleanText>,
@@ -316,6 +317,7 @@ impl Trouble {
 /// The kinds of [`Trouble`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum TroubleCode {
     /// The process has ended.
     Gone,
