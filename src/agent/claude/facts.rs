@@ -278,3 +278,21 @@ pub enum LastLine {
     /// The user interrupted.
     Interrupted,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, to_value};
+
+    use super::*;
+
+    /// Both are written into one object, and a name that is there twice is read once.
+    #[test]
+    fn no_fact_has_the_name_of_what_any_agent_tells() {
+        let general = to_value(Evidence::default()).unwrap();
+        let Value::Object(facts) = to_value(Facts::default()).unwrap() else {
+            panic!("an object");
+        };
+        let twice: Vec<&String> = facts.keys().filter(|k| general.get(k).is_some()).collect();
+        assert!(twice.is_empty() && !facts.is_empty(), "{twice:?}");
+    }
+}

@@ -39,7 +39,8 @@ pub struct Evidence {
     pub model: Option<CleanText>,
     /// The last thing said in the conversation.
     pub said: Option<CleanText>,
-    /// The file of the conversation.
+    /// The file of the conversation. The facts of an agent may tell more of it, by the same word.
+    #[serde(skip)]
     pub transcript: Option<RawPath>,
     /// The command that shows a background session in a terminal.
     pub attach: Option<CleanText>,
