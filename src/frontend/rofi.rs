@@ -24,7 +24,7 @@ use crate::core::text::{CleanText, push_pango, truncate};
 use crate::frontend::row::{self, Row, Widths};
 use crate::protocol::reply::PreviewMessage;
 
-/// Menus of menus that ended without a word are forgotten after this long.
+/// Menus that ended without a word are forgotten after this long.
 const FORGET: TimeDelta = TimeDelta::minutes(10);
 /// Most menus at once; rofi itself allows one.
 const DIALOGUES: usize = 64;

@@ -129,7 +129,8 @@ impl Notices {
 
     /// Takes a notification away.
     ///
-    /// # Errors See [`BusError`]; not every daemon reports one that is gone already.
+    /// # Errors
+    /// See [`BusError`]; not every daemon reports one that is gone already.
     pub fn close(&mut self, id: u32) -> Result<(), BusError> {
         let arguments = Body::default().u32(id);
         self.call("CloseNotification", &arguments).map(drop)

@@ -85,9 +85,10 @@ pub struct Weighed {
 /// What each claim counts for at `now`, the strongest first.
 #[must_use]
 pub fn weighed(evidence: &Evidence, now: DateTime<Utc>) -> Vec<Weighed> {
+    let overruled = overrules(evidence).is_some();
     let weigh = |claim: &Claim| Weighed {
         claim: claim.clone(),
-        in_force: is_in_force(claim, now),
+        in_force: !overruled && is_in_force(claim, now),
     };
     evidence.claims.iter().map(weigh).collect()
 }
@@ -109,22 +110,26 @@ pub fn judge(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
     Verdict { since, ..verdict }
 }
 
-fn decide(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
+/// What counts whatever is claimed.
+fn overrules(evidence: &Evidence) -> Option<Verdict> {
+    let verdict = |state, reason, rule| Verdict {
+        state,
+        reason: Some(reason),
+        rule,
+        ..Verdict::default()
+    };
     if evidence.failed.is_some() {
-        return Verdict {
-            state: State::Unknown,
-            reason: Some(Reason::Unreadable),
-            rule: "reading its files failed, which is a bug of vmux",
-            ..Verdict::default()
-        };
+        let rule = "reading its files failed, which is a bug of vmux";
+        return Some(verdict(State::Unknown, Reason::Unreadable, rule));
     }
-    if evidence.process.stopped {
-        return Verdict {
-            state: State::Idle,
-            reason: Some(Reason::Suspended),
-            rule: "the process is stopped (Ctrl+Z)",
-            ..Verdict::default()
-        };
+    let rule = "the process is stopped (Ctrl+Z)";
+    let stopped = evidence.process.stopped;
+    stopped.then(|| verdict(State::Idle, Reason::Suspended, rule))
+}
+
+fn decide(evidence: &Evidence, now: DateTime<Utc>) -> Verdict {
+    if let Some(verdict) = overrules(evidence) {
+        return verdict;
     }
     let claims = &evidence.claims;
     let decides = claims.iter().position(|claim| is_in_force(claim, now));

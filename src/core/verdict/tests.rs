@@ -70,6 +70,10 @@ fn without_a_claim_nothing_is_known() {
     let mut stopped = says(State::Working);
     stopped.process.stopped = true;
     assert_eq!(judge(&stopped, at(0)).reason, Some(Reason::Suspended));
+    for overruled in [failed, stopped] {
+        let claims = weighed(&overruled, at(0));
+        assert!(claims.iter().all(|w| !w.in_force), "none of them decided");
+    }
 }
 
 #[test]
