@@ -271,6 +271,19 @@ impl Outside {
         self.look_around = true;
     }
 
+    /// Its agent claimed a process, and failed before it knew more of it than that: it is looked
+    /// at as if it were new once the failure is over.
+    fn disown(&mut self, pid: Pid) {
+        let own = |known: &Known| known.agent == self.calls.0;
+        if !self.known.get(&pid).is_some_and(own) {
+            return;
+        }
+        let known = self.known.remove(&pid);
+        let told = known.filter(|known| known.told.is_some());
+        self.reports
+            .extend(told.map(|known| Observation::Gone(known.key)));
+    }
+
     /// Forgets a process that has ended.
     pub(crate) fn forget(&mut self, pid: Pid) -> Option<Known> {
         self.failures.remove(&pid);
@@ -344,13 +357,14 @@ pub fn guarded<W: Watch + ?Sized>(
 /// A step that concerns this session panicked with these words.
 pub fn fail<W: Watch + ?Sized>(watch: &mut W, outside: &mut Outside, pid: Pid, why: &str) {
     outside.note_failure(pid);
-    if let Some(left) = watch.reset(pid, outside) {
-        let evidence = Evidence {
-            failed: Some(CleanText::line(why)),
-            ..left
-        };
-        outside.tell(pid, evidence);
-    }
+    let Some(left) = watch.reset(pid, outside) else {
+        return outside.disown(pid);
+    };
+    let evidence = Evidence {
+        failed: Some(CleanText::line(why)),
+        ..left
+    };
+    outside.tell(pid, evidence);
 }
 
 /// What a panic says.

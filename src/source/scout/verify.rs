@@ -112,6 +112,20 @@ mod tests {
         assert!(!scout.outside.has_failed(pid));
     }
 
+    /// Else nobody would ever look at it again.
+    #[test]
+    fn a_process_that_its_agent_knows_nothing_of_is_nobodys() {
+        let config = tempfile::tempdir().unwrap();
+        let (mut scout, pid) = scout(config.path());
+        let key = scout.outside.proc.key(pid).unwrap();
+        scout
+            .outside
+            .track(key, crate::agent::looks::Start::default());
+        scout.of(pid, |_, _| panic!("deliberate"));
+        assert_eq!(scout.reports(), [], "it was never told");
+        assert!(!scout.outside.is_tracked(pid) && scout.outside.rests(pid));
+    }
+
     #[test]
     fn the_pause_grows_while_it_fails() {
         let config = tempfile::tempdir().unwrap();
