@@ -23,7 +23,7 @@ use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
 
 /// All agents. The first that recognises a process has it.
-pub static AGENTS: &[&dyn Agent] = &[&claude::ClaudeCode];
+pub static AGENTS: &[&dyn Agent] = &[&claude::ClaudeCode, &codex::Codex];
 
 /// A coding tool whose sessions vmux shows.
 pub trait Agent: Sync {

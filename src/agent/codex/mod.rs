@@ -16,6 +16,95 @@ pub mod process;
 pub mod rollout;
 pub mod rpc;
 pub mod verdict;
+mod watch;
+
+use std::path::{Path, PathBuf};
+
+use crate::agent::lines::Follower;
+use crate::agent::{Agent, Health, Looks, Message, Role, Roots, Watch};
+use crate::core::model::Session;
+use crate::sys::proc::Environ;
+use process::Purpose;
+use rollout::Rollout;
 
 /// The agent's name on the wire.
 pub const NAME: &str = "codex";
+
+/// The first version whose app-server runs the conversations of terminals.
+pub const FIRST_SERVED: [u32; 3] = [0, 156, 0];
+
+/// Codex CLI, for the table of agents.
+pub struct Codex;
+
+impl Agent for Codex {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn title(&self) -> &'static str {
+        "Codex CLI"
+    }
+
+    fn config_dir(&self, environ: &Environ, home: &Path) -> PathBuf {
+        let named = environ.get("CODEX_HOME").map(PathBuf::from);
+        named.unwrap_or_else(|| home.join(".codex"))
+    }
+
+    fn plausible(&self, comm: &str, _exe: Option<&Path>) -> bool {
+        process::plausible_comm(comm)
+    }
+
+    fn recognise(&self, looks: &Looks) -> Option<Role> {
+        process::recognise(looks).map(|purpose| match purpose {
+            Purpose::Session => Role::Session,
+            Purpose::Headless => Role::Headless,
+            Purpose::Daemon => Role::Never("the app-server that runs the conversations of others"),
+            Purpose::Never(why) => Role::Never(why),
+        })
+    }
+
+    fn watch(&self, roots: &Roots) -> Box<dyn Watch> {
+        Box::new(watch::Sessions::new(roots))
+    }
+
+    fn messages(&self, session: &Session, most: usize) -> Result<Vec<Message>, String> {
+        let Some(path) = &session.transcript else {
+            return Ok(Vec::new());
+        };
+        let follower = Follower::open_as(Path::new(&path.0), Rollout::listing(most))
+            .map_err(|error| format!("could not read the conversation: {error}"))?;
+        let messages = follower.conversation().messages.as_ref();
+        let all = messages.map_or(&[][..], |messages| &messages.all);
+        Ok(all[all.len().saturating_sub(most)..].to_vec())
+    }
+
+    fn resume(&self, session: &Session) -> Option<Vec<String>> {
+        let id = session.session_id.as_ref()?;
+        Some(["codex", "resume", id.as_str()].map(str::to_owned).into())
+    }
+
+    fn sections(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("runs", "runs"),
+            ("shows", "shows"),
+            ("thread", "app-server"),
+            ("rollout", "rollout"),
+        ]
+    }
+
+    fn health(&self, config: &Path) -> Option<Health> {
+        if !config.is_dir() {
+            return None;
+        }
+        let served = app_server::socket(config).exists();
+        let words = match served {
+            true => "its app-server tells each change of a state",
+            false => "no app-server: states are read from rollouts",
+        };
+        Some(Health {
+            good: true,
+            words: format!("{}: {words}", config.display()),
+            remedy: None,
+        })
+    }
+}

@@ -162,16 +162,10 @@ fn among(
             .filter(|t| !found.contains_key(&t.pid))
             .collect()
     };
-    let (free, open) = (unpaired(&found), unowned(&found));
-    for terminal in &free {
-        let firsts: Vec<_> = open.iter().filter(|l| is_first(terminal, l)).collect();
-        // One that may as well be another terminal's first is nobody's.
-        if let [first] = firsts[..]
-            && free.iter().filter(|other| is_first(other, first)).count() == 1
-        {
-            let rule = "this conversation was made in its directory just after its start";
-            found.insert(terminal.pid, (&first.id, rule));
-        }
+    // What was made before a terminal began is not its own: in a row of starts each is told apart.
+    while let Some((pid, first)) = only_first(&unpaired(&found), &unowned(&found)) {
+        let rule = "this conversation was made in its directory just after its start";
+        found.insert(pid, (first, rule));
     }
     let (free, open) = (unpaired(&found), unowned(&found));
     if let ([terminal], [l]) = (&free[..], &open[..])
@@ -195,6 +189,15 @@ fn among(
         (terminal.pid, shown)
     });
     shown.collect()
+}
+
+/// A conversation that can be the first of one of these terminals only.
+fn only_first<'a>(free: &[&Terminal], open: &[&'a Loaded]) -> Option<(Pid, &'a str)> {
+    open.iter().find_map(|l| {
+        let mut fit = free.iter().filter(|terminal| is_first(terminal, l));
+        let pid = fit.next()?.pid;
+        fit.next().is_none().then_some((pid, &*l.id))
+    })
 }
 
 /// Whether a terminal may show this conversation instead of what it is known to have shown.
@@ -322,6 +325,15 @@ mod tests {
             shows(&t, &all, &mut kept),
             [(1, one.clone()), (2, two.clone())]
         );
+        let row = [terminal(1, 0), terminal(2, 6), terminal(3, 12)];
+        let made = [id(2, 1), id(8, 2), id(14, 3)];
+        let all = [
+            loaded(&made[2], 1),
+            loaded(&made[0], 2),
+            loaded(&made[1], 3),
+        ];
+        let each = (1..).zip(made.clone()).collect::<Vec<_>>();
+        assert_eq!(shows(&row, &all, &mut BTreeMap::new()), each);
         let together = [terminal(1, 0), terminal(2, 1)];
         let all = [loaded(&one, 1), loaded(&id(3, 2), 2)];
         assert_eq!(

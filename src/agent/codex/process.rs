@@ -5,26 +5,15 @@
 //! the native `codex`, which keeps its arguments. One that has no terminal may be the app-server
 //! that runs the conversations of all others, its updater, or the sandbox of a command.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::agent::Looks;
 use crate::agent::version::parse_version;
 use crate::sys::proc::Environ;
 
-/// What is read of a process to judge it.
-#[derive(Clone, Debug, Default)]
-pub struct Candidate {
-    /// The executable, without ` (deleted)`.
-    pub exe: Option<PathBuf>,
-    /// The arguments, the program's own name first.
-    pub argv: Vec<OsString>,
-    /// Whether standard input and output are terminals.
-    pub terminal: bool,
-}
-
 /// What a Codex process is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
+pub enum Purpose {
     /// A session on its terminal.
     Session,
     /// One prompt from a script (`codex exec`).
@@ -111,54 +100,97 @@ const TAKES_WORD: [&str; 20] = [
 
 /// Judges a process. `None`: not Codex CLI.
 #[must_use]
-pub fn recognise(candidate: &Candidate) -> Option<Role> {
+pub fn recognise(looks: &Looks) -> Option<Purpose> {
     let base = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
-    if !is_name(&base(candidate.exe.as_deref()?)?) {
+    if !is_name(&base(looks.exe.as_deref()?)?) {
         return None;
     }
-    let words = candidate.argv.iter().map(|word| word.to_string_lossy());
+    let words = looks.argv.iter().map(|word| word.to_string_lossy());
     let words: Vec<_> = words.collect();
     let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
     // One binary under many names: `codex-linux-sandbox`, `apply_patch`.
     let called = words.first().and_then(|name| base(Path::new(name)));
     if !called.is_some_and(|name| is_name(&name)) {
-        return Some(Role::Never("a tool of Codex under another name"));
+        return Some(Purpose::Never("a tool of Codex under another name"));
     }
     let role = by_arguments(words.get(1..).unwrap_or_default());
     Some(match role {
-        Role::Session if !candidate.terminal => Role::Never("it has no terminal"),
+        Purpose::Session if !looks.terminal => Purpose::Never("it has no terminal"),
         role => role,
     })
 }
 
 /// What the arguments after the program's name ask for.
-fn by_arguments(words: &[&str]) -> Role {
+fn by_arguments(words: &[&str]) -> Purpose {
     let mut words = words.iter().copied();
     while let Some(word) = words.next() {
         match word {
             "-h" | "--help" | "-V" | "--version" => {
-                return Role::Never("prints something and ends");
+                return Purpose::Never("prints something and ends");
             }
-            "--" => return Role::Session,
+            "--" => return Purpose::Session,
             _ if TAKES_WORD.contains(&word) => drop(words.next()),
             _ if word.len() > 1 && word.starts_with('-') => {}
-            _ if OPENS.contains(&word) => return Role::Session,
-            _ if RUNS.contains(&word) => return Role::Headless,
+            _ if OPENS.contains(&word) => return Purpose::Session,
+            _ if RUNS.contains(&word) => return Purpose::Headless,
             "app-server" => return app_server(words),
             _ if COMMANDS.contains(&word) => {
-                return Role::Never("a sub-command that opens no session");
+                return Purpose::Never("a sub-command that opens no session");
             }
-            _ => return Role::Session,
+            _ => return Purpose::Session,
         }
     }
-    Role::Session
+    Purpose::Session
+}
+
+/// What the arguments of a session say of its conversation.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Asked {
+    /// It goes on with a conversation, or forks one.
+    pub resumes: bool,
+    /// The conversation that it goes on with.
+    pub named: Option<String>,
+    /// Where it is to work.
+    pub dir: Option<PathBuf>,
+    /// It runs its conversation itself.
+    pub alone: bool,
+}
+
+/// Reads what the arguments of a session say of its conversation.
+#[must_use]
+pub fn asked(argv: &[std::ffi::OsString]) -> Asked {
+    let mut asked = Asked::default();
+    let mut words = argv.iter().skip(1);
+    let mut verb = None;
+    while let Some(word) = words.next() {
+        match word.to_str().unwrap_or_default() {
+            "--" => break,
+            "-C" | "--cd" => asked.dir = words.next().map(PathBuf::from),
+            "--no-daemon" | "--dangerously-bypass-hook-trust" => asked.alone = true,
+            word if TAKES_WORD.contains(&word) => drop(words.next()),
+            word if word.len() > 1 && word.starts_with('-') => {
+                asked.dir = word.strip_prefix("--cd=").map(PathBuf::from).or(asked.dir);
+            }
+            word if verb.is_none() && OPENS.contains(&word) => {
+                asked.resumes = true;
+                verb = Some(word == "resume");
+            }
+            // Anything else than an id is a name, or a prompt.
+            word if verb == Some(true) && super::pairing::made_at(word).is_some() => {
+                asked.named = Some(word.to_ascii_lowercase());
+                break;
+            }
+            _ => break,
+        }
+    }
+    asked
 }
 
 /// `app-server --listen unix:// …` serves; `app-server daemon …`, `app-server proxy` do not.
-fn app_server<'a>(mut words: impl Iterator<Item = &'a str>) -> Role {
+fn app_server<'a>(mut words: impl Iterator<Item = &'a str>) -> Purpose {
     match words.any(|word| word.starts_with("unix://")) {
-        true => Role::Daemon,
-        false => Role::Never("an app-server of another program, or its updater"),
+        true => Purpose::Daemon,
+        false => Purpose::Never("an app-server of another program, or its updater"),
     }
 }
 
@@ -207,6 +239,8 @@ pub fn home(environ: &Environ, cwd: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     const EXE: &str =
@@ -214,11 +248,12 @@ mod tests {
     const DAEMON: &str =
         "/h/.codex/packages/app-server-daemon/releases/0.171.0-x86_64-unknown-linux-musl/bin/codex";
 
-    fn judge(exe: &str, argv: &[&str], terminal: bool) -> Option<Role> {
-        recognise(&Candidate {
+    fn judge(exe: &str, argv: &[&str], terminal: bool) -> Option<Purpose> {
+        recognise(&Looks {
             exe: Some(exe.into()),
             argv: argv.iter().map(OsString::from).collect(),
             terminal,
+            ..Looks::default()
         })
     }
 
@@ -234,16 +269,16 @@ mod tests {
             &["codex", "--", "exec"],
             &["codex", "explain exec"],
         ] {
-            assert_eq!(judge(EXE, argv, true), Some(Role::Session), "{argv:?}");
+            assert_eq!(judge(EXE, argv, true), Some(Purpose::Session), "{argv:?}");
         }
         let release = "/opt/codex-x86_64-unknown-linux-musl";
-        assert_eq!(judge(release, &[release], true), Some(Role::Session));
+        assert_eq!(judge(release, &[release], true), Some(Purpose::Session));
         assert!(plausible_comm("codex-x86_64-un"));
     }
 
     #[test]
     fn what_is_not_a_session_is_told_apart() {
-        let never = |argv: &[&str]| matches!(judge(EXE, argv, true), Some(Role::Never(_)));
+        let never = |argv: &[&str]| matches!(judge(EXE, argv, true), Some(Purpose::Never(_)));
         for argv in [
             &["codex", "login"][..],
             &["codex", "-m", "x", "mcp", "list"],
@@ -256,7 +291,7 @@ mod tests {
             assert!(never(argv), "{argv:?}");
         }
         for argv in [&["codex", "e", "hi"][..], &["codex", "--oss", "exec"]] {
-            assert_eq!(judge(EXE, argv, true), Some(Role::Headless), "{argv:?}");
+            assert_eq!(judge(EXE, argv, true), Some(Purpose::Headless), "{argv:?}");
         }
         let served = [
             DAEMON,
@@ -265,19 +300,38 @@ mod tests {
             "unix://",
             "--managed-daemon",
         ];
-        assert_eq!(judge(DAEMON, &served, false), Some(Role::Daemon));
+        assert_eq!(judge(DAEMON, &served, false), Some(Purpose::Daemon));
         let updater = [DAEMON, "app-server", "daemon", "pid-update-loop"];
         assert!(matches!(
             judge(DAEMON, &updater, false),
-            Some(Role::Never(_))
+            Some(Purpose::Never(_))
         ));
-        assert!(matches!(judge(EXE, &[EXE], false), Some(Role::Never(_))));
+        assert!(matches!(judge(EXE, &[EXE], false), Some(Purpose::Never(_))));
         let wrapper = ["node", "/n/node_modules/.bin/codex"];
         assert_eq!(judge("/usr/bin/node", &wrapper, true), None);
         assert_eq!(
             judge("/n/codex-code-mode-host", &["codex-code-mode-host"], true),
             None
         );
+    }
+
+    #[test]
+    fn arguments_tell_of_the_conversation() {
+        let read = |line: &[&str]| asked(&line.iter().map(OsString::from).collect::<Vec<_>>());
+        let id = "01a221f3-6a13-73f3-838d-9deb067035b8";
+        let resumed = read(&["codex", "-m", "x", "resume", "-C", "/w", id, "go on"]);
+        assert!(resumed.resumes && !resumed.alone);
+        assert_eq!(resumed.named.as_deref(), Some(id));
+        assert_eq!(resumed.dir, Some("/w".into()));
+        assert_eq!(read(&["codex", "resume", "--last"]).named, None);
+        let forked = read(&["codex", "fork", id]);
+        assert!(
+            forked.resumes && forked.named.is_none(),
+            "a fork gets an id of its own"
+        );
+        assert_eq!(read(&["codex", "fix", "resume"]), Asked::default());
+        assert!(read(&["codex", "--cd=/v", "--no-daemon"]).alone);
+        assert_eq!(read(&["codex", "--cd=/v"]).dir, Some("/v".into()));
     }
 
     #[test]

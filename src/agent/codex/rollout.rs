@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::agent::lines::Fold;
 use crate::agent::record::{Fields, mend, records};
+use crate::agent::{Message, Speaker};
 use crate::core::model::{CallNature, ToolCall, time};
 use crate::core::text::CleanText;
 
@@ -76,31 +77,9 @@ pub struct Rollout {
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Messages {
     /// Oldest first.
-    pub all: Vec<Said>,
+    pub all: Vec<Message>,
     /// More are not wanted.
     pub most: usize,
-}
-
-/// One message.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Said {
-    /// Who speaks.
-    pub speaker: Speaker,
-    /// What is said; of a tool, what it would do.
-    pub text: CleanText,
-    /// When.
-    pub at: Option<DateTime<Utc>>,
-}
-
-/// Who speaks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Speaker {
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-    /// The model calls a tool.
-    Tool,
 }
 
 impl Fold for Rollout {
@@ -287,7 +266,7 @@ impl Rollout {
             let summary = summarise(&input.unwrap_or_default());
             let call = call(&item.word("call_id"), &name, summary, at);
             if let Some(messages) = &mut self.messages {
-                messages.all.push(Said {
+                messages.all.push(Message {
                     speaker: Speaker::Tool,
                     text: call.ask(),
                     at,
@@ -331,7 +310,7 @@ impl Rollout {
         self.said = Some(line);
         if let Some(messages) = &mut self.messages {
             let text = CleanText::block(raw, SAID_CAP);
-            messages.all.push(Said { speaker, text, at });
+            messages.all.push(Message { speaker, text, at });
         }
     }
 }
