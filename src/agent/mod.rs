@@ -56,6 +56,34 @@ pub trait Agent: Sync {
     /// The command that goes on with a session's conversation, in its directory.
     fn resume(&self, session: &Session) -> Option<Vec<String>>;
 
+    /// Whether what a session asks may be answered through the agent itself, without a hook.
+    fn answers(&self) -> bool {
+        false
+    }
+
+    /// What a session asks now, read from the agent, whose files lie in `config`. May take seconds.
+    ///
+    /// # Errors
+    /// In words.
+    fn dialog(&self, _session: &Session, _config: &Path) -> Result<Dialog, String> {
+        Err("it asks nothing that can be answered from here".into())
+    }
+
+    /// Answers what a session asks: the request of this serial, which its user has read. May take
+    /// seconds.
+    ///
+    /// # Errors
+    /// Why that cannot be, in words.
+    fn decide(
+        &self,
+        _session: &Session,
+        _config: &Path,
+        _request: Option<u64>,
+        _decision: &Decision,
+    ) -> Result<(), String> {
+        Err("it asks nothing that can be answered from here".into())
+    }
+
     /// The titles under which `explain` shows its own facts, by their names in the evidence.
     fn sections(&self) -> &'static [(&'static str, &'static str)] {
         &[]

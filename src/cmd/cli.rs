@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::agent::AGENTS;
 
 /// See which AI coding session needs you, and be there.
 #[derive(Parser, Debug)]
@@ -105,6 +108,14 @@ pub struct List {
     /// Also list what scripts run (`claude -p`, SDK)
     #[arg(long, short)]
     pub all: bool,
+    /// List only the sessions of this coding tool: `claude`, `codex`
+    #[arg(long, value_name = "NAME", value_parser = agents())]
+    pub agent: Option<String>,
+}
+
+/// The coding tools that there are, by their names.
+fn agents() -> PossibleValuesParser {
+    PossibleValuesParser::new(AGENTS.iter().map(|agent| agent.name()))
 }
 
 /// Formats of `list`.

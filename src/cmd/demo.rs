@@ -138,6 +138,7 @@ impl World {
         command
             .env("VMUX_DIR", &self.dir)
             .env("CLAUDE_CONFIG_DIR", self.dir.join("claude"))
+            .env("CODEX_HOME", self.dir.join("codex"))
             .env("VMUX_ONLY_CONFIG", "1")
             .env_remove("VMUX_SOCKET")
             .env_remove("VMUX_NO_DAEMON");

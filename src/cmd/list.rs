@@ -2,6 +2,7 @@
 
 use super::call::{Context, failure, unreachable_daemon};
 use super::out;
+use crate::agent::{self, AGENTS};
 use crate::cmd::cli::{List, ListFormat};
 use crate::cmd::exit::Exit;
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
@@ -15,7 +16,7 @@ pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
         (_, Some(ListFormat::Dmenu)) => Format::Dmenu,
         (_, Some(ListFormat::Table) | None) => Format::Table,
     };
-    let (line, payload) = context.call_raw(list_args(context, format, args.all))?;
+    let (line, payload) = context.call_raw(list_args(context, format, args))?;
     if let Err(refusal) = read::<Listed>(&line).map_err(|error| unreachable_daemon(&error))? {
         return Err(failure(&refusal).into());
     }
@@ -26,16 +27,17 @@ pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
     };
     out::write(bytes)?;
     if bytes.is_empty() {
-        say_none();
+        say_none(args.agent.as_deref());
     }
     Ok(Exit::Done)
 }
 
-fn list_args(context: &Context, format: Format, all: bool) -> ListArgs {
+fn list_args(context: &Context, format: Format, args: &List) -> ListArgs {
     let width = out::columns();
     let color = format == Format::Table && out::colored(&context.environ);
     ListArgs {
-        all,
+        all: args.all,
+        agent: args.agent.clone(),
         format,
         width,
         color,
@@ -43,8 +45,10 @@ fn list_args(context: &Context, format: Format, all: bool) -> ListArgs {
 }
 
 #[expect(clippy::print_stderr, reason = "said to people, not to scripts")]
-fn say_none() {
-    eprintln!("No Claude Code sessions. Start claude in a terminal and it appears here.");
+fn say_none(agent: Option<&str>) {
+    let agent = agent.and_then(agent::by_name).unwrap_or(AGENTS[0]);
+    let (title, name) = (agent.title(), agent.name());
+    eprintln!("No {title} sessions. Start {name} in a terminal and it appears here.");
 }
 
 /// The usual calls, done before clap builds its tree: a bar or a script runs them often.
@@ -61,7 +65,7 @@ pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
         .ok()
         .filter(|context| !context.no_daemon)?;
     let deadline = Deadline::after(PATIENCE);
-    let list = list_args(&context, format, false);
+    let list = list_args(&context, format, &List::default());
     let asked = Client::connect(&context.paths.socket, PATIENCE).and_then(|mut client| {
         let reply = client.call_raw(&list, deadline.left());
         context.note(client.other());
@@ -82,7 +86,7 @@ pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
         &payload
     };
     if bytes.is_empty() {
-        say_none();
+        say_none(None);
     }
     Some(out::write(bytes).map(|()| Exit::Done).map_err(Into::into))
 }

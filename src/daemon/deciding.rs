@@ -6,9 +6,10 @@ use super::Input;
 use super::dialogs::{LetGo, session_of};
 use super::published::{Completion, Ticket};
 use super::server::Server;
-use crate::core::model::{Kind, LocalKey, Observation, Pid};
+use crate::agent::{self, Agent};
+use crate::core::model::{Kind, LocalKey, Observation, Pid, State};
 use crate::protocol::reply::{Acted, Asks, Decided, render};
-use crate::protocol::request::{AwaitArgs, DecideArgs, DialogArgs};
+use crate::protocol::request::{AwaitArgs, DecideArgs, DialogArgs, Target};
 use crate::protocol::{Refusal, RefusalCode, Reply};
 use crate::serve::reply::{self, find};
 use crate::sys::clock;
@@ -50,13 +51,32 @@ impl Server {
         ))
     }
 
-    /// The user of the client in this slot decided: the hook says so to the session.
-    pub(super) fn decide(&mut self, slot: usize, args: DecideArgs) -> Reply<Acted> {
+    /// Whether a session that waits is asked and answered through its agent, since no hook of it
+    /// waits.
+    pub(super) fn answers_itself(&self, target: &Target) -> bool {
+        let found = find(target, &self.published.snapshot().sessions);
+        found.is_ok_and(|session| {
+            let hooked = session.id.local().and_then(|key| self.dialogs.of(key));
+            let agent = agent::by_name(&session.agent);
+            session.state == State::NeedsInput
+                && hooked.is_none()
+                && agent.is_some_and(Agent::answers)
+        })
+    }
+
+    /// Refuses an answer of a client that a session has started.
+    pub(super) fn fenced(&self, slot: usize) -> Reply<()> {
         if self.called_by_a_session(slot) {
             let words = "could not answer: a session must not answer for its user";
             return Err(Refusal::new(RefusalCode::NotAnswered, words)
                 .hint("its user answers, in a terminal or a picker of his own"));
         }
+        Ok(())
+    }
+
+    /// The user of the client in this slot decided: the hook says so to the session.
+    pub(super) fn decide(&mut self, slot: usize, args: DecideArgs) -> Reply<Acted> {
+        self.fenced(slot)?;
         let session = find(&args.target.named(), &self.published.snapshot().sessions)?;
         let key = reply::here(&session)?;
         let decided = self.dialogs.decide(key, args.request, &args.decision);

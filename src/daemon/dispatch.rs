@@ -16,12 +16,13 @@ use crate::core::text::CleanText;
 use crate::desktop::focus::Manner;
 use crate::frontend::rofi::keys::Keys;
 use crate::frontend::rofi::{Call, Effect, Menus, Scene};
+use crate::frontend::row;
 use crate::protocol::reply::{DaemonStatus, Done, Health, Listed, render};
 use crate::protocol::request::{
-    DecideArgs, Format, ListArgs, MoveArgs, RofiArgs, SwitchArgs, Target,
+    DecideArgs, DialogArgs, Format, ListArgs, MoveArgs, RofiArgs, SwitchArgs, Target,
 };
 use crate::protocol::{Refusal, RefusalCode, Reply, Request, render_payload};
-use crate::serve::reply::{self, find, listed};
+use crate::serve::reply::{self, find, listed_for};
 use crate::sys::clock;
 use crate::sys::proc::Environ;
 
@@ -40,8 +41,8 @@ impl Server {
                 status: self.status(),
             })),
             Request::List(args) => self.list(&args),
-            Request::Dialog(args) => render(&self.dialog(&args)),
-            Request::Decide(args) => render(&self.decide(ticket.slot, *args)),
+            Request::Dialog(args) => return self.ask_dialog(ticket, &args),
+            Request::Decide(args) => return self.answer_dialog(ticket, *args),
             Request::Hook(report) => render(&self.hook(*report)),
             Request::Stop(_) => {
                 self.stopping = true;
@@ -88,6 +89,26 @@ impl Server {
                 return self.command(ticket, &args.target, Command::Explain);
             }
         })
+    }
+
+    fn ask_dialog(&mut self, ticket: Ticket, args: &DialogArgs) -> Option<Vec<u8>> {
+        let target = args.target.named();
+        if self.answers_itself(&target) {
+            return self.send_on(ticket, &target, Errand::Dialog);
+        }
+        Some(render(&self.dialog(args)))
+    }
+
+    fn answer_dialog(&mut self, ticket: Ticket, args: DecideArgs) -> Option<Vec<u8>> {
+        let target = args.target.named();
+        if !self.answers_itself(&target) {
+            return Some(render(&self.decide(ticket.slot, args)));
+        }
+        if let Err(refusal) = self.fenced(ticket.slot) {
+            return Some(refusal.render());
+        }
+        let errand = Errand::Decide(args.request, args.decision);
+        self.send_on(ticket, &target, errand)
     }
 
     fn hook(&self, report: HookReport) -> Reply<Done> {
@@ -171,20 +192,27 @@ impl Server {
         let snapshot = self.published.snapshot();
         if args.format == Format::Json {
             if let Some((generation, all, bytes)) = &self.json
+                && args.agent.is_none()
                 && (*generation, *all) == (snapshot.generation, args.all)
             {
                 return bytes.clone();
             }
-            let sessions = listed(&snapshot.sessions, args.all);
+            let sessions = listed_for(&snapshot.sessions, args);
             let bytes = render(&Ok(Listed {
                 sessions,
                 payload: None,
             }));
-            self.json = Some((snapshot.generation, args.all, bytes.clone()));
+            if args.agent.is_none() {
+                self.json = Some((snapshot.generation, args.all, bytes.clone()));
+            }
             return bytes;
         }
-        let listed = self.listing.at(&snapshot, args.all, clock::now());
-        match reply::list_text(args, &listed.rows) {
+        let rows = match args.agent {
+            None => self.listing.at(&snapshot, args.all, clock::now()).rows,
+            // Rarely asked for: nothing of it is kept.
+            Some(_) => row::rows(&listed_for(&snapshot.sessions, args), clock::now()).into(),
+        };
+        match reply::list_text(args, &rows) {
             Ok(text) => render_payload(text.into_bytes()),
             Err(refusal) => refusal.render(),
         }

@@ -12,7 +12,7 @@ use super::Settings;
 use super::leaving::MENU_END;
 use super::published::{Completion, Published, Ticket};
 use super::supervise::{Part, caught};
-use crate::core::model::{Session, Trouble, TroubleCode};
+use crate::core::model::{Decision, Session, Trouble, TroubleCode};
 use crate::core::text::CleanText;
 use crate::desktop::focus::{Focuser, Manner};
 use crate::desktop::here::Here;
@@ -22,8 +22,11 @@ use crate::notify;
 use crate::protocol::reply::PreviewMessage;
 use crate::protocol::{Refusal, RefusalCode};
 use crate::serve::act;
-use crate::serve::reply::{back_reply, end_reply, preview_reply, switch_reply};
+use crate::serve::reply::{
+    back_reply, decided_reply, dialog_reply, end_reply, preview_reply, switch_reply,
+};
 use crate::sys::exec;
+use crate::sys::paths::Paths;
 use crate::sys::proc::Environ;
 
 /// Jobs of one kind that wait at most.
@@ -87,6 +90,10 @@ pub(super) enum Errand {
     Preview(usize),
     /// End it.
     End,
+    /// Read what it asks, through its agent.
+    Dialog,
+    /// Answer that: the request of this serial.
+    Decide(Option<u64>, Decision),
 }
 
 impl Job for SessionJob {
@@ -145,12 +152,12 @@ impl Workers {
             })
         };
         let focus = spawn(Some(Part::Focus), published, focus, FocusThread::work)?;
-        let told = Arc::clone(published);
+        let (told, paths) = (Arc::clone(published), settings.paths.clone());
         let sessions = spawn(
             Some(Part::Read),
             published,
-            move || Ok(Arc::clone(&told)),
-            |published, job| run_errand(published, job),
+            move || Ok((Arc::clone(&told), paths.clone())),
+            |(published, paths), job| run_errand(published, paths, job),
         )?;
         let socket = settings.paths.socket.clone();
         let labels = spawn(
@@ -292,7 +299,7 @@ impl FocusThread {
     }
 }
 
-fn run_errand(published: &Published, job: SessionJob) {
+fn run_errand(published: &Published, paths: &Paths, job: SessionJob) {
     let SessionJob {
         ticket,
         session,
@@ -318,6 +325,17 @@ fn run_errand(published: &Published, job: SessionJob) {
             } else {
                 Completion::reply(&end_reply(session, ended))
             }
+        }
+        Errand::Dialog => {
+            let read = act::read_dialog(&session, paths);
+            Completion::reply(&dialog_reply(session, read))
+        }
+        Errand::Decide(request, decision) => {
+            let decided = act::decide(&session, paths, request, &decision);
+            if decided.is_ok() {
+                log::info!("{} was answered from vmux", session.id);
+            }
+            Completion::reply(&decided_reply(session, decided))
         }
     };
     published.complete(ticket, completion);

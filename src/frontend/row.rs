@@ -114,6 +114,7 @@ impl Cache {
             self.0.retain(|key, _| living.contains(key));
         }
         make_unique(&mut rows, sessions);
+        name_agents(&mut rows, sessions);
         rows
     }
 }
@@ -142,6 +143,21 @@ fn make_unique(rows: &mut [Row], sessions: &[Arc<Session>]) {
         if let Some(name) = name {
             row.name = name;
         }
+    }
+}
+
+/// Says of each row which coding tool it is, where there is more than one.
+fn name_agents(rows: &mut [Row], sessions: &[Arc<Session>]) {
+    let mut agents = sessions.iter().map(|session| &session.agent);
+    let first = agents.next();
+    if agents.all(|agent| Some(agent) == first) {
+        return;
+    }
+    for (row, session) in rows.iter_mut().zip(sessions) {
+        row.detail = CleanText::line(&match &*row.detail {
+            "" => session.agent.to_string(),
+            detail => format!("{} \u{b7} {detail}", session.agent),
+        });
     }
 }
 
@@ -203,8 +219,14 @@ fn words(session: &Session) -> StateWords {
     }
 }
 
-/// The way out where several conversations fit a session of an old version.
-const AMBIGUOUS: &str = "several conversations fit it: vmux hooks install tells them apart";
+/// That several conversations fit a session; of Claude Code with the way out.
+fn ambiguous(session: &Session) -> String {
+    let words = "several conversations fit it";
+    match &*session.agent {
+        "claude" => format!("{words}: vmux hooks install tells them apart"),
+        _ => words.to_owned(),
+    }
+}
 
 /// What it asks, or the last thing said, with a word of warning before it where one is due.
 fn detail(session: &Session) -> String {
@@ -219,9 +241,12 @@ fn detail(session: &Session) -> String {
             ask.map_or_else(|| "question".to_owned(), |ask| format!("question: {ask}"))
         }
         Some(Reason::Plan) => ask.map_or_else(|| "plan".to_owned(), |ask| format!("plan: {ask}")),
-        Some(Reason::Dialog) => "a menu of its own is open".to_owned(),
+        Some(Reason::Dialog) => ask.map_or_else(
+            || "a menu of its own is open".to_owned(),
+            |ask| format!("a menu of its own is open: {ask}"),
+        ),
         Some(Reason::StartDialog) => "a dialog is open before its start".to_owned(),
-        Some(Reason::Ambiguous) => AMBIGUOUS.to_owned(),
+        Some(Reason::Ambiguous) => ambiguous(session),
         Some(Reason::Starting) | None => said.to_owned(),
         Some(reason) if said.is_empty() => reason.as_str().to_owned(),
         Some(reason) => format!("{} \u{b7} {said}", reason.as_str()),
@@ -377,6 +402,24 @@ mod tests {
                 "web         main  working 3m  Make it fast.",
                 "docs        main  menu 3m     a menu of its own is open",
                 "db          main  idle 3m     background shell",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_coding_tool_is_named_where_there_is_more_than_one() {
+        let of = |pid, dir: &str, agent: &str, said: &str| Session {
+            agent: CleanText::line(agent),
+            preview: CleanText::line(said).some(),
+            ..session(pid, dir, State::Working, None)
+        };
+        let (api, web) = (of(1, "api", "claude", "Hi."), of(2, "web", "codex", ""));
+        assert_eq!(lines(vec![api.clone()]), ["api  main  working 3m  Hi."]);
+        assert_eq!(
+            lines(vec![api, web]),
+            [
+                "api  main  working 3m  claude \u{b7} Hi.",
+                "web  main  working 3m  codex"
             ]
         );
     }

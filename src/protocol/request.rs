@@ -230,6 +230,9 @@ pub struct ListArgs {
     /// Also what scripts run without a person (`-p`, SDK).
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// Only the sessions of this coding tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// What to send.
     pub format: Format,
     /// Columns of the reader's terminal, for a table.

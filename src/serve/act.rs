@@ -1,13 +1,14 @@
 //! What is done to a session, or read of it, on request.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-use crate::agent::{self, Message, Speaker};
-use crate::core::model::{Session, Trouble, TroubleCode};
+use crate::agent::{self, Agent, Message, Speaker};
+use crate::core::model::{Decision, Dialog, Session, Trouble, TroubleCode};
 use crate::core::text::CleanText;
 use crate::protocol::reply::PreviewMessage;
+use crate::sys::paths::Paths;
 use crate::sys::proc::Proc;
 
 /// Messages of a conversation that are read at most.
@@ -36,6 +37,42 @@ pub fn read_preview(session: &Session, messages: usize) -> Result<Vec<PreviewMes
         at: m.at,
     };
     Ok(read.into_iter().map(shown).collect())
+}
+
+/// The agent of a session that can be answered through the agent itself, and where that keeps its
+/// files.
+fn answers(session: &Session, paths: &Paths) -> Result<(&'static dyn Agent, PathBuf), String> {
+    session
+        .here()
+        .map_err(|trouble| trouble.message.to_string())?;
+    let agent = agent::by_name(&session.agent).filter(|agent| agent.answers());
+    let agent = agent.ok_or("it asks nothing that can be answered from here")?;
+    let own = session.config_dir.as_ref().map(|dir| PathBuf::from(&**dir));
+    let config = own.unwrap_or_else(|| agent.config_dir(&paths.environ, &paths.home));
+    Ok((agent, config))
+}
+
+/// What a session asks, read through its agent.
+///
+/// # Errors
+/// In words.
+pub fn read_dialog(session: &Session, paths: &Paths) -> Result<Dialog, String> {
+    let (agent, config) = answers(session, paths)?;
+    agent.dialog(session, &config)
+}
+
+/// Answers what a session asks through its agent.
+///
+/// # Errors
+/// Why that cannot be, in words.
+pub fn decide(
+    session: &Session,
+    paths: &Paths,
+    request: Option<u64>,
+    decision: &Decision,
+) -> Result<(), String> {
+    let (agent, config) = answers(session, paths)?;
+    agent.decide(session, &config, request, decision)
 }
 
 /// Asks a session's process to end, as a closed terminal would. The descriptor holds on to the

@@ -18,7 +18,7 @@ use crate::protocol::request::{ExplainArgs, Format, ListArgs, PreviewArgs, Targe
 use crate::protocol::{Refusal, RefusalCode, Reply, Request};
 use crate::serve::act;
 use crate::serve::labels;
-use crate::serve::reply::{self, find, listed};
+use crate::serve::reply::{self, find};
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
 use crate::sys::paths::Paths;
@@ -184,7 +184,7 @@ impl Local {
 }
 
 fn list(sessions: &[Arc<Session>], args: &ListArgs) -> (Vec<u8>, Vec<u8>) {
-    let sessions = listed(sessions, args.all);
+    let sessions = reply::listed_for(sessions, args);
     if args.format == Format::Json {
         let payload = None;
         return (render(&Ok(Listed { sessions, payload })), Vec::new());

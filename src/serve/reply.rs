@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::core::model::{Kind, Landed, LocalKey, Session, SessionKey, Trouble, TroubleCode};
+use crate::core::model::{
+    Dialog, Kind, Landed, LocalKey, Session, SessionKey, Trouble, TroubleCode,
+};
 use crate::core::order;
 use crate::core::query::{self, QueryError};
 use crate::core::registry::Explanation;
 use crate::core::text::CleanText;
 use crate::frontend::row::{self, Row};
 use crate::frontend::table;
-use crate::protocol::reply::{Acted, Explained, PreviewMessage, Previewed, WentBack};
+use crate::protocol::reply::{Acted, Asks, Explained, PreviewMessage, Previewed, WentBack};
 use crate::protocol::request::{Format, ListArgs, Target};
 use crate::protocol::{Refusal, RefusalCode, Reply};
 
@@ -45,6 +47,17 @@ pub fn listed(sessions: &[Arc<Session>], all: bool) -> Vec<Arc<Session>> {
         .filter(|session| all || session.kind != Kind::Headless);
     let mut listed: Vec<Arc<Session>> = wanted.cloned().collect();
     order::sort(&mut listed);
+    listed
+}
+
+/// The sessions that a list shows, in display order: those of one coding tool, if only they are
+/// wanted.
+#[must_use]
+pub fn listed_for(sessions: &[Arc<Session>], args: &ListArgs) -> Vec<Arc<Session>> {
+    let mut listed = listed(sessions, args.all);
+    if let Some(agent) = &args.agent {
+        listed.retain(|session| *session.agent == **agent);
+    }
     listed
 }
 
@@ -179,6 +192,34 @@ pub fn explain_reply(explanation: Option<&Explanation>) -> Reply<Explained> {
         session: Arc::clone(&explanation.session),
         explanation: raw,
     })
+}
+
+/// The reply to an `asked`.
+///
+/// # Errors
+/// Why it could not be read.
+pub fn dialog_reply(session: Arc<Session>, read: Result<Dialog, String>) -> Reply<Asks> {
+    match read {
+        Ok(asked) => Ok(Asks { session, asked }),
+        Err(why) => {
+            let words = format!("could not read what {} asks: {why}", session.title());
+            Err(Refusal::new(RefusalCode::NothingAsked, words))
+        }
+    }
+}
+
+/// The reply to an `answer`.
+///
+/// # Errors
+/// Why it was not answered.
+pub fn decided_reply(session: Arc<Session>, decided: Result<(), String>) -> Reply<Acted> {
+    match decided {
+        Ok(()) => Ok(Acted { session }),
+        Err(why) => {
+            let words = format!("could not answer {}: {why}", session.title());
+            Err(Refusal::new(RefusalCode::NotAnswered, words))
+        }
+    }
 }
 
 /// The reply to an `end`.

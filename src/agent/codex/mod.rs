@@ -9,6 +9,7 @@
 //! defensively: a missing field, an unknown word, a broken line cost only themselves.
 
 pub mod app_server;
+pub mod dialog;
 pub mod frames;
 pub mod link;
 pub mod pairing;
@@ -22,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::lines::Follower;
 use crate::agent::{Agent, Health, Looks, Message, Role, Roots, Watch};
-use crate::core::model::Session;
+use crate::core::model::{ConversationId, Decision, Dialog, Session};
 use crate::sys::proc::Environ;
 use process::Purpose;
 use rollout::Rollout;
@@ -32,6 +33,11 @@ pub const NAME: &str = "codex";
 
 /// The first version whose app-server runs the conversations of terminals.
 pub const FIRST_SERVED: [u32; 3] = [0, 156, 0];
+
+fn conversation(session: &Session) -> Result<&str, String> {
+    let id = session.session_id.as_ref().map(ConversationId::as_str);
+    id.ok_or_else(|| "which conversation it shows is not known".into())
+}
 
 /// Codex CLI, for the table of agents.
 pub struct Codex;
@@ -81,6 +87,24 @@ impl Agent for Codex {
     fn resume(&self, session: &Session) -> Option<Vec<String>> {
         let id = session.session_id.as_ref()?;
         Some(["codex", "resume", id.as_str()].map(str::to_owned).into())
+    }
+
+    fn answers(&self) -> bool {
+        true
+    }
+
+    fn dialog(&self, session: &Session, config: &Path) -> Result<Dialog, String> {
+        dialog::read(config, conversation(session)?)
+    }
+
+    fn decide(
+        &self,
+        session: &Session,
+        config: &Path,
+        request: Option<u64>,
+        decision: &Decision,
+    ) -> Result<(), String> {
+        dialog::decide(config, conversation(session)?, request, decision)
     }
 
     fn sections(&self) -> &'static [(&'static str, &'static str)] {

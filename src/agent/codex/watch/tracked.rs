@@ -15,7 +15,7 @@ use crate::agent::codex::verdict::{self, Facts, RolloutFact, Runs, ThreadFact};
 use crate::agent::lines::Follower;
 use crate::agent::looks::{SLACK, started_at};
 use crate::core::model::{
-    CallNature, ConversationId, Evidence, Kind, LocalKey, Pid, ProcessFact, RawPath, time,
+    AsRead, CallNature, ConversationId, Evidence, Kind, LocalKey, Pid, ProcessFact, RawPath, time,
 };
 use crate::core::text::CleanText;
 use crate::sys::inotify::Watcher;
@@ -196,7 +196,7 @@ impl Tracked {
             said: rollout.and_then(|rollout| rollout.said.clone()),
             transcript: path.map(|path| RawPath(path.to_string_lossy().into_owned())),
             claims: verdict::claims(&facts),
-            facts: self.facts(held),
+            facts: AsRead::of(&self.facts(held)),
             problems: self.trouble.iter().cloned().collect(),
             ..Evidence::default()
         }
