@@ -28,7 +28,8 @@
 //! 3. Facts keep their source: unknown and ambiguous are values, never guesses, and `explain`
 //!    prints the evidence the verdict was made from. A wait, a window and a success are claimed
 //!    by proof only; that something is missing proves nothing.
-//! 4. The process is the key ([`SessionKey`](crate::core::model::SessionKey)), not the conversation; labels follow the
+//! 4. The process is the key ([`SessionKey`](crate::core::model::SessionKey); where only one of this machine will do,
+//!    [`LocalKey`](crate::core::model::LocalKey)), not the conversation; labels follow the
 //!    conversation.
 //! 5. The daemon is disposable: all but what its user said (labels, snoozes, pins), what he has
 //!    not seen and his way back is observed again at its start. A panic costs the session or the
@@ -48,7 +49,7 @@
 //! |---|---|
 //! | [`core`] | the words as types, displayable text, verdict, registry, query, order, counts: all pure |
 //! | [`sys`] | the edges to the kernel: clock, children, files, processes, directories, sockets, inotify, git's files |
-//! | [`protocol`] | wire types, line codec, the client's side of the socket |
+//! | [`protocol`] | a type per request and reply, versions, schema, the client's side of the socket |
 //! | [`agent`] | the trait of coding tools and its table; a folder each: processes, files, sockets, hooks, claims |
 //! | [`source`] | finds processes, holds on to them and tells agents what changes: names no agent |
 //! | [`desktop`] | from a session to its focused window: i3, sway and EWMH; tmux, screen and tabs; where, and the way there and back |

@@ -12,8 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::engine::Command;
-use super::published::{Published, Ticket};
+use super::published::Published;
 use super::supervise::{PANICKED, Part, caught};
 use super::worker::{FocusJob, MENU_CLOSES};
 use super::{Input, Settings};
@@ -242,9 +241,7 @@ impl Teller {
                 let Some(key) = key.local() else {
                     return;
                 };
-                let command = Box::new(Command::Mark(key, until));
-                let command = Input::Command(Ticket::NOBODY, command);
-                if self.engine.try_send(command).is_err() {
+                if self.engine.try_send(Input::Marked(key, until)).is_err() {
                     log::warn!("could not snooze {key}: the daemon is busy");
                 }
             }

@@ -92,6 +92,9 @@ impl Engine {
                 self.pending
                     .extend(self.registry.keep_marks(*marks, through, now));
             }
+            Input::Marked(key, change) => {
+                self.pending.extend(self.registry.mark(key, change, now));
+            }
             Input::Command(ticket, _) if !self.published.is_expected(ticket) => {}
             Input::Command(ticket, command) => self.answer(ticket, *command, now),
         }

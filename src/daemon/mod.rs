@@ -33,8 +33,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use crate::core::model::Observation;
-use crate::core::registry::{Marks, Registry};
+use crate::core::model::{LocalKey, Observation};
+use crate::core::registry::{MarkChange, Marks, Registry};
 use crate::serve::config::Config;
 use crate::serve::labels;
 use crate::source::scout::{Roots, Scout};
@@ -188,6 +188,8 @@ enum Input {
     Observed(Vec<Observation>),
     /// What the file of labels holds, and up to which change of this daemon.
     Kept(Box<Marks>, u64),
+    /// What its user said of a session in a notification: nobody waits for an answer.
+    Marked(LocalKey, MarkChange),
     /// A request that only the engine can answer.
     Command(published::Ticket, Box<engine::Command>),
 }

@@ -33,14 +33,6 @@ pub(super) struct Ticket {
     pub(super) serial: u64,
 }
 
-impl Ticket {
-    /// For work that no client asked for: nobody gets its answer.
-    pub(super) const NOBODY: Self = Self {
-        slot: usize::MAX,
-        serial: 0,
-    };
-}
-
 /// An answer that was worked out elsewhere.
 pub(super) enum Completion {
     /// To be sent as it is.
@@ -200,7 +192,7 @@ impl Published {
 
     /// Whether a request is still to be done: nobody has it done once its client has given up.
     pub(super) fn is_expected(&self, ticket: Ticket) -> bool {
-        ticket == Ticket::NOBODY || locked(&self.expected).contains(&ticket.serial)
+        locked(&self.expected).contains(&ticket.serial)
     }
 
     /// Hands an answer to the server.

@@ -120,14 +120,14 @@ impl Agent for ClaudeCode {
 impl Hooks for ClaudeCode {
     fn report(&self, event: &str, payload: &[u8]) -> HookReport {
         let event = match event {
-            settings::ANSWER => "PermissionRequest",
+            settings::DECIDES => "PermissionRequest",
             event => event,
         };
         hook::parse(event, payload)
     }
 
     fn asks(&self, event: &str, payload: &[u8]) -> Option<Dialog> {
-        let waits = event == settings::ANSWER;
+        let waits = event == settings::DECIDES;
         waits.then(|| request::read(payload)).flatten()
     }
 

@@ -24,10 +24,10 @@ pub struct Hook {
     pub since: Option<[u32; 3]>,
 }
 
-/// The word of the hook that also answers, in place of `PermissionRequest`'s own.
-pub const ANSWER: &str = "Answer";
+/// The word of the hook that also waits for a decision, in place of `PermissionRequest`'s own.
+pub const DECIDES: &str = "Answer";
 /// How long Claude Code lets that hook wait, in seconds: a little longer than it does by itself.
-const ANSWER_TIMEOUT: u32 = 600;
+const DECIDES_WITHIN: u32 = 600;
 
 /// The hooks that vmux installs: what no file tells, or tells late, and nothing else.
 ///
@@ -78,7 +78,7 @@ pub struct Own {
 /// The command of a hook.
 #[must_use]
 pub fn command(own: &Own) -> String {
-    let word = if own.answers { ANSWER } else { &own.event };
+    let word = if own.answers { DECIDES } else { &own.event };
     format!("{} hook {word}", shell_word(&own.program))
 }
 
@@ -92,7 +92,7 @@ fn own_program(command: &str) -> Option<(String, bool)> {
     let bare = word.strip_prefix('\'').and_then(|w| w.strip_suffix('\''));
     let program = bare.map_or_else(|| word.to_owned(), |w| w.replace(r"'\''", "'"));
     let name = Path::new(&program).file_name()?;
-    (name == "vmux").then_some((program, event == ANSWER))
+    (name == "vmux").then_some((program, event == DECIDES))
 }
 
 /// The byte order mark that some editors put first, and the rest.
@@ -339,7 +339,7 @@ impl Value {
             ("command".to_owned(), Self::String(command(own))),
         ];
         entry.push(if own.answers {
-            ("timeout".to_owned(), Self::Number(ANSWER_TIMEOUT))
+            ("timeout".to_owned(), Self::Number(DECIDES_WITHIN))
         } else {
             // Versions that know it do not wait for the hook; older ones ignore the key.
             ("async".to_owned(), Self::True)
