@@ -17,6 +17,7 @@ use x11rb::protocol::xproto::{
     Atom, AtomEnum, ClientMessageEvent, ConnectionExt as _, EventMask, GetPropertyReply,
     Window as XWindow,
 };
+use x11rb::reexports::x11rb_protocol::parse_display::{ParsedDisplay, parse_display};
 use x11rb::rust_connection::{DefaultStream, PollMode, RustConnection, Stream};
 use x11rb::utils::RawFdContainer;
 
@@ -98,6 +99,27 @@ impl Stream for Timed {
     }
 }
 
+/// The one name of a local display, which has two: `:0.0` is `:0`. `None` if it is none.
+pub(super) fn canonical(name: &str) -> Option<String> {
+    Some(only_name(&parse_local(name).ok()?))
+}
+
+fn only_name(parsed: &ParsedDisplay) -> String {
+    match (parsed.display, parsed.screen) {
+        (display, 0) => format!(":{display}"),
+        (display, screen) => format!(":{display}.{screen}"),
+    }
+}
+
+fn parse_local(name: &str) -> Result<ParsedDisplay, WmError> {
+    let parsed = parse_display(Some(name)).map_err(|error| WmError::Garbled(error.to_string()))?;
+    if !parsed.host.is_empty() && parsed.host != "unix" {
+        let words = format!("{name} is not a display of this machine");
+        return Err(WmError::Garbled(words));
+    }
+    Ok(parsed)
+}
+
 impl Display {
     /// Connects to the local display `name` (`:0`), with the cookie in `xauthority` if that file
     /// has one for it.
@@ -106,13 +128,7 @@ impl Display {
     /// `Closed` if no server listens or it refuses the cookie, `Hung`, `Garbled` for a name that
     /// is no local display.
     pub fn open(name: &str, xauthority: Option<&Path>) -> Result<Self, WmError> {
-        let parsed = x11rb::reexports::x11rb_protocol::parse_display::parse_display(Some(name))
-            .map_err(|error| WmError::Garbled(error.to_string()))?;
-        if !parsed.host.is_empty() && parsed.host != "unix" {
-            return Err(WmError::Garbled(format!(
-                "{name} is not a display of this machine"
-            )));
-        }
+        let parsed = parse_local(name)?;
         let stream = connect(parsed.display)?;
         let (stream, (_, address)) = DefaultStream::from_unix_stream(stream)?;
         let file = xauthority
@@ -135,7 +151,7 @@ impl Display {
         Ok(Self {
             connection,
             root,
-            name: name.to_owned(),
+            name: only_name(&parsed),
             cookies: xauthority.map(Path::to_path_buf),
             has_res,
         })
@@ -155,7 +171,7 @@ impl Display {
         Self::open(&self.name, self.cookies.as_deref())
     }
 
-    /// Its name, such as `:0`.
+    /// Its name, such as `:0`: see [`canonical`].
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -434,6 +450,20 @@ mod tests {
             bytes.extend(field);
         }
         bytes
+    }
+
+    /// Else one window manager is two, and a way back ends between them.
+    #[test]
+    fn a_display_has_one_name() {
+        for (name, want) in [
+            (":0", Some(":0")),
+            (":0.0", Some(":0")),
+            (":1.2", Some(":1.2")),
+            ("far:0", None),
+            ("", None),
+        ] {
+            assert_eq!(canonical(name).as_deref(), want, "{name}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{Ewmh, SCHEME};
 use crate::core::model::WmAddress;
 use crate::desktop::wm::discover::open_display;
+use crate::desktop::wm::x11::canonical;
 use crate::desktop::wm::{Backend, Found, Missing, WindowManager, WmError};
 use crate::sys::proc::{Environ, Proc};
 
@@ -50,7 +51,8 @@ fn connect(
     let name = at.0.strip_prefix(SCHEME)?;
     let nobody = Environ::default();
     // The cookie of another display is of no use.
-    let of_it = environs.iter().find(|e| e.text("DISPLAY") == Some(name));
+    let leads = |e: &&&Environ| e.text("DISPLAY").and_then(canonical).as_deref() == Some(name);
+    let of_it = environs.iter().find(leads);
     let environ = of_it.or(environs.first()).copied().unwrap_or(&nobody);
     let connected = open_display(name, environ).and_then(Ewmh::connect);
     Some(connected.map(|ewmh| Box::new(ewmh) as Box<dyn WindowManager>))
