@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::trail::{Summoned, Trail};
-use crate::core::model::{Focus, HostKind, PaneView, WindowId, WmAddress, Workspace, WorkspaceId};
+use crate::core::model::{Focus, PaneView, WindowId, WmAddress, Workspace};
 use crate::core::text::CleanText;
+use crate::desktop::host;
+use crate::desktop::wm::workspace;
 use crate::sys::files::{read_bounded, write_atomic};
 
 /// Largest file that is read, in bytes: a hundred times what a long walk needs.
@@ -86,11 +88,11 @@ impl From<OldTrail> for Trail {
             pid: old.origin.id.pid,
             workspace: Workspace {
                 name: old.origin.workspace,
-                ..workspace(old.origin.workspace_raw, Some(old.origin.output))
+                ..workspace(&old.origin.workspace_raw, &old.origin.output)
             },
         };
         let panes = old.panes.into_iter().map(|pane| PaneView {
-            host: HostKind::Tmux,
+            host: host::FIRST,
             program: pane.program,
             server: pane.socket,
             client: pane.client_tty,
@@ -98,8 +100,8 @@ impl From<OldTrail> for Trail {
         });
         let summoned = old.summoned.into_iter().map(|summoned| Summoned {
             window: summoned.window,
-            home: workspace(summoned.workspace, summoned.output),
-            to: workspace(summoned.to, None),
+            home: workspace(&summoned.workspace, &summoned.output.unwrap_or_default()),
+            to: workspace(&summoned.to, ""),
         });
         Self {
             manager: WmAddress(old.socket),
@@ -112,22 +114,10 @@ impl From<OldTrail> for Trail {
     }
 }
 
-/// A workspace by the name that i3 gave it.
-fn workspace(raw: String, output: Option<CleanText>) -> Workspace {
-    Workspace {
-        name: CleanText::line(&raw),
-        id: match &*raw {
-            "__i3_scratch" => WorkspaceId::Hidden,
-            _ => WorkspaceId::Name(raw),
-        },
-        output: output.unwrap_or_default(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ConId, Pid, WindowKey, Xid};
+    use crate::core::model::{ConId, HostKind, Pid, WindowKey, WorkspaceId, Xid};
 
     #[test]
     fn a_way_back_survives_and_a_broken_one_is_none() {

@@ -15,6 +15,9 @@ use crate::sys::proc::{Environ, Proc};
 /// The multiplexers that vmux knows.
 pub const DRIVERS: &[Driver] = &[tmux::DRIVER, screen::DRIVER];
 
+/// The one whose panes a way back kept when it kept those of one only.
+pub const FIRST: HostKind = HostKind::Tmux;
+
 /// Multiplexers that vmux cannot ask, by the names of their processes.
 const OTHERS: [&str; 3] = ["zellij", "dtach", "abduco"];
 

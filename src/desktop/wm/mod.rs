@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::core::model::{Pid, Window, WindowId, WindowKey, WmAddress, WmTree, Workspace};
 use crate::sys::proc::{Environ, Proc};
+pub use i3::tree::workspace;
 use x11::Display;
 
 /// The window systems that vmux knows, in the order in which they are looked for.

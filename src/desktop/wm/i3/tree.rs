@@ -129,16 +129,22 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
 
 impl Context<'_> {
     fn here(self) -> Workspace {
-        let id = workspace_id(self.workspace);
-        let name = match id {
-            WorkspaceId::Hidden => "scratchpad",
-            _ => self.workspace,
-        };
-        Workspace {
-            name: CleanText::line(name),
-            output: CleanText::line(self.output),
-            id,
-        }
+        workspace(self.workspace, self.output)
+    }
+}
+
+/// A workspace by its name and that of its output, as i3 and sway have them.
+#[must_use]
+pub fn workspace(raw: &str, output: &str) -> Workspace {
+    let id = workspace_id(raw);
+    let name = match id {
+        WorkspaceId::Hidden => "scratchpad",
+        _ => raw,
+    };
+    Workspace {
+        name: CleanText::line(name),
+        output: CleanText::line(output),
+        id,
     }
 }
 
