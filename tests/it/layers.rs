@@ -31,10 +31,37 @@ const PLAN: [(&str, &[&str]); 12] = [
     ("pick", &["*"]),
 ];
 
-/// Modules that `text` uses, in their own tests' words too: what stands behind `#[cfg(test)]` is
-/// not held against the plan.
+/// What is compiled without tests: of each `#[cfg(test)]` only the one item behind it is left out,
+/// as rustfmt lays it out.
+fn without_tests(text: &str) -> String {
+    let mut code = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() != "#[cfg(test)]" {
+            code += line;
+            code += "\n";
+            continue;
+        }
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let ends = |line: &str| line.ends_with(';') || line == format!("{indent}}}");
+        let item = lines.find(|line| !line.trim_start().starts_with("#["));
+        if !item.is_some_and(ends) {
+            let body = |line: &&str| line.strip_prefix(indent) == Some("}");
+            lines.find(body).expect("an item that ends");
+        }
+    }
+    code
+}
+
+#[test]
+fn only_tests_are_left_out() {
+    let text = "a\n#[cfg(test)]\nmod fake;\nb\n  #[cfg(test)]\n  #[must_use]\n  fn c() {\n    d;\n  }\n  e\n";
+    assert_eq!(without_tests(text), "a\nb\n  e\n");
+}
+
+/// Modules that `text` uses. What only tests use is not held against the plan.
 fn used_modules(text: &str) -> BTreeSet<String> {
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = without_tests(text);
     let mut used = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + 7..];
@@ -140,7 +167,7 @@ fn what_claims_to_be_pure_asks_no_clock_no_file_and_no_environment() {
             continue;
         }
         pure += 1;
-        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = without_tests(&text);
         let code = code
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"));
@@ -165,7 +192,7 @@ fn times_from_outside_are_made_in_one_place() {
     for path in files(&source()) {
         let relative = path.strip_prefix(source()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = without_tests(&text);
         let one = relative == Path::new("core/model/time.rs") || relative.ends_with("tests.rs");
         let odd = made.iter().find(|name| !one && code.contains(**name));
         assert!(odd.is_none(), "{} uses {odd:?}", relative.display());
@@ -209,7 +236,7 @@ fn named_outside(room: &str, words: &[&str]) -> Vec<String> {
             continue;
         }
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = without_tests(&text);
         for line in code
             .lines()
             .filter(|line| !line.trim_start().starts_with("//"))
@@ -263,7 +290,7 @@ fn no_room_but_its_own_names_an_agent() {
     for path in files(&source().join("agent")) {
         let relative = path.strip_prefix(source().join("agent")).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
+        let code = without_tests(&text);
         let table = |line: &&str| line.contains("static AGENTS") || line.starts_with("    &");
         let code: Vec<&str> = code.lines().filter(|line| !table(line)).collect();
         for agent in ["claude", "codex"] {
