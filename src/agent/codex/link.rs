@@ -23,6 +23,10 @@ const READ_CAP: usize = 1 << 20;
 pub struct Link {
     stream: UnixStream,
     reader: Reader,
+    /// What is left to be sent of the request for the upgrade.
+    hello: Vec<u8>,
+    /// Waits until that is granted: whatever else comes with the request makes the app-server hang
+    /// up (0.171.0).
     queue: Vec<u8>,
     open: bool,
     /// When something must have moved, while the upgrade or a write is awaited.
@@ -41,7 +45,8 @@ impl Link {
         let mut link = Self {
             stream,
             reader: Reader::default(),
-            queue: UPGRADE.to_vec(),
+            hello: UPGRADE.to_vec(),
+            queue: Vec::new(),
             open: false,
             due: Some(steady + PATIENCE),
         };
@@ -108,16 +113,9 @@ impl Link {
             return Err(ErrorKind::WouldBlock.into());
         }
         let before = self.queue.len();
-        while !self.queue.is_empty() {
-            match self.stream.write(&self.queue) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(n) => drop(self.queue.drain(..n)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        write(&mut self.stream, &mut self.hello)?;
         if self.open {
+            write(&mut self.stream, &mut self.queue)?;
             let moved = self.queue.len() < before;
             match self.due {
                 _ if self.queue.is_empty() => self.due = None,
@@ -133,6 +131,20 @@ impl Link {
     pub fn due(&self) -> Option<Instant> {
         self.due
     }
+}
+
+/// Writes what the socket takes.
+fn write(stream: &mut UnixStream, queue: &mut Vec<u8>) -> io::Result<()> {
+    while !queue.is_empty() {
+        match stream.write(queue) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(n) => drop(queue.drain(..n)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 impl AsFd for Link {
@@ -186,6 +198,20 @@ mod tests {
         assert_eq!(hear(&mut server, 8), frames::text(b"{}"));
         drop(link);
         assert_eq!(hear(&mut server, 6), frames::close());
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_upgrade_is_granted() {
+        let (mut link, mut server, _dir) = pair();
+        link.send("{}", clock::steady()).unwrap();
+        hear(&mut server, UPGRADE.len());
+        server.set_nonblocking(true).unwrap();
+        let early = server.read(&mut [0; 9]).unwrap_err();
+        assert_eq!(early.kind(), ErrorKind::WouldBlock);
+        server.set_nonblocking(false).unwrap();
+        server.write_all(b"HTTP/1.1 101 x\r\n\r\n").unwrap();
+        link.read(clock::steady()).unwrap();
+        assert_eq!(hear(&mut server, 8), frames::text(b"{}"));
     }
 
     #[test]
