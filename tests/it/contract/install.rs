@@ -16,10 +16,14 @@ const VERSION: Duration = Duration::from_secs(300);
 /// What npm calls the newest version.
 pub(super) const LATEST: &str = "latest";
 const PACKAGE: &str = "@anthropic-ai/claude-code";
+/// The other agent, and the word before its version.
+const CODEX: &str = "@openai/codex";
+
+/// One install at a time: they are large.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The executable of this version, installed now or by an earlier run.
 pub(super) fn cli(version: &str) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let newest = (version == LATEST).then(newest);
     let version = newest.as_deref().unwrap_or(version);
@@ -55,6 +59,36 @@ pub(super) fn cli(version: &str) -> PathBuf {
     assert!(
         says_version(&installed, version),
         "could not install Claude Code {version}, or it does not run here: {said}"
+    );
+    drop(fs::remove_dir_all(&dir));
+    fs::rename(&aside, &dir).unwrap();
+    cli
+}
+
+/// The executable of this version of Codex CLI, installed now or by an earlier run.
+pub(super) fn codex(version: &str) -> PathBuf {
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contract");
+    let dir = cache.join(format!("codex-{version}"));
+    let cli = dir.join("node_modules/.bin/codex");
+    if cli.exists() {
+        return cli;
+    }
+    let aside = cache.join(format!("codex-{version}.{}", std::process::id()));
+    drop(fs::remove_dir_all(&aside));
+    fs::create_dir_all(&aside).unwrap();
+    let said = run(
+        Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
+            .arg("--prefix")
+            .arg(&aside)
+            .arg(format!("{CODEX}@{version}")),
+        INSTALL,
+    );
+    let installed = aside.join("node_modules/.bin/codex");
+    assert!(
+        says_version(&installed, &format!("codex-cli {version}")),
+        "could not install Codex CLI {version}, or it does not run here: {said}"
     );
     drop(fs::remove_dir_all(&dir));
     fs::rename(&aside, &dir).unwrap();

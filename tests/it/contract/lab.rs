@@ -37,6 +37,8 @@ const TRUSTED: [&str; 2] = ["work", "other"];
 #[serde(default)]
 pub(super) struct Row {
     pub(super) id: String,
+    pub(super) agent: String,
+    pub(super) cwd: PathBuf,
     pub(super) pid: u32,
     pub(super) session_id: Option<String>,
     pub(super) state: String,
@@ -97,7 +99,7 @@ impl Lab {
         // Short, because a socket's path has 108 bytes at most.
         let dir = tempfile::Builder::new().prefix("vmux-contract-").tempdir();
         let dir = dir.unwrap().keep();
-        let mut model = model();
+        let mut model = model("fake_api.py");
         let port = read_port(&mut model);
         fs::create_dir(dir.join("tmp")).unwrap();
         seed(&dir, &dir.join("home"));
@@ -151,6 +153,13 @@ impl Lab {
         let cli = self.cli.to_str().unwrap();
         let command = [&["env"], variables, &[cli], arguments].concat();
         self.start(TRUSTED[0], &command)
+    }
+
+    /// Starts any program in a window of its own; returns its pane and its process.
+    pub(super) fn run(&self, dir: &str, command: &[&str]) -> (String, u32) {
+        let (pane, pid) = self.window(dir, command);
+        self.started.borrow_mut().push((pane.clone(), pid));
+        (pane, pid)
     }
 
     fn start(&self, dir: &str, command: &[&str]) -> Session<'_> {
@@ -357,8 +366,10 @@ fn prepare(command: &mut Command, dir: &Path) {
         .current_dir(dir);
 }
 
-fn model() -> Child {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/fake_api.py");
+/// A scripted model, which says its port and ends with its standard input.
+pub(super) fn model(script: &str) -> Child {
+    let lab = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab");
+    let script = lab.join(script);
     let mut command = Command::new("python3");
     command
         .arg(script)
@@ -367,7 +378,7 @@ fn model() -> Child {
     command.spawn().expect("python3 runs the scripted model")
 }
 
-fn read_port(model: &mut Child) -> u16 {
+pub(super) fn read_port(model: &mut Child) -> u16 {
     let mut line = String::new();
     let mut said = BufReader::new(model.stdout.take().unwrap());
     said.read_line(&mut line).unwrap();

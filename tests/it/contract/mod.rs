@@ -1,4 +1,5 @@
-//! The contract with the real program: Claude Code from npm, driven by a scripted model.
+//! The contract with the real programs: Claude Code from npm, driven by a scripted model, and beside
+//! it Codex CLI (in `codex`).
 //!
 //! What vmux says is held against what the screen shows, never against the files that vmux
 //! itself reads. Versions were pinned on 2026-11-28. The newest goes through every story; an older one
@@ -18,6 +19,7 @@
 //! Run by `cargo test --test it -- --ignored contract`; needs npm, node, python3, tmux and bash.
 //! With `VMUX_CONTRACT=latest` the stories of the newest are run with what is the newest now.
 
+mod codex;
 mod install;
 mod lab;
 mod screen;

@@ -1,0 +1,203 @@
+//! Codex CLI from npm beside Claude Code: what vmux says of both, held against their screens and
+//! against what they did.
+//!
+//! 0.171.0 was pinned on 2026-11-28. Its conversations are run by an app-server, which the first
+//! start copies into the home.
+
+use std::cell::Cell;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Child;
+use std::time::Duration;
+
+use super::install;
+use super::lab::{Lab, Row, model, poll, read_port, wait};
+
+/// Until a screen shows, or vmux says, what is waited for.
+const SHOWS: Duration = Duration::from_secs(120);
+/// What was typed shows at once, or was lost in a redraw.
+const TYPED: Duration = Duration::from_secs(5);
+
+/// A Codex CLI in a terminal, and its model.
+struct Codex<'l> {
+    lab: &'l Lab,
+    pane: String,
+    model: Child,
+    port: u16,
+    /// Its process: a child of what npm starts.
+    pid: Cell<u32>,
+}
+
+impl<'l> Codex<'l> {
+    fn start(lab: &'l Lab) -> Self {
+        let cli = install::codex("0.171.0");
+        let mut model = model("fake_responses.py");
+        let port = read_port(&mut model);
+        let home = lab.path("home/.codex");
+        fs::create_dir_all(&home).unwrap();
+        let work = lab.path("work");
+        let settings = format!(
+            "model = \"lab-model\"\nmodel_provider = \"lab\"\napproval_policy = \"on-request\"\n\
+             sandbox_mode = \"workspace-write\"\ncheck_for_update_on_startup = false\n\
+             [model_providers.lab]\nname = \"lab\"\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
+             wire_api = \"responses\"\n[projects.{work:?}]\ntrust_level = \"trusted\"\n"
+        );
+        fs::write(home.join("config.toml"), settings).unwrap();
+        let (pane, _) = lab.run("work", &[cli.to_str().unwrap()]);
+        Self {
+            lab,
+            pane,
+            model,
+            port,
+            pid: Cell::new(0),
+        }
+    }
+
+    fn screen(&self) -> String {
+        self.lab.tmux(&["capture-pane", "-p", "-t", &self.pane])
+    }
+
+    fn shows(&self, words: &str) {
+        wait(words, SHOWS, || self.screen().contains(words).then_some(()));
+    }
+
+    /// Types a line and sends it once it stands there.
+    fn says(&self, line: &str) {
+        let keys = |keys: &[&str]| {
+            self.lab
+                .tmux(&[&["send-keys", "-t", &self.pane], keys].concat())
+        };
+        keys(&["-l", line]);
+        self.shows(line);
+        let sent = |row: &Row| row.state != "idle";
+        wait("the line to be sent", SHOWS, || {
+            keys(&["Enter"]);
+            poll(TYPED, || self.row().filter(sent).map(drop))
+        });
+    }
+
+    fn row(&self) -> Option<Row> {
+        let mut rows = self.lab.rows(&[]).into_iter();
+        let work = self.lab.path("work");
+        let row = rows.find(|row| row.agent == "codex" && row.cwd == work)?;
+        self.pid.set(row.pid);
+        Some(row)
+    }
+
+    /// Waits until vmux says this of its state and its reason.
+    fn is(&self, state: &str, reason: Option<&str>) -> Row {
+        let said = Cell::new(None);
+        let fits = || {
+            let row = self.row();
+            let fit = row
+                .clone()
+                .filter(|row| row.state == state && row.reason.as_deref() == reason);
+            said.set(row);
+            fit
+        };
+        poll(SHOWS, fits).unwrap_or_else(|| {
+            let explained = self.lab.vmux(&["explain", &self.pid.get().to_string()]);
+            let said = said.take();
+            panic!("{state} {reason:?} is not what vmux says: {said:?}\n{explained:?}")
+        })
+    }
+
+    /// Lets a `hold:` reply of the model end.
+    fn go(&self, name: &str) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(SHOWS)).unwrap();
+        write!(stream, "GET /_go/{name} HTTP/1.0\r\n\r\n").unwrap();
+        stream.read_to_string(&mut String::new()).unwrap();
+    }
+}
+
+impl Drop for Codex<'_> {
+    fn drop(&mut self) {
+        drop(self.model.kill());
+        drop(self.model.wait());
+        // The app-server makes its socket in a directory of all homes, and leaves it there.
+        let socket = "home/.codex/app-server-control/app-server-control.sock";
+        if let Ok(target) = fs::read_link(self.lab.path(socket)) {
+            drop(fs::remove_file::<PathBuf>(target));
+        }
+    }
+}
+
+/// The story of one session, from its start to its end.
+#[test]
+#[ignore = "installs Claude Code and Codex CLI from npm"]
+fn beside_claude_code() {
+    let lab = super::newest();
+    let claude = lab.claude(&[]);
+    let codex = Codex::start(&lab);
+    codex.shows("lab-model");
+    let row = codex.is("idle", None);
+    assert_eq!(row.version.as_deref(), Some("0.171.0"));
+    wait("both in one list", SHOWS, || {
+        let rows = lab.rows(&[]);
+        let has = |agent: &str| rows.iter().any(|row| row.agent == agent);
+        (has("claude") && has("codex")).then_some(())
+    });
+    let only = lab.rows(&["--agent", "codex"]);
+    assert!(only.iter().any(|row| row.pid == codex.pid.get()));
+    assert!(only.iter().all(|row| row.agent == "codex"));
+    assert!(
+        lab.rows(&["--agent", "claude"])
+            .iter()
+            .any(|row| row.pid == claude.pid)
+    );
+
+    codex.says("hold:a");
+    codex.is("working", None);
+    codex.shows("on and on");
+    codex.go("a");
+    let row = codex.is("idle", None);
+    assert!(row.preview.is_some_and(|said| said.ends_with("ok")));
+
+    let asked = lab.path("work/asked.txt");
+    codex.says("esc:touch asked.txt");
+    codex.shows("Would you like to run the following command?");
+    let row = codex.is("needs_input", Some("permission prompt"));
+    assert_eq!(row.ask.as_deref(), Some("Shell(touch asked.txt)"));
+    let pid = row.pid.to_string();
+    let shown = lab.vmux(&["answer", &pid]).unwrap();
+    assert!(
+        shown.contains("touch asked.txt") && shown.contains("May I run it?"),
+        "{shown}"
+    );
+    assert!(lab.vmux(&["answer", &pid, "allow"]).is_err(), "unread");
+    assert!(
+        lab.vmux(&["answer", &pid, "--request", "1", "allow"])
+            .is_err(),
+        "another one"
+    );
+    assert!(!asked.exists(), "nothing ran before the answer");
+    let (_, rest) = shown.split_once("(request ").unwrap();
+    let (request, _) = rest.split_once(')').unwrap();
+    lab.vmux(&["answer", &pid, "--request", request, "allow"])
+        .unwrap();
+    wait("the command to run", SHOWS, || asked.exists().then_some(()));
+    codex.is("idle", None);
+    assert!(!codex.screen().contains("Would you like to run"));
+    assert!(
+        lab.vmux(&["answer", &pid]).is_err(),
+        "it asks nothing any more"
+    );
+
+    let listed = lab.vmux(&["preview", &pid]).unwrap();
+    assert!(
+        listed.contains("esc:touch asked.txt") && listed.contains("done"),
+        "{listed}"
+    );
+    let kill = std::process::Command::new("kill")
+        .args(["-9", &pid])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    wait("it to be gone", SHOWS, || {
+        codex.row().is_none().then_some(())
+    });
+    assert!(lab.rows(&[]).iter().any(|row| row.agent == "claude"));
+}
