@@ -78,6 +78,10 @@ const SECTIONS: [(&str, &[(&str, &str)]); 6] = [
                 "CLAUDE_CONFIG_DIR",
                 "Where Claude Code keeps its files, if not in ~/.claude; that of each session counts for it.",
             ),
+            (
+                "CODEX_HOME",
+                "Where Codex CLI keeps its files, if not in ~/.codex; that of each session counts for it.",
+            ),
         ],
     ),
     (

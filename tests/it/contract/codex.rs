@@ -156,6 +156,25 @@ fn beside_claude_code() {
     let row = codex.is("idle", None);
     assert!(row.preview.is_some_and(|said| said.ends_with("ok")));
 
+    let pid = answers(&lab, &codex);
+    let listed = lab.vmux(&["preview", &pid]).unwrap();
+    assert!(
+        listed.contains("esc:touch asked.txt") && listed.contains("done"),
+        "{listed}"
+    );
+    let kill = std::process::Command::new("kill")
+        .args(["-9", &pid])
+        .status()
+        .unwrap();
+    assert!(kill.success());
+    wait("it to be gone", SHOWS, || {
+        codex.row().is_none().then_some(())
+    });
+    assert!(lab.rows(&[]).iter().any(|row| row.agent == "claude"));
+}
+
+/// It asks, vmux shows the whole command and allows it, and it runs. Returns its pid.
+fn answers(lab: &Lab, codex: &Codex<'_>) -> String {
     let asked = lab.path("work/asked.txt");
     codex.says("esc:touch asked.txt");
     codex.shows("Would you like to run the following command?");
@@ -185,19 +204,5 @@ fn beside_claude_code() {
         lab.vmux(&["answer", &pid]).is_err(),
         "it asks nothing any more"
     );
-
-    let listed = lab.vmux(&["preview", &pid]).unwrap();
-    assert!(
-        listed.contains("esc:touch asked.txt") && listed.contains("done"),
-        "{listed}"
-    );
-    let kill = std::process::Command::new("kill")
-        .args(["-9", &pid])
-        .status()
-        .unwrap();
-    assert!(kill.success());
-    wait("it to be gone", SHOWS, || {
-        codex.row().is_none().then_some(())
-    });
-    assert!(lab.rows(&[]).iter().any(|row| row.agent == "claude"));
+    pid
 }
