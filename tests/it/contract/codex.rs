@@ -120,6 +120,7 @@ impl Drop for Codex<'_> {
         // The app-server makes its socket in a directory of all homes, and leaves it there.
         let socket = "home/.codex/app-server-control/app-server-control.sock";
         if let Ok(target) = fs::read_link(self.lab.path(socket)) {
+            drop(fs::remove_file(target.with_extension("lock")));
             drop(fs::remove_file::<PathBuf>(target));
         }
     }
