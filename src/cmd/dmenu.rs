@@ -44,6 +44,7 @@ pub(super) fn choose(
         return Err(no_sessions().into());
     }
     let rows = table::render_unique(&row::rows(&sessions, clock::now()));
+    let opened = clock::steady();
     let number = match show(launcher, args, &rows)? {
         Choice::Row(number) => number,
         Choice::Cancelled => return Ok(Exit::Cancelled),
@@ -60,6 +61,7 @@ pub(super) fn choose(
         dry_run: false,
         summon: false,
         settle: true,
+        opened_ms: u64::try_from(opened.elapsed().as_millis()).ok(),
         environ: context.travelling(),
     };
     match context.try_call(switch)? {

@@ -23,6 +23,7 @@ pub(super) fn switch(context: &Context, args: &Switch) -> anyhow::Result<Exit> {
         dry_run: args.dry_run,
         summon: args.summon,
         settle: false,
+        opened_ms: None,
         environ: context.travelling(),
     };
     let moved = go(context, verb)?;

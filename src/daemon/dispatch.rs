@@ -162,6 +162,7 @@ impl Server {
             ticket,
             session,
             manner: Manner::plain(args.dry_run, args.settle),
+            opened: None,
             environ: environ(&args.environ),
         };
         self.hand_on(ticket, Next::Focus(job))
@@ -471,6 +472,7 @@ fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> Focus
             summon: args.summon,
             ..Manner::plain(args.dry_run, args.settle)
         },
+        opened: args.opened_ms.map(Duration::from_millis),
         environ: environ(&args.environ),
     }
 }

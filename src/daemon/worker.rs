@@ -50,6 +50,8 @@ pub(super) enum FocusJob {
         ticket: Ticket,
         session: Arc<Session>,
         manner: Manner,
+        /// How long ago the menu was opened in which it was chosen.
+        opened: Option<Duration>,
         environ: Environ,
     },
     /// Go back to where the focus was before vmux moved it.
@@ -259,10 +261,12 @@ impl FocusThread {
                 ticket,
                 session,
                 manner,
+                opened,
                 environ,
             } => {
                 let here = if manner.settle {
-                    self.published.here_before(MENU_CLOSES)
+                    let ago = opened.unwrap_or(MENU_CLOSES);
+                    self.published.here_before(ago.max(MENU_CLOSES))
                 } else {
                     self.published.here()
                 };

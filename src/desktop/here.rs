@@ -1,5 +1,6 @@
 //! What has the focus, and what had it a moment ago. Pure.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::core::model::{Focus, Session, WmAddress};
@@ -24,38 +25,41 @@ impl Here {
     }
 }
 
+/// What is remembered of where the focus was: more than it moves while a menu is open.
+const MOST: usize = 8;
+
 /// What has the focus since when, and what had it before that.
 #[derive(Debug, Default)]
-pub struct Lately {
-    now: Option<(Here, Instant)>,
-    before: Option<Here>,
-}
+pub struct Lately(VecDeque<(Here, Instant)>);
 
 impl Lately {
     /// Takes what was read last.
     pub fn set(&mut self, here: Here) {
-        if let Some((now, _)) = &mut self.now
+        if let Some((now, _)) = self.0.back_mut()
             && now.focuses == here.focuses
         {
             now.read_at = here.read_at;
             return;
         }
         let since = here.read_at;
-        self.before = self.now.replace((here, since)).map(|(here, _)| here);
+        self.0.push_back((here, since));
+        if self.0.len() > MOST {
+            self.0.pop_front();
+        }
     }
 
     /// What was read last.
     #[must_use]
     pub fn now(&self) -> Option<&Here> {
-        self.now.as_ref().map(|(here, _)| here)
+        self.0.back().map(|(here, _)| here)
     }
 
-    /// What had the focus a while ago, if that is known; else what was read last.
+    /// What had the focus a while ago, or the oldest that is known.
     #[must_use]
     pub fn before(&self, ago: Duration, now: Instant) -> Option<&Here> {
-        let (here, since) = self.now.as_ref()?;
-        let is_new = now.saturating_duration_since(*since) < ago;
-        self.before.as_ref().filter(|_| is_new).or(Some(here))
+        let was = |since: &Instant| now.saturating_duration_since(*since) >= ago;
+        let then = self.0.iter().rfind(|(_, since)| was(since));
+        then.or(self.0.front()).map(|(here, _)| here)
     }
 }
 
@@ -100,5 +104,16 @@ mod tests {
         );
         assert_eq!(focus(&lately, 1060), Some(con(2)));
         assert_eq!(lately.now().unwrap().read_at, at(1020));
+        lately.set(here(3, 1030));
+        let opened = lately.before(Duration::from_millis(300), at(1250));
+        assert_eq!(
+            opened.map(|here| here.focuses[0].1.key),
+            Some(con(1)),
+            "when a menu was opened, however slowly it closed"
+        );
+        for id in 4..100 {
+            lately.set(here(id, 1030 + id));
+        }
+        assert_eq!(lately.0.len(), MOST);
     }
 }

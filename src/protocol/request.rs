@@ -290,6 +290,10 @@ pub struct SwitchArgs {
     /// A menu was just closed: let the pointer's own focus change pass first, and look again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub settle: bool,
+    /// How long ago that menu was opened, in milliseconds: what had the focus then is where its
+    /// user came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_ms: Option<u64>,
     /// Bring its window to the workspace that has the focus.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub summon: bool,
