@@ -50,6 +50,7 @@
 //! | [`core`] | the words as types, displayable text, verdict, registry, query, order, counts: all pure |
 //! | [`sys`] | the edges to the kernel: clock, children, files, processes, directories, sockets, inotify, git's files |
 //! | [`protocol`] | a type per request and reply, versions, schema, the client's side of the socket |
+//! | [`hosted`] | sessions that vmux itself keeps: wire, directory, the client's side; `vmux-host` keeps them |
 //! | [`agent`] | the trait of coding tools and its table; a folder each: processes, files, sockets, hooks, claims |
 //! | [`source`] | finds processes, holds on to them and tells agents what changes: names no agent |
 //! | [`desktop`] | from a session to its focused window: i3, sway and EWMH; tmux, screen and tabs; where, and the way there and back |
@@ -65,6 +66,7 @@ pub mod core;
 pub mod daemon;
 pub mod desktop;
 pub mod frontend;
+pub mod hosted;
 pub mod notify;
 pub mod protocol;
 pub mod serve;

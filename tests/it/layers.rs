@@ -6,13 +6,14 @@ use std::fs;
 use std::path::Path;
 
 /// A room, and the rooms that it may use; `*` is all.
-const PLAN: [(&str, &[&str]); 12] = [
+const PLAN: [(&str, &[&str]); 14] = [
     ("core", &[]),
     ("sys", &["core"]),
     ("protocol", &["core", "sys"]),
+    ("hosted", &["core", "sys"]),
     ("agent", &["core", "sys"]),
     ("source", &["core", "sys", "agent"]),
-    ("desktop", &["core", "sys", "protocol"]),
+    ("desktop", &["core", "sys", "protocol", "hosted"]),
     ("notify", &["core", "sys", "protocol"]),
     ("frontend", &["core", "sys", "protocol"]),
     (
@@ -29,6 +30,7 @@ const PLAN: [(&str, &[&str]); 12] = [
     ),
     ("cmd", &["*"]),
     ("pick", &["*"]),
+    ("hold", &["*"]),
 ];
 
 /// What is compiled without tests: of each `#[cfg(test)]` only the one item behind it is left out,

@@ -1,0 +1,443 @@
+//! Keeps a session: one thread, one `poll`, around its terminal, its processes and its clients.
+
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use vmux::hosted::place::Place;
+use vmux::hosted::{Ended, Info, Role, frame};
+use vmux::sys::{clock, files, socket};
+
+use crate::client::{Client, View};
+use crate::ending::Ending;
+use crate::parser::{Done, Job, Parser};
+use crate::pty::{Child, Pty};
+use crate::term::Size;
+
+/// Keys that may wait for the program; then its clients are not read.
+const INPUT: usize = 256 * 1024;
+/// Most clients at once.
+const CLIENTS: usize = 64;
+/// A part is drawn anew at most so often.
+const FRAME: Duration = Duration::from_millis(33);
+/// Most reads of the terminal after the end.
+const LAST_READS: usize = 64;
+/// How long the last words may take to reach the clients.
+const LAST: Duration = Duration::from_secs(1);
+
+/// A session and all that belongs to it.
+pub(crate) struct Holder {
+    pub(crate) info: Info,
+    pub(crate) place: Place,
+    pub(crate) pty: Pty,
+    pub(crate) size: Size,
+    pub(crate) child: Child,
+    pub(crate) parser: Parser,
+    pub(crate) clients: Vec<Client>,
+    /// Keys that the program has not taken.
+    pub(crate) input: Vec<u8>,
+    /// The client whose terminal gives the session its size.
+    pub(crate) leader: Option<u64>,
+    /// Counts what clients do.
+    pub(crate) count: u64,
+    pub(crate) ending: Option<Ending>,
+    listener: UnixListener,
+    signals: Signals,
+    /// Nobody can write to the terminal any more.
+    closed: bool,
+}
+
+/// What the kernel tells: a child has ended, or this process is to.
+pub(crate) struct Signals {
+    pub(crate) child: UnixStream,
+    pub(crate) end: UnixStream,
+}
+
+/// What a round of the loop waits for.
+struct Ready {
+    listener: bool,
+    pty: PollFlags,
+    child: bool,
+    end: bool,
+    parser: bool,
+    clients: Vec<(u64, PollFlags)>,
+}
+
+impl Holder {
+    pub(crate) fn new(
+        (info, place): (Info, Place),
+        (pty, child, size): (Pty, Child, Size),
+        parser: Parser,
+        listener: UnixListener,
+        signals: Signals,
+    ) -> Self {
+        Self {
+            info,
+            place,
+            pty,
+            size,
+            child,
+            parser,
+            clients: Vec::new(),
+            input: Vec::new(),
+            leader: None,
+            count: 0,
+            ending: None,
+            listener,
+            signals,
+            closed: false,
+        }
+    }
+
+    /// Runs until the session is over.
+    pub(crate) fn run(mut self) -> io::Result<Ended> {
+        while !self.is_over() {
+            let ready = self.wait()?;
+            self.round(&ready);
+        }
+        self.conclude()
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.ending {
+            Some(ending) => ending.is_over(),
+            None => self.child.ended.is_some(),
+        }
+    }
+
+    fn round(&mut self, ready: &Ready) {
+        if ready.parser {
+            self.take_done();
+        }
+        if ready.child || self.ending.is_some() {
+            drain(&self.signals.child);
+            let left = self.child.collect();
+            if let Some(ending) = &mut self.ending {
+                ending.step(&self.child, left);
+            }
+        }
+        if ready.end {
+            drain(&self.signals.end);
+            self.end();
+        }
+        if ready
+            .pty
+            .intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
+        {
+            self.read_pty();
+        }
+        if ready.pty.contains(PollFlags::OUT) {
+            self.write_pty();
+        }
+        if ready.listener {
+            self.accept();
+        }
+        for (id, flags) in &ready.clients {
+            if flags.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR) {
+                self.read_client(*id);
+            }
+        }
+        self.look_after_clients();
+    }
+
+    fn wait(&self) -> io::Result<Ready> {
+        let mut fds = vec![
+            PollFd::new(&self.listener, PollFlags::IN),
+            PollFd::new(&self.signals.child, PollFlags::IN),
+            PollFd::new(&self.signals.end, PollFlags::IN),
+            PollFd::new(&self.parser, PollFlags::IN),
+        ];
+        let mut pty = PollFlags::empty();
+        pty.set(PollFlags::IN, self.reads_pty());
+        pty.set(PollFlags::OUT, !self.input.is_empty());
+        let has_pty = !self.closed && !pty.is_empty();
+        if has_pty {
+            fds.push(PollFd::new(&self.pty, pty));
+        }
+        let first = fds.len();
+        for client in &self.clients {
+            let mut flags = PollFlags::empty();
+            flags.set(PollFlags::IN, self.input.len() < INPUT);
+            flags.set(PollFlags::OUT, client.has_queue());
+            fds.push(PollFd::new(client, flags));
+        }
+        let timeout = self.next_deadline().map(|at| {
+            clock::timespec(
+                at.saturating_duration_since(clock::steady()) + Duration::from_millis(1),
+            )
+        });
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ids = self.clients.iter().map(|client| client.id);
+        Ok(Ready {
+            listener: !fds[0].revents().is_empty(),
+            child: !fds[1].revents().is_empty(),
+            end: !fds[2].revents().is_empty(),
+            parser: !fds[3].revents().is_empty(),
+            pty: if has_pty {
+                fds[4].revents()
+            } else {
+                PollFlags::empty()
+            },
+            clients: ids.zip(fds[first..].iter().map(PollFd::revents)).collect(),
+        })
+    }
+
+    /// Whether the program's output is wanted: not while the parser, or the client that leads, has
+    /// fallen behind. Others that have are drawn anew, and slow nobody.
+    fn reads_pty(&self) -> bool {
+        let paced = self.clients.iter().any(|client| {
+            Some(client.id) == self.leader && client.is_behind() && matches!(client.view, View::All)
+        });
+        self.parser.keeps_up() && !paced
+    }
+
+    /// When something has to be looked at that no event tells.
+    fn next_deadline(&self) -> Option<Instant> {
+        let clients = self.clients.iter().filter_map(|client| match client.view {
+            View::All if client.is_behind() => Some(client.stuck_at()),
+            View::Part {
+                busy: false,
+                stale: true,
+                at,
+            } => Some(at + FRAME),
+            _ => None,
+        });
+        let ending = self.ending.as_ref().map(Ending::next);
+        clients.chain(ending).min()
+    }
+
+    fn read_pty(&mut self) {
+        match self.pty.read() {
+            Ok(Some(bytes)) if bytes.is_empty() => {}
+            Ok(Some(bytes)) => self.output(bytes),
+            Ok(None) => self.closed = true,
+            Err(error) => {
+                log::warn!("could not read the terminal: {error}");
+                self.closed = true;
+            }
+        }
+    }
+
+    /// Output of the program goes to whoever is shown all of it, and to the parser.
+    fn output(&mut self, bytes: Vec<u8>) {
+        let mut frame = Vec::with_capacity(bytes.len() + frame::HEAD);
+        frame::write(frame::OUTPUT, &bytes, &mut frame);
+        let frame: Rc<[u8]> = frame.into();
+        for client in &mut self.clients {
+            client.output(&bytes, &frame);
+        }
+        let answered = self
+            .clients
+            .iter()
+            .any(|client| Some(client.id) == self.leader && matches!(client.view, View::All));
+        self.parser.give(Job::Output {
+            bytes,
+            answer: !answered,
+        });
+    }
+
+    fn write_pty(&mut self) {
+        match self.pty.write(&self.input) {
+            Ok(n) => drop(self.input.drain(..n)),
+            Err(error) => {
+                log::warn!("could not write to the terminal: {error}");
+                self.input.clear();
+            }
+        }
+    }
+
+    fn accept(&mut self) {
+        let Ok((stream, _)) = self.listener.accept() else {
+            return;
+        };
+        let ours = socket::peer_uid(&stream)
+            .is_ok_and(|uid| uid == rustix::process::getuid().as_raw() || uid == 0);
+        if !ours || self.clients.len() >= CLIENTS || stream.set_nonblocking(true).is_err() {
+            return;
+        }
+        self.count += 1;
+        self.clients.push(Client::new(self.count, stream));
+    }
+
+    fn take_done(&mut self) {
+        for done in self.parser.take() {
+            match done {
+                Done::Answers(bytes) => self.type_in(&bytes),
+                Done::Title(title) => self.info.title = title,
+                Done::Snapshot { client, bytes } => self.give_snapshot(client, &bytes),
+                Done::Crop { client, bytes } => self.give_part(client, &bytes),
+                Done::Text { client, bytes } => {
+                    if let Some(client) = self.client(client) {
+                        client.send(frame::TEXT, &bytes);
+                        if !bytes.is_empty() {
+                            client.send(frame::TEXT, b"");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keys for the program, as far as there is room.
+    pub(crate) fn type_in(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+        self.write_pty();
+    }
+
+    pub(crate) fn client(&mut self, id: u64) -> Option<&mut Client> {
+        self.clients.iter_mut().find(|client| client.id == id)
+    }
+
+    /// Sends what can be sent, lets go of who is gone, and draws anew for who was behind.
+    fn look_after_clients(&mut self) {
+        let now = clock::steady();
+        let mut jobs = Vec::new();
+        for client in &mut self.clients {
+            client.flush();
+            let leads = Some(client.id) == self.leader;
+            match client.view {
+                View::All if client.is_behind() && (!leads || client.stuck_at() <= now) => {
+                    client.drop_queue();
+                    client.view = View::Stuck;
+                }
+                View::Stuck if !client.has_queue() => {
+                    let paint = client.await_snapshot();
+                    jobs.push(Job::Snapshot {
+                        client: client.id,
+                        paint,
+                    });
+                }
+                View::Part {
+                    busy: false,
+                    stale: true,
+                    at,
+                } if at + FRAME <= now && !client.has_queue() => {
+                    client.view = View::Part {
+                        busy: true,
+                        stale: false,
+                        at: now,
+                    };
+                    jobs.push(Job::Crop {
+                        client: client.id,
+                        size: client.size,
+                    });
+                }
+                _ => {}
+            }
+        }
+        for job in jobs {
+            self.parser.give(job);
+        }
+        self.clients
+            .retain(|client| !client.gone && (!client.leaving || client.has_queue()));
+        if self
+            .leader
+            .is_some_and(|leader| !self.clients.iter().any(|c| c.id == leader && c.attaches()))
+        {
+            self.choose_leader();
+        }
+    }
+
+    /// The session is over: the last output, how it ended, and what is kept of it.
+    fn conclude(mut self) -> io::Result<Ended> {
+        // What the program wrote last lies in the terminal yet; one that it left may write on.
+        for _ in 0..LAST_READS {
+            match self.pty.read() {
+                Ok(Some(bytes)) if !bytes.is_empty() => self.output(bytes),
+                _ => break,
+            }
+        }
+        let ended = self.child.ended.clone().unwrap_or_else(|| Ended {
+            at: clock::now(),
+            ..Ended::default()
+        });
+        self.write_down(&ended)?;
+        let mut told = false;
+        let deadline = clock::steady() + LAST;
+        while clock::steady() < deadline {
+            let waits = |client: &Client| matches!(client.view, View::Soon { .. });
+            if !told && !self.clients.iter().any(waits) {
+                told = true;
+                let words = serde_json::to_vec(&ended)?;
+                for client in &mut self.clients {
+                    client.send(frame::EXIT, &words);
+                    client.view = View::Nothing;
+                }
+            }
+            self.look_after_clients();
+            if told && !self.clients.iter().any(Client::has_queue) && self.parser.is_done() {
+                break;
+            }
+            self.wait_for_clients()?;
+        }
+        Ok(ended)
+    }
+
+    /// Writes down how the session ended, before anybody is told: whoever is may look.
+    fn write_down(&mut self, ended: &Ended) -> io::Result<()> {
+        self.info.ended = Some(ended.clone());
+        self.info.clients.clear();
+        let id = &self.info.id;
+        let written = files::write_atomic(&self.place.file(id), &serde_json::to_vec(&self.info)?);
+        if let Err(error) = written.and_then(|()| std::fs::remove_file(self.place.socket(id))) {
+            log::warn!("could not say how the session ended: {error}");
+        }
+        Ok(())
+    }
+
+    /// Until a client takes something or a job is done, for a moment at most.
+    fn wait_for_clients(&mut self) -> io::Result<()> {
+        let mut fds = vec![PollFd::new(&self.parser, PollFlags::IN)];
+        for client in self.clients.iter().filter(|client| client.has_queue()) {
+            fds.push(PollFd::new(client, PollFlags::OUT));
+        }
+        let timeout = clock::timespec(Duration::from_millis(20));
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        drop(fds);
+        self.take_done();
+        Ok(())
+    }
+
+    /// What the session is now.
+    pub(crate) fn info(&self) -> Info {
+        let attached = self
+            .clients
+            .iter()
+            .filter_map(|client| client.attached(Some(client.id) == self.leader));
+        Info {
+            columns: self.size.columns,
+            rows: self.size.rows,
+            clients: attached.collect(),
+            ended: self.child.ended.clone(),
+            ..self.info.clone()
+        }
+    }
+
+    /// Ends the session, with all that runs in it.
+    pub(crate) fn end(&mut self) {
+        if self.ending.is_none() {
+            self.ending = Some(Ending::begin(&self.child));
+        }
+    }
+
+    /// Whether this client shows the session.
+    pub(crate) fn shows(client: &Client) -> bool {
+        matches!(client.role, Some(Role::Attach | Role::Watch))
+    }
+}
+
+/// Takes all that a signal wrote.
+fn drain(stream: &UnixStream) {
+    let mut bytes = Vec::new();
+    while let Ok(true) = socket::read_ready(stream, &mut bytes) {
+        bytes.clear();
+    }
+}

@@ -1,0 +1,230 @@
+//! `vmux-host`: keeps one session alive, whoever looks at it. `vmux start` starts it.
+//!
+//! A binary of its own, because nothing else needs the state of a terminal. One thread around a
+//! `poll` ([`holder`]), and one that parses ([`parser`]): a program that writes much waits for
+//! neither the parser nor a client that is slow.
+
+mod client;
+mod ending;
+mod holder;
+mod keep;
+mod parser;
+mod pty;
+mod raw;
+mod serve;
+mod term;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use clap::Parser as _;
+use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use vmux::desktop::host::DRIVERS;
+use vmux::hosted::place::Place;
+use vmux::hosted::{Info, PROTOCOL, VARIABLE};
+use vmux::sys::paths;
+use vmux::sys::{clock, files, logger, socket};
+
+use crate::holder::{Holder, Signals};
+use crate::keep::Keep;
+use crate::parser::Parser;
+use crate::pty::{Child, Pty};
+use crate::term::Size;
+
+/// Keep one session: this is called by `vmux start`
+#[derive(clap::Parser, Debug)]
+#[command(name = "vmux-host", version, max_term_width = 100)]
+struct Args {
+    /// Where the socket and the file of the session go
+    #[arg(long)]
+    dir: PathBuf,
+
+    /// Where its log goes
+    #[arg(long)]
+    logs: PathBuf,
+
+    /// A name for people
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Columns of the terminal, until somebody attaches
+    #[arg(long, default_value_t = 0)]
+    columns: u16,
+
+    /// Rows of it
+    #[arg(long, default_value_t = 0)]
+    rows: u16,
+
+    /// Do not keep what is written
+    #[arg(long)]
+    no_log: bool,
+
+    /// What to run, in the directory that this is called in
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// What a child is not to take for its own: the terminal it has is this one.
+const FOREIGN: [&str; 12] = [
+    "WINDOW",
+    "WINDOWID",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "KITTY_WINDOW_ID",
+    "KITTY_PID",
+    "ALACRITTY_WINDOW_ID",
+    "VTE_VERSION",
+    "WEZTERM_PANE",
+    "GHOSTTY_RESOURCES_DIR",
+    "COLUMNS",
+    "LINES",
+];
+
+fn main() -> ExitCode {
+    raw::close_at_exec();
+    logger::install(&paths::environment(), log::LevelFilter::Warn);
+    let args = Args::parse();
+    match start(&args) {
+        Ok(holder) => match holder.run() {
+            Ok(_) => ExitCode::SUCCESS,
+            Err(error) => {
+                log::error!("could not keep the session: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            say(format!("{error:#}\n").as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells who started this; whether that one still listens is its affair.
+fn say(bytes: &[u8]) {
+    let mut out = io::stdout();
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .unwrap_or_default();
+}
+
+fn start(args: &Args) -> anyhow::Result<Holder> {
+    use anyhow::Context as _;
+
+    let place = Place::at(args.dir.clone(), args.logs.clone());
+    place.tidy();
+    // A session of its own: it ends with no terminal and takes no key of one.
+    rustix::process::setsid().context("could not leave the terminal")?;
+    // Whatever the session leaves without a parent comes here, and is ended with it.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let signals = signals()?;
+    let id = place.claim(seed()).context("could not claim an id")?;
+    let started = session(args, &place, &id, signals);
+    if started.is_err() {
+        place.forget(&id);
+    }
+    let holder = started?;
+    let mut line = serde_json::to_vec(&holder.info())?;
+    line.push(b'\n');
+    say(&line);
+    detach_output()?;
+    Ok(holder)
+}
+
+/// What the session needs, made in the order in which it can fail without leaving a process.
+fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Result<Holder> {
+    use anyhow::Context as _;
+
+    let size = Size::clamped(args.columns, args.rows);
+    let path = place.socket(id);
+    let listener =
+        socket::listen(&path).with_context(|| format!("could not listen at {}", path.display()))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    let log = (!args.no_log).then(|| place.log(id));
+    let parser = Parser::start(size, log.clone().map(Keep::new))?;
+    let (pty, terminal) = Pty::open(size).context("could not open a terminal")?;
+    let command = command(args, id);
+    let words = args
+        .command
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned());
+    let cwd: PathBuf = std::env::current_dir().unwrap_or_default();
+    let child = Child::start(command, terminal)
+        .with_context(|| format!("could not run {}", args.command[0].to_string_lossy()))?;
+    let info = Info {
+        protocol: PROTOCOL,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        id: id.to_owned(),
+        name: args.name.clone(),
+        pid: child.pid.as_raw_nonzero().get().unsigned_abs(),
+        holder: std::process::id(),
+        cwd,
+        command: words.collect(),
+        started: clock::now(),
+        tty: Some(pty.tty.clone()),
+        columns: size.columns,
+        rows: size.rows,
+        log,
+        ..Info::default()
+    };
+    files::write_atomic(&place.file(id), &serde_json::to_vec(&info)?)
+        .context("could not write the session's file")?;
+    let place = place.clone();
+    Ok(Holder::new(
+        (info, place),
+        (pty, child, size),
+        parser,
+        listener,
+        signals,
+    ))
+}
+
+fn command(args: &Args, id: &str) -> Command {
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]);
+    for name in FOREIGN {
+        command.env_remove(name);
+    }
+    for driver in DRIVERS {
+        command.env_remove(driver.variable);
+        command.env_remove(format!("{}_PANE", driver.variable));
+    }
+    command
+        .env("TERM", "xterm-256color")
+        .env("COLORTERM", "truecolor")
+        .env(VARIABLE, id);
+    command
+}
+
+/// Signals come through sockets, so that the loop can wait for them.
+fn signals() -> io::Result<Signals> {
+    let (child, write) = UnixStream::pair()?;
+    write.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(SIGCHLD, write)?;
+    let (end, write) = UnixStream::pair()?;
+    write.set_nonblocking(true)?;
+    for signal in [SIGTERM, SIGINT, SIGHUP] {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    Ok(Signals { child, end })
+}
+
+/// Whoever started this has read what it has to read: the pipe is let go.
+fn detach_output() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(null.as_fd())?;
+    rustix::stdio::dup2_stdout(null.as_fd())?;
+    Ok(())
+}
+
+/// Something that no other holder has now.
+fn seed() -> u64 {
+    let now = clock::now().timestamp_nanos_opt().unwrap_or_default();
+    now.unsigned_abs() ^ (u64::from(std::process::id()) << 40)
+}

@@ -1,0 +1,235 @@
+//! The thread that keeps the terminal's state, so that a program that writes much need not wait
+//! for it. Jobs are done in the order they come: a snapshot stands between the output before and
+//! after it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use rustix::event::EventfdFlags;
+
+use crate::keep::Keep;
+use crate::term::{Emulator, Paint, Screen, Size};
+
+/// Bytes that may wait to be parsed; then the program is not read.
+const MOST: usize = 4 * 1024 * 1024;
+/// After so long without output memory that is kept for speed is given back.
+const REST: Duration = Duration::from_secs(1);
+
+/// What is to be done.
+pub(crate) enum Job {
+    /// Takes output; `answer`: nobody else answers its queries.
+    Output {
+        bytes: Vec<u8>,
+        answer: bool,
+    },
+    Resize(Size),
+    Snapshot {
+        client: u64,
+        paint: Paint,
+    },
+    Crop {
+        client: u64,
+        size: Size,
+    },
+    Text {
+        client: u64,
+        colours: bool,
+    },
+}
+
+/// What was done.
+pub(crate) enum Done {
+    Snapshot {
+        client: u64,
+        bytes: Vec<u8>,
+    },
+    Crop {
+        client: u64,
+        bytes: Vec<u8>,
+    },
+    Text {
+        client: u64,
+        bytes: Vec<u8>,
+    },
+    /// For the program.
+    Answers(Vec<u8>),
+    Title(Option<String>),
+}
+
+/// The thread, from outside.
+pub(crate) struct Parser {
+    jobs: Sender<Job>,
+    done: Receiver<Done>,
+    bell: Arc<OwnedFd>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Parser {
+    /// Starts it.
+    pub(crate) fn start(size: Size, keep: Option<Keep>) -> io::Result<Self> {
+        let bell = Arc::new(rustix::event::eventfd(
+            0,
+            EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
+        )?);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (jobs, inbox) = channel();
+        let (out, done) = channel();
+        let mut thread = Thread {
+            screen: Box::new(Emulator::new(size)),
+            size,
+            keep,
+            title: None,
+            out,
+            bell: bell.clone(),
+            waiting: waiting.clone(),
+        };
+        std::thread::Builder::new()
+            .name("parser".into())
+            .spawn(move || thread.run(&inbox))?;
+        Ok(Self {
+            jobs,
+            done,
+            bell,
+            waiting,
+        })
+    }
+
+    /// Hands over a job.
+    pub(crate) fn give(&self, job: Job) {
+        if let Job::Output { bytes, .. } = &job {
+            self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        }
+        if self.jobs.send(job).is_err() {
+            log::error!("the parser has ended");
+        }
+    }
+
+    /// Whether more output may be handed over.
+    pub(crate) fn keeps_up(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < MOST
+    }
+
+    /// Whether all output is parsed and kept.
+    pub(crate) fn is_done(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0
+    }
+
+    /// What has been done since the last call.
+    pub(crate) fn take(&self) -> Vec<Done> {
+        let mut count = [0; 8];
+        // Nothing rings if nothing was done.
+        rustix::io::read(&*self.bell, &mut count).unwrap_or_default();
+        self.done.try_iter().collect()
+    }
+}
+
+impl AsFd for Parser {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+}
+
+struct Thread {
+    screen: Box<dyn Screen>,
+    size: Size,
+    keep: Option<Keep>,
+    title: Option<String>,
+    out: Sender<Done>,
+    bell: Arc<OwnedFd>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Thread {
+    fn run(&mut self, inbox: &Receiver<Job>) {
+        let mut rested = true;
+        loop {
+            let job = if rested {
+                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            } else {
+                inbox.recv_timeout(REST)
+            };
+            match job {
+                Ok(job) => {
+                    rested = false;
+                    let bytes = match &job {
+                        Job::Output { bytes, .. } => bytes.len(),
+                        _ => 0,
+                    };
+                    self.guarded(job);
+                    let before = self.waiting.fetch_sub(bytes, Ordering::Release);
+                    // Output is wanted again.
+                    if before >= MOST {
+                        self.ring();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    rested = true;
+                    self.screen.rest();
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// A panic costs the state of the screen, not the session.
+    fn guarded(&mut self, job: Job) {
+        let result = catch_unwind(AssertUnwindSafe(|| self.job(job)));
+        if result.is_err() {
+            log::error!("the state of the screen was lost by a panic");
+            self.screen = Box::new(Emulator::new(self.size));
+        }
+    }
+
+    fn job(&mut self, job: Job) {
+        match job {
+            Job::Output { bytes, answer } => self.output(&bytes, answer),
+            Job::Resize(size) => {
+                self.size = size;
+                self.screen.resize(size);
+            }
+            Job::Snapshot { client, paint } => {
+                let bytes = self.screen.snapshot(paint);
+                self.tell(Done::Snapshot { client, bytes });
+            }
+            Job::Crop { client, size } => {
+                let bytes = self.screen.crop(size);
+                self.tell(Done::Crop { client, bytes });
+            }
+            Job::Text { client, colours } => {
+                let bytes = self.screen.text(colours);
+                self.tell(Done::Text { client, bytes });
+            }
+        }
+    }
+
+    fn output(&mut self, bytes: &[u8], answer: bool) {
+        if let Some(keep) = &mut self.keep {
+            keep.write(bytes);
+        }
+        self.screen.feed(bytes);
+        let answers = self.screen.take_answers();
+        if answer && !answers.is_empty() {
+            self.tell(Done::Answers(answers));
+        }
+        if self.title.as_deref() != self.screen.title() {
+            self.title = self.screen.title().map(str::to_owned);
+            self.tell(Done::Title(self.title.clone()));
+        }
+    }
+
+    fn tell(&self, done: Done) {
+        if self.out.send(done).is_ok() {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        // A bell that cannot be rung more rings already.
+        rustix::io::write(&*self.bell, &1u64.to_ne_bytes()).unwrap_or_default();
+    }
+}

@@ -1,0 +1,173 @@
+//! The terminal of a session, and the processes behind it.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group};
+use rustix::pty::OpenptFlags;
+use rustix::termios::Winsize;
+use vmux::core::model::Pid as Number;
+use vmux::hosted::Ended;
+use vmux::sys::clock;
+use vmux::sys::proc::Proc;
+
+use crate::raw;
+use crate::term::Size;
+
+/// Most bytes that are read at once: a few screens, so that nobody waits long.
+const BLOCK: usize = 64 * 1024;
+/// Deepest tree of processes that is walked.
+const DEEPEST: usize = 64;
+/// Most processes of a session that are found at once.
+const MOST: usize = 4096;
+
+/// A terminal of which this process is the other end.
+pub(crate) struct Pty {
+    master: OwnedFd,
+    /// What is read goes here first: what is handed on takes no more than its length.
+    block: Vec<u8>,
+    /// Its name on the program's side.
+    pub(crate) tty: PathBuf,
+}
+
+impl Pty {
+    /// Opens one, with the program's side.
+    pub(crate) fn open(size: Size) -> io::Result<(Self, File)> {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let master = rustix::pty::openpt(flags)?;
+        rustix::pty::grantpt(&master)?;
+        rustix::pty::unlockpt(&master)?;
+        let name = rustix::pty::ptsname(&master, Vec::new())?;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
+        rustix::io::ioctl_fionbio(&master, true)?;
+        let tty = PathBuf::from(String::from_utf8_lossy(name.as_bytes()).into_owned());
+        let pty = Self {
+            master,
+            block: Vec::with_capacity(BLOCK),
+            tty,
+        };
+        pty.resize(size)?;
+        Ok((pty, File::from(slave)))
+    }
+
+    /// Tells the program the size of its window.
+    pub(crate) fn resize(&self, size: Size) -> io::Result<()> {
+        let size = Winsize {
+            ws_row: size.rows,
+            ws_col: size.columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        Ok(rustix::termios::tcsetwinsize(&self.master, size)?)
+    }
+
+    /// Reads until nothing is there or it is enough; `None` once nobody can write any more.
+    pub(crate) fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.block.clear();
+        // One read gives 4 KiB at most.
+        while self.block.len() + 4096 <= BLOCK {
+            match rustix::io::read(&self.master, spare_capacity(&mut self.block)) {
+                Ok(0) | Err(rustix::io::Errno::IO) if self.block.is_empty() => return Ok(None),
+                Ok(0) | Err(rustix::io::Errno::IO | rustix::io::Errno::AGAIN) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Some(self.block.clone()))
+    }
+
+    /// Writes what the program takes now; how much that was.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match rustix::io::write(&self.master, bytes) {
+            Ok(n) => Ok(n),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Pty {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.master.as_fd()
+    }
+}
+
+/// What runs in the session.
+pub(crate) struct Child {
+    pub(crate) pid: Pid,
+    /// How it ended.
+    pub(crate) ended: Option<Ended>,
+}
+
+impl Child {
+    /// Starts the command in the terminal.
+    pub(crate) fn start(mut command: Command, terminal: File) -> io::Result<Self> {
+        command
+            .stdin(terminal.try_clone()?)
+            .stdout(terminal.try_clone()?)
+            .stderr(terminal);
+        raw::own_terminal(&mut command);
+        let child = command.spawn()?;
+        Ok(Self {
+            pid: Pid::from_child(&child),
+            ended: None,
+        })
+    }
+
+    /// Collects those that have ended; whether any child is left.
+    pub(crate) fn collect(&mut self) -> bool {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.pid => {
+                    self.ended = Some(Ended {
+                        code: status.exit_status(),
+                        signal: status.terminating_signal(),
+                        at: clock::now(),
+                    });
+                }
+                Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Sends a signal to the whole tree: the group of the command and every descendant of this
+    /// process, which those come to whose parent has ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if self.ended.is_none() {
+            // It may have ended just now.
+            kill_process_group(self.pid, signal).unwrap_or_default();
+        }
+        for pid in descendants() {
+            kill_process(pid, signal).unwrap_or_default();
+        }
+    }
+}
+
+/// All processes below this one.
+fn descendants() -> HashSet<Pid> {
+    let Ok(proc) = Proc::open(Path::new("/proc")) else {
+        return HashSet::new();
+    };
+    let mut found = HashSet::new();
+    let mut level = vec![Number(std::process::id())];
+    for _ in 0..DEEPEST {
+        level = level.iter().flat_map(|pid| proc.children(*pid)).collect();
+        let pids = level
+            .iter()
+            .filter_map(|pid| Pid::from_raw(pid.0.try_into().ok()?));
+        found.extend(pids);
+        if level.is_empty() || found.len() > MOST {
+            break;
+        }
+    }
+    found
+}

@@ -1,0 +1,43 @@
+//! The two things that Rust calls unsafe: what is done between fork and exec, and descriptors that
+//! somebody else opened.
+#![expect(
+    unsafe_code,
+    reason = "a child's terminal is set up between fork and exec; std has no safe way"
+)]
+
+use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use rustix::io::FdFlags;
+
+/// Makes the child the leader of a session whose terminal is its standard input.
+pub(crate) fn own_terminal(command: &mut Command) {
+    // SAFETY: both calls are plain system calls: they allocate nothing and take no lock, which is
+    // what may be done in a child that was forked from a process with threads.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::setsid()?;
+            rustix::process::ioctl_tiocsctty(std::io::stdin().as_fd())?;
+            Ok(())
+        });
+    }
+}
+
+/// Keeps from children what this process was given beside the three standard descriptors.
+pub(crate) fn close_at_exec() {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let names = entries.flatten().map(|entry| entry.file_name());
+    let numbers: Vec<RawFd> = names
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: the number came from the kernel a moment ago, and nothing else runs yet that
+        // could close it; one that is closed (that of the listing itself) is told by an error.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        if let Ok(flags) = rustix::io::fcntl_getfd(fd) {
+            // One that is gone needs nothing.
+            rustix::io::fcntl_setfd(fd, flags | FdFlags::CLOEXEC).unwrap_or_default();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The state of a terminal that nobody need look at: what a program wrote is kept as cells, modes
+//! and history, and written out again as the bytes that bring another terminal to the same state.
+
+mod emulator;
+mod handler;
+mod model;
+mod modes;
+mod paint;
+mod repair;
+mod ring;
+mod style;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use emulator::Emulator;
+
+/// Columns and rows of a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Size {
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
+}
+
+impl Size {
+    /// What a client says of its terminal, within what can be drawn: 0x0 is what a terminal says
+    /// that knows no size.
+    pub(crate) fn clamped(columns: u16, rows: u16) -> Self {
+        match (columns, rows) {
+            (0, _) | (_, 0) => Self {
+                columns: 80,
+                rows: 24,
+            },
+            _ => Self {
+                columns: columns.clamp(20, 1000),
+                rows: rows.clamp(5, 500),
+            },
+        }
+    }
+}
+
+/// What is to be brought to the state of the screen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Paint {
+    /// A terminal with a past, which scrolls up: history and screen come below it.
+    Below,
+    /// A terminal that has fallen behind: the screen only.
+    Over,
+}
+
+/// The state behind one PTY.
+pub(crate) trait Screen: Send {
+    /// Takes what the program wrote.
+    fn feed(&mut self, bytes: &[u8]);
+    /// Changes the size.
+    fn resize(&mut self, size: Size);
+    /// The bytes that bring a terminal of the same size to this state.
+    fn snapshot(&mut self, paint: Paint) -> Vec<u8>;
+    /// History and screen as lines of text, with colours if they are wanted.
+    fn text(&mut self, colours: bool) -> Vec<u8>;
+    /// The part of the screen that a terminal of another size can show, as bytes that draw it.
+    fn crop(&mut self, size: Size) -> Vec<u8>;
+    /// What a terminal would have answered to the queries since the last call.
+    fn take_answers(&mut self) -> Vec<u8>;
+    /// The title that the program gave its window.
+    fn title(&self) -> Option<&str>;
+    /// Gives back memory that is only kept for speed.
+    fn rest(&mut self);
+}

@@ -1,0 +1,322 @@
+//! What a program's bytes do to a terminal: the grid of `alacritty_terminal`, and beside it what
+//! that keeps to itself or does otherwise than the terminals people use.
+
+use alacritty_terminal::event::VoidListener;
+use alacritty_terminal::grid::{Dimensions, Grid};
+use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::term::cell::{Cell, Flags};
+use alacritty_terminal::term::{Config, Term, TermMode};
+use alacritty_terminal::vte::ansi::{
+    Attr, CharsetIndex, CursorStyle, Handler as _, Mode, NamedMode, PrivateMode, StandardCharset,
+};
+
+use super::Size;
+use super::modes::{Keyboard, Switches, Titles};
+use super::repair;
+
+/// Most lines that the grid itself keeps above the screen.
+pub(super) const GRID_HISTORY: usize = 2048;
+/// Most bytes of answers that wait to be taken.
+const ANSWERS: usize = 64 * 1024;
+/// Most characters without width on one cell.
+const MARKS: usize = 16;
+/// Longest address of a link.
+pub(super) const LINK: usize = 2048;
+
+impl Dimensions for Size {
+    fn total_lines(&self) -> usize {
+        self.rows.into()
+    }
+
+    fn screen_lines(&self) -> usize {
+        self.rows.into()
+    }
+
+    fn columns(&self) -> usize {
+        self.columns.into()
+    }
+}
+
+/// Cursor style, if the program chose one.
+pub(super) type Style = Option<CursorStyle>;
+
+/// A terminal's state.
+pub(super) struct Model {
+    pub(super) term: Term<VoidListener>,
+    /// Margins as line numbers from 0, the second one behind the last.
+    pub(super) margins: (usize, usize),
+    pub(super) tabs: Vec<bool>,
+    pub(super) switches: Switches,
+    /// Of the screen that is shown, and of the other one.
+    pub(super) keyboard: [Keyboard; 2],
+    pub(super) other_keys: u8,
+    pub(super) titles: Titles,
+    pub(super) charset: CharsetIndex,
+    pub(super) style: Style,
+    /// Origin mode as it was when the cursor was saved, on the screen shown and the other one.
+    pub(super) saved_origin: [bool; 2],
+    /// The last character printed, which can be repeated.
+    pub(super) printed: Option<char>,
+    /// History is gone since it was last asked.
+    pub(super) history_cleared: bool,
+    /// Links without a name so far.
+    pub(super) links: u64,
+    pub(super) answers: Vec<u8>,
+    /// Foreground and background that an attached terminal told.
+    pub(super) colours: [Option<String>; 2],
+}
+
+impl Model {
+    pub(super) fn new(size: Size) -> Self {
+        let config = Config {
+            scrolling_history: GRID_HISTORY,
+            ..Config::default()
+        };
+        Self {
+            term: Term::new(config, &size, VoidListener),
+            margins: (0, size.rows.into()),
+            tabs: every_eighth(size.columns.into()),
+            switches: Switches::default(),
+            keyboard: <[Keyboard; 2]>::default(),
+            other_keys: 0,
+            titles: Titles::default(),
+            charset: CharsetIndex::G0,
+            style: None,
+            saved_origin: [false; 2],
+            printed: None,
+            history_cleared: false,
+            links: 0,
+            answers: Vec::new(),
+            colours: [None, None],
+        }
+    }
+
+    pub(super) fn size(&self) -> Size {
+        Size {
+            columns: self.term.columns().try_into().unwrap_or(u16::MAX),
+            rows: self.term.screen_lines().try_into().unwrap_or(u16::MAX),
+        }
+    }
+
+    pub(super) fn resize(&mut self, size: Size) {
+        self.term.resize(size);
+        self.margins = (0, size.rows.into());
+        let from = self.tabs.len();
+        let columns = size.columns.into();
+        self.tabs.truncate(columns);
+        self.tabs.extend((from..columns).map(|at| at % 8 == 0));
+        self.mend();
+        if self.is_alternate() {
+            self.behind(Self::mend);
+        }
+    }
+
+    /// Cuts no wide character in half, whatever was done, and keeps both cursors on the screen.
+    fn mend(&mut self) {
+        let (rows, columns) = (self.term.screen_lines(), self.term.columns());
+        let grid = self.term.grid_mut();
+        repair::screen(grid);
+        for cursor in [&mut grid.cursor, &mut grid.saved_cursor] {
+            let last = Line(i32::try_from(rows).unwrap_or(i32::MAX) - 1);
+            cursor.point.line = cursor.point.line.clamp(Line(0), last);
+            cursor.point.column = cursor.point.column.min(Column(columns - 1));
+            cursor.input_needs_wrap &= cursor.point.column == Column(columns - 1);
+        }
+    }
+
+    /// Does something with the main screen while the other one is shown, which stays as it is.
+    pub(super) fn behind<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let alternate: Grid<Cell> = self.term.grid().clone();
+        self.term.swap_alt();
+        let result = act(self);
+        self.term.swap_alt();
+        *self.term.grid_mut() = alternate;
+        result
+    }
+
+    pub(super) fn is_alternate(&self) -> bool {
+        self.term.mode().contains(TermMode::ALT_SCREEN)
+    }
+
+    pub(super) fn is_on(&self, mode: TermMode) -> bool {
+        self.term.mode().contains(mode)
+    }
+
+    /// Sets back all modes, but nothing that is seen (DECSTR).
+    pub(super) fn soft_reset(&mut self) {
+        let point = self.term.grid().cursor.point;
+        self.unset_mode(Mode::Named(NamedMode::Insert));
+        self.private(6, false);
+        self.private(7, true);
+        self.private(25, true);
+        self.private(1, false);
+        self.unset_keypad_application_mode();
+        self.set_scrolling_region(1, None);
+        self.terminal_attribute(Attr::Reset);
+        for index in [
+            CharsetIndex::G0,
+            CharsetIndex::G1,
+            CharsetIndex::G2,
+            CharsetIndex::G3,
+        ] {
+            self.configure_charset(index, StandardCharset::Ascii);
+        }
+        self.set_active_charset(CharsetIndex::G0);
+        let grid = self.term.grid_mut();
+        grid.saved_cursor = alacritty_terminal::grid::Cursor::default();
+        grid.cursor.point = point;
+        self.saved_origin[0] = false;
+    }
+
+    pub(super) fn answer(&mut self, text: &str) {
+        if self.answers.len() + text.len() <= ANSWERS {
+            self.answers.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// Line of the cursor, and that by which addresses are counted.
+    pub(super) fn line(&self) -> (i32, i32) {
+        let top = i32::try_from(self.margins.0).unwrap_or(0);
+        let origin = if self.is_on(TermMode::ORIGIN) { top } else { 0 };
+        (self.term.grid().cursor.point.line.0, origin)
+    }
+
+    /// Moves up or down, not over a margin that the cursor is within.
+    pub(super) fn walk(&mut self, by: i32, column: Option<usize>) {
+        let (line, origin) = self.line();
+        let edge = |at: usize| i32::try_from(at).unwrap_or(i32::MAX);
+        let (top, bottom) = (edge(self.margins.0), edge(self.margins.1) - 1);
+        let last = edge(self.term.screen_lines()) - 1;
+        let first = if line >= top { top } else { 0 };
+        let last = if line <= bottom { bottom } else { last };
+        let to = line.saturating_add(by).clamp(first, last);
+        let column = column.unwrap_or(self.term.grid().cursor.point.column.0);
+        self.term.goto(to - origin, column);
+    }
+
+    /// Lets go of what no bytes can say: that the last row goes on, or one at whose end a cursor
+    /// waits, which only matters to a terminal that gets wider; and a place outside of the margins
+    /// that the cursor is counted by.
+    pub(super) fn settle(&mut self, origin: bool, saved_origin: bool) {
+        let edge = |at: usize| Line(i32::try_from(at).unwrap_or(i32::MAX));
+        let (first, last) = (edge(self.margins.0), edge(self.margins.1) - 1i32);
+        let grid = self.term.grid_mut();
+        let mut ends = vec![grid.bottommost_line()];
+        for (cursor, origin) in [
+            (&mut grid.cursor, origin),
+            (&mut grid.saved_cursor, saved_origin),
+        ] {
+            if origin {
+                cursor.point.line = cursor.point.line.clamp(first, last);
+            }
+            if cursor.input_needs_wrap {
+                ends.push(cursor.point.line);
+            }
+        }
+        let column = grid.last_column();
+        for line in ends {
+            grid[line][column].flags.remove(Flags::WRAPLINE);
+        }
+        repair::ends(grid);
+    }
+
+    pub(super) fn mend_line(&mut self) {
+        let line = self.term.grid().cursor.point.line;
+        repair::line(self.term.grid_mut(), line);
+    }
+
+    pub(super) fn private(&mut self, mode: u16, on: bool) {
+        match mode {
+            // The screens without and with a cursor of its own are one here.
+            47 | 1047 | 1049 => self.turn(on),
+            1048 if on => self.save_cursor_position(),
+            1048 => self.restore_cursor_position(),
+            2026 => {}
+            3 => {
+                self.set_term(3, on);
+                self.margins = (0, self.term.screen_lines());
+            }
+            6 | 7 | 25 => self.set_term(mode, on),
+            _ => self.switches.set(mode, on),
+        }
+    }
+
+    pub(super) fn set_term(&mut self, mode: u16, on: bool) {
+        use alacritty_terminal::vte::ansi::NamedPrivateMode as Named;
+        let named = PrivateMode::Named(match mode {
+            3 => Named::ColumnMode,
+            6 => Named::Origin,
+            7 => Named::LineWrap,
+            25 => Named::ShowCursor,
+            _ => Named::SwapScreenAndSetRestoreCursor,
+        });
+        if on {
+            self.term.set_private_mode(named);
+        } else {
+            self.term.unset_private_mode(named);
+            if mode == 6 {
+                self.term.goto(0, 0);
+            }
+        }
+    }
+
+    fn turn(&mut self, on: bool) {
+        if on == self.is_alternate() {
+            return;
+        }
+        self.keyboard.swap(0, 1);
+        if on {
+            let origin = self.is_on(TermMode::ORIGIN);
+            self.saved_origin = [origin, origin];
+            self.set_term(1049, true);
+            let grid = self.term.grid_mut();
+            grid.saved_cursor = grid.cursor.clone();
+        } else {
+            self.saved_origin = [self.saved_origin[1], false];
+            self.set_term(1049, false);
+            // As the cursor comes back, so does what it is counted by.
+            let cursor = self.term.grid().cursor.clone();
+            self.set_term(6, self.saved_origin[0]);
+            self.term.grid_mut().cursor = cursor;
+        }
+    }
+
+    pub(super) fn report(&self, mode: u16) -> u8 {
+        let known = match mode {
+            6 => Some(self.is_on(TermMode::ORIGIN)),
+            7 => Some(self.is_on(TermMode::LINE_WRAP)),
+            25 => Some(self.is_on(TermMode::SHOW_CURSOR)),
+            47 | 1047 | 1049 => Some(self.is_alternate()),
+            2026 => Some(false),
+            1 | 12 | 1000 | 1002 | 1003 | 1004 | 1005 | 1006 | 2004 | 2031 => {
+                Some(self.switches.get(mode).unwrap_or(false))
+            }
+            1007 => Some(self.switches.get(mode).unwrap_or(true)),
+            _ => self.switches.get(mode),
+        };
+        known.map_or(0, |on| if on { 1 } else { 2 })
+    }
+}
+
+fn every_eighth(columns: usize) -> Vec<bool> {
+    (0..columns).map(|at| at % 8 == 0).collect()
+}
+
+impl Model {
+    /// Whether the cell that a mark would go to has enough of them.
+    pub(super) fn is_full(&self) -> bool {
+        let grid = self.term.grid();
+        let point = grid.cursor.point;
+        let mut column = point.column.0;
+        if !grid.cursor.input_needs_wrap {
+            column = column.saturating_sub(1);
+        }
+        let row = &grid[point.line];
+        if row[Column(column)].flags.contains(Flags::WIDE_CHAR_SPACER) {
+            column = column.saturating_sub(1);
+        }
+        row[Column(column)]
+            .zerowidth()
+            .is_some_and(|marks| marks.len() >= MARKS)
+    }
+}

@@ -1,0 +1,357 @@
+use alacritty_terminal::grid::Cursor;
+use alacritty_terminal::index::{Column, Line};
+use alacritty_terminal::term::cell::{Cell, Flags};
+use alacritty_terminal::vte::ansi::CharsetIndex;
+use proptest::prelude::*;
+
+use super::model::Model;
+use super::*;
+
+fn cell(cell: &Cell) -> String {
+    let link = cell.hyperlink().map(|link| {
+        let id = link.id().to_owned();
+        (
+            link.uri().to_owned(),
+            Some(id).filter(|id| !id.starts_with("vmux-")),
+        )
+    });
+    format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {link:?}",
+        cell.c,
+        cell.fg,
+        cell.bg,
+        cell.flags - Flags::LEADING_WIDE_CHAR_SPACER - Flags::WRAPLINE,
+        cell.zerowidth().unwrap_or_default(),
+        cell.underline_color()
+    )
+}
+
+fn cursor(cursor: &Cursor<Cell>) -> String {
+    let sets = [
+        CharsetIndex::G0,
+        CharsetIndex::G1,
+        CharsetIndex::G2,
+        CharsetIndex::G3,
+    ]
+    .map(|index| cursor.charsets[index]);
+    format!(
+        "{:?} {} {sets:?} {}",
+        cursor.point,
+        cursor.input_needs_wrap,
+        cell(&cursor.template)
+    )
+}
+
+/// Text in which links without a name have none.
+fn without_names(text: &str) -> String {
+    let mut parts = text.split("id=vmux-");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| {
+        all + part.trim_start_matches(|c: char| c.is_ascii_digit())
+    })
+}
+
+/// One screen, a line a row.
+fn shown(model: &Model) -> Vec<String> {
+    let grid = model.term.grid();
+    let size = model.size();
+    let mut all = vec![
+        format!("cursor {}", cursor(&grid.cursor)),
+        format!("saved {}", cursor(&grid.saved_cursor)),
+    ];
+    for line in 0..i32::from(size.rows) {
+        for column in 0..size.columns.into() {
+            let at = &grid[Line(line)][Column(column)];
+            // The place that a wide character left at the end of a row looks as it likes.
+            let place = Flags::LEADING_WIDE_CHAR_SPACER.union(Flags::WRAPLINE);
+            let last = column + 1 == usize::from(size.columns);
+            let words = if last && at.flags.contains(place) {
+                "place".to_owned()
+            } else {
+                cell(at)
+            };
+            all.push(format!("{line} {column} {words}"));
+        }
+        let wraps = style::goes_on(&grid[Line(line)]) && line + 1 < i32::from(size.rows);
+        all.push(format!("{line} goes on {wraps}"));
+    }
+    all
+}
+
+/// All that can be told of a terminal.
+fn state(emulator: &mut Emulator) -> Vec<String> {
+    let model = &mut emulator.model;
+    let mut all = vec![
+        format!("mode {:?}", model.term.mode()),
+        format!("margins {:?}", model.margins),
+        format!("tabs {:?}", model.tabs),
+        format!("switches {:?}", model.switches),
+        format!("keyboard {:?}", model.keyboard),
+        format!("keys {}", model.other_keys),
+        format!("titles {:?}", model.titles),
+        format!("charset {:?}", model.charset),
+        format!("style {:?}", model.style),
+        format!("origin {:?}", model.saved_origin),
+    ];
+    let colours = model.term.colors();
+    all.extend((0..269).map(|at| format!("colour {at} {:?}", colours[at])));
+    all.extend(shown(model));
+    if model.is_alternate() {
+        all.extend(model.behind(|main| shown(main)));
+    }
+    all.extend(
+        without_names(&String::from_utf8_lossy(&emulator.text(true)))
+            .lines()
+            // Above is what the terminal showed before: here, nothing.
+            .skip_while(|line| line.is_empty())
+            .map(|line| format!("text {line:?}")),
+    );
+    all
+}
+
+fn assert_same(left: &mut Emulator, right: &mut Emulator, of: &str) {
+    let (left, right) = (state(left), state(right));
+    let differ: Vec<_> = left
+        .iter()
+        .zip(&right)
+        .filter(|(l, r)| l != r)
+        .take(6)
+        .collect();
+    assert!(differ.is_empty(), "{of}: {differ:#?}");
+    assert_eq!(left.len(), right.len(), "{of}: as much text");
+}
+
+/// A terminal that is brought to the state of another one is like it, and stays so.
+fn check(size: Size, stream: &[u8], cut: usize) {
+    let (before, after) = stream.split_at(cut);
+    let mut seen = Emulator::new(size);
+    seen.feed(before);
+    let snapshot = seen.snapshot(Paint::Below);
+    let mut restored = Emulator::new(size);
+    restored.feed(&snapshot);
+    let of = |what: &str| {
+        format!(
+            "{what} {size:?}\nbefore {:?}\nafter {:?}\nsnapshot {:?}",
+            String::from_utf8_lossy(before),
+            String::from_utf8_lossy(after),
+            String::from_utf8_lossy(&snapshot)
+        )
+    };
+    assert_same(&mut seen, &mut restored, &of("restored"));
+    seen.feed(after);
+    restored.feed(after);
+    assert_same(&mut seen, &mut restored, &of("went on"));
+}
+
+fn atom() -> impl Strategy<Value = Vec<u8>> {
+    let n = 0..14u16;
+    let csi = |last: &'static [char]| {
+        (0..14u16, 0..30u16, prop::sample::select(last))
+            .prop_map(|(a, b, last)| format!("\x1b[{a};{b}{last}"))
+    };
+    prop_oneof![
+        8 => "[a-z ]{1,30}".prop_map(|text| text),
+        2 => Just("\r\n".to_owned()),
+        2 => prop::sample::select(vec!["\n", "\r", "\t", "\x08", "\x0e", "\x0f", "\x1bM", "\x1bD", "\x1bE", "\x1b7", "\x1b8",
+            "\x1bH", "\x1b[g", "\x1b[3g", "\x1b=", "\x1b>", "\x1b(0", "\x1b(B", "\x1b)0", "\x1b)B", "\x1b[!p", "\x1bc", "\x1b#8"])
+            .prop_map(str::to_owned),
+        2 => prop::sample::select(vec!["\u{e9}", "\u{4f60}\u{597d}", "\u{1f600}", "e\u{301}", "\u{1f469}\u{200d}\u{1f4bb}", "\u{301}", "\u{ad}", "\u{1f1e9}\u{1f1ea}"])
+            .prop_map(str::to_owned),
+        4 => csi(&['H', 'H', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'd', 'I', 'Z', 'X', 'P', '@', 'L', 'M', 'S', 'T', 'r']),
+        2 => (0..4u16, prop::sample::select(vec!['J', 'K'])).prop_map(|(a, last)| format!("\x1b[{a}{last}")),
+        4 => prop::collection::vec(prop::sample::select(vec!["0", "1", "2", "3", "4", "4:3", "4:2", "7", "8", "9", "22", "24", "27", "31", "42", "97", "105",
+            "38;5;200", "48;5;17", "38;2;1;2;3", "48;2;9;8;7", "58;5;4", "58:2::1:2:3", "59", "39", "49"]), 1..4)
+            .prop_map(|codes| format!("\x1b[{}m", codes.join(";"))),
+        3 => (prop::sample::select(vec![1, 5, 6, 7, 12, 25, 47, 1000, 1002, 1003, 1004, 1006, 1007, 1047, 1048, 1049, 2004, 2026, 2031]), prop::sample::select(vec!['h', 'l']))
+            .prop_map(|(mode, last)| format!("\x1b[?{mode}{last}")),
+        1 => (prop::sample::select(vec![4, 20]), prop::sample::select(vec!['h', 'l'])).prop_map(|(mode, last)| format!("\x1b[{mode}{last}")),
+        2 => (n, prop::sample::select(vec!["\x1b[>{}u", "\x1b[<{}u", "\x1b[={};1u", "\x1b[={};2u", "\x1b[>4;{}m", "\x1b[{} q"]))
+            .prop_map(|(n, form)| form.replace("{}", &n.to_string())),
+        1 => prop::sample::select(vec!["\x1b]0;title\x07", "\x1b]2;other\x1b\\", "\x1b[22;0t", "\x1b[23;0t", "\x1b]8;;http://x/\x1b\\", "\x1b]8;id=a;http://y/\x07",
+            "\x1b]8;;\x1b\\", "\x1b]4;5;rgb:11/22/33\x07", "\x1b]11;#102030\x07", "\x1b]104\x07", "\x1b]52;c;aGk=\x07", "\x1bPq#0;2;0\x1b\\", "\x1b_Gi=1\x1b\\"])
+            .prop_map(str::to_owned),
+        1 => ("[a-z]", 1..30u16).prop_map(|(c, n)| format!("{c}\x1b[{n}b")),
+    ]
+    .prop_map(String::into_bytes)
+}
+
+/// What is no text at all, and queries.
+fn odd() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        20 => atom(),
+        1 => prop::collection::vec(any::<u8>(), 1..6),
+        1 => prop::sample::select(vec!["\x1b[c", "\x1b[6n", "\x1b[?u", "\x1b]11;?\x07", "\x1b[>q", "\x1b[?2026$p"]).prop_map(|text| text.as_bytes().to_vec()),
+    ]
+}
+
+fn stream() -> impl Strategy<Value = (Size, Vec<u8>, prop::sample::Index)> {
+    let size = (8..24u16, 3..10u16).prop_map(|(columns, rows)| Size { columns, rows });
+    let bytes = prop::collection::vec(odd(), 1..60).prop_map(|atoms| atoms.concat());
+    (size, bytes, any::<prop::sample::Index>())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_restored_terminal_goes_on_as_the_one_it_was_taken_from((size, stream, cut) in stream()) {
+        check(size, &stream, cut.index(stream.len() + 1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever a program writes and however its window changes: nothing panics, and what is
+    /// restored is what was there.
+    #[test]
+    fn any_bytes_in_any_size_can_be_restored(
+        parts in prop::collection::vec((prop::collection::vec(odd(), 0..20), 2..40u16, 1..20u16), 1..6)
+    ) {
+        let mut seen = Emulator::new(Size { columns: 10, rows: 4 });
+        for (atoms, columns, rows) in parts {
+            seen.feed(&atoms.concat());
+            let size = Size { columns: columns.max(8), rows: rows.max(3) };
+            seen.resize(size);
+            let snapshot = seen.snapshot(Paint::Below);
+            let mut restored = Emulator::new(size);
+            restored.feed(&snapshot);
+            let (left, right) = (shown(&seen.model), shown(&restored.model));
+            let differ: Vec<_> = left.iter().zip(&right).filter(|(l, r)| l != r).take(4).collect();
+            prop_assert!(differ.is_empty(), "{differ:#?}\n{:?}", String::from_utf8_lossy(&snapshot));
+        }
+    }
+}
+
+const SIZE: Size = Size {
+    columns: 20,
+    rows: 5,
+};
+
+fn fed(stream: &str) -> Emulator {
+    let mut emulator = Emulator::new(SIZE);
+    emulator.feed(stream.as_bytes());
+    emulator
+}
+
+fn lines(emulator: &mut Emulator) -> Vec<String> {
+    let text = emulator.text(false);
+    String::from_utf8_lossy(&text)
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn ten_thousand_lines_come_back_and_no_more_are_kept() {
+    let numbered: String = (0..12_500).map(|n| format!("line {n}\r\n")).collect();
+    let mut seen = fed(&numbered);
+    let all = lines(&mut seen);
+    assert!((10_000..11_000).contains(&all.len()), "{}", all.len());
+    assert_eq!(all.last().map(String::as_str), Some("line 12499"));
+    let mut restored = Emulator::new(SIZE);
+    restored.feed(&seen.snapshot(Paint::Below));
+    let last = |lines: &[String]| lines[lines.len() - 10_000..].to_vec();
+    assert!(last(&lines(&mut restored)) == last(&all));
+}
+
+#[test]
+fn a_long_line_is_one_line_at_any_width() {
+    let word = "0123456789".repeat(9);
+    let mut seen = fed(&format!("{word}\r\n").repeat(900));
+    assert!(lines(&mut seen).iter().all(|line| *line == word));
+    let mut wider = Emulator::new(Size {
+        columns: 200,
+        rows: 5,
+    });
+    wider.feed(&seen.snapshot(Paint::Below));
+    // The last one reaches into the screen, which is drawn for the size it has.
+    let whole = lines(&mut wider);
+    assert_eq!(whole.iter().filter(|line| **line == word).count(), 899);
+}
+
+#[test]
+fn what_a_terminal_showed_before_stays_above() {
+    let mut seen = fed("\x1b[31mone\r\ntwo\r\n\x1b[?1049halternate\x1b[?1000h");
+    let mut used = fed("$ a\r\n$ b\r\n$ c\r\n$ d\r\n$ vmux attach");
+    used.feed(&seen.snapshot(Paint::Below));
+    assert_eq!(shown(&seen.model), shown(&used.model));
+    let main = |model: &mut Model| model.behind(|main| shown(main));
+    assert_eq!(main(&mut seen.model), main(&mut used.model));
+    let all = lines(&mut used);
+    assert_eq!(all[..5], ["$ a", "$ b", "$ c", "$ d", "$ vmux attach"]);
+}
+
+#[test]
+fn history_that_a_program_clears_is_gone() {
+    let mut seen = fed(&"line\r\n".repeat(2000));
+    seen.feed(b"\x1b[H\x1b[2J\x1b[3Jnew");
+    assert_eq!(lines(&mut seen), ["new"]);
+}
+
+#[test]
+fn queries_are_answered() {
+    for (query, answer) in [
+        ("\x1b[c", "\x1b[?62;22c"),
+        ("\x1b[>c", "\x1b[>1;100;0c"),
+        ("\x1b[=c", "\x1bP!|00000000\x1b\\"),
+        ("ab\x1b[6n", "\x1b[1;3R"),
+        ("\x1b[5n", "\x1b[0n"),
+        ("\x1b[?2026$p", "\x1b[?2026;2$y"),
+        ("\x1b[?2004h\x1b[?2004$p", "\x1b[?2004;1$y"),
+        ("\x1b[?1016$p", "\x1b[?1016;0$y"),
+        ("\x1b[>5u\x1b[?u", "\x1b[?5u"),
+        ("\x1b[18t", "\x1b[8;5;20t"),
+        ("\x1b[16t", "\x1b[6;16;8t"),
+        ("\x1b]11;?\x07", "\x1b]11;rgb:0000/0000/0000\x07"),
+        (
+            "\x1b]10;#ff0000\x07\x1b]10;?\x1b\\",
+            "\x1b]10;rgb:ffff/0000/0000\x1b\\",
+        ),
+    ] {
+        let answers = fed(query).take_answers();
+        assert_eq!(String::from_utf8_lossy(&answers), answer, "{query:?}");
+    }
+    assert!(fed("\x1b[>q").take_answers().starts_with(b"\x1bP>|vmux "));
+    assert_eq!(
+        fed(&"\x1b[c".repeat(100_000)).take_answers().len() / 9,
+        64 * 1024 / 9
+    );
+}
+
+#[test]
+fn stacks_marks_and_strings_without_end_take_no_memory() {
+    let mut seen = fed(&"\x1b[>1u\x1b[22;0t".repeat(10_000));
+    seen.feed(
+        &b"\x1b]2;"
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(b'x', 3 << 20))
+            .collect::<Vec<_>>(),
+    );
+    seen.feed(b"\x07after");
+    seen.feed("\u{301}".repeat(100_000).as_bytes());
+    assert!(seen.title().is_some_and(|title| title.len() <= 1024));
+    let snapshot = seen.snapshot(Paint::Over);
+    assert!(snapshot.len() < 64 * 1024, "{}", snapshot.len());
+    assert!(lines(&mut seen)[0].starts_with("after"));
+}
+
+#[test]
+fn another_size_sees_the_part_around_the_cursor() {
+    let mut seen = fed("\x1b[1;1Hfirst row\x1b[5;15H\x1b[32mlast\u{4f60}");
+    let small = Size {
+        columns: 8,
+        rows: 2,
+    };
+    let mut view = Emulator::new(small);
+    view.feed(&seen.crop(small));
+    assert_eq!(lines(&mut view), ["", "  last\u{4f60}"]);
+    let large = Size {
+        columns: 30,
+        rows: 8,
+    };
+    let mut view = Emulator::new(large);
+    view.feed(&seen.crop(large));
+    assert_eq!(lines(&mut view), lines(&mut seen));
+}

@@ -1,0 +1,388 @@
+//! Shows a hosted session in the terminal that this process has, until somebody leaves.
+//!
+//! Nothing here waits for the terminal or the holder alone: the key that detaches works while the
+//! program floods the terminal, and while it takes no keys.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::net::SendFlags;
+use rustix::termios::{OptionalActions, Termios};
+use signal_hook::consts::signal::{SIGHUP, SIGTERM, SIGWINCH};
+
+use super::frame;
+use super::keys::DetachKey;
+use super::link::Link;
+use super::undo::Undo;
+use super::{Ended, Hello, Role};
+use crate::sys::clock::Deadline;
+use crate::sys::socket;
+
+/// Longest wait for the holder to take the connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes for the terminal that may wait; then the holder is not read.
+const OUTPUT: usize = 256 * 1024;
+/// Keys for the holder that may wait; then the terminal is not read.
+const INPUT: usize = 16 * 1024 * 1024;
+/// How long the terminal may take to be set back.
+const LAST: Duration = Duration::from_secs(1);
+/// One read of the terminal.
+const BLOCK: usize = 16 * 1024;
+
+/// How a session is shown.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Only look.
+    pub read_only: bool,
+    /// The key that detaches, if one does.
+    pub key: Option<DetachKey>,
+    /// The hosted session that this process runs in.
+    pub inside: Option<String>,
+}
+
+/// Why a session is shown no longer.
+#[derive(Debug)]
+pub enum Left {
+    /// Somebody detached.
+    Detached,
+    /// The session is over.
+    Ended(Ended),
+    /// The holder refuses.
+    Refused(String),
+    /// The holder is gone without a word.
+    Lost,
+}
+
+/// Shows the session behind the socket.
+///
+/// # Errors
+/// If there is no terminal, or the holder cannot be reached.
+pub fn attach(socket: &Path, options: &Options) -> io::Result<Left> {
+    let terminal = Terminal::open()?;
+    let (columns, rows) = terminal.size();
+    let hello = Hello {
+        role: if options.read_only {
+            Role::Watch
+        } else {
+            Role::Attach
+        },
+        columns,
+        rows,
+        tty: Some(terminal.name.clone()),
+        inside: options.inside.clone(),
+        ..Hello::default()
+    };
+    let link = Link::connect(socket, &hello, PATIENCE)?;
+    let (signals, write) = UnixStream::pair()?;
+    write.set_nonblocking(true)?;
+    for signal in [SIGWINCH, SIGTERM, SIGHUP] {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    let ending = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    for signal in [SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, ending.clone())?;
+    }
+    let mut view = View {
+        terminal: terminal.raw()?,
+        link,
+        signals,
+        ending,
+        key: options.key,
+        read_only: options.read_only,
+        size: (columns, rows),
+        output: VecDeque::new(),
+        waiting: 0,
+        input: Vec::new(),
+        undo: Undo::default(),
+        in_snapshot: false,
+    };
+    let left = view.run();
+    view.restore();
+    left
+}
+
+/// What the terminal is to be given.
+enum Piece {
+    Bytes(Vec<u8>, usize),
+    /// All modes back, for a snapshot.
+    Reset,
+}
+
+struct View {
+    terminal: Terminal,
+    link: Link,
+    signals: UnixStream,
+    ending: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    key: Option<DetachKey>,
+    read_only: bool,
+    size: (u16, u16),
+    output: VecDeque<Piece>,
+    waiting: usize,
+    input: Vec<u8>,
+    /// What was written to the terminal has switched.
+    undo: Undo,
+    /// The snapshot that comes in pieces has begun.
+    in_snapshot: bool,
+}
+
+impl View {
+    fn run(&mut self) -> io::Result<Left> {
+        loop {
+            let [terminal, link, signal] = self.wait()?;
+            if signal.contains(PollFlags::IN) && self.signal()? {
+                return Ok(Left::Detached);
+            }
+            if terminal.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
+                && self.keys()?
+            {
+                self.say_goodbye();
+                return Ok(Left::Detached);
+            }
+            if link.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
+                && let Some(left) = self.frames()?
+            {
+                return Ok(left);
+            }
+            self.send()?;
+            self.draw()?;
+        }
+    }
+
+    fn wait(&self) -> io::Result<[PollFlags; 3]> {
+        let mut terminal = PollFlags::empty();
+        terminal.set(PollFlags::IN, self.input.len() < INPUT);
+        terminal.set(PollFlags::OUT, !self.output.is_empty());
+        let mut link = PollFlags::empty();
+        link.set(PollFlags::IN, self.waiting < OUTPUT);
+        link.set(PollFlags::OUT, !self.input.is_empty());
+        let mut fds = [
+            PollFd::new(&self.terminal.file, terminal),
+            PollFd::new(&self.link, link),
+            PollFd::new(&self.signals, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Ok(_) => Ok(fds.map(|fd| fd.revents())),
+            Err(rustix::io::Errno::INTR) => Ok([PollFlags::empty(); 3]),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether this process is to end.
+    fn signal(&mut self) -> io::Result<bool> {
+        let mut bytes = Vec::new();
+        socket::read_ready(&self.signals, &mut bytes)?;
+        if self.ending.load(std::sync::atomic::Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let size = self.terminal.size();
+        if size != self.size {
+            self.size = size;
+            frame::write(frame::RESIZE, &frame::size(size.0, size.1), &mut self.input);
+        }
+        Ok(false)
+    }
+
+    /// Reads keys; whether they detach.
+    fn keys(&mut self) -> io::Result<bool> {
+        let mut bytes = Vec::with_capacity(BLOCK);
+        match rustix::io::read(&self.terminal.file, spare_capacity(&mut bytes)) {
+            // The terminal is gone.
+            Ok(0) | Err(rustix::io::Errno::IO) => return Ok(true),
+            Ok(_) => {}
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        let (keys, detach) = match self.key {
+            Some(key) => {
+                let typed = key.find(&bytes);
+                (typed.keys, typed.detach)
+            }
+            None => (bytes, false),
+        };
+        if !keys.is_empty() && !self.read_only {
+            frame::write(frame::INPUT, &keys, &mut self.input);
+        }
+        Ok(detach)
+    }
+
+    /// Takes what the holder sent.
+    fn frames(&mut self) -> io::Result<Option<Left>> {
+        match self.link.fill() {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Ok(Some(Left::Lost));
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                return Ok(Some(Left::Lost));
+            }
+            Err(error) => return Err(error),
+        }
+        while let Some((kind, payload)) = self.link.take()? {
+            match kind {
+                frame::OUTPUT => self.output.push_back(Piece::Bytes(payload.to_vec(), 0)),
+                frame::SNAP | frame::SNAP_MORE => {
+                    if !self.in_snapshot {
+                        self.output.push_back(Piece::Reset);
+                    }
+                    self.in_snapshot = kind == frame::SNAP_MORE;
+                    self.output.push_back(Piece::Bytes(payload.to_vec(), 0));
+                }
+                frame::BYE => return Ok(Some(Left::Detached)),
+                frame::EXIT => {
+                    let ended = serde_json::from_slice(payload).unwrap_or_default();
+                    self.draw_all(Deadline::after(LAST));
+                    return Ok(Some(Left::Ended(ended)));
+                }
+                frame::REFUSED => {
+                    let words = String::from_utf8_lossy(payload).into_owned();
+                    return Ok(Some(Left::Refused(words)));
+                }
+                _ => continue,
+            }
+            self.waiting += payload_len(self.output.back());
+        }
+        Ok(None)
+    }
+
+    /// Sends keys, as far as the holder takes them.
+    fn send(&mut self) -> io::Result<()> {
+        if self.input.is_empty() {
+            return Ok(());
+        }
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match rustix::net::send(self.link.stream(), &self.input, flags) {
+            Ok(n) => drop(self.input.drain(..n)),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            // That it is gone is told by reading.
+            Err(rustix::io::Errno::PIPE | rustix::io::Errno::CONNRESET) => self.input.clear(),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Writes to the terminal what it takes now.
+    fn draw(&mut self) -> io::Result<()> {
+        while let Some(piece) = self.output.front_mut() {
+            let (bytes, from) = match piece {
+                Piece::Bytes(bytes, from) => (bytes, from),
+                Piece::Reset => {
+                    let undo = self.undo.undo();
+                    self.waiting += undo.len();
+                    *piece = Piece::Bytes(undo, 0);
+                    continue;
+                }
+            };
+            if *from == bytes.len() {
+                self.output.pop_front();
+                continue;
+            }
+            match rustix::io::write(&self.terminal.file, &bytes[*from..]) {
+                Ok(n) => {
+                    self.undo.feed(&bytes[*from..*from + n]);
+                    *from += n;
+                    self.waiting = self.waiting.saturating_sub(n);
+                }
+                Err(rustix::io::Errno::AGAIN) => return Ok(()),
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all that waits, if the terminal takes it in time.
+    fn draw_all(&mut self, deadline: Deadline) {
+        while !self.output.is_empty() && !deadline.passed() {
+            let mut fds = [PollFd::new(&self.terminal.file, PollFlags::OUT)];
+            let waited = poll(&mut fds, Some(&deadline.timespec()));
+            if waited.is_err_and(|error| error != rustix::io::Errno::INTR) || self.draw().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Tells the holder, if it listens just now; that the connection ends says the same.
+    fn say_goodbye(&mut self) {
+        frame::write(frame::DETACH, b"", &mut self.input);
+        if let Err(error) = self.send() {
+            log::debug!("could not say that this client leaves: {error}");
+        }
+    }
+
+    /// Sets the terminal back: what waits is dropped, what is on is undone, and the next line is
+    /// the shell's.
+    fn restore(&mut self) {
+        self.output.clear();
+        let mut last = self.undo.undo();
+        if !last.is_empty() {
+            last.extend_from_slice(format!("\x1b[{}H\r\n", self.size.1.max(1)).as_bytes());
+        }
+        self.output.push_back(Piece::Bytes(last, 0));
+        self.draw_all(Deadline::after(LAST));
+    }
+}
+
+fn payload_len(piece: Option<&Piece>) -> usize {
+    match piece {
+        Some(Piece::Bytes(bytes, _)) => bytes.len(),
+        _ => 0,
+    }
+}
+
+/// The terminal, opened anew: that it does not block is then no affair of the shell's.
+struct Terminal {
+    file: OwnedFd,
+    name: PathBuf,
+    /// How it was.
+    before: Option<Termios>,
+}
+
+impl Terminal {
+    fn open() -> io::Result<Self> {
+        let stdin = io::stdin();
+        let none = |_| io::Error::other("this is no terminal");
+        let name = rustix::termios::ttyname(&stdin, Vec::new()).map_err(none)?;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::open(name.as_c_str(), flags, Mode::empty());
+        // Somebody else's, after `su`: it is still the one that is open.
+        let file = file.or_else(|_| rustix::fs::open("/dev/tty", flags, Mode::empty()))?;
+        let name = PathBuf::from(name.to_string_lossy().into_owned());
+        Ok(Self {
+            file,
+            name,
+            before: None,
+        })
+    }
+
+    /// Keys come as they are typed from now on, until this is dropped.
+    fn raw(mut self) -> io::Result<Self> {
+        let before = rustix::termios::tcgetattr(&self.file)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        rustix::termios::tcsetattr(&self.file, OptionalActions::Now, &raw)?;
+        self.before = Some(before);
+        Ok(self)
+    }
+
+    fn size(&self) -> (u16, u16) {
+        rustix::termios::tcgetwinsize(self.file.as_fd())
+            .map_or((0, 0), |size| (size.ws_col, size.ws_row))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before
+            && let Err(error) = rustix::termios::tcsetattr(&self.file, OptionalActions::Now, before)
+        {
+            log::debug!("could not set the terminal back: {error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Hosted sessions as both ends see them: the wire, where they are found, the client's side.
+//! What keeps one is the program `vmux-host`, one process a session.
+//!
+//! The payloads here only ever gain fields: holders and clients of different versions meet, since
+//! a session outlives an update.
+
+pub mod attach;
+pub mod frame;
+pub mod keys;
+pub mod link;
+pub mod place;
+pub mod scan;
+pub mod undo;
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The protocol that this program speaks.
+pub const PROTOCOL: u32 = 1;
+/// In the environment of what a session runs: its id.
+pub const VARIABLE: &str = "VMUX_SESSION";
+
+/// What a client is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Shows the session and types into it.
+    Attach,
+    /// Shows it.
+    Watch,
+    /// Shows nothing: asks, sends keys, ends it.
+    #[default]
+    Ask,
+}
+
+/// The first frame of a client.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Hello {
+    /// The newest protocol that it speaks.
+    pub protocol: u32,
+    /// What it is.
+    pub role: Role,
+    /// Columns of its terminal.
+    pub columns: u16,
+    /// Rows of its terminal.
+    pub rows: u16,
+    /// Its terminal's device.
+    pub tty: Option<PathBuf>,
+    /// The hosted session that it runs in itself.
+    pub inside: Option<String>,
+}
+
+/// A client, as others are told of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attached {
+    /// Its process.
+    pub pid: u32,
+    /// Its terminal's device.
+    pub tty: Option<PathBuf>,
+    /// Columns of its terminal.
+    pub columns: u16,
+    /// Rows of its terminal.
+    pub rows: u16,
+    /// The session has the size of its terminal.
+    pub leads: bool,
+    /// It cannot type.
+    pub read_only: bool,
+}
+
+/// How a session ended.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ended {
+    /// The exit code of what it ran.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Ended {
+    /// In words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match (self.code, self.signal) {
+            (Some(code), _) if code != 0 => format!("ended with exit code {code}"),
+            (None, Some(signal)) => format!("was ended by signal {signal}"),
+            _ => "ended".to_owned(),
+        }
+    }
+}
+
+/// A hosted session. The file beside its socket holds the same, as it was at the start or the end.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Info {
+    /// The newest protocol that its holder speaks.
+    pub protocol: u32,
+    /// The version of its holder.
+    pub version: String,
+    /// Its id.
+    pub id: String,
+    /// The name that its user gave it.
+    pub name: Option<String>,
+    /// What runs in it: the process that was started.
+    pub pid: u32,
+    /// Its holder's process.
+    pub holder: u32,
+    /// The directory that it was started in.
+    pub cwd: PathBuf,
+    /// What was started.
+    pub command: Vec<String>,
+    /// When.
+    pub started: DateTime<Utc>,
+    /// Its terminal's device.
+    pub tty: Option<PathBuf>,
+    /// Columns.
+    pub columns: u16,
+    /// Rows.
+    pub rows: u16,
+    /// Who is attached.
+    pub clients: Vec<Attached>,
+    /// The title of its window, as the program says.
+    pub title: Option<String>,
+    /// Where its output is kept.
+    pub log: Option<PathBuf>,
+    /// How it ended, if it has.
+    pub ended: Option<Ended>,
+}

@@ -1,0 +1,323 @@
+//! Where hosted sessions are found: a socket and a file each, in the runtime directory. There is
+//! no list beside it: what is there is what there is, whatever the daemon knows.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::link::Link;
+use super::{Hello, Info};
+use crate::sys::files;
+use crate::sys::paths::Paths;
+
+/// Largest file of a session, in bytes.
+const LARGEST: usize = 256 * 1024;
+/// Most files that are looked at.
+const MOST: usize = 4096;
+/// Ended sessions whose files are kept, the newest ones.
+const KEPT: usize = 50;
+
+/// The directory of an installation's hosted sessions.
+#[derive(Clone, Debug)]
+pub struct Place {
+    dir: PathBuf,
+    logs: PathBuf,
+}
+
+/// A session that was found.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Found {
+    /// Its holder answers.
+    Live(Info),
+    /// It has ended.
+    Ended(Info),
+    /// Its holder is gone, and did not say how it ended.
+    Lost(Info),
+    /// Its holder is there, and does not answer.
+    Silent(Info),
+}
+
+impl Found {
+    /// What is known of it.
+    #[must_use]
+    pub fn info(&self) -> &Info {
+        match self {
+            Self::Live(info) | Self::Ended(info) | Self::Lost(info) | Self::Silent(info) => info,
+        }
+    }
+}
+
+impl Place {
+    /// Of an installation.
+    #[must_use]
+    pub fn of(paths: &Paths) -> Self {
+        let state = paths.log.parent().unwrap_or(&paths.runtime);
+        Self::at(paths.runtime.join("hosted"), state.join("hosted"))
+    }
+
+    /// With sockets and files in one directory, and logs in another.
+    #[must_use]
+    pub fn at(dir: PathBuf, logs: PathBuf) -> Self {
+        Self { dir, logs }
+    }
+
+    /// Both directories.
+    #[must_use]
+    pub fn dirs(&self) -> [&Path; 2] {
+        [&self.dir, &self.logs]
+    }
+
+    /// Makes the directories, for this user only.
+    ///
+    /// # Errors
+    /// Those of the file system; `PermissionDenied` if somebody else's is in the way.
+    pub fn create(&self, paths: &Paths) -> io::Result<()> {
+        paths.create_runtime()?;
+        files::create_private_dir(&self.dir)?;
+        files::create_private_dir(&self.logs)
+    }
+
+    /// The socket of a session.
+    #[must_use]
+    pub fn socket(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.sock"))
+    }
+
+    /// The file of a session.
+    #[must_use]
+    pub fn file(&self, id: &str) -> PathBuf {
+        self.dir.join(format!("{id}.json"))
+    }
+
+    /// What its output is written to.
+    #[must_use]
+    pub fn log(&self, id: &str) -> PathBuf {
+        self.logs.join(format!("{id}.log"))
+    }
+
+    /// Takes an id that no other session has, and keeps it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn claim(&self, seed: u64) -> io::Result<String> {
+        let mut seed = seed;
+        loop {
+            // Odd multiplier: all ids come before one comes again.
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let id = id(seed >> 33);
+            let file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(self.file(&id));
+            match file {
+                Ok(_) => return Ok(id),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// All sessions, those that ended too, oldest first. Each is asked, for `patience` at most.
+    #[must_use]
+    pub fn all(&self, patience: Duration) -> Vec<Found> {
+        let mut found: Vec<Found> = self
+            .ids()
+            .iter()
+            .filter_map(|id| self.find(id, patience))
+            .collect();
+        found.sort_by(|a, b| {
+            let (a, b) = (a.info(), b.info());
+            (a.started, &a.id).cmp(&(b.started, &b.id))
+        });
+        found
+    }
+
+    /// The ids of all sessions of which there is a file.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let ids = names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()));
+        ids.filter(|id| is_id(id)).take(MOST).collect()
+    }
+
+    /// One session, by its id.
+    #[must_use]
+    pub fn find(&self, id: &str, patience: Duration) -> Option<Found> {
+        if !is_id(id) {
+            return None;
+        }
+        let said = read(&self.file(id));
+        if let Some(info) = &said
+            && info.ended.is_some()
+        {
+            return said.map(Found::Ended);
+        }
+        let blank = || Info {
+            id: id.to_owned(),
+            ..Info::default()
+        };
+        let said = said.unwrap_or_else(blank);
+        let asked = Link::connect(&self.socket(id), &Hello::default(), patience)
+            .and_then(|mut link| link.info(patience));
+        match asked {
+            Ok(info) => Some(Found::Live(info)),
+            Err(error) if gone(&error) && said.pid != 0 => Some(Found::Lost(said)),
+            // It is only starting.
+            Err(_) if said.pid == 0 => None,
+            Err(_) => Some(Found::Silent(said)),
+        }
+    }
+
+    /// Removes what sessions that ended long ago have left.
+    pub fn tidy(&self) {
+        let mut ended: Vec<_> = self
+            .ids()
+            .into_iter()
+            .filter_map(|id| {
+                let info = read(&self.file(&id))?;
+                Some((info.ended?.at, id))
+            })
+            .collect();
+        ended.sort_unstable();
+        let surplus = ended.len().saturating_sub(KEPT);
+        for (_, id) in ended.into_iter().take(surplus) {
+            self.forget(&id);
+        }
+    }
+
+    /// Removes all files of a session.
+    pub fn forget(&self, id: &str) {
+        let log = self.log(id);
+        for path in [
+            self.socket(id),
+            self.file(id),
+            log.with_extension("log.1"),
+            log,
+        ] {
+            if let Err(error) = fs::remove_file(&path)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                log::warn!("could not remove {}: {error}", path.display());
+            }
+        }
+    }
+}
+
+fn read(path: &Path) -> Option<Info> {
+    let bytes = files::read_bounded(path, LARGEST).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Whether nobody listens any more.
+fn gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+    )
+}
+
+/// Four letters or digits that are not taken for one another.
+fn id(mut number: u64) -> String {
+    const SIGNS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut id = String::from("h");
+    for _ in 0..4 {
+        let sign = SIGNS.get(usize::try_from(number % 32).unwrap_or(0));
+        id.push(sign.copied().unwrap_or(b'a').into());
+        number /= 32;
+    }
+    id
+}
+
+/// Whether it can be one, and so a part of a file's name.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    text.len() == 5 && text.starts_with('h') && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosted::Ended;
+    use crate::sys::clock;
+
+    fn place() -> (tempfile::TempDir, Place) {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place {
+            dir: dir.path().to_owned(),
+            logs: dir.path().join("logs"),
+        };
+        (dir, place)
+    }
+
+    #[test]
+    fn no_two_sessions_share_an_id() {
+        let (_dir, place) = place();
+        let ids: std::collections::BTreeSet<_> =
+            (0..300).map(|_| place.claim(7).unwrap()).collect();
+        assert_eq!(ids.len(), 300);
+        assert!(ids.iter().all(|id| is_id(id)), "{ids:?}");
+        for text in ["", "h", "../..", "hab/c", "gabcd", "habcde"] {
+            assert!(!is_id(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_ended_or_lost_or_just_starting() {
+        let (_dir, place) = place();
+        let put = |info: &Info| {
+            fs::write(place.file(&info.id), serde_json::to_vec(info).unwrap()).unwrap();
+        };
+        let starting = place.claim(1).unwrap();
+        assert_eq!(place.find(&starting, Duration::ZERO), None);
+        let mut info = Info {
+            id: "habcd".into(),
+            pid: 4711,
+            ..Info::default()
+        };
+        put(&info);
+        let patience = Duration::from_secs(1);
+        assert_eq!(
+            place.find("habcd", patience),
+            Some(Found::Lost(info.clone()))
+        );
+        info.ended = Some(Ended {
+            code: Some(3),
+            signal: None,
+            at: clock::now(),
+        });
+        put(&info);
+        assert_eq!(place.all(patience), [Found::Ended(info)]);
+        assert_eq!(place.find("../habcd", patience), None);
+    }
+
+    #[test]
+    fn what_ended_last_is_kept() {
+        let (_dir, place) = place();
+        for n in 0..60_i64 {
+            let id = place.claim(n.unsigned_abs()).unwrap();
+            let at = clock::now() + chrono::TimeDelta::seconds(n);
+            let info = Info {
+                name: Some(n.to_string()),
+                pid: 1,
+                ended: Some(Ended {
+                    at,
+                    ..Ended::default()
+                }),
+                id: id.clone(),
+                ..Info::default()
+            };
+            fs::write(place.file(&id), serde_json::to_vec(&info).unwrap()).unwrap();
+        }
+        place.tidy();
+        let left = place.all(Duration::ZERO);
+        assert_eq!(left.len(), KEPT);
+        assert!(
+            left.iter()
+                .all(|found| found.info().name != Some("9".into()))
+        );
+    }
+}
