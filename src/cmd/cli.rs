@@ -57,6 +57,20 @@ pub enum Verb {
     Rofi(Rofi),
     /// Show the end of a session's conversation
     Preview(Preview),
+    /// Start a session that no window owns: it stays when terminals go
+    Start(Start),
+    /// Show a session that was started so in this terminal (ctrl-] leaves it)
+    Attach(Attach),
+    /// Have all terminals leave a session, which goes on
+    Detach(Detach),
+    /// Print what a started session has on its screen and above
+    History(History),
+    /// Print what a started session wrote, from its log
+    Logs(Logs),
+    /// Type into a started session
+    Send(Send),
+    /// Open a terminal window that shows a started session
+    Open(Open),
     /// Give a session a name of yours, or take it away
     Label(Label),
     /// Leave a session alone for a while
@@ -207,6 +221,91 @@ pub struct Preview {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of `start`.
+#[derive(Args, Debug)]
+pub struct Start {
+    /// Where; here if not given
+    pub dir: Option<PathBuf>,
+    /// Call it so
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Show it here at once
+    #[arg(long, conflicts_with = "json")]
+    pub attach: bool,
+    /// Keep no log of what it writes
+    #[arg(long)]
+    pub no_log: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What to run, instead of `claude`
+    #[arg(last = true)]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// Of `attach`.
+#[derive(Args, Debug)]
+pub struct Attach {
+    /// Id, pid, name, directory or part of it
+    pub query: String,
+    /// Only look: no key reaches it, and it keeps its size
+    #[arg(long)]
+    pub read_only: bool,
+    /// Leave by this key, instead of ctrl-]; `off` for none
+    #[arg(long, value_name = "KEY")]
+    pub detach_key: Option<String>,
+}
+
+/// Of `detach`.
+#[derive(Args, Debug)]
+pub struct Detach {
+    /// Id, pid, name, directory or part of it; the session that this runs in if not given
+    pub query: Option<String>,
+}
+
+/// Of `open`.
+#[derive(Args, Debug)]
+pub struct Open {
+    /// Id, pid, name, directory or part of it
+    pub query: String,
+}
+
+/// Of `history`.
+#[derive(Args, Debug)]
+pub struct History {
+    /// Id, pid, name, directory or part of it
+    pub query: String,
+    /// With colours
+    #[arg(long, visible_alias = "colors")]
+    pub colours: bool,
+}
+
+/// Of `logs`.
+#[derive(Args, Debug)]
+pub struct Logs {
+    /// Id, pid, name, directory or part of it, also of one that has ended
+    pub query: String,
+    /// Go on until the session ends
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Every byte, not only text
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// Of `send`.
+#[derive(Args, Debug)]
+pub struct Send {
+    /// Id, pid, name, directory or part of it
+    pub query: String,
+    /// The keys, as text
+    #[arg(allow_hyphen_values = true)]
+    pub text: String,
+    /// Press Enter after them
+    #[arg(long)]
+    pub enter: bool,
 }
 
 /// Of `label`.

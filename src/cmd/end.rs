@@ -1,16 +1,28 @@
 //! `vmux end`
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use super::call::{Context, target};
-use super::out;
+use super::{hosted, out};
 use crate::cmd::cli::End;
 use crate::cmd::exit::{Exit, Failure};
 use crate::frontend::row;
+use crate::hosted::Info;
 use crate::protocol::request::{EndArgs, PreviewArgs, Target};
 use crate::sys::clock;
 
+/// Longest wait for a session to end: it is asked, told and killed by then.
+const PATIENCE: Duration = Duration::from_secs(12);
+
 pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
+    if let Some(info) = hosted::exactly(context, &args.query) {
+        let question = format!("End {}?", hosted::line(&info));
+        if !args.yes && !confirmed(&question)? {
+            return Ok(Exit::Cancelled);
+        }
+        return end_hosted(context, &info);
+    }
     // Which session is meant is settled before anything is asked; then only its id counts.
     let find = PreviewArgs {
         target: target(&args.query).named(),
@@ -27,12 +39,25 @@ pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
     {
         return Ok(Exit::Cancelled);
     }
+    if let Some(info) = hosted::above(context, session.pid) {
+        return end_hosted(context, &info);
+    }
     let target = Target {
         id: Some(session.id.clone()),
         ..Target::default()
     };
     context.call(EndArgs { target })?;
     out::write(format!("{}  {} was told to end\n", session.id, session.title()).as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// Ends a hosted session with all that runs in it, and says how it ended.
+fn end_hosted(context: &Context, info: &Info) -> anyhow::Result<Exit> {
+    let mut link = hosted::link(context, info)?;
+    let ended = link
+        .end(PATIENCE)
+        .map_err(|error| hosted::failed("end", info, &error))?;
+    out::write(format!("{}  {}\n", info.id, ended.words()).as_bytes())?;
     Ok(Exit::Done)
 }
 

@@ -62,6 +62,14 @@ const SECTIONS: [(&str, &[(&str, &str)]); 6] = [
                 "$XDG_RUNTIME_DIR/vmux/vmux.sock",
                 "Where the daemon listens.",
             ),
+            (
+                "$XDG_RUNTIME_DIR/vmux/hosted",
+                "The sockets of sessions that vmux start began, and what is known of them.",
+            ),
+            (
+                "~/.local/state/vmux/hosted",
+                "What those sessions wrote: ID.log, and ID.times for scriptreplay(1).",
+            ),
         ],
     ),
     (
@@ -74,6 +82,14 @@ const SECTIONS: [(&str, &[(&str, &str)]); 6] = [
                 "How much is logged: error, warn, info or debug.",
             ),
             ("VMUX_NO_DAEMON", "If set, as --no-daemon."),
+            (
+                "VMUX_SESSION",
+                "In a session that vmux start began: its id.",
+            ),
+            (
+                "TERMINAL",
+                "The terminal that is opened for such a session.",
+            ),
             (
                 "CLAUDE_CONFIG_DIR",
                 "Where Claude Code keeps its files, if not in ~/.claude; that of each session counts for it.",

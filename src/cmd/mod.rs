@@ -1,6 +1,7 @@
 //! The verbs: one file each. Parse, call the library, print.
 
 mod answer;
+mod attach;
 mod bar;
 mod call;
 pub mod cli;
@@ -13,19 +14,23 @@ mod end;
 mod events;
 pub mod exit;
 mod explain;
+mod history;
 mod hook;
 mod hooks;
+mod hosted;
 mod list;
 mod look_at;
 mod man;
 mod mark;
 mod menu;
 mod moves;
+mod open;
 mod out;
 mod pick;
 mod preview;
 mod protocol;
 pub mod rofi;
+mod start;
 mod status;
 
 pub use call::{Context, failure, no_sessions};
@@ -73,6 +78,13 @@ pub fn run(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Switch(args) => moves::switch(&context, &args),
         Verb::Next(args) => moves::next(&context, &args),
         Verb::Back(args) => moves::back(&context, &args),
+        Verb::Start(args) => start::run(&context, &args),
+        Verb::Attach(args) => attach::run(&context, &args),
+        Verb::Detach(args) => attach::leave(&context, &args),
+        Verb::History(args) => history::history(&context, &args),
+        Verb::Logs(args) => history::logs(&context, &args),
+        Verb::Send(args) => history::send(&context, &args),
+        Verb::Open(args) => open::run(&context, &args),
         Verb::Pick(args) => pick::run(&context, &args),
         Verb::Menu(args) => menu::run(&context, &args),
         Verb::Dmenu(args) => dmenu::run(&context, &args),

@@ -31,6 +31,10 @@ pub struct Config {
     pub notifications: Wanted,
     /// Whether the window of a session that waits is marked as urgent.
     pub urgency: bool,
+    /// The terminal that is opened for a hosted session; one that is there if not set.
+    pub terminal: Option<String>,
+    /// The key that leaves a hosted session: `ctrl-]` if not set, `off` for none.
+    pub detach_key: Option<String>,
     /// What is not known.
     #[serde(flatten)]
     unknown: Table,
@@ -45,6 +49,8 @@ impl Default for Config {
             hints: true,
             notifications: Wanted::All,
             urgency: true,
+            terminal: None,
+            detach_key: None,
             unknown: Table::new(),
         }
     }

@@ -19,6 +19,8 @@ mod events;
 mod git;
 mod ground;
 mod hooks;
+#[cfg(feature = "host")]
+mod hosted;
 mod installed;
 #[path = "../kit/mod.rs"]
 mod kit;

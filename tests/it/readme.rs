@@ -84,6 +84,8 @@ fn every_configuration_loads_and_shows_the_defaults_there_are() {
         assert_eq!([wrong, unknown].concat(), Vec::<String>::new());
         let mut defaults = Config::default();
         defaults.launcher = Some("rofi".into());
+        defaults.terminal = Some("xterm".into());
+        defaults.detach_key = Some("ctrl-]".into());
         assert_eq!(config, defaults, "what it shows are the defaults");
     }
 }

@@ -1,0 +1,81 @@
+//! `vmux attach` and `vmux detach`
+
+use super::call::Context;
+use super::{hosted, out};
+use crate::cmd::cli::{Attach, Detach};
+use crate::cmd::exit::{Exit, Failure};
+use crate::core::text::CleanText;
+use crate::hosted::attach::{Left, Options, attach};
+use crate::hosted::place::Place;
+use crate::hosted::{Info, frame};
+use crate::sys::clock::Deadline;
+
+pub(super) fn run(context: &Context, args: &Attach) -> anyhow::Result<Exit> {
+    let info = hosted::find(context, &args.query)?;
+    show(context, &info, args.read_only, args.detach_key.as_deref())
+}
+
+/// Shows a session until somebody leaves, and says why it is shown no longer.
+pub(super) fn show(
+    context: &Context,
+    info: &Info,
+    read_only: bool,
+    key: Option<&str>,
+) -> anyhow::Result<Exit> {
+    let inside = hosted::inside(context);
+    if inside.as_deref() == Some(&*info.id) {
+        return Err(Failure::new(format!(
+            "could not attach to {}: this terminal is inside of it",
+            info.id
+        ))
+        .into());
+    }
+    let configured = context.config().config.detach_key;
+    let options = Options {
+        read_only,
+        key: hosted::detach_key(key.or(configured.as_deref()))?,
+        inside,
+    };
+    let socket = Place::of(&context.paths).socket(&info.id);
+    let left =
+        attach(&socket, &options).map_err(|error| hosted::failed("attach to", info, &error))?;
+    let name = CleanText::line(info.name.as_deref().unwrap_or(&info.id));
+    let words = match left {
+        Left::Detached => format!(
+            "detached from {name}; `vmux attach {}` comes back\n",
+            info.id
+        ),
+        Left::Ended(ended) => format!("{name} {}\n", ended.words()),
+        Left::Refused(words) => {
+            return Err(Failure::new(format!(
+                "could not attach to {}: {}",
+                info.id,
+                CleanText::line(&words)
+            ))
+            .into());
+        }
+        Left::Lost => {
+            return Err(Failure::new(format!("the holder of {} is gone", info.id)).into());
+        }
+    };
+    out::write(words.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn leave(context: &Context, args: &Detach) -> anyhow::Result<Exit> {
+    let query = args.query.clone().or_else(|| hosted::inside(context));
+    let Some(query) = query else {
+        return Err(
+            Failure::new("could not detach: this is in no hosted session")
+                .hint("`vmux detach NAME` lets all terminals leave that session")
+                .exit(Exit::Usage)
+                .into(),
+        );
+    };
+    let info = hosted::find(context, &query)?;
+    let mut link = hosted::link(context, &info)?;
+    link.send(frame::DETACH_ALL, b"")
+        .and_then(|()| link.wait(frame::BYE, Deadline::after(hosted::PATIENCE)))
+        .map_err(|error| hosted::failed("detach from", &info, &error))?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,196 @@
+//! Which hosted session a person means, and what of one is asked.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::call::{Context, target};
+use crate::cmd::exit::{Exit, Failure};
+use crate::core::model::Pid;
+use crate::core::text::CleanText;
+use crate::hosted::keys::DetachKey;
+use crate::hosted::link::Link;
+use crate::hosted::place::{Found, Place};
+use crate::hosted::{Hello, Info, VARIABLE};
+use crate::protocol::request::PreviewArgs;
+use crate::sys::proc::Proc;
+
+/// Longest wait for one holder.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The session that this command runs in itself, if a holder keeps it.
+pub(super) fn inside(context: &Context) -> Option<String> {
+    context.environ.text(VARIABLE).map(str::to_owned)
+}
+
+/// A session that is alive. Its id, pid or name, or a part of its name, directory or command; or
+/// what `vmux list` has, if a holder keeps it.
+pub(super) fn find(context: &Context, query: &str) -> anyhow::Result<Info> {
+    match choose(context, query, false)? {
+        Some(info) => Ok(info),
+        None => by_daemon(context, query),
+    }
+}
+
+/// The same, also one that has ended.
+pub(super) fn find_any(context: &Context, query: &str) -> anyhow::Result<Info> {
+    if let Some(info) = choose(context, query, false)? {
+        return Ok(info);
+    }
+    match choose(context, query, true)? {
+        Some(info) => Ok(info),
+        None => by_daemon(context, query),
+    }
+}
+
+/// The hosted session that is meant exactly: by its id or its name.
+pub(super) fn exactly(context: &Context, query: &str) -> Option<Info> {
+    let place = Place::of(&context.paths);
+    let all = place.all(PATIENCE);
+    all.into_iter().find_map(|found| match found {
+        Found::Live(info)
+            if info.id == query
+                || info.name.as_deref() == Some(query)
+                || query.parse() == Ok(info.pid) =>
+        {
+            Some(info)
+        }
+        _ => None,
+    })
+}
+
+/// The holder above a process.
+pub(super) fn above(context: &Context, pid: Pid) -> Option<Info> {
+    let proc = Proc::open(Path::new("/proc")).ok()?;
+    let chain = proc.chain(pid);
+    let place = Place::of(&context.paths);
+    place
+        .all(PATIENCE)
+        .into_iter()
+        .find_map(|found| match found {
+            Found::Live(info) if chain.0.iter().any(|link| link.pid.0 == info.holder) => Some(info),
+            _ => None,
+        })
+}
+
+fn choose(context: &Context, query: &str, ended: bool) -> anyhow::Result<Option<Info>> {
+    let all = Place::of(&context.paths).all(PATIENCE);
+    let wanted = |found: &&Found| match found {
+        Found::Live(_) | Found::Silent(_) => !ended,
+        Found::Ended(_) | Found::Lost(_) => ended,
+    };
+    let infos: Vec<&Info> = all.iter().filter(wanted).map(Found::info).collect();
+    let best = infos
+        .iter()
+        .filter_map(|info| Some((rank(info, query)?, *info)));
+    let best: Vec<_> = best.collect();
+    let Some(least) = best.iter().map(|(rank, _)| *rank).min() else {
+        return Ok(None);
+    };
+    let mut best = best
+        .into_iter()
+        .filter(|(rank, _)| *rank == least)
+        .map(|(_, info)| info);
+    // Of those that ended, the last one is meant.
+    let (first, second) = if ended {
+        (best.next_back(), None)
+    } else {
+        (best.next(), best.next())
+    };
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            let mut words = format!("{query:?} fits several hosted sessions");
+            for info in [first, second].into_iter().chain(best) {
+                words.push_str(&format!("\n  {}", line(info)));
+            }
+            Err(Failure::new(words).exit(Exit::Usage).into())
+        }
+        (first, _) => Ok(first.cloned()),
+    }
+}
+
+/// How well a query fits; less is better.
+fn rank(info: &Info, query: &str) -> Option<u8> {
+    let lower = query.to_lowercase();
+    let name = info.name.as_deref().unwrap_or_default().to_lowercase();
+    let dir = info
+        .cwd
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let command = info.command.join(" ").to_lowercase();
+    if lower.is_empty() {
+        return None;
+    }
+    let ranks = [
+        info.id == query || query.parse() == Ok(info.pid),
+        name == lower,
+        dir == lower,
+        name.starts_with(&lower),
+        name.contains(&lower) || dir.contains(&lower),
+        command.contains(&lower),
+    ];
+    ranks
+        .iter()
+        .position(|fits| *fits)
+        .and_then(|at| u8::try_from(at).ok())
+}
+
+/// A session that the daemon knows, and that a holder keeps.
+fn by_daemon(context: &Context, query: &str) -> anyhow::Result<Info> {
+    let none = || {
+        Failure::new(format!("no hosted session fits {query:?}"))
+            .hint("`vmux start` starts one; `vmux switch` goes to those in other terminals")
+    };
+    let find = PreviewArgs {
+        target: target(query).named(),
+        messages: 1,
+    };
+    let Ok(preview) = context.call(find) else {
+        return Err(none().into());
+    };
+    let session = preview.session;
+    above(context, session.pid).ok_or_else(|| {
+        Failure::new(format!("{} is in a terminal of its own", session.title()))
+            .hint("`vmux switch` goes there; only what `vmux start` started can be attached to")
+            .into()
+    })
+}
+
+/// A session in a line.
+pub(super) fn line(info: &Info) -> CleanText {
+    let name = info.name.as_deref().unwrap_or("-");
+    CleanText::line(&format!(
+        "{}  {name}  {}  {}",
+        info.id,
+        info.cwd.display(),
+        info.command.join(" ")
+    ))
+}
+
+/// A connection that only asks.
+pub(super) fn link(context: &Context, info: &Info) -> Result<Link, Failure> {
+    let socket = Place::of(&context.paths).socket(&info.id);
+    Link::connect(&socket, &Hello::default(), PATIENCE).map_err(|error| {
+        Failure::new(format!(
+            "could not reach the holder of {}: {error}",
+            info.id
+        ))
+    })
+}
+
+/// A failure of a connection, in words.
+pub(super) fn failed(what: &str, info: &Info, error: &std::io::Error) -> Failure {
+    Failure::new(format!("could not {what} {}: {error}", info.id))
+}
+
+/// The key that detaches, as configured; `off` is none.
+pub(super) fn detach_key(words: Option<&str>) -> Result<Option<DetachKey>, Failure> {
+    match words {
+        None => Ok(Some(DetachKey::default())),
+        Some("off") => Ok(None),
+        Some(words) => DetachKey::parse(words).map(Some).map_err(|error| {
+            Failure::new(format!("could not read the detach key: {error}")).exit(Exit::Usage)
+        }),
+    }
+}

@@ -1,0 +1,137 @@
+//! `vmux start`
+
+use std::io::Read as _;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::call::{Context, sibling};
+use super::{attach, out};
+use crate::cmd::cli::Start;
+use crate::cmd::exit::{Exit, Failure};
+use crate::core::text::CleanText;
+use crate::hosted::Info;
+use crate::hosted::place::Place;
+use crate::sys::clock::Deadline;
+
+/// Longest wait for the holder to be there.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest answer of a holder, in bytes.
+const ANSWER: usize = 256 * 1024;
+
+pub(super) fn run(context: &Context, args: &Start) -> anyhow::Result<Exit> {
+    let dir = directory(args.dir.as_deref())?;
+    let info = host(context, args, &dir)?;
+    if args.attach {
+        return attach::show(context, &info, false, None);
+    }
+    let text = if args.json {
+        serde_json::to_string(&info)? + "\n"
+    } else {
+        let mut text = format!(
+            "{}  {}\n",
+            info.id,
+            CleanText::line(&dir.display().to_string())
+        );
+        if let Some(log) = &info.log {
+            text.push_str(&format!("log: {}\n", log.display()));
+        }
+        text
+    };
+    out::write(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let dir = named.unwrap_or(Path::new("."));
+    let words = |error| {
+        Failure::new(format!("could not start in {}: {error}", dir.display())).exit(Exit::Usage)
+    };
+    let dir = std::fs::canonicalize(dir).map_err(words)?;
+    if dir.is_dir() {
+        Ok(dir)
+    } else {
+        Err(words(std::io::ErrorKind::NotADirectory.into()))
+    }
+}
+
+/// Starts a holder and waits until it says what it keeps.
+fn host(context: &Context, args: &Start, dir: &Path) -> anyhow::Result<Info> {
+    let program = sibling("vmux-host").map_err(Failure::new)?;
+    let mut command = command(context, args, dir, &program)?;
+    let child = command.spawn().map_err(|error| {
+        Failure::new(format!("could not run {}: {error}", program.display()))
+            .hint("it is installed beside vmux, unless vmux was built without the feature `host`")
+    })?;
+    answer(child)
+}
+
+/// The holder's command line.
+fn command(context: &Context, args: &Start, dir: &Path, program: &Path) -> anyhow::Result<Command> {
+    let place = Place::of(&context.paths);
+    place.create(&context.paths).map_err(|error| {
+        Failure::new(format!(
+            "could not make the directory of hosted sessions: {error}"
+        ))
+    })?;
+    let mut command = Command::new(program);
+    for (word, path) in ["--dir", "--logs"].into_iter().zip(place.dirs()) {
+        // It runs in the session's directory.
+        command.arg(word).arg(std::path::absolute(path)?);
+    }
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdin()) {
+        command.args(["--columns", &size.ws_col.to_string()]);
+        command.args(["--rows", &size.ws_row.to_string()]);
+    }
+    if let Some(name) = &args.name {
+        command.arg(format!("--name={name}"));
+    }
+    if args.no_log {
+        command.arg("--no-log");
+    }
+    command.arg("--");
+    if args.command.is_empty() {
+        command.arg("claude");
+    }
+    command
+        .args(&args.command)
+        .current_dir(dir)
+        .env("PWD", dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    Ok(command)
+}
+
+/// What the holder says once it keeps the session, or why it does not.
+fn answer(mut child: Child) -> anyhow::Result<Info> {
+    let Some(mut pipe) = child.stdout.take() else {
+        return Err(Failure::new("could not open a pipe").into());
+    };
+    let deadline = Deadline::after(PATIENCE);
+    let mut said = Vec::new();
+    while !said.ends_with(b"\n") && said.len() < ANSWER {
+        let mut fds = [PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)];
+        if poll(&mut fds, Some(&deadline.timespec()))? == 0 {
+            return Err(Failure::new("the session is still starting").into());
+        }
+        let mut block = [0; 4096];
+        match pipe.read(&mut block)? {
+            0 => break,
+            n => said.extend_from_slice(&block[..n]),
+        }
+    }
+    serde_json::from_slice(&said).map_err(|_| {
+        let words = String::from_utf8_lossy(&said);
+        let words = words.trim();
+        let words = if words.is_empty() {
+            "could not start the session"
+        } else {
+            words
+        };
+        Failure::new(words).into()
+    })
+}
