@@ -481,6 +481,8 @@ fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> Focus
 /// manager, or on the asker's own desktop, is tried instead.
 fn unreachable(session: &Session) -> Option<&'static str> {
     match session.no_window? {
+        // A terminal is opened for it.
+        TroubleCode::MuxDetached if session.is_kept() => None,
         TroubleCode::MuxDetached => {
             Some("No terminal shows it: vmux explain says how to attach it.")
         }

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::here::Here;
 use super::place::Places;
 use super::trail::{Summoned, Trail};
-use super::{Found, perform, tabs};
+use super::{Found, open, perform, tabs};
 use crate::core::model::{Focus, HostKind, Landed, Session, Trouble, TroubleCode, WindowRef};
-use crate::sys::clock;
+use crate::sys::clock::{self, Deadline};
 use crate::sys::proc::Environ;
 
 /// After a menu's end, i3 still handles the pointer's entering of what was below: a focus in
@@ -18,6 +18,11 @@ use crate::sys::proc::Environ;
 const SETTLE: Duration = Duration::from_millis(30);
 /// One more look after this long.
 const LOOK_AGAIN: Duration = Duration::from_millis(80);
+
+/// Longest wait for a terminal that was opened to show its session.
+const OPEN: Duration = Duration::from_secs(3);
+/// Between two looks for it.
+const LOOK_FOR: Duration = Duration::from_millis(50);
 
 /// How a switch is done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -112,6 +117,9 @@ impl Focuser {
             Err(trouble) if trouble.code == TroubleCode::FocusRefused => {
                 self.once(session, manner, environ)?
             }
+            Err(trouble) if trouble.code == TroubleCode::MuxDetached => {
+                self.open(session, manner, environ, trouble)?
+            }
             landed => landed?,
         };
         let start = self.start(known, manner, &done.found);
@@ -182,6 +190,29 @@ impl Focuser {
             && terminal
         {
             self.places.focus_known(manager, &window.id());
+        }
+    }
+
+    /// Opens a terminal for a session that vmux keeps and none shows, and waits until it is there.
+    fn open(
+        &mut self,
+        session: &Session,
+        manner: Manner,
+        environ: &Environ,
+        detached: Trouble,
+    ) -> Result<Done, Trouble> {
+        let Some(id) = open::hosted(session) else {
+            return Err(detached);
+        };
+        open::open(&id, environ)?;
+        let deadline = Deadline::after(OPEN);
+        loop {
+            // Neither the terminal nor the window manager tells when it is there.
+            clock::sleep(LOOK_FOR);
+            match self.once(session, manner, environ) {
+                Err(_) if !deadline.passed() => {}
+                done => return done,
+            }
         }
     }
 

@@ -9,6 +9,7 @@ pub mod here;
 pub mod host;
 pub mod kept;
 pub mod locate;
+mod open;
 pub mod perform;
 pub mod place;
 mod systems;

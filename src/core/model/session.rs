@@ -189,6 +189,8 @@ pub enum HostKind {
     Tmux,
     /// GNU screen.
     Screen,
+    /// vmux's own holder of the session.
+    Vmux,
     /// Not known, or of a newer vmux: an empty word.
     #[default]
     #[serde(other, rename = "")]
@@ -199,7 +201,7 @@ impl HostKind {
     /// Whether it shows several terminals in one, and no event tells which.
     #[must_use]
     pub fn is_multiplexer(self) -> bool {
-        matches!(self, Self::Tmux | Self::Screen)
+        matches!(self, Self::Tmux | Self::Screen | Self::Vmux)
     }
 }
 
@@ -379,6 +381,13 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether vmux itself keeps it, so that it can be shown in any terminal.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        let host = self.host.as_ref();
+        host.is_some_and(|host| host.kind == HostKind::Vmux)
+    }
+
     /// Its process, for what can only be done on the machine that it runs on.
     ///
     /// # Errors
@@ -441,6 +450,7 @@ mod tests {
             (HostKind::Terminal, "terminal"),
             (HostKind::Tmux, "tmux"),
             (HostKind::Screen, "screen"),
+            (HostKind::Vmux, "vmux"),
             (HostKind::Unknown, ""),
         ] {
             assert_eq!(serde_json::to_value(kind).unwrap(), word);

@@ -1,6 +1,7 @@
 //! Programs that show several terminals in one. Each multiplexer is one file and one line of
 //! [`DRIVERS`]; kitty is asked for its tabs, and any terminal for its keys.
 
+mod hosted;
 pub mod kitty;
 mod screen;
 mod tmux;
@@ -13,7 +14,7 @@ use crate::core::model::{Action, HostKind, Link, PaneView, Pid, ProcChain, Troub
 use crate::sys::proc::{Environ, Proc};
 
 /// The multiplexers that vmux knows.
-pub const DRIVERS: &[Driver] = &[tmux::DRIVER, screen::DRIVER];
+pub const DRIVERS: &[Driver] = &[tmux::DRIVER, screen::DRIVER, hosted::DRIVER];
 
 /// The one whose panes a way back kept when it kept those of one only.
 pub const FIRST: HostKind = HostKind::Tmux;

@@ -1,6 +1,7 @@
 //! Hosted sessions from end to end: real holders, real terminals, and what may befall them.
 
 mod tty;
+mod window;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,0 +1,120 @@
+//! vmux's own holders: which terminals show a session that vmux keeps. A holder keeps one session,
+//! so every client of it shows it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Client, Driver, Inside, Multiplexer, Shown};
+use crate::core::model::{Host, HostKind, PaneView, Pid, Trouble, TroubleCode};
+use crate::core::text::CleanText;
+use crate::desktop::way::Search;
+use crate::hosted::link::Link;
+use crate::hosted::{Hello, Info, VARIABLE, place};
+use crate::sys::proc::Proc;
+
+/// What holders are called.
+const COMM: &str = "vmux-host";
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// vmux's holders.
+pub(super) const DRIVER: Driver = Driver {
+    kind: HostKind::Vmux,
+    name: "vmux",
+    servers: &[COMM],
+    variable: VARIABLE,
+    tells: false,
+    start: || Box::new(Holder),
+    show,
+};
+
+struct Holder;
+
+impl Multiplexer for Holder {
+    fn begin(&mut self) {}
+
+    fn find(
+        &mut self,
+        proc: &mut Proc,
+        inside: &Inside<'_>,
+        search: &mut Search,
+    ) -> Result<Shown, Trouble> {
+        let info = ask(proc, inside.server)?;
+        let id = CleanText::line(&info.id);
+        search.host.get_or_insert_with(|| Host {
+            kind: HostKind::Vmux,
+            program: CleanText::line(COMM).some(),
+            target: id.clone().some(),
+        });
+        search.step(&format!("hosted session {id}"));
+        let mut clients = info.clients;
+        // The one that leads was used last.
+        clients.sort_by_key(|client| !client.leads);
+        let clients: Vec<_> = clients.into_iter().map(shown_by).collect();
+        if clients.is_empty() {
+            let message = format!("no terminal shows the hosted session {id}");
+            let trouble = Trouble::new(TroubleCode::MuxDetached, &message);
+            return Err(trouble.hint(&format!("show it with: vmux attach {id}")));
+        }
+        Ok(Shown {
+            clients,
+            untold: None,
+        })
+    }
+
+    fn process(&self, _: &mut Proc, _: Pid, client: &Client) -> Result<Pid, Trouble> {
+        Ok(client.pid)
+    }
+
+    fn which(&self, _: &mut Proc, _: &Inside<'_>, _: &[&Client]) -> Option<usize> {
+        None
+    }
+}
+
+fn shown_by(client: crate::hosted::Attached) -> Client {
+    let tty = client.tty.unwrap_or_default().display().to_string();
+    let tty = CleanText::line(&tty).to_string();
+    let pid = Pid(client.pid);
+    Client {
+        name: format!("vmux attach on {tty}"),
+        pid,
+        steps: vec![format!("its client {tty} ({pid})")],
+        tty,
+        show: None,
+        hidden: false,
+    }
+}
+
+/// Asks a holder, at the socket that it made.
+fn ask(proc: &Proc, holder: Pid) -> Result<Info, Trouble> {
+    let unknown = |why: String| Trouble::new(TroubleCode::NoWindow, &why);
+    let Some(socket) = socket(proc, holder) else {
+        let message = format!("the holder {holder} of its session does not let its socket be seen");
+        return Err(unknown(message));
+    };
+    let asked = Link::connect(&socket, &Hello::default(), PATIENCE)
+        .and_then(|mut link| link.info(PATIENCE));
+    match asked {
+        Ok(info) if info.holder == holder.0 => Ok(info),
+        Ok(_) => Err(unknown(format!(
+            "another process than the holder {holder} answers"
+        ))),
+        Err(error) => Err(unknown(format!(
+            "the holder {holder} does not answer: {error}"
+        ))),
+    }
+}
+
+/// The socket of a holder: `ID.sock`.
+fn socket(proc: &Proc, holder: Pid) -> Option<PathBuf> {
+    proc.listens_on(holder).into_iter().find(|path| {
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        path.extension().is_some_and(|tail| tail == "sock") && stem.is_some_and(place::is_id)
+    })
+}
+
+/// Its clients show nothing else.
+fn show(_: &PaneView) -> io::Result<()> {
+    Ok(())
+}
