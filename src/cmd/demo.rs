@@ -153,7 +153,10 @@ impl World {
             format!("{project}-{number}")
         };
         let cwd = self.dir.join("work").join(name);
-        std::fs::create_dir_all(cwd.join(".git"))?;
+        // Without these two git takes it for no repository, and so no branch is shown.
+        for part in ["objects", "refs"] {
+            std::fs::create_dir_all(cwd.join(".git").join(part))?;
+        }
         std::fs::write(cwd.join(".git/HEAD"), format!("ref: refs/heads/{branch}\n"))?;
         let mut command = self.command(&self.dir.join("bin/claude"));
         let child = command

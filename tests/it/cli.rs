@@ -548,6 +548,18 @@ fn a_demo_of_no_program_says_which() {
     );
 }
 
+/// Without the kit: a demo makes a world of its own, of real processes.
+#[test]
+fn a_demo_shows_branches() {
+    let machine = machine();
+    let vmux = env!("CARGO_BIN_EXE_vmux");
+    let mut demo = std::process::Command::new(vmux);
+    demo.env_clear().env("HOME", machine.path("home"));
+    let done = demo.args(["demo", "--sessions", "2", "--", vmux, "list"]);
+    let listed = String::from_utf8(done.output().unwrap().stdout).unwrap();
+    assert!(listed.contains("shop-web    feature/cart"), "{listed}");
+}
+
 #[test]
 fn the_doctor_tries_to_write() {
     let machine = machine();
