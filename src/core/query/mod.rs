@@ -284,6 +284,25 @@ mod tests {
         assert_eq!(named("ap", &sessions), Err(vec![1, 2]), "equal scores");
     }
 
+    /// `resolve` takes it, so a picker has it on top.
+    #[test]
+    fn a_whole_name_comes_before_those_that_begin_with_it() {
+        let sessions = ["api-server", "api", "api-x", "rapid"].map(|dir| session(1, dir, "a"));
+        let sessions = sessions.map(Arc::new);
+        for query in ["api", "'api", "^api"] {
+            let ranked = rank(query, &sessions);
+            let titles: Vec<_> = ranked.iter().map(|(_, s)| s.title().to_string()).collect();
+            assert_eq!(
+                titles,
+                ["api", "api-server", "api-x", "rapid"][..titles.len()]
+            );
+            assert_eq!(
+                ranked[1].0, ranked[2].0,
+                "no other name is better for being short"
+            );
+        }
+    }
+
     #[test]
     fn waiting_is_the_first_that_wants_attention() {
         let menu = Session {

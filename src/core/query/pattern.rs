@@ -12,6 +12,10 @@ use super::searched::{Letter, Searched};
 /// Longest query that is looked for, in characters; longer ones fit nothing.
 const LONGEST_QUERY: usize = 128;
 
+/// What it is worth that a word is all that a field has: who types a whole name means the session
+/// called so, and not one of those whose names begin with it.
+const ALL: i32 = 1;
+
 /// A query, ready to be held against many texts.
 #[derive(Clone, Debug)]
 pub struct Pattern(Vec<AnyOf>);
@@ -147,7 +151,13 @@ impl Term {
     fn align(&self, text: &[Letter]) -> Option<Alignment> {
         let fields = text.chunk_by(|_, next| !next.starts);
         let (start, end, not) = match self.how {
-            How::Fuzzy => return best(fields.filter_map(|field| self.word.align(field))),
+            How::Fuzzy => {
+                return best(fields.filter_map(|field| {
+                    let mut alignment = self.word.align(field)?;
+                    alignment.score += i32::from(field.len() == self.word.len()) * ALL;
+                    Some(alignment)
+                }));
+            }
             How::Exact { start, end, not } => (start, end, not),
         };
         let runs = fields.flat_map(|field| field.windows(self.word.len()));
@@ -164,7 +174,10 @@ impl Term {
             let gains = (0..).zip(run).map(|(n, letter)| {
                 MATCH + gain(letter, n, run.len()) + if n > 0 { joined(letter) } else { 0 }
             });
-            gains.sum()
+            // A run with both ends of a field is all of it.
+            let all = run.first().is_some_and(|letter| letter.starts)
+                && run.last().is_some_and(|letter| letter.ends);
+            gains.sum::<i32>() + i32::from(all) * ALL
         };
         best(whole.map(|run| Alignment {
             score: score(run),
