@@ -154,14 +154,15 @@ impl Context {
         if read_bounded(&kept, TOLD_CAP).is_ok_and(|bytes| bytes == told.as_bytes()) {
             return;
         }
-        if let Err(error) = write_atomic(&kept, told.as_bytes()) {
-            log::debug!("could not write {}: {error}", kept.display());
-        }
         let words = format!("the daemon is {other}, this is vmux {OWN}");
         if has_terminal() {
             exit::complain(&Failure::new(words).hint(REMEDY).into());
-        } else {
-            notify::message(&self.environ, "vmux", &format!("{words}\n{REMEDY}"));
+        } else if !notify::message(&self.environ, "vmux", &format!("{words}\n{REMEDY}")) {
+            // Nobody has heard it: the next call may have a terminal.
+            return;
+        }
+        if let Err(error) = write_atomic(&kept, told.as_bytes()) {
+            log::debug!("could not write {}: {error}", kept.display());
         }
     }
 }

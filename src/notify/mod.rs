@@ -199,11 +199,13 @@ pub fn trouble(environ: &Environ, title: &str, trouble: &Trouble) {
     message(environ, &summary, &body);
 }
 
-/// Shows a message.
-pub fn message(environ: &Environ, summary: &str, text: &str) {
-    if let Err(error) = send(environ, summary, text) {
+/// Shows a message. `false` if there is nobody who would.
+pub fn message(environ: &Environ, summary: &str, text: &str) -> bool {
+    let sent = send(environ, summary, text);
+    if let Err(error) = &sent {
         log::info!("could not notify: {error}");
     }
+    sent.is_ok()
 }
 
 fn send(environ: &Environ, summary: &str, text: &str) -> Result<(), BusError> {

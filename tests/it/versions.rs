@@ -338,6 +338,11 @@ fn another_version_is_told_once_with_what_helps() {
         let done = shown.args(["-qec", &line, "/dev/null"]).output().unwrap();
         String::from_utf8_lossy(&done.stdout).into_owned()
     };
+    // Without a terminal and a notification daemon there is nobody who could be told.
+    let mut alone = command(&daemon.machine, "setsid");
+    alone.args(["-w", env!("CARGO_BIN_EXE_vmux"), "--socket"]);
+    let unheard = alone.arg(&daemon.socket).arg("status").output().unwrap();
+    assert!(unheard.status.success() && unheard.stderr.is_empty());
     let first = screen("status");
     let own = env!("CARGO_PKG_VERSION");
     let words = format!("vmux: the daemon is an older vmux, this is vmux {own}");
