@@ -18,7 +18,8 @@ use super::git;
 /// Something happened below a watched directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Change {
-    /// An entry was written and closed, made, moved in, moved out or removed.
+    /// An entry was written and closed, made, moved in, moved out or removed; where that is
+    /// asked for, also written and kept open.
     Entry {
         /// The directory, as it was given to [`Watcher::add`].
         dir: PathBuf,
@@ -94,6 +95,10 @@ impl Adder {
     /// # Errors
     /// Those of `inotify_add_watch`.
     pub fn add(&self, dir: &Path) -> Result<i32, Errno> {
+        self.add_with(dir, inotify::WatchFlags::empty())
+    }
+
+    fn add_with(&self, dir: &Path, more: inotify::WatchFlags) -> Result<i32, Errno> {
         use inotify::WatchFlags as F;
         let mask = F::CLOSE_WRITE
             | F::CREATE
@@ -103,7 +108,7 @@ impl Adder {
             | F::DELETE_SELF
             | F::MOVE_SELF
             | F::ONLYDIR;
-        inotify::add_watch(&self.0, dir, mask)
+        inotify::add_watch(&self.0, dir, mask | more)
     }
 }
 
@@ -162,6 +167,18 @@ impl Watcher {
     /// # Errors
     /// Those of the file system but `NotFound`.
     pub fn add(&mut self, dir: &Path) -> io::Result<bool> {
+        self.add_with(dir, inotify::WatchFlags::empty())
+    }
+
+    /// The same for a directory whose files are written and kept open: each write is told.
+    ///
+    /// # Errors
+    /// Those of [`Watcher::add`].
+    pub fn add_open(&mut self, dir: &Path) -> io::Result<bool> {
+        self.add_with(dir, inotify::WatchFlags::MODIFY)
+    }
+
+    fn add_with(&mut self, dir: &Path, more: inotify::WatchFlags) -> io::Result<bool> {
         if let Some((_, count)) = self.watches.get_mut(dir) {
             *count += 1;
             return Ok(true);
@@ -169,7 +186,7 @@ impl Watcher {
         let Some(adder) = self.adder() else {
             return Ok(false);
         };
-        match adder.add(dir) {
+        match adder.add_with(dir, more) {
             Ok(wd) => {
                 self.insert(dir, wd);
                 Ok(true)

@@ -123,8 +123,8 @@ impl Tracked {
         if let Some(before) = self.watched.take() {
             watcher.remove(&before);
         }
-        // Without a watch it is read at each scan.
-        self.watched = dir.filter(|dir| matches!(watcher.add(dir), Ok(true)));
+        // Without a watch it is read at each scan. 0.155.1 never closes it between two lines.
+        self.watched = dir.filter(|dir| matches!(watcher.add_open(dir), Ok(true)));
     }
 
     /// Reads what is new in its rollout.
@@ -279,6 +279,27 @@ mod tests {
 
     const ONE: &str = "01a221f3-6a13-73f3-838d-9deb067035b8";
     const TWO: &str = "01a22209-a5c4-7263-b021-a48ee768f6ed";
+
+    #[test]
+    fn a_line_is_heard_of_while_the_rollout_stays_open() {
+        use crate::sys::inotify::instance;
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rollout.jsonl");
+        let mut open = std::fs::File::create(&path).unwrap();
+        let key = LocalKey {
+            pid: Pid(1),
+            start_ticks: 1,
+        };
+        let places = (dir.path().to_path_buf(), dir.path().to_path_buf());
+        let process = ProcessFact::default();
+        let mut tracked = Tracked::new(key, Kind::Interactive, places, process, Asked::default());
+        let mut watcher = Watcher::new(instance);
+        tracked.follow(Some(&path), &mut watcher);
+        assert!(watcher.read().is_empty());
+        open.write_all(b"{}\n").unwrap();
+        assert_eq!(watcher.read().len(), 1);
+    }
 
     #[test]
     fn open_files_tell_the_conversation() {
