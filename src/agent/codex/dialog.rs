@@ -230,6 +230,16 @@ pub fn decide(
 
 const UNANSWERABLE: &str = "it asks what cannot be answered from here: go there";
 
+/// Why there is no connection, in words. Codex before 0.161 has no app-server for terminals.
+fn unlinked(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "it runs without an app-server, which is what vmux answers through: go there".into()
+        }
+        _ => format!("its app-server cannot be asked: {error}"),
+    }
+}
+
 /// Takes part in a conversation while `then` is done with what it asks, and leaves it.
 fn taking_part<T>(
     home: &Path,
@@ -238,7 +248,7 @@ fn taking_part<T>(
 ) -> Result<T, String> {
     let link = Link::connect(&socket(home), clock::steady());
     let mut talk = Talk {
-        link: link.map_err(|error| format!("its app-server cannot be asked: {error}"))?,
+        link: link.map_err(|error| unlinked(&error))?,
         last_id: 0,
         asked: None,
     };
