@@ -69,9 +69,9 @@ fn say_where(dry_run: bool, words: impl FnOnce() -> String) -> anyhow::Result<Ex
 }
 
 fn session_words(session: &Session) -> String {
-    let workspace = session.workspace.as_deref().unwrap_or("?");
-    let title = session.title();
-    format!("{}  {title}  workspace {workspace}\n", session.id)
+    let workspace = session.workspace.as_deref();
+    let at = workspace.map_or_else(String::new, |name| format!("  workspace {name}"));
+    format!("{}  {}{at}\n", session.id, session.title())
 }
 
 fn place_words(landed: &Landed) -> String {
