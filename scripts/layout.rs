@@ -2,7 +2,7 @@
 //!
 //! The kernel maps 64 KiB of a program around each page that is run. In the order of the compiler
 //! nearly all of these pieces hold something that a daemon runs, and it keeps the whole program in
-//! memory for a fifth of it. `src/resident.txt` names that fifth (`scripts/resident` finds it). A
+//! memory for a fifth of it. `scripts/resident.txt` names that fifth (`scripts/resident` finds it). A
 //! name that is no longer there costs nothing but its place.
 
 #![allow(
@@ -14,7 +14,7 @@
 use std::path::PathBuf;
 use std::{env, fs, io};
 
-const NAMES: &str = "src/resident.txt";
+const NAMES: &str = "scripts/resident.txt";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={NAMES}");
