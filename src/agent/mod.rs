@@ -84,6 +84,11 @@ pub trait Agent: Sync {
         Err("it asks nothing that can be answered from here".into())
     }
 
+    /// What marks its icons where sessions of several agents are listed, as SVG within 24 by 24.
+    fn badge(&self) -> &'static str {
+        ""
+    }
+
     /// The titles under which `explain` shows its own facts, by their names in the evidence.
     fn sections(&self) -> &'static [(&'static str, &'static str)] {
         &[]
@@ -98,6 +103,13 @@ pub trait Agent: Sync {
     fn health(&self, _config: &Path) -> Option<Health> {
         None
     }
+}
+
+/// The name and the badge of each agent, for their icons.
+#[must_use]
+pub fn badges() -> Vec<(&'static str, &'static str)> {
+    let named = AGENTS.iter().map(|agent| (agent.name(), agent.badge()));
+    named.collect()
 }
 
 /// The agent of this name.

@@ -130,7 +130,7 @@ fn theme(context: &Context, config: &Config) -> anyhow::Result<Option<PathBuf>> 
         "none" => Ok(None),
         "vmux" => {
             let icons = context.paths.icons();
-            icons::write(&icons)?;
+            icons::write(&icons, &crate::agent::badges())?;
             Ok(Some(icons::theme(&icons)))
         }
         path => Ok(Some(path.into())),

@@ -148,7 +148,7 @@ fn look(paths: &Paths, registry: &mut Registry) -> anyhow::Result<Scout> {
 /// Writes the icons for rofi, which does without where that cannot be.
 fn write_icons(paths: &Paths) {
     let icons = paths.icons();
-    if let Err(error) = crate::frontend::icons::write(&icons) {
+    if let Err(error) = crate::frontend::icons::write(&icons, &crate::agent::badges()) {
         log::warn!("could not write the icons to {}: {error}", icons.display());
     }
 }

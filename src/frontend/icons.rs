@@ -21,14 +21,19 @@ const ICONS: [(&str, &str); 9] = [
 /// The rofi theme.
 pub const THEME: &str = include_str!("../../rofi/vmux.rasi");
 
-/// Writes all icons and the theme into `dir`.
+/// Writes all icons and the theme into `dir`: those of a list of one coding tool, and for each of
+/// these tools its own, with its badge (SVG within 24 by 24), for a list of several.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn write(dir: &Path) -> io::Result<()> {
+pub fn write(dir: &Path, tools: &[(&str, &str)]) -> io::Result<()> {
     create_private_dir(dir)?;
     for (name, svg) in ICONS {
         put(&dir.join(format!("{name}.svg")), svg)?;
+        for (tool, badge) in tools {
+            let svg = svg.replace("</svg>", &format!("{badge}</svg>"));
+            put(&dir.join(format!("{tool}-{name}.svg")), &svg)?;
+        }
     }
     put(&theme(dir), THEME)
 }
@@ -54,12 +59,14 @@ mod tests {
     #[test]
     fn every_row_finds_its_icon() {
         let dir = tempfile::tempdir().unwrap();
-        write(&dir.path().join("icons")).unwrap();
+        let icons = dir.path().join("icons");
+        write(&icons, &[("plain", ""), ("other", "<path d=\"M0 0z\"/>")]).unwrap();
         for name in crate::frontend::row::ICONS {
-            assert!(
-                dir.path().join(format!("icons/{name}.svg")).is_file(),
-                "{name}"
-            );
+            let read = |file: String| std::fs::read_to_string(icons.join(file)).unwrap();
+            let icon = read(format!("{name}.svg"));
+            assert_eq!(read(format!("plain-{name}.svg")), icon);
+            let other = read(format!("other-{name}.svg"));
+            assert!(other.ends_with("<path d=\"M0 0z\"/></svg>\n"), "{other}");
         }
         assert!(theme(&dir.path().join("icons")).is_file());
     }

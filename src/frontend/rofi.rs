@@ -323,9 +323,15 @@ impl Page {
         for part in [OPTION, "meta", OPTION, &row.keywords] {
             self.0.push_str(part);
         }
-        for part in [OPTION, "icon", OPTION, icons, "/", row.icon, ".svg\n"] {
+        for part in [OPTION, "icon", OPTION, icons, "/"] {
             self.0.push_str(part);
         }
+        if let Some(agent) = &row.agent {
+            self.0.push_str(agent);
+            self.0.push('-');
+        }
+        self.0.push_str(row.icon);
+        self.0.push_str(".svg\n");
     }
 
     fn into_bytes(self) -> Vec<u8> {
@@ -381,9 +387,7 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
         out.push_str("</b>&#10;");
     }
     if scene.sessions.is_empty() {
-        out.push_str(
-            "No Claude Code sessions. Start <b>claude</b> in a terminal and it appears here.",
-        );
+        out.push_str("No sessions. Start a coding tool in a terminal and it appears here.");
         return out;
     }
     push_counts(&mut out, &Counts::of(scene.sessions));

@@ -34,6 +34,8 @@ pub struct Row {
     pub standing: Standing,
     /// Name of the icon, without its ending.
     pub icon: &'static str,
+    /// The coding tool, where there is more than one: its icons differ.
+    pub agent: Option<CleanText>,
     /// Words that find it though it does not show them.
     pub keywords: CleanText,
     words: StateWords,
@@ -153,7 +155,10 @@ fn name_agents(rows: &mut [Row], sessions: &[Arc<Session>]) {
     if agents.all(|agent| Some(agent) == first) {
         return;
     }
+    // It becomes part of a file's name.
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     for (row, session) in rows.iter_mut().zip(sessions) {
+        row.agent = Some(session.agent.clone()).filter(|agent| agent.bytes().all(plain));
         row.detail = CleanText::line(&match &*row.detail {
             "" => session.agent.to_string(),
             detail => format!("{} \u{b7} {detail}", session.agent),
@@ -171,6 +176,7 @@ fn row(session: &Session) -> Row {
         detail: CleanText::line(&detail(session)),
         standing: session.standing(),
         icon: icon(session),
+        agent: None,
         keywords: CleanText::line(&keywords(session)).composed(),
         words: words(session),
     }
@@ -415,6 +421,21 @@ mod tests {
         };
         let (api, web) = (of(1, "api", "claude", "Hi."), of(2, "web", "codex", ""));
         assert_eq!(lines(vec![api.clone()]), ["api  main  working 3m  Hi."]);
+        let tools = |sessions: &[&Session]| {
+            let sessions: Vec<_> = sessions.iter().map(|s| Arc::new((*s).clone())).collect();
+            let rows = rows(&sessions, at(185));
+            rows.iter()
+                .map(|row| row.agent.as_deref().map(str::to_owned))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(tools(&[&api]), [None]);
+        let odd = of(3, "odd", "../odd", "");
+        let named = [Some("claude".to_owned()), Some("codex".to_owned()), None];
+        assert_eq!(
+            tools(&[&api, &web, &odd]),
+            named,
+            "a name becomes that of a file"
+        );
         assert_eq!(
             lines(vec![api, web]),
             [

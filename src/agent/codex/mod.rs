@@ -107,6 +107,14 @@ impl Agent for Codex {
         dialog::decide(config, conversation(session)?, request, decision)
     }
 
+    /// A prompt in a box, at the lower right.
+    fn badge(&self) -> &'static str {
+        "<rect x=\"11.5\" y=\"12.5\" width=\"12\" height=\"11\" rx=\"3\" fill=\"#0f8f73\" \
+         stroke=\"#ffffff\"/><path d=\"M14.5 15.8l2.3 2.2-2.3 2.2M18 20.6h3\" fill=\"none\" \
+         stroke=\"#ffffff\" stroke-width=\"1.5\" stroke-linecap=\"round\" \
+         stroke-linejoin=\"round\"/>"
+    }
+
     fn sections(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("runs", "runs"),

@@ -4,7 +4,7 @@ mod tracked;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::app_server::AppServer;
@@ -84,7 +84,8 @@ impl Sessions {
         let path = held.and_then(|held| held.thread.path.as_ref());
         let path = path
             .map(Path::new)
-            .filter(|path| path.starts_with(&tracked.home));
+            .filter(|path| path.starts_with(&tracked.home))
+            .filter(|path| !path.components().any(|part| part == Component::ParentDir));
         if failure.is_none() {
             tracked.follow(path, &mut outside.watcher);
         }
