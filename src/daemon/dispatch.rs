@@ -62,7 +62,13 @@ impl Server {
             Request::Next(args) => return self.next(ticket, &args.0),
             Request::Back(args) => {
                 let manner = Manner::plain(args.0.dry_run, args.0.settle);
-                return self.hand_on(ticket, Next::Focus(FocusJob::Back { ticket, manner }));
+                let environ = environ(&args.0.environ);
+                let job = FocusJob::Back {
+                    ticket,
+                    manner,
+                    environ,
+                };
+                return self.hand_on(ticket, Next::Focus(job));
             }
             Request::Preview(args) => {
                 let messages = match args.messages {

@@ -55,7 +55,11 @@ pub(super) enum FocusJob {
         environ: Environ,
     },
     /// Go back to where the focus was before vmux moved it.
-    Back { ticket: Ticket, manner: Manner },
+    Back {
+        ticket: Ticket,
+        manner: Manner,
+        environ: Environ,
+    },
     /// Focus it after it was chosen in a menu that is gone by now, or in a notification; trouble
     /// becomes a notification.
     AfterMenu {
@@ -144,9 +148,7 @@ impl Workers {
         let (kept_in, told) = (settings.paths.trail(), Arc::clone(published));
         let focus = move || -> std::io::Result<FocusThread> {
             let mut focuser = Focuser::new(&proc, environ.clone())?;
-            if let Some(trail) = kept::load(&kept_in) {
-                focuser.set_trail(trail);
-            }
+            focuser.set_trails(kept::load(&kept_in));
             Ok(FocusThread {
                 focuser,
                 kept_in: kept_in.clone(),
@@ -244,11 +246,11 @@ struct FocusThread {
 
 impl FocusThread {
     fn work(&mut self, job: FocusJob) {
-        let before = self.focuser.trail().cloned();
+        let before = self.focuser.trails().clone();
         self.move_focus(job);
         // Last: nobody waits for the disk.
-        if let Some(trail) = self.focuser.trail().filter(|t| before.as_ref() != Some(t))
-            && let Err(error) = kept::save(&self.kept_in, trail)
+        if *self.focuser.trails() != before
+            && let Err(error) = kept::save(&self.kept_in, self.focuser.trails())
         {
             log::warn!("could not write {}: {error}", self.kept_in.display());
         }
@@ -276,8 +278,12 @@ impl FocusThread {
                 let reply = switch_reply(session, done);
                 self.published.complete(ticket, Completion::reply(&reply));
             }
-            FocusJob::Back { ticket, manner } => {
-                let reply = back_reply(self.focuser.back(manner));
+            FocusJob::Back {
+                ticket,
+                manner,
+                environ,
+            } => {
+                let reply = back_reply(self.focuser.back(manner, &environ));
                 self.published.complete(ticket, Completion::reply(&reply));
             }
             FocusJob::AfterMenu {
@@ -389,6 +395,7 @@ mod tests {
         FocusJob::Back {
             ticket: Ticket { slot: 1, serial },
             manner: Manner::default(),
+            environ: Environ::default(),
         }
     }
 

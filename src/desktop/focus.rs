@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::here::Here;
 use super::place::Places;
-use super::trail::{Summoned, Trail};
+use super::trail::{Summoned, Trail, Trails};
 use super::{Found, open, perform, tabs};
 use crate::core::model::{Focus, HostKind, Landed, Session, Trouble, TroubleCode, WindowRef};
 use crate::sys::clock::{self, Deadline};
@@ -50,7 +50,7 @@ impl Manner {
 /// Moves the focus. One at a time: two moves must never cross.
 pub struct Focuser {
     places: Places,
-    trail: Option<Trail>,
+    trails: Trails,
     /// When it moved the focus last.
     moved_at: Option<Instant>,
     /// The window that it moved the focus to, if it was one.
@@ -66,7 +66,7 @@ impl Focuser {
     pub fn new(proc: &Path, environ: Environ) -> io::Result<Self> {
         Ok(Self {
             places: Places::new(proc, environ)?.at_once(),
-            trail: None,
+            trails: Trails::default(),
             moved_at: None,
             landed: None,
         })
@@ -77,15 +77,15 @@ impl Focuser {
         self.places.know(sessions);
     }
 
-    /// The way back.
+    /// The ways back.
     #[must_use]
-    pub fn trail(&self) -> Option<&Trail> {
-        self.trail.as_ref()
+    pub fn trails(&self) -> &Trails {
+        &self.trails
     }
 
-    /// Takes over a way back that was kept.
-    pub fn set_trail(&mut self, trail: Trail) {
-        self.trail = Some(trail);
+    /// Takes over the ways back that were kept.
+    pub fn set_trails(&mut self, trails: Trails) {
+        self.trails = trails;
     }
 
     /// Shows a session. A window that vanished between finding and focusing is looked for once
@@ -134,25 +134,33 @@ impl Focuser {
             summoned,
             doubt,
         } = done;
-        let trail =
-            start.and_then(|start| Trail::after(self.trail.clone(), &start, &found, summoned));
-        self.trail = trail.or(self.trail.take());
+        let shows = found.place.window.as_ref();
+        let manager = shows.and_then(|window| window.manager.as_ref());
+        let before = manager.and_then(|manager| self.trails.of(manager)).cloned();
+        let trail = start.and_then(|start| Trail::after(before, &start, &found, summoned));
+        if let Some(trail) = trail {
+            self.trails.set(trail);
+        }
         self.moved_at = Some(clock::steady());
         self.landed = found.place.window;
         doubt.map_or(Ok(()), Err)
     }
 
     /// Goes back to where the user was before vmux moved the focus, sends home what was brought
-    /// along, and says where that is.
+    /// along, and says where that is: on the display of this environment if it was moved there,
+    /// else on that of the last move.
     ///
     /// # Errors
     /// Why it could not.
-    pub fn back(&mut self, manner: Manner) -> Result<Landed, Trouble> {
+    pub fn back(&mut self, manner: Manner, environ: &Environ) -> Result<Landed, Trouble> {
         let nowhere = || {
             Trouble::new(TroubleCode::NoWindow, "there is nowhere to go back to")
                 .hint("it returns from where `vmux switch`, `vmux next` or a picker led")
         };
-        let trail = self.trail.clone().ok_or_else(nowhere)?;
+        self.places.begin();
+        let here = self.places.manager_of(environ);
+        let here = here.and_then(|manager| self.trails.of(&manager));
+        let trail = here.or(self.trails.last()).cloned().ok_or_else(nowhere)?;
         if manner.settle {
             clock::sleep(SETTLE);
         }
@@ -160,7 +168,7 @@ impl Focuser {
             return perform::look_back(&trail, &mut self.places);
         }
         let (left, landed) = perform::go_back(&trail, &mut self.places)?;
-        self.trail = Some(trail.reversed(left));
+        self.trails.set(trail.reversed(left));
         self.moved_at = Some(clock::steady());
         self.landed = None;
         Ok(landed)
@@ -347,7 +355,7 @@ mod tests {
             let done = focuser.switch(&self.session, Manner::default(), &self.client, here);
             assert_eq!(done, Ok(()));
             let asked = asked.lock().unwrap().clone();
-            (asked, focuser.trail().unwrap().origin.clone())
+            (asked, focuser.trails().last().unwrap().origin.clone())
         }
     }
 

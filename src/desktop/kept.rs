@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::trail::{Summoned, Trail};
+use super::trail::{Summoned, Trail, Trails};
 use crate::core::model::{Focus, PaneView, WindowId, WmAddress, Workspace};
 use crate::core::text::CleanText;
 use crate::desktop::host;
@@ -16,31 +16,32 @@ use crate::sys::files::{read_bounded, write_atomic};
 /// Largest file that is read, in bytes: a hundred times what a long walk needs.
 const CAP: usize = 256 << 10;
 
-/// Reads the way back; what is missing or cannot be understood is no way.
+/// Reads the ways back; what is missing or cannot be understood is no way.
 #[must_use]
-pub fn load(path: &Path) -> Option<Trail> {
+pub fn load(path: &Path) -> Trails {
     let bytes = read_bounded(path, CAP);
     let bytes = match bytes {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Trails::default(),
         Err(error) => {
             log::info!("could not read {}: {error}", path.display());
-            return None;
+            return Trails::default();
         }
     };
     let old = || serde_json::from_slice::<OldTrail>(&bytes).map(Trail::from);
-    let trail = serde_json::from_slice(&bytes).or_else(|error| old().map_err(|_| error));
-    trail
-        .map_err(|error| log::info!("could not read {}: {error}", path.display()))
-        .ok()
+    let one = || serde_json::from_slice::<Trail>(&bytes).or_else(|error| old().map_err(|_| error));
+    let trails = serde_json::from_slice(&bytes).or_else(|_| one().map(Trails::from));
+    trails
+        .inspect_err(|error| log::info!("could not read {}: {error}", path.display()))
+        .unwrap_or_default()
 }
 
-/// Writes the way back.
+/// Writes the ways back.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn save(path: &Path, trail: &Trail) -> io::Result<()> {
-    write_atomic(path, &serde_json::to_vec(trail)?)
+pub fn save(path: &Path, trails: &Trails) -> io::Result<()> {
+    write_atomic(path, &serde_json::to_vec(trails)?)
 }
 
 /// A way back as vmux wrote it when it knew i3, sway and tmux only: who upgrades after a switch
@@ -123,7 +124,7 @@ mod tests {
     fn a_way_back_survives_and_a_broken_one_is_none() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("back.json");
-        assert_eq!(load(&path), None);
+        assert_eq!(load(&path), Trails::default());
         let trail = Trail {
             manager: WmAddress("/run/i3".into()),
             origin: Focus {
@@ -135,13 +136,23 @@ mod tests {
             summoned: Vec::new(),
             returned: false,
         };
-        save(&path, &trail).unwrap();
-        assert_eq!(load(&path), Some(trail));
+        let other = Trail {
+            manager: WmAddress("x11::7".into()),
+            ..trail.clone()
+        };
+        let mut trails = Trails::from(other.clone());
+        trails.set(trail.clone());
+        save(&path, &trails).unwrap();
+        let kept = load(&path);
+        assert_eq!(
+            (kept.last(), kept.of(&other.manager)),
+            (Some(&trail), Some(&other))
+        );
         let older =
             r#"{"socket":"/run/i3","origin":{"con_id":7},"landed":8,"panes":[],"summoned":[]}"#;
         for broken in ["", "{", "[1]", r#"{"socket":3}"#, older] {
             std::fs::write(&path, broken).unwrap();
-            assert_eq!(load(&path), None, "{broken}");
+            assert_eq!(load(&path), Trails::default(), "{broken}");
         }
     }
 
@@ -157,7 +168,8 @@ mod tests {
             "summoned":[{"window":{"con_id":9,"xid":99,"pid":501},"workspace":"__i3_scratch","output":null,"to":"2"}],
             "returned":false}"#;
         std::fs::write(&path, older).unwrap();
-        let trail = load(&path).unwrap();
+        let trails = load(&path);
+        let trail = trails.last().unwrap();
         assert_eq!(trail.manager.0, "/run/i3");
         let id = WindowId {
             key: WindowKey::Con(ConId(7)),
@@ -177,7 +189,9 @@ mod tests {
         let summoned = &trail.summoned[0];
         assert_eq!(summoned.home.id, WorkspaceId::Hidden);
         assert_eq!(summoned.to.id, WorkspaceId::Name("2".into()));
-        save(&path, &trail).unwrap();
-        assert_eq!(load(&path), Some(trail));
+        save(&path, &trails).unwrap();
+        assert_eq!(load(&path), trails);
+        std::fs::write(&path, serde_json::to_vec(trail).unwrap()).unwrap();
+        assert_eq!(load(&path), trails, "one way was kept for all displays");
     }
 }

@@ -381,6 +381,12 @@ impl Places {
         self.read_tree(index, environ).map(|()| index)
     }
 
+    /// The window manager of an environment, else of our own.
+    pub(super) fn manager_of(&mut self, environ: &Environ) -> Option<WmAddress> {
+        let index = self.desktop(environ, environ).ok()?;
+        Some(self.desktops[index].wm.address().clone())
+    }
+
     /// The desktop of a session's environment, else of the asker's, else of our own.
     fn desktop(&mut self, environ: &Environ, client: &Environ) -> Result<usize, Trouble> {
         if has_desktop(environ) {

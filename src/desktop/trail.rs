@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::Found;
 use crate::core::model::{Action, Focus, PaneView, WindowId, WmAddress, Workspace};
 
+/// Window managers whose ways back are kept.
+const MANAGERS: usize = 8;
 /// Most summoned windows whose homes are kept: the file stays small.
 const SUMMONED: usize = 32;
 
@@ -34,6 +36,40 @@ pub struct Trail {
     pub summoned: Vec<Summoned>,
     /// It was made by going back: who goes on from there begins a new one.
     pub returned: bool,
+}
+
+/// The ways back, one for each window manager, that of the last move last: who works on two
+/// displays goes back on the one where he is.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Trails(Vec<Trail>);
+
+impl Trails {
+    /// The one of a window manager.
+    #[must_use]
+    pub fn of(&self, manager: &WmAddress) -> Option<&Trail> {
+        self.0.iter().find(|trail| trail.manager == *manager)
+    }
+
+    /// The one of the last move.
+    #[must_use]
+    pub fn last(&self) -> Option<&Trail> {
+        self.0.last()
+    }
+
+    /// Takes the one of the last move, in the place of its window manager's.
+    pub fn set(&mut self, trail: Trail) {
+        self.0.retain(|other| other.manager != trail.manager);
+        self.0.push(trail);
+        let surplus = self.0.len().saturating_sub(MANAGERS);
+        self.0.drain(..surplus);
+    }
+}
+
+impl From<Trail> for Trails {
+    fn from(trail: Trail) -> Self {
+        Self(vec![trail])
+    }
 }
 
 impl Trail {

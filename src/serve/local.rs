@@ -88,7 +88,7 @@ impl Local {
             Request::Back(args) => {
                 let manner = Manner::plain(args.0.dry_run, args.0.settle);
                 render(&reply::back_reply(
-                    self.with_focuser(|focuser| focuser.back(manner)),
+                    self.with_focuser(|focuser| focuser.back(manner, &self.environ)),
                 ))
             }
             Request::Label(args) => {
@@ -142,15 +142,11 @@ impl Local {
         focuser.know(&self.registry.snapshot().sessions);
         let kept_in = self.paths.trail();
         let before = kept::load(&kept_in);
-        if let Some(trail) = &before {
-            focuser.set_trail(trail.clone());
-        }
+        focuser.set_trails(before.clone());
         let done = go(&mut focuser);
-        let trail = focuser
-            .trail()
-            .filter(|trail| before.as_ref() != Some(trail));
-        let saved = trail.map(|trail| kept::save(&kept_in, trail));
-        if let Some(Err(error)) = saved {
+        if *focuser.trails() != before
+            && let Err(error) = kept::save(&kept_in, focuser.trails())
+        {
             log::warn!("could not write {}: {error}", kept_in.display());
         }
         done

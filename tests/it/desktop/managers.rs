@@ -335,10 +335,39 @@ fn two_displays_at_once_have_each_their_own_window_manager() {
     desktop.switch(&far);
     desktop.switch(&near);
     assert_keys_reach(&desktop, &near, &[&far]);
-    let typed = on_other("xdotool").args(["key", "x"]).status();
-    assert!(typed.unwrap().success());
+    let key = |key: &str| {
+        let typed = on_other("xdotool").args(["key", key]).status();
+        assert!(typed.unwrap().success());
+    };
+    key("x");
     wait_for("a key on the other display", || {
         far.typed().contains('x').then_some(())
+    });
+    // Each has its way back.
+    let script = desktop.listening("farther");
+    desktop.spawn(on_other("xterm").args(["-e", "sh", "-c", &script]));
+    let farther = desktop.register("farther");
+    wait_until(&desktop, &farther, "in focus", |s| {
+        s["window"]["focused"] == true
+    });
+    let nearer = desktop.listener("nearer");
+    wait_until(&desktop, &nearer, "in focus", |s| {
+        s["window"]["focused"] == true
+    });
+    desktop.switch(&near);
+    desktop.switch(&far);
+    let back = desktop.vmux(&["back"]);
+    assert!(back.status.success(), "{back:?}");
+    assert_keys_reach(&desktop, &nearer, &[&near]);
+    key("y");
+    wait_for("a key where the switch led", || {
+        far.typed().contains('y').then_some(())
+    });
+    let back = on_other(env!("CARGO_BIN_EXE_vmux")).arg("back").status();
+    assert!(back.unwrap().success());
+    key("z");
+    wait_for("a key where the way back led", || {
+        farther.typed().contains('z').then_some(())
     });
 }
 
