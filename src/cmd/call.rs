@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::agent::AGENTS;
 use crate::cmd::exit::{self, Exit, Failure};
 use crate::core::text::CleanText;
 use crate::daemon::detach;
@@ -203,7 +204,10 @@ pub(super) fn unreachable_daemon(error: &ClientError) -> Failure {
 /// There is nothing to choose from.
 #[must_use]
 pub fn no_sessions() -> Failure {
-    Failure::new("no sessions").hint("start claude in a terminal and it appears here")
+    let known: Vec<&str> = AGENTS.iter().map(|agent| agent.name()).collect();
+    let known = known.join(" or ");
+    let hint = format!("start {known} in a terminal and it appears here");
+    Failure::new("no sessions").hint(hint)
 }
 
 /// A refusal, as an error.

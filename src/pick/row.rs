@@ -69,7 +69,7 @@ impl Marks {
                 Field::Title if entry.row.name.starts_with(&*text) => marks.name = here,
                 Field::Name if entry.row.name == text && here.contains(&true) => marks.name = here,
                 Field::Branch => marks.branch = here,
-                Field::State => marks.state = here.contains(&true),
+                Field::State => marks.state |= here.contains(&true),
                 _ => {}
             }
             at = end + 1;

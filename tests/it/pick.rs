@@ -403,6 +403,6 @@ fn pick_has_nothing_to_choose_from() {
     assert_eq!(done.status.code(), Some(1));
     assert_eq!(
         String::from_utf8_lossy(&done.stderr),
-        "vmux: no sessions\nhint: start claude in a terminal and it appears here\n"
+        "vmux: no sessions\nhint: start claude or codex in a terminal and it appears here\n"
     );
 }

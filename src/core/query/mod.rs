@@ -157,7 +157,7 @@ pub enum Field {
     Title,
     /// The branch.
     Branch,
-    /// The state, as the wire has it.
+    /// The state, as the wire has it; and as rows have it.
     State,
     /// The name the agent gives it.
     Name,
@@ -167,20 +167,29 @@ pub enum Field {
     Target,
     /// Its working directory.
     Directory,
+    /// The coding tool.
+    Agent,
 }
 
 /// The parts of [`Searched::text`], in its order.
 #[must_use]
 pub fn search_fields(session: &Session) -> Vec<(Field, CleanText)> {
     let host = session.host.as_ref();
+    let shown = Some(session.standing().word());
+    let shown = shown.filter(|word| *word != session.state.as_str());
     let fields = [
         (Field::Title, Some(session.title())),
         (Field::Branch, session.git_branch.clone()),
         (Field::State, Some(CleanText::line(session.state.as_str()))),
+        (Field::State, shown.map(CleanText::line)),
         (Field::Name, session.name.clone()),
         (Field::Workspace, session.workspace.clone()),
         (Field::Target, host.and_then(|host| host.target.clone())),
         (Field::Directory, Some(session.cwd.clean())),
+        (
+            Field::Agent,
+            Some(session.agent.clone()).filter(|agent| !agent.is_empty()),
+        ),
     ];
     let known = fields.into_iter();
     known
@@ -213,6 +222,18 @@ mod tests {
             Ok(session) => Ok(session.pid.0),
             Err(QueryError::Ambiguous(ties)) => Err(ties.iter().map(|s| s.pid.0).collect()),
             Err(_) => Err(vec![]),
+        }
+    }
+
+    #[test]
+    fn what_a_row_says_of_a_session_finds_it() {
+        let mut asks = session(1, "shop", "a");
+        asks.state = State::NeedsInput;
+        asks.agent = CleanText::line("codex");
+        let idle = session(2, "docs", "b");
+        let all = [asks, idle];
+        for word in ["waiting", "needs_input", "codex", "shop"] {
+            assert_eq!(named(word, &all), Ok(1), "{word}");
         }
     }
 

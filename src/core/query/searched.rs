@@ -163,7 +163,7 @@ fn worth(field: Field) -> u8 {
     match field {
         Field::Title => 4,
         Field::Branch | Field::Name | Field::Workspace | Field::Target => 2,
-        Field::State | Field::Directory => 0,
+        Field::State | Field::Directory | Field::Agent => 0,
     }
 }
 
