@@ -105,6 +105,13 @@ pub trait Agent: Sync {
     }
 }
 
+/// Their names, for a hint: `claude or codex`.
+#[must_use]
+pub fn any_of_them() -> String {
+    let names: Vec<&str> = AGENTS.iter().map(|agent| agent.name()).collect();
+    names.join(" or ")
+}
+
 /// The name and the badge of each agent, for their icons.
 #[must_use]
 pub fn badges() -> Vec<(&'static str, &'static str)> {

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::agent::AGENTS;
+use crate::agent;
 use crate::cmd::exit::{self, Exit, Failure};
 use crate::core::text::CleanText;
 use crate::daemon::detach;
@@ -204,9 +204,8 @@ pub(super) fn unreachable_daemon(error: &ClientError) -> Failure {
 /// There is nothing to choose from.
 #[must_use]
 pub fn no_sessions() -> Failure {
-    let known: Vec<&str> = AGENTS.iter().map(|agent| agent.name()).collect();
-    let known = known.join(" or ");
-    let hint = format!("start {known} in a terminal and it appears here");
+    let start = agent::any_of_them();
+    let hint = format!("start {start} in a terminal and it appears here");
     Failure::new("no sessions").hint(hint)
 }
 

@@ -2,7 +2,7 @@
 
 use super::call::{Context, failure, unreachable_daemon};
 use super::out;
-use crate::agent::{self, AGENTS};
+use crate::agent;
 use crate::cmd::cli::{List, ListFormat};
 use crate::cmd::exit::Exit;
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
@@ -46,9 +46,12 @@ fn list_args(context: &Context, format: Format, args: &List) -> ListArgs {
 
 #[expect(clippy::print_stderr, reason = "said to people, not to scripts")]
 fn say_none(agent: Option<&str>) {
-    let agent = agent.and_then(agent::by_name).unwrap_or(AGENTS[0]);
-    let (title, name) = (agent.title(), agent.name());
-    eprintln!("No {title} sessions. Start {name} in a terminal and it appears here.");
+    let (of, start) = match agent.and_then(agent::by_name) {
+        Some(agent) => (format!("{} ", agent.title()), agent.name().to_owned()),
+        None => (String::new(), agent::any_of_them()),
+    };
+    let text = format!("No {of}sessions. Start {start} in a terminal and it appears here.");
+    eprintln!("{text}");
 }
 
 /// The usual calls, done before clap builds its tree: a bar or a script runs them often.

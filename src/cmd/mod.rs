@@ -45,7 +45,7 @@ type Hot = fn(&[&str]) -> Option<anyhow::Result<Exit>>;
 /// What is done before clap builds its tree, by its first word: what tools, bars, keys and rofi
 /// call often, and what would keep that tree in memory for as long as it runs. rofi's row text
 /// comes as an argument and may look like an option, so that clap must not see it either.
-const HOT: [(&str, Hot); 10] = [
+const HOT: [(&str, Hot); 12] = [
     ("hook", hook::run_hot),
     ("rofi", rofi::run_hot),
     ("list", list::run_hot),
@@ -56,7 +56,15 @@ const HOT: [(&str, Hot); 10] = [
     ("daemon", daemon::run_hot),
     (apart::VERB, look_at::run_hot),
     ("stand-in", demo::run_hot),
+    ("--version", version_hot),
+    ("-V", version_hot),
 ];
+
+fn version_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    let text = concat!("vmux ", env!("CARGO_PKG_VERSION"), "\n");
+    let write = || Ok(out::write(text.as_bytes()).map(|()| Exit::Done)?);
+    (words.len() == 1).then(write)
+}
 
 /// Runs a command line that clap need not see; `None` if it has to.
 #[must_use]
