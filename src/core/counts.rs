@@ -92,7 +92,7 @@ mod tests {
         Session {
             reason,
             waiting_since: (state == State::NeedsInput).then(|| at(since)),
-            ..made::session(1, "/work/shop", state)
+            ..made::session(1, "/home/u/shop", state)
         }
     }
 

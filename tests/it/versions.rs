@@ -12,9 +12,10 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::machine::{Machine, answer, prompt, tool};
+use crate::machine::Machine;
 use crate::schema::Schema;
 use crate::service::{Daemon, command, wait_for};
+use crate::wire::machine;
 
 /// What the earlier version said, one verb a line.
 const RECORDED: &str = "tests/fixtures/wire/b762ebc.jsonl";
@@ -39,23 +40,6 @@ const CALLS: [&[&str]; 16] = [
     &["rofi"],
     &["daemon", "status", "--json"],
 ];
-
-fn machine() -> Machine {
-    let machine = Machine::new();
-    let claude = machine.claude(101);
-    claude.works_in("work/shop");
-    machine.repository("work/shop", "main");
-    claude.file(json!({"status": "waiting", "waitingFor": "permission prompt", "name": "shop-5e"}));
-    claude.says(
-        "s-101",
-        &[
-            prompt("test it"),
-            answer("I will."),
-            tool("Bash", json!({"command": "cargo test"})),
-        ],
-    );
-    machine
-}
 
 /// One request and its reply, as they went over the socket.
 #[derive(Clone, Debug)]

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use crate::machine::{Machine, answer, prompt, tool};
 use crate::service::{Daemon, wait_for};
 
-fn machine() -> Machine {
+/// A machine with one session, which waits for a permission.
+pub(crate) fn machine() -> Machine {
     let machine = Machine::new();
     let claude = machine.claude(101);
     claude.works_in("work/shop");

@@ -46,7 +46,7 @@ mod tests {
     fn session(pid: u32, state: State, since: i64) -> Session {
         Session {
             state_since: Some(made::second(since)),
-            ..made::session(pid, "/work/shop", state)
+            ..made::session(pid, "/home/u/shop", state)
         }
     }
 

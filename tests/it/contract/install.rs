@@ -27,54 +27,53 @@ pub(super) fn cli(version: &str) -> PathBuf {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let newest = (version == LATEST).then(newest);
     let version = newest.as_deref().unwrap_or(version);
-    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contract");
-    let dir = cache.join(version);
-    let cli = dir.join("node_modules/.bin/claude");
-    if cli.exists() {
-        return cli;
-    }
-    // Made aside and renamed: what has the right name is complete.
-    let aside = cache.join(format!("{version}.{}", std::process::id()));
-    drop(fs::remove_dir_all(&aside));
-    fs::create_dir_all(&aside).unwrap();
-    let said = run(
-        Command::new("npm")
-            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
-            .arg("--prefix")
-            .arg(&aside)
-            .arg(format!("{PACKAGE}@{version}")),
-        INSTALL,
-    );
-    let package = aside.join("node_modules").join(PACKAGE);
-    let installed = aside.join("node_modules/.bin/claude");
-    if !says_version(&installed, version) && package.join("install.cjs").exists() {
-        // npm may refuse to run install scripts; this one puts the native binary in its place.
-        run(
-            Command::new("node")
-                .arg("install.cjs")
-                .current_dir(&package),
-            INSTALL,
-        );
-    }
-    assert!(
-        says_version(&installed, version),
-        "could not install Claude Code {version}, or it does not run here: {said}"
-    );
-    drop(fs::remove_dir_all(&dir));
-    fs::rename(&aside, &dir).unwrap();
-    cli
+    installed(
+        version,
+        "claude",
+        &format!("{PACKAGE}@{version}"),
+        |aside| {
+            let package = aside.join("node_modules").join(PACKAGE);
+            if !says_version(&program(aside, "claude"), version)
+                && package.join("install.cjs").exists()
+            {
+                // npm may refuse to run install scripts; this one puts the native binary in its place.
+                let mut put = Command::new("node");
+                run(put.arg("install.cjs").current_dir(&package), INSTALL);
+            }
+            version.to_owned()
+        },
+    )
 }
 
 /// The executable of this version of Codex CLI, installed now or by an earlier run.
 pub(super) fn codex(version: &str) -> PathBuf {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let name = format!("codex-{version}");
+    installed(&name, "codex", &format!("{CODEX}@{version}"), |_| {
+        format!("codex-cli {version}")
+    })
+}
+
+fn program(dir: &Path, name: &str) -> PathBuf {
+    dir.join("node_modules/.bin").join(name)
+}
+
+/// The program of a package, which is kept under a name of its own. `finish` does what npm may have
+/// left to do, and tells how the program's word of its version begins.
+fn installed(
+    name: &str,
+    bin: &str,
+    package: &str,
+    finish: impl FnOnce(&Path) -> String,
+) -> PathBuf {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("contract");
-    let dir = cache.join(format!("codex-{version}"));
-    let cli = dir.join("node_modules/.bin/codex");
+    let dir = cache.join(name);
+    let cli = program(&dir, bin);
     if cli.exists() {
         return cli;
     }
-    let aside = cache.join(format!("codex-{version}.{}", std::process::id()));
+    // Made aside and renamed: what has the right name is complete.
+    let aside = cache.join(format!("{name}.{}", std::process::id()));
     drop(fs::remove_dir_all(&aside));
     fs::create_dir_all(&aside).unwrap();
     let said = run(
@@ -82,13 +81,13 @@ pub(super) fn codex(version: &str) -> PathBuf {
             .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
             .arg("--prefix")
             .arg(&aside)
-            .arg(format!("{CODEX}@{version}")),
+            .arg(package),
         INSTALL,
     );
-    let installed = aside.join("node_modules/.bin/codex");
+    let version = finish(&aside);
     assert!(
-        says_version(&installed, &format!("codex-cli {version}")),
-        "could not install Codex CLI {version}, or it does not run here: {said}"
+        says_version(&program(&aside, bin), &version),
+        "could not install {package}, or it does not run here: {said}"
     );
     drop(fs::remove_dir_all(&dir));
     fs::rename(&aside, &dir).unwrap();
