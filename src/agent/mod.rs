@@ -33,6 +33,9 @@ pub trait Agent: Sync {
     /// Its name for people: `Claude Code`.
     fn title(&self) -> &'static str;
 
+    /// The command that starts it.
+    fn program(&self) -> &'static str;
+
     /// The directory in which it keeps a user's files, by vmux's own environment and that user's
     /// home; a session's environment may name another one.
     fn config_dir(&self, environ: &Environ, home: &Path) -> PathBuf;

@@ -231,6 +231,12 @@ pub struct Start {
     /// Call it so
     #[arg(long)]
     pub name: Option<String>,
+    /// Open its terminal on this workspace, until it was on another one
+    #[arg(long)]
+    pub workspace: Option<String>,
+    /// Run this coding tool: `claude`, `codex`
+    #[arg(long, value_name = "NAME", value_parser = agents(), conflicts_with = "command")]
+    pub agent: Option<String>,
     /// Show it here at once
     #[arg(long, conflicts_with = "json")]
     pub attach: bool,

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::call::{Context, sibling};
 use super::{attach, out};
+use crate::agent::{self, AGENTS, Agent};
 use crate::cmd::cli::Start;
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::CleanText;
@@ -89,12 +90,15 @@ fn command(context: &Context, args: &Start, dir: &Path, program: &Path) -> anyho
     if let Some(name) = &args.name {
         command.arg(format!("--name={name}"));
     }
+    if let Some(workspace) = &args.workspace {
+        command.arg(format!("--workspace={workspace}"));
+    }
     if args.no_log {
         command.arg("--no-log");
     }
     command.arg("--");
     if args.command.is_empty() {
-        command.arg("claude");
+        command.arg(agent(args.agent.as_deref()).program());
     }
     command
         .args(&args.command)
@@ -104,6 +108,11 @@ fn command(context: &Context, args: &Start, dir: &Path, program: &Path) -> anyho
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
     Ok(command)
+}
+
+/// The coding tool of this name; the first one if none is named.
+fn agent(name: Option<&str>) -> &'static dyn Agent {
+    name.and_then(agent::by_name).unwrap_or(AGENTS[0])
 }
 
 /// What the holder says once it keeps the session, or why it does not.

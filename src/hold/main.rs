@@ -53,6 +53,10 @@ struct Args {
     #[arg(long)]
     name: Option<String>,
 
+    /// The workspace on which its terminal is opened
+    #[arg(long)]
+    workspace: Option<String>,
+
     /// Columns of the terminal, until somebody attaches
     #[arg(long, default_value_t = 0)]
     columns: u16,
@@ -162,6 +166,7 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
         version: env!("CARGO_PKG_VERSION").to_owned(),
         id: id.to_owned(),
         name: args.name.clone(),
+        workspace: args.workspace.clone(),
         pid: child.pid.as_raw_nonzero().get().unsigned_abs(),
         holder: std::process::id(),
         cwd,

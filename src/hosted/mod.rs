@@ -127,6 +127,8 @@ pub struct Info {
     pub clients: Vec<Attached>,
     /// The title of its window, as the program says.
     pub title: Option<String>,
+    /// The workspace on which its terminal is opened, until it was on another one.
+    pub workspace: Option<String>,
     /// Where its output is kept.
     pub log: Option<PathBuf>,
     /// How it ended, if it has.

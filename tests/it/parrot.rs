@@ -17,6 +17,10 @@ use vmux::sys::proc::Environ;
 pub(crate) struct Parrot;
 
 impl Agent for Parrot {
+    fn program(&self) -> &'static str {
+        "parrot"
+    }
+
     fn name(&self) -> &'static str {
         "parrot"
     }

@@ -43,6 +43,10 @@ impl Agent for ClaudeCode {
         "Claude Code"
     }
 
+    fn program(&self) -> &'static str {
+        "claude"
+    }
+
     fn config_dir(&self, environ: &Environ, home: &Path) -> PathBuf {
         let named = environ.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
         named.unwrap_or_else(|| home.join(".claude"))

@@ -51,6 +51,10 @@ impl Agent for Codex {
         "Codex CLI"
     }
 
+    fn program(&self) -> &'static str {
+        "codex"
+    }
+
     fn config_dir(&self, environ: &Environ, home: &Path) -> PathBuf {
         let named = environ.get("CODEX_HOME").map(PathBuf::from);
         named.unwrap_or_else(|| home.join(".codex"))

@@ -387,6 +387,54 @@ fn a_large_paste_arrives_whole() {
     tty.waits_for(&sum);
 }
 
+/// A script that stands for a coding tool.
+fn play(world: &World, program: &str, script: &str) {
+    let path = world.0.path("bin").join(program);
+    // A link to another program may lie there.
+    fs::remove_file(&path).unwrap_or_default();
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&path, mode).unwrap();
+}
+
+#[test]
+fn a_coding_tool_is_started_by_its_name() {
+    let world = World::new();
+    play(&world, "codex", "echo played codex; exec cat");
+    let words = [
+        "start",
+        "--json",
+        "--agent",
+        "codex",
+        "--name",
+        "made",
+        "--workspace",
+        "3: web",
+    ];
+    let done = world.0.vmux(&words);
+    assert!(done.status.success(), "{done:?}");
+    let info: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(
+        (&info["command"], &info["workspace"]),
+        (&serde_json::json!(["codex"]), &"3: web".into())
+    );
+    world.shows("made", "played codex");
+    for (words, said) in [
+        (
+            &["start", "--agent", "parrot"][..],
+            "possible values: claude, codex",
+        ),
+        (
+            &["start", "--agent", "codex", "--", "cat"],
+            "cannot be used with",
+        ),
+    ] {
+        let done = world.0.vmux(words);
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(error.contains(said), "{words:?}: {error}");
+    }
+}
+
 #[test]
 fn what_cannot_be_started_says_so_and_leaves_nothing() {
     let world = World::new();
