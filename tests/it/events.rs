@@ -7,7 +7,7 @@ use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
-use crate::machine::Machine;
+use crate::machine::{Machine, Process};
 use crate::service::{Client, Daemon, PATIENCE, command, signal, wait_for};
 
 fn machine() -> Machine {
@@ -83,6 +83,26 @@ fn a_subscription_begins_with_what_has_happened_before_it() {
     assert!(whole["seq"].as_u64().unwrap() >= last);
 }
 
+/// All sessions are renamed again and again, until so many bytes were told of it.
+fn flood(sessions: &[Process<'_>], client: &mut Client, mut last: u64, bytes: usize) {
+    let mut heard = 0;
+    for round in 0.. {
+        let name = format!("{round}-{}", "x".repeat(500));
+        for session in sessions {
+            session.file(json!({"status": "busy", "name": name}));
+        }
+        let mut left = sessions.len();
+        while left > 0 {
+            let event = hear(client, &mut last, |_| true);
+            heard += event.to_string().len();
+            left -= usize::from(event["session"]["name"] == json!(name));
+        }
+        if heard > bytes {
+            return;
+        }
+    }
+}
+
 #[test]
 fn a_slow_reader_is_told_and_dropped_and_holds_nobody_up() {
     let machine = Machine::new();
@@ -91,24 +111,9 @@ fn a_slow_reader_is_told_and_dropped_and_holds_nobody_up() {
     let (mut slow, _) = subscribe(&daemon);
     // Where their windows are may have come between.
     let (mut brisk, whole) = subscribe(&daemon);
-    let mut last = whole["seq"].as_u64().unwrap();
+    let last = whole["seq"].as_u64().unwrap();
     // More than the megabyte that may wait, and what the kernel holds.
-    let mut heard = 0;
-    for round in 0..5000 {
-        let name = format!("{round}-{}", "x".repeat(500));
-        for session in &sessions {
-            session.file(json!({"status": "busy", "name": name}));
-        }
-        let mut left = sessions.len();
-        while left > 0 {
-            let event = hear(&mut brisk, &mut last, |_| true);
-            heard += event.to_string().len();
-            left -= usize::from(event["session"]["name"] == json!(name));
-        }
-        if heard > 3_000_000 {
-            break;
-        }
-    }
+    flood(&sessions, &mut brisk, last, 3_000_000);
     let lines: Vec<String> = std::iter::from_fn(|| slow.line()).collect();
     let told: Value = serde_json::from_str(lines.last().unwrap()).unwrap();
     assert_eq!(
@@ -211,24 +216,9 @@ fn readers_that_never_read_take_little_together() {
     let daemon = Daemon::start(&machine);
     let silent: Vec<Client> = (0..200).map(|_| subscribe(&daemon).0).collect();
     let (mut brisk, whole) = subscribe(&daemon);
-    let mut last = whole["seq"].as_u64().unwrap();
+    let last = whole["seq"].as_u64().unwrap();
     // A megabyte each would be 200.
-    let mut heard = 0;
-    for round in 0.. {
-        let name = format!("{round}-{}", "x".repeat(500));
-        sessions.iter().for_each(|session| {
-            session.file(json!({"status": "busy", "name": name}));
-        });
-        let mut left = sessions.len();
-        while left > 0 {
-            let event = hear(&mut brisk, &mut last, |_| true);
-            heard += event.to_string().len();
-            left -= usize::from(event["session"]["name"] == json!(name));
-        }
-        if heard > 1_100_000 {
-            break;
-        }
-    }
+    flood(&sessions, &mut brisk, last, 1_100_000);
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
     let most = status
         .lines()

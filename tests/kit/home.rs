@@ -93,6 +93,20 @@ impl Home {
         self.variables.borrow_mut().insert(name.into(), value);
     }
 
+    /// A variable that was set.
+    pub(crate) fn variable(&self, name: &str) -> OsString {
+        self.variables.borrow()[OsStr::new(name)].clone()
+    }
+
+    pub(crate) fn unset(&self, name: &str) {
+        self.variables.borrow_mut().remove(OsStr::new(name));
+    }
+
+    /// Leaves its directory there at the end.
+    pub(crate) fn keep(&mut self) {
+        self.dir.disable_cleanup(true);
+    }
+
     /// Makes a directory that belongs to its user.
     pub(crate) fn make_dir(&self, relative: &str) -> PathBuf {
         let path = self.path(relative);

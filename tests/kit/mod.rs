@@ -11,15 +11,20 @@
 
 pub(crate) mod desktop;
 pub(crate) mod home;
+pub(crate) mod install;
+pub(crate) mod lab;
 pub(crate) mod machine;
 pub(crate) mod manager;
 pub(crate) mod process;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod sway;
+pub(crate) mod tty;
 
 pub(crate) use desktop::{Desktop, Display};
 pub(crate) use home::Home;
+pub(crate) use lab::Lab;
 pub(crate) use process::{Killed, PATIENCE, wait_for};
 pub(crate) use shown::Shown;
 pub(crate) use sway::Sway;
+pub(crate) use tty::Tty;

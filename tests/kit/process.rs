@@ -37,11 +37,18 @@ pub(crate) fn wait_seeing<T>(
     what: &str,
     mut look: impl FnMut() -> Result<T, String>,
 ) -> T {
+    let mut seen = String::new();
+    poll(patience, || look().map_err(|other| seen = other).ok())
+        .unwrap_or_else(|| panic!("waited {patience:?} in vain for {what}\n{seen}"))
+}
+
+/// Looks again and again until there is something; `None` after `patience`.
+pub(crate) fn poll<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let until = Instant::now() + patience;
     loop {
-        match look() {
-            Ok(found) => return found,
-            Err(seen) => assert!(Instant::now() < until, "waited in vain for {what}\n{seen}"),
+        let found = look();
+        if found.is_some() || Instant::now() > until {
+            return found;
         }
         std::thread::sleep(PACE);
     }
@@ -74,6 +81,25 @@ pub(crate) fn start_ticks(pid: u32) -> String {
     // proc_pid_stat(5): the 22nd field; the name in parentheses may hold anything.
     let rest = stat.rsplit(')').next().unwrap();
     rest.split_whitespace().nth(19).unwrap().to_owned()
+}
+
+/// The character of a process's state, as `/proc` says it; `None` where there is none.
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
+/// It runs: a zombie has ended.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    state(pid).is_some_and(|state| state != 'Z')
+}
+
+/// Memory that a process shares with no other.
+pub(crate) fn private_kib(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
+    let kib = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
+    lines.map(|line| kib(line).unwrap()).sum()
 }
 
 /// Longest wait for the end of processes that were killed.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::process::Killed;
+use super::process::{Killed, is_alive};
 
 /// A session that runs.
 pub(crate) struct Shown {
@@ -44,10 +44,7 @@ impl Shown {
     }
 
     pub(crate) fn is_alive(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        stat.rsplit(')')
-            .next()
-            .is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
+        is_alive(self.pid)
     }
 
     /// Whether a child of the test has ended.

@@ -6,14 +6,12 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::Child;
 use std::time::Duration;
 
-use super::install;
-use super::lab::{Lab, Row, model, poll, read_port, wait};
+use crate::kit::lab::{Model, Row};
+use crate::kit::process::{poll, wait_within};
+use crate::kit::{Lab, install};
 
 /// Until a screen shows, or vmux says, what is waited for.
 const SHOWS: Duration = Duration::from_secs(120);
@@ -24,8 +22,7 @@ const TYPED: Duration = Duration::from_secs(5);
 struct Codex<'l> {
     lab: &'l Lab,
     pane: String,
-    model: Child,
-    port: u16,
+    model: Model,
     /// Its process: a child of what npm starts.
     pid: Cell<u32>,
 }
@@ -33,8 +30,8 @@ struct Codex<'l> {
 impl<'l> Codex<'l> {
     fn start(lab: &'l Lab) -> Self {
         let cli = install::codex("0.171.0");
-        let mut model = model("fake_responses.py");
-        let port = read_port(&mut model);
+        let model = Model::start("fake_responses.py");
+        let port = model.port;
         let home = lab.path("home/.codex");
         fs::create_dir_all(&home).unwrap();
         let work = lab.path("work");
@@ -50,7 +47,6 @@ impl<'l> Codex<'l> {
             lab,
             pane,
             model,
-            port,
             pid: Cell::new(0),
         }
     }
@@ -60,7 +56,7 @@ impl<'l> Codex<'l> {
     }
 
     fn shows(&self, words: &str) {
-        wait(words, SHOWS, || self.screen().contains(words).then_some(()));
+        wait_within(SHOWS, words, || self.screen().contains(words).then_some(()));
     }
 
     /// Types a line and sends it once it stands there.
@@ -72,7 +68,7 @@ impl<'l> Codex<'l> {
         keys(&["-l", line]);
         self.shows(line);
         let sent = |row: &Row| row.state != "idle";
-        wait("the line to be sent", SHOWS, || {
+        wait_within(SHOWS, "the line to be sent", || {
             keys(&["Enter"]);
             poll(TYPED, || self.row().filter(sent).map(drop))
         });
@@ -98,25 +94,15 @@ impl<'l> Codex<'l> {
             fit
         };
         poll(SHOWS, fits).unwrap_or_else(|| {
-            let explained = self.lab.vmux(&["explain", &self.pid.get().to_string()]);
+            let explained = self.lab.says(&["explain", &self.pid.get().to_string()]);
             let said = said.take();
             panic!("{state} {reason:?} is not what vmux says: {said:?}\n{explained:?}")
         })
-    }
-
-    /// Lets a `hold:` reply of the model end.
-    fn go(&self, name: &str) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(SHOWS)).unwrap();
-        write!(stream, "GET /_go/{name} HTTP/1.0\r\n\r\n").unwrap();
-        stream.read_to_string(&mut String::new()).unwrap();
     }
 }
 
 impl Drop for Codex<'_> {
     fn drop(&mut self) {
-        drop(self.model.kill());
-        drop(self.model.wait());
         // The app-server makes its socket in a directory of all homes, and leaves it there.
         let socket = "home/.codex/app-server-control/app-server-control.sock";
         if let Ok(target) = fs::read_link(self.lab.path(socket)) {
@@ -136,7 +122,7 @@ fn beside_claude_code() {
     codex.shows("lab-model");
     let row = codex.is("idle", None);
     assert_eq!(row.version.as_deref(), Some("0.171.0"));
-    wait("both in one list", SHOWS, || {
+    wait_within(SHOWS, "both in one list", || {
         let rows = lab.rows(&[]);
         let has = |agent: &str| rows.iter().any(|row| row.agent == agent);
         (has("claude") && has("codex")).then_some(())
@@ -153,12 +139,12 @@ fn beside_claude_code() {
     codex.says("hold:a");
     codex.is("working", None);
     codex.shows("on and on");
-    codex.go("a");
+    codex.model.go("a");
     let row = codex.is("idle", None);
     assert!(row.preview.is_some_and(|said| said.ends_with("ok")));
 
     let pid = answers(&lab, &codex);
-    let listed = lab.vmux(&["preview", &pid]).unwrap();
+    let listed = lab.says(&["preview", &pid]).unwrap();
     assert!(
         listed.contains("esc:touch asked.txt") && listed.contains("done"),
         "{listed}"
@@ -168,7 +154,7 @@ fn beside_claude_code() {
         .status()
         .unwrap();
     assert!(kill.success());
-    wait("it to be gone", SHOWS, || {
+    wait_within(SHOWS, "it to be gone", || {
         codex.row().is_none().then_some(())
     });
     assert!(lab.rows(&[]).iter().any(|row| row.agent == "claude"));
@@ -182,27 +168,27 @@ fn answers(lab: &Lab, codex: &Codex<'_>) -> String {
     let row = codex.is("needs_input", Some("permission prompt"));
     assert_eq!(row.ask.as_deref(), Some("Shell(touch asked.txt)"));
     let pid = row.pid.to_string();
-    let shown = lab.vmux(&["answer", &pid]).unwrap();
+    let shown = lab.says(&["answer", &pid]).unwrap();
     assert!(
         shown.contains("touch asked.txt") && shown.contains("May I run it?"),
         "{shown}"
     );
-    assert!(lab.vmux(&["answer", &pid, "allow"]).is_err(), "unread");
+    assert!(lab.says(&["answer", &pid, "allow"]).is_err(), "unread");
     assert!(
-        lab.vmux(&["answer", &pid, "--request", "1", "allow"])
+        lab.says(&["answer", &pid, "--request", "1", "allow"])
             .is_err(),
         "another one"
     );
     assert!(!asked.exists(), "nothing ran before the answer");
     let (_, rest) = shown.split_once("(request ").unwrap();
     let (request, _) = rest.split_once(')').unwrap();
-    lab.vmux(&["answer", &pid, "--request", request, "allow"])
+    lab.says(&["answer", &pid, "--request", request, "allow"])
         .unwrap();
-    wait("the command to run", SHOWS, || asked.exists().then_some(()));
+    wait_within(SHOWS, "the command to run", || asked.exists().then_some(()));
     codex.is("idle", None);
     assert!(!codex.screen().contains("Would you like to run"));
     assert!(
-        lab.vmux(&["answer", &pid]).is_err(),
+        lab.says(&["answer", &pid]).is_err(),
         "it asks nothing any more"
     );
     pid

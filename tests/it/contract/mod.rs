@@ -20,14 +20,13 @@
 //! With `VMUX_CONTRACT=latest` the stories of the newest are run with what is the newest now.
 
 mod codex;
-mod install;
-mod lab;
 mod screen;
 mod session;
 mod stories;
 
-use lab::Lab;
 use session::Want;
+
+use crate::kit::{Lab, install};
 
 /// The newest version: pinned, unless the environment asks for what is the newest now.
 fn newest() -> Lab {

@@ -9,8 +9,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use vmux::sys::clock;
 
-use super::lab::{Lab, Row, poll, wait};
 use super::screen::{self, Shown};
+use crate::kit::Lab;
+use crate::kit::lab::{Row, TRUSTED};
+use crate::kit::process::{poll, wait_within};
 
 /// Until a screen shows what was asked for. A loaded machine took more than a minute for a dialog.
 const SHOWS: Duration = Duration::from_secs(300);
@@ -140,6 +142,35 @@ pub(super) struct Session<'l> {
     typed_at: Cell<DateTime<Utc>>,
 }
 
+impl Lab {
+    /// Starts the CLI with these arguments in a trusted directory.
+    pub(super) fn claude(&self, arguments: &[&str]) -> Session<'_> {
+        self.claude_in(TRUSTED[0], arguments)
+    }
+
+    /// The same in another directory.
+    pub(super) fn claude_in(&self, dir: &str, arguments: &[&str]) -> Session<'_> {
+        self.session(dir, &[&[self.cli()], arguments].concat())
+    }
+
+    /// The same with variables (`NAME=VALUE`) in its environment.
+    pub(super) fn claude_with(&self, variables: &[&str], arguments: &[&str]) -> Session<'_> {
+        let command = [&["env"], variables, &[self.cli()], arguments].concat();
+        self.session(TRUSTED[0], &command)
+    }
+
+    /// The same from an interactive shell, with its job control.
+    pub(super) fn claude_from_shell(&self, dir: &str, arguments: &[&str]) -> Session<'_> {
+        let (pane, pid) = self.run_from_shell(dir, arguments);
+        Session::new(self, pane, pid)
+    }
+
+    fn session(&self, dir: &str, command: &[&str]) -> Session<'_> {
+        let (pane, pid) = self.run(dir, command);
+        Session::new(self, pane, pid)
+    }
+}
+
 impl<'l> Session<'l> {
     pub(super) fn new(lab: &'l Lab, pane: String, pid: u32) -> Self {
         Self {
@@ -174,7 +205,7 @@ impl<'l> Session<'l> {
 
     /// Waits until `vmux list --all` lists it as this kind.
     pub(super) fn comes_as(&self, kind: &str) {
-        wait(&format!("a {kind} row"), AGREES, || {
+        wait_within(AGREES, &format!("a {kind} row"), || {
             let row = self.row_with(&["--all"])?;
             (row.kind == kind).then_some(())
         });
@@ -190,7 +221,7 @@ impl<'l> Session<'l> {
     pub(super) fn say(&self, line: &str) {
         self.lab.tmux(&["send-keys", "-t", &self.pane, "-l", line]);
         let typed = || screen::input(&self.screen()).map(str::to_owned);
-        wait("the typed line to show", SHOWS, || {
+        wait_within(SHOWS, "the typed line to show", || {
             typed().filter(|typed| typed.starts_with(line))
         });
         self.press_until("Enter", ENTER_AGAIN, "the typed line to be taken", || {
@@ -203,7 +234,7 @@ impl<'l> Session<'l> {
     fn press_until(&self, key: &str, pause: Duration, what: &str, done: impl Fn() -> bool) {
         let mut pressed = None;
         self.typed_at.set(clock::now());
-        wait(what, SHOWS, || {
+        wait_within(SHOWS, what, || {
             if pressed.is_none_or(|at| clock::steady() - at > pause) {
                 self.press(key);
                 pressed = Some(clock::steady());
@@ -238,21 +269,21 @@ impl<'l> Session<'l> {
 
     /// Waits until the screen has this text.
     pub(super) fn sees(&self, text: &str) {
-        wait(&format!("{text:?} on the screen"), SHOWS, || {
+        wait_within(SHOWS, &format!("{text:?} on the screen"), || {
             self.screen().contains(text).then_some(())
         });
     }
 
     /// Waits until the screen shows this, whatever vmux says.
     pub(super) fn shows(&self, shown: Shown) {
-        wait(&format!("the screen to show {shown:?}"), SHOWS, || {
+        wait_within(SHOWS, &format!("the screen to show {shown:?}"), || {
             (self.shown() == shown).then_some(())
         });
     }
 
     /// Waits until it has made a file.
     pub(super) fn makes(&self, file: &Path) {
-        wait(&file.to_string_lossy(), SHOWS, || {
+        wait_within(SHOWS, &file.to_string_lossy(), || {
             file.exists().then_some(())
         });
     }
@@ -267,10 +298,10 @@ impl<'l> Session<'l> {
 
     /// What it asks, whole, as vmux prints it, once it can be answered from there.
     pub(super) fn asked(&self) -> String {
-        wait("a request that can be answered", AGREES, || {
+        wait_within(AGREES, "a request that can be answered", || {
             self.row()?.answerable
         });
-        self.lab.vmux(&["answer", &self.pid.to_string()]).unwrap()
+        self.lab.says(&["answer", &self.pid.to_string()]).unwrap()
     }
 
     /// Answers in vmux what was `asked`.
@@ -278,7 +309,7 @@ impl<'l> Session<'l> {
         let number = asked.split_once("(request ").unwrap().1;
         let number = number.split_once(')').unwrap().0;
         let fixed = ["answer", &self.pid.to_string(), "--request", number];
-        let said = self.lab.vmux(&[&fixed, words].concat());
+        let said = self.lab.says(&[&fixed, words].concat());
         let said = said.unwrap_or_else(|said| panic!("vmux answer {words:?}: {said}"));
         assert!(said.ends_with(" was answered\n"), "{said}");
     }
@@ -313,7 +344,7 @@ impl<'l> Session<'l> {
             last = row.clone();
             row
         };
-        wait(&format!("the screen to show {shown:?}"), SHOWS, || {
+        wait_within(SHOWS, &format!("the screen to show {shown:?}"), || {
             look();
             (self.shown() == shown).then_some(())
         });
@@ -344,15 +375,15 @@ impl<'l> Session<'l> {
     /// Removes its status file, and waits until vmux has noted that.
     pub(super) fn lose_file(&self) {
         fs::remove_file(self.file()).unwrap();
-        wait("the loss to be noted", AGREES, || {
-            let explained = self.lab.vmux(&["explain", &self.pid.to_string()]);
+        wait_within(AGREES, "the loss to be noted", || {
+            let explained = self.lab.says(&["explain", &self.pid.to_string()]);
             explained.unwrap().contains("lost at: ").then_some(())
         });
     }
 
     /// Waits until vmux no longer lists it.
     pub(super) fn expect_gone(&self) {
-        wait("its row to go", SHOWS, || {
+        wait_within(SHOWS, "its row to go", || {
             self.row().is_none().then_some(())
         });
     }

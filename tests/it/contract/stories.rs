@@ -4,9 +4,9 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::lab::Lab;
 use super::screen::{self, Shown};
 use super::session::{Session, Want};
+use crate::kit::Lab;
 
 /// Asks before each tool, whatever a version's default is.
 const ASKING: [&str; 2] = ["--permission-mode", "default"];
@@ -144,7 +144,7 @@ pub(super) fn clearing(lab: &Lab) {
     claude.say("say:before");
     claude.sees("● before");
     let before = claude.expect(Shown::Idle, &Want::idle().preview("before"));
-    lab.vmux(&["label", &before.id, "paint shop"]).unwrap();
+    lab.says(&["label", &before.id, "paint shop"]).unwrap();
     claude.say("/clear");
     claude.say("say:after");
     claude.sees("● after");
@@ -165,7 +165,7 @@ pub(super) fn resuming(lab: &Lab) {
     claude.say("say:to be continued");
     claude.sees("● to be continued");
     let before = claude.expect(Shown::Idle, &Want::idle().preview("to be continued"));
-    lab.vmux(&["label", &before.id, "serial"]).unwrap();
+    lab.says(&["label", &before.id, "serial"]).unwrap();
     claude.say("/exit");
     claude.expect_gone();
     let mut claude = lab.claude(&[&ASKING[..], &["--continue"]].concat());
@@ -397,7 +397,7 @@ pub(super) fn leftovers(lab: &Lab) {
     kill_process(pid, Signal::KILL).unwrap();
     claude.expect_gone();
     assert!(file.exists());
-    let scanned = lab.vmux(&["--no-daemon", "list", "--json"]).unwrap();
+    let scanned = lab.says(&["--no-daemon", "list", "--json"]).unwrap();
     assert!(!scanned.contains(&format!("\"pid\":{}", claude.pid)));
 }
 
@@ -444,7 +444,7 @@ fn hooks(lab: &Lab, words: &[&str]) -> String {
     let config = lab.path("home/.claude");
     fs::create_dir_all(&config).unwrap();
     let named = ["--config-dir", config.to_str().unwrap()];
-    lab.vmux(&[&["hooks"], words, &named].concat()).unwrap();
+    lab.says(&[&["hooks"], words, &named].concat()).unwrap();
     fs::read_to_string(config.join("settings.json")).unwrap()
 }
 
@@ -549,7 +549,7 @@ pub(super) fn answers_nothing(lab: &Lab) {
         claude.shows_no_trouble();
     }
     assert_eq!(lab.waiting_hooks(), Vec::<String>::new());
-    let status = lab.vmux(&["daemon", "status"]).unwrap_err();
+    let status = lab.says(&["daemon", "status"]).unwrap_err();
     assert!(status.contains("not running"), "{status}");
 }
 

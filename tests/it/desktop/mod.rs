@@ -49,6 +49,13 @@ impl Desktop {
         });
     }
 
+    /// From another workspace a switch to a session focuses this window.
+    pub(crate) fn lands(&self, shown: &Shown, terminal: u64) {
+        self.i3("workspace 9");
+        self.switch(shown);
+        assert_eq!(self.focused(), Some(terminal), "{}", shown.name);
+    }
+
     /// The focus is there and stays there: a pointer that takes it back does so within moments.
     pub(crate) fn assert_focus_stays(&self, window: u64) {
         self.wait_for_focus(window);

@@ -47,12 +47,6 @@ impl Tmux<'_> {
     }
 }
 
-fn lands(desktop: &Desktop, shown: &Shown, terminal: u64) {
-    desktop.i3("workspace 9");
-    desktop.switch(shown);
-    assert_eq!(desktop.focused(), Some(terminal), "{}", shown.name);
-}
-
 #[test]
 #[ignore = "needs a desktop"]
 fn what_runs_in_a_popup_is_where_the_popup_is() {
@@ -62,7 +56,7 @@ fn what_runs_in_a_popup_is_where_the_popup_is() {
     let terminal = tmux.attach("work");
     let client = tmux.ttys().remove(0);
     let command = tmux.popup_with(&client, "command");
-    lands(&desktop, &command, terminal);
+    desktop.lands(&command, terminal);
     wait_for("the popup in its row", || {
         (desktop.session(&command)?["host"]["target"] == "work (popup)").then_some(())
     });
@@ -70,9 +64,9 @@ fn what_runs_in_a_popup_is_where_the_popup_is() {
     // The usual way: a tmux session a project, attached in a popup over the work.
     let attached = tmux.session("shop", "attached");
     let inner = tmux.popup_onto(&client, &tmux, "shop");
-    lands(&desktop, &attached, terminal);
+    desktop.lands(&attached, terminal);
     let nested = tmux.popup_with(&inner, "nested");
-    lands(&desktop, &nested, terminal);
+    desktop.lands(&nested, terminal);
 }
 
 #[test]
@@ -99,7 +93,7 @@ fn a_popup_may_show_another_server() {
     wait_for("the client in the popup", || {
         (inner.ttys().len() == 1).then_some(())
     });
-    lands(&desktop, &shown, terminal);
+    desktop.lands(&shown, terminal);
 }
 
 #[test]
@@ -113,7 +107,7 @@ fn of_two_terminals_the_one_with_the_popup_counts() {
     let tty = tmux.ttys().remove(0);
     let second = tmux.attach("work");
     let named = tmux.popup_with(&tty, "named");
-    lands(&desktop, &named, first);
+    desktop.lands(&named, first);
     tmux.ok(&["display-popup", "-C", "-c", &tty]);
     // By a key: only the client that was used since can have opened it.
     tmux.rest();
@@ -126,7 +120,7 @@ fn of_two_terminals_the_one_with_the_popup_counts() {
     };
     press(second, "F5");
     let by_key = desktop.register("by-key");
-    lands(&desktop, &by_key, second);
+    desktop.lands(&by_key, second);
     // Both were used since: nothing tells them apart any more.
     press(first, "x");
     wait_for("an honest refusal", || {

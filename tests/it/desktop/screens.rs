@@ -77,12 +77,6 @@ impl Drop for Screen<'_> {
     }
 }
 
-fn lands(desktop: &Desktop, shown: &Shown, terminal: u64) {
-    desktop.i3("workspace 9");
-    desktop.switch(shown);
-    assert_eq!(desktop.focused(), Some(terminal), "{}", shown.name);
-}
-
 /// Its server is a child of its client.
 #[test]
 #[ignore = "needs a desktop"]
@@ -92,9 +86,9 @@ fn a_screen_that_was_started_attached_is_attached() {
     let script = desktop.script("inside");
     let terminal = screen.terminal(&["-S", "work", "sh", "-c", &script]);
     let inside = desktop.register("inside");
-    lands(&desktop, &inside, terminal);
+    desktop.lands(&inside, terminal);
     let second = screen.window("second");
-    lands(&desktop, &second, terminal);
+    desktop.lands(&second, terminal);
     screen.run(&["-d"]);
     screen.is("(Detached)");
     let row = wait_for("its trouble", || {
@@ -106,7 +100,7 @@ fn a_screen_that_was_started_attached_is_attached() {
     let again = screen.terminal(&["-r", "work"]);
     // Its window is there before the client in it.
     screen.is("(Attached)");
-    lands(&desktop, &inside, again);
+    desktop.lands(&inside, again);
 }
 
 #[test]
@@ -150,6 +144,6 @@ fn of_two_clients_of_screen_the_one_with_a_window_shows_it() {
         let drawn = std::fs::metadata(&drawn).ok()?;
         (drawn.len() > 0).then_some(())
     });
-    lands(&desktop, &first, terminal);
-    lands(&desktop, &second, terminal);
+    desktop.lands(&first, terminal);
+    desktop.lands(&second, terminal);
 }

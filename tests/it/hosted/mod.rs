@@ -1,6 +1,5 @@
 //! Hosted sessions from end to end: real holders, real terminals, and what may befall them.
 
-mod tty;
 mod window;
 
 use std::collections::BTreeSet;
@@ -11,9 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use self::tty::Tty;
 use crate::kit::home::VMUX;
-use crate::kit::{Home, wait_for};
+use crate::kit::process::{is_alive, private_kib};
+use crate::kit::{Home, Tty, wait_for};
 
 /// A home whose hosted sessions end with it.
 struct World(Home);
@@ -85,32 +84,6 @@ fn signal(pid: u32, signal: Signal) {
 
 fn pid_of(value: &Value) -> u32 {
     value.as_u64().unwrap().try_into().unwrap()
-}
-
-fn is_alive(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or_default()
-        .trim_start()
-        .chars()
-        .next();
-    state.is_some_and(|state| state != 'Z')
-}
-
-fn private_kib(pid: u32) -> u64 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
-    lines
-        .map(|line| {
-            line.split_whitespace()
-                .nth(1)
-                .unwrap()
-                .parse::<u64>()
-                .unwrap()
-        })
-        .sum()
 }
 
 #[test]

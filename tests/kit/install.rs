@@ -14,7 +14,7 @@ const INSTALL: Duration = Duration::from_secs(600);
 const VERSION: Duration = Duration::from_secs(300);
 
 /// What npm calls the newest version.
-pub(super) const LATEST: &str = "latest";
+pub(crate) const LATEST: &str = "latest";
 const PACKAGE: &str = "@anthropic-ai/claude-code";
 /// The other agent, and the word before its version.
 const CODEX: &str = "@openai/codex";
@@ -23,7 +23,7 @@ const CODEX: &str = "@openai/codex";
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// The executable of this version, installed now or by an earlier run.
-pub(super) fn cli(version: &str) -> PathBuf {
+pub(crate) fn cli(version: &str) -> PathBuf {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let newest = (version == LATEST).then(newest);
     let version = newest.as_deref().unwrap_or(version);
@@ -46,7 +46,7 @@ pub(super) fn cli(version: &str) -> PathBuf {
 }
 
 /// The executable of this version of Codex CLI, installed now or by an earlier run.
-pub(super) fn codex(version: &str) -> PathBuf {
+pub(crate) fn codex(version: &str) -> PathBuf {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let name = format!("codex-{version}");
     installed(&name, "codex", &format!("{CODEX}@{version}"), |_| {

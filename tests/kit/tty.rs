@@ -10,18 +10,18 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
-use crate::kit::PATIENCE;
+use super::PATIENCE;
 
-pub(super) struct Tty {
+pub(crate) struct Tty {
     master: File,
     child: Child,
     /// All that was written to it.
-    pub(super) seen: Vec<u8>,
+    pub(crate) seen: Vec<u8>,
 }
 
 impl Tty {
     /// Runs a command in a terminal of this size.
-    pub(super) fn run(command: &Command, columns: u16, rows: u16) -> Self {
+    pub(crate) fn run(command: &Command, columns: u16, rows: u16) -> Self {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let master = rustix::pty::openpt(flags).unwrap();
         rustix::pty::grantpt(&master).unwrap();
@@ -54,11 +54,11 @@ impl Tty {
         }
     }
 
-    pub(super) fn types(&mut self, keys: &str) {
+    pub(crate) fn types(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
     }
 
-    pub(super) fn resize(&self, columns: u16, rows: u16) {
+    pub(crate) fn resize(&self, columns: u16, rows: u16) {
         size(
             &OwnedFd::from(self.master.try_clone().unwrap()),
             columns,
@@ -66,12 +66,12 @@ impl Tty {
         );
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Reads what is there, or comes within the time; `false` once nobody can write any more.
-    pub(super) fn reads(&mut self, within: Duration) -> bool {
+    pub(crate) fn reads(&mut self, within: Duration) -> bool {
         let mut fds = [PollFd::new(&self.master, PollFlags::IN)];
         let timeout = within.try_into().unwrap();
         if poll(&mut fds, Some(&timeout)).unwrap_or(0) == 0 {
@@ -88,7 +88,7 @@ impl Tty {
     }
 
     /// Reads until this stands in what was written.
-    pub(super) fn waits_for(&mut self, text: &str) {
+    pub(crate) fn waits_for(&mut self, text: &str) {
         let since = Instant::now();
         let mut from = 0;
         while !self.seen[from..]
@@ -110,7 +110,7 @@ impl Tty {
     }
 
     /// Reads until the program ends.
-    pub(super) fn ends(&mut self) -> ExitStatus {
+    pub(crate) fn ends(&mut self) -> ExitStatus {
         let since = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -133,7 +133,7 @@ impl Tty {
     }
 
     /// The end of what was written.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let from = self.seen.len().saturating_sub(2000);
         String::from_utf8_lossy(&self.seen[from..]).into_owned()
     }
