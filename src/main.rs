@@ -14,7 +14,13 @@ fn main() -> ExitCode {
     if let Some(result) = cmd::run_hot(&words) {
         return exit::conclude(result);
     }
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => match cmd::mistyped(&words) {
+            Some(failure) => return exit::conclude(Err(failure.into())),
+            None => error.exit(),
+        },
+    };
     logger::install(&paths::environment(), log::LevelFilter::Warn);
     exit::conclude(cmd::run(cli))
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::agent::AGENTS;
 
@@ -14,9 +14,13 @@ use crate::agent::AGENTS;
     version,
     about,
     disable_help_subcommand = true,
+    override_usage = "vmux [OPTIONS] <COMMAND>\n       vmux [OPTIONS] [DIR]",
     max_term_width = 100
 )]
-#[command(after_help = "Bind `vmux menu` to a key. `vmux doctor` tells what is missing.")]
+#[command(
+    after_help = "Bind `vmux menu` to a key. `vmux doctor` tells what is missing. `vmux` alone, or with a \
+directory (`./start` is one, `start` the verb), enters the session that vmux keeps there."
+)]
 pub struct Cli {
     /// Talk to the daemon behind this socket
     #[arg(long, global = true, value_name = "PATH", env = "VMUX_SOCKET")]
@@ -28,7 +32,11 @@ pub struct Cli {
 
     /// What to do
     #[command(subcommand)]
-    pub verb: Verb,
+    pub verb: Option<Verb>,
+
+    /// Show here the session that vmux keeps in this directory, and start it if there is none
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub dir: Option<PathBuf>,
 }
 
 /// The verbs.
@@ -224,7 +232,7 @@ pub struct Preview {
 }
 
 /// Of `start`.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 pub struct Start {
     /// Where; here if not given
     pub dir: Option<PathBuf>,

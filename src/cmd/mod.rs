@@ -11,6 +11,7 @@ mod demo;
 mod dmenu;
 mod doctor;
 mod end;
+mod enter;
 mod events;
 pub mod exit;
 mod explain;
@@ -34,9 +35,10 @@ mod start;
 mod status;
 
 pub use call::{Context, failure, no_sessions};
+pub use enter::mistyped;
 
 use crate::cmd::cli::{Cli, Verb};
-use crate::cmd::exit::Exit;
+use crate::cmd::exit::{Exit, Failure};
 use crate::sys::ground::apart;
 
 /// Runs a call that the words after its verb are plain enough for; `None` for any other.
@@ -81,39 +83,53 @@ pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
 /// What could not be done, for [`crate::cmd::exit::conclude`].
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let context = Context::new(cli.socket.as_deref(), cli.no_daemon)?;
-    match cli.verb {
-        Verb::List(args) => list::run(&context, &args),
-        Verb::Switch(args) => moves::switch(&context, &args),
-        Verb::Next(args) => moves::next(&context, &args),
-        Verb::Back(args) => moves::back(&context, &args),
-        Verb::Start(args) => start::run(&context, &args),
-        Verb::Attach(args) => attach::run(&context, &args),
-        Verb::Detach(args) => attach::leave(&context, &args),
-        Verb::History(args) => history::history(&context, &args),
-        Verb::Logs(args) => history::logs(&context, &args),
-        Verb::Send(args) => history::send(&context, &args),
-        Verb::Open(args) => open::run(&context, &args),
-        Verb::Pick(args) => pick::run(&context, &args),
-        Verb::Menu(args) => menu::run(&context, &args),
-        Verb::Dmenu(args) => dmenu::run(&context, &args),
-        Verb::Rofi(_) => Ok(rofi::run(&context)),
-        Verb::Preview(args) => preview::run(&context, &args),
-        Verb::Label(args) => mark::label(&context, &args),
-        Verb::Snooze(args) => mark::snooze(&context, &args),
-        Verb::Pin(args) => mark::pin(&context, &args),
-        Verb::End(args) => end::run(&context, &args),
-        Verb::Answer(args) => answer::run(&context, &args),
-        Verb::Explain(args) => explain::run(&context, &args),
-        Verb::Events(args) => events::run(&context, args.json),
-        Verb::Status(args) => status::run(&context, args.json),
-        Verb::Bar(args) => bar::run(&context, &args),
-        Verb::Hooks(args) => hooks::run(&context, &args.verb),
+    let Some(verb) = cli.verb else {
+        return enter::run(&context, cli.dir.as_deref());
+    };
+    if let Some(dir) = cli.dir {
+        let words = format!(
+            "could not tell what {} stands for, before a verb",
+            dir.display()
+        );
+        return Err(Failure::new(words).exit(Exit::Usage).into());
+    }
+    run_verb(&context, verb)
+}
+
+fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::List(args) => list::run(context, &args),
+        Verb::Switch(args) => moves::switch(context, &args),
+        Verb::Next(args) => moves::next(context, &args),
+        Verb::Back(args) => moves::back(context, &args),
+        Verb::Start(args) => start::run(context, &args),
+        Verb::Attach(args) => attach::run(context, &args),
+        Verb::Detach(args) => attach::leave(context, &args),
+        Verb::History(args) => history::history(context, &args),
+        Verb::Logs(args) => history::logs(context, &args),
+        Verb::Send(args) => history::send(context, &args),
+        Verb::Open(args) => open::run(context, &args),
+        Verb::Pick(args) => pick::run(context, &args),
+        Verb::Menu(args) => menu::run(context, &args),
+        Verb::Dmenu(args) => dmenu::run(context, &args),
+        Verb::Rofi(_) => Ok(rofi::run(context)),
+        Verb::Preview(args) => preview::run(context, &args),
+        Verb::Label(args) => mark::label(context, &args),
+        Verb::Snooze(args) => mark::snooze(context, &args),
+        Verb::Pin(args) => mark::pin(context, &args),
+        Verb::End(args) => end::run(context, &args),
+        Verb::Answer(args) => answer::run(context, &args),
+        Verb::Explain(args) => explain::run(context, &args),
+        Verb::Events(args) => events::run(context, args.json),
+        Verb::Status(args) => status::run(context, args.json),
+        Verb::Bar(args) => bar::run(context, &args),
+        Verb::Hooks(args) => hooks::run(context, &args.verb),
         Verb::Hook(args) => {
             hook::report(&args.event);
             Ok(Exit::Done)
         }
-        Verb::Daemon(args) => daemon::run(&context, &args),
-        Verb::Doctor(args) => doctor::run(&context, args.json),
+        Verb::Daemon(args) => daemon::run(context, &args),
+        Verb::Doctor(args) => doctor::run(context, args.json),
         Verb::Demo(args) => demo::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),

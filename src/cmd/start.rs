@@ -46,21 +46,28 @@ pub(super) fn run(context: &Context, args: &Start) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
-    let dir = named.unwrap_or(Path::new("."));
-    let words = |error| {
-        Failure::new(format!("could not start in {}: {error}", dir.display())).exit(Exit::Usage)
-    };
-    let dir = std::fs::canonicalize(dir).map_err(words)?;
+pub(super) fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let named = named.unwrap_or(Path::new("."));
+    let dir = std::fs::canonicalize(named).map_err(|error| {
+        let why = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such directory".to_owned(),
+            _ => error.to_string(),
+        };
+        let words = format!("could not start in {}: {why}", named.display());
+        Failure::new(words).exit(Exit::Usage)
+    })?;
     if dir.is_dir() {
-        Ok(dir)
-    } else {
-        Err(words(std::io::ErrorKind::NotADirectory.into()))
+        return Ok(dir);
     }
+    let words = format!(
+        "could not start in {}: it is a file, no directory",
+        named.display()
+    );
+    Err(Failure::new(words).exit(Exit::Usage))
 }
 
 /// Starts a holder and waits until it says what it keeps.
-fn host(context: &Context, args: &Start, dir: &Path) -> anyhow::Result<Info> {
+pub(super) fn host(context: &Context, args: &Start, dir: &Path) -> anyhow::Result<Info> {
     let program = sibling("vmux-host").map_err(Failure::new)?;
     let mut command = command(context, args, dir, &program)?;
     let child = command.spawn().map_err(|error| {

@@ -1,7 +1,7 @@
 //! Where hosted sessions are found: a socket and a file each, in the runtime directory. There is
 //! no list beside it: what is there is what there is, whatever the daemon knows.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -77,6 +77,19 @@ impl Place {
         paths.create_runtime()?;
         files::create_private_dir(&self.dir)?;
         files::create_private_dir(&self.logs)
+    }
+
+    /// Has others wait that would start a session, for as long as the result lives.
+    ///
+    /// # Errors
+    /// `ResourceBusy` if another one holds it for longer than `patience`, and those of the file
+    /// system.
+    pub fn lock(&self, paths: &Paths, patience: Duration) -> io::Result<Option<File>> {
+        self.create(paths)?;
+        // A directory of its own: those of the sessions are locked by whoever writes there.
+        let dir = self.logs.join("lock");
+        files::create_private_dir(&dir)?;
+        files::lock(&dir, patience)
     }
 
     /// The socket of a session.

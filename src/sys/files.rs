@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-pub use held::{Held, past_links, replace, tidy, unchanged};
+pub use held::{Held, lock, past_links, replace, tidy, unchanged};
 
 /// Reads at most `cap` bytes of the file at `path`. Never blocks on a FIFO or a device.
 ///

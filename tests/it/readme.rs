@@ -67,8 +67,11 @@ fn every_command_line_parses() {
     assert!(lines.len() > 15, "{lines:?}");
     for line in lines {
         let words: Vec<&str> = line.split_whitespace().collect();
-        if let Err(error) = Cli::try_parse_from(&words) {
-            panic!("{line}: {error}");
+        match Cli::try_parse_from(&words) {
+            Err(error) => panic!("{line}: {error}"),
+            // Any word may be a directory: here it has to look like one.
+            Ok(Cli { dir: Some(dir), .. }) => assert!(line.contains('/'), "{line}: {dir:?}"),
+            Ok(_) => {}
         }
     }
 }

@@ -45,7 +45,7 @@ impl Held {
     pub fn take(path: &Path) -> io::Result<Self> {
         let path = past_links(path)?;
         create_private_dir(parent(&path))?;
-        let dir = lock(parent(&path))?;
+        let dir = lock(parent(&path), OTHERS)?;
         Ok(Self { path, dir })
     }
 
@@ -272,12 +272,15 @@ fn write_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Locks a directory; `None` where that cannot be done.
-fn lock(dir: &Path) -> io::Result<Option<File>> {
+/// Locks a directory for as long as the result lives; `None` where that cannot be done.
+///
+/// # Errors
+/// `ResourceBusy` if another program holds it for longer than `patience`.
+pub fn lock(dir: &Path, patience: Duration) -> io::Result<Option<File>> {
     let Ok(file) = File::open(dir) else {
         return Ok(None);
     };
-    let deadline = Deadline::after(OTHERS);
+    let deadline = Deadline::after(patience);
     loop {
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(Some(file)),

@@ -409,8 +409,56 @@ fn a_coding_tool_is_started_by_its_name() {
 }
 
 #[test]
+fn a_directory_is_entered_and_entered_again() {
+    let world = World::new();
+    play(&world, "claude", "echo \"here: $PWD $*\"; exec cat");
+    for dir in ["work/shop", "work/start"] {
+        world.0.make_dir(dir);
+    }
+    let enter = |words: &[&str]| {
+        let mut command = world.0.command(VMUX);
+        Tty::run(command.args(words), 80, 24)
+    };
+    let mut tty = enter(&["shop"]);
+    tty.waits_for("work/shop");
+    tty.types("first\r");
+    tty.waits_for("first\r\nfirst");
+    tty.types("\x1d");
+    assert!(tty.ends().success());
+    let mut again = enter(&["shop/../shop"]);
+    again.waits_for("first");
+    again.types("\x1d");
+    again.ends();
+    assert_eq!(world.ids().len(), 1, "it was entered again");
+    let other = world.0.vmux(&["start", "shop", "--name", "other"]);
+    assert!(other.status.success(), "{other:?}");
+    let mut last = enter(&["shop"]);
+    last.waits_for("work/shop");
+    last.types("\x1d");
+    last.waits_for("shop has more sessions, `vmux attach ID` shows one:");
+    last.ends();
+    let mut verb = enter(&["./start"]);
+    verb.waits_for("work/start");
+    verb.types("\x1d");
+    verb.ends();
+    assert_eq!(world.ids().len(), 3);
+}
+
+#[test]
+fn two_who_enter_a_directory_at_once_meet_in_one_session() {
+    let world = World::new();
+    play(&world, "claude", "echo started; exec cat");
+    let mut both = [(); 2].map(|()| Tty::run(&world.0.command(VMUX), 80, 24));
+    for tty in &mut both {
+        tty.waits_for("started");
+    }
+    assert_eq!(world.ids().len(), 1);
+}
+
+#[test]
 fn what_cannot_be_started_says_so_and_leaves_nothing() {
     let world = World::new();
+    fs::write(world.0.path("work/notes"), "").unwrap();
     for (words, said) in [
         (
             &["start", "--", "/no/such/program"][..],
@@ -418,8 +466,32 @@ fn what_cannot_be_started_says_so_and_leaves_nothing() {
         ),
         (
             &["start", "/no/such/dir"],
-            "could not start in /no/such/dir",
+            "could not start in /no/such/dir: there is no such directory",
         ),
+        (
+            &["start", "notes"],
+            "could not start in notes: it is a file, no directory",
+        ),
+        (
+            &["notes"],
+            "could not start in notes: it is a file, no directory",
+        ),
+        (&["swich"], "did you mean `vmux switch`?"),
+        (&["swich", "api"], "did you mean `vmux switch`?"),
+        (
+            &["lst", "--json"],
+            "could not start in lst: there is no such directory",
+        ),
+        (&["payments"], "neither a verb nor a directory"),
+        (
+            &["."],
+            "could not show a session here: this is not a terminal",
+        ),
+        (
+            &["--no-daemon"],
+            "could not show a session here: this is not a terminal",
+        ),
+        (&[".", "list"], "before a verb"),
         (&["attach", "nobody"], "no hosted session fits \"nobody\""),
         (&["detach"], "this is in no hosted session"),
     ] {
