@@ -18,7 +18,7 @@ pub use looks::{Looks, Role};
 pub use outside::{Outside, Roots, Senses, guarded};
 pub use watch::Watch;
 
-use crate::core::model::{Decision, Dialog, HookReport, Session};
+use crate::core::model::{Decision, Dialog, HookReport, Session, State};
 use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
 
@@ -55,6 +55,11 @@ pub trait Agent: Sync {
     /// # Errors
     /// In words.
     fn messages(&self, session: &Session, most: usize) -> Result<Vec<Message>, String>;
+
+    /// Reads what the titles that it gives its terminals tell of a session's state, if they do.
+    fn title_reader(&self) -> Option<TitleReader> {
+        None
+    }
 
     /// The command that goes on with a session's conversation, in its directory.
     fn resume(&self, session: &Session) -> Option<Vec<String>>;
@@ -107,6 +112,9 @@ pub trait Agent: Sync {
         None
     }
 }
+
+/// Reads a title, whole; nothing where that tells no state. Cheap: asked up to ten times a second.
+pub type TitleReader = fn(&str) -> Option<State>;
 
 /// Their names, for a hint: `claude or codex`.
 #[must_use]

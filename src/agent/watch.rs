@@ -4,8 +4,10 @@ use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use chrono::{DateTime, Utc};
+
 use super::{Looks, Outside, Role};
-use crate::core::model::{ConversationId, Evidence, HookReport, Pid};
+use crate::core::model::{ConversationId, Evidence, HookReport, Pid, TitleFact};
 
 /// Follows all sessions of an agent. One thread owns it; a call may take milliseconds, and what it
 /// waits for has a deadline. The source finds processes and their ends, and holds each call that
@@ -82,6 +84,15 @@ pub trait Watch: Send {
 
     /// Does what was put off, if it is due.
     fn retry(&mut self, _outside: &mut Outside) {}
+
+    /// Whether the title of a session's terminal would tell more of its state than is known; if so,
+    /// since when: a title that was read earlier tells nothing.
+    fn wants_title(&self, _pid: Pid) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    /// Takes over what the title of a session's terminal says from now on.
+    fn take_title(&mut self, _pid: Pid, _title: TitleFact, _outside: &mut Outside) {}
 
     /// Sessions that are in this conversation.
     fn inside(&self, _conversation: &ConversationId) -> Vec<Pid> {

@@ -25,6 +25,7 @@ mod server;
 mod sources;
 mod storage;
 mod supervise;
+mod titles;
 mod worker;
 
 use std::sync::Arc;

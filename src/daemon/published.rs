@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::supervise::Pulse;
-use crate::core::model::{Event, HookReport, SessionKey, Trouble};
+use crate::core::model::{Event, HookReport, LocalKey, SessionKey, TitleFact, Trouble};
 use crate::core::registry::Snapshot;
 use crate::desktop::here::{Here, Lately};
 use crate::protocol::reply::{Body, PreviewMessage, SourceStatus, render};
@@ -99,6 +99,10 @@ pub(super) struct Published {
     pub(super) wake: Wake,
     /// Reports of hooks on their way to the source of sessions, and when they arrived.
     hooks: Mutex<Vec<(HookReport, DateTime<Utc>)>>,
+    /// What titles say, on its way to the source of sessions: of each the newest.
+    titles: Mutex<BTreeMap<LocalKey, TitleFact>>,
+    /// The sessions whose titles would tell more than is known, and since when.
+    wanted_titles: Mutex<BTreeMap<LocalKey, DateTime<Utc>>>,
     /// Wakes the source of sessions.
     pub(super) sessions: Wake,
     /// Wakes the source of windows.
@@ -125,6 +129,8 @@ impl Published {
             here_now: Mutex::default(),
             wake: Wake::new()?,
             hooks: Mutex::default(),
+            titles: Mutex::default(),
+            wanted_titles: Mutex::default(),
             sessions: Wake::new()?,
             desktop: Wake::new()?,
             alerts: Wake::new()?,
@@ -220,6 +226,32 @@ impl Published {
     pub(super) fn take_hooks(&self) -> Vec<(HookReport, DateTime<Utc>)> {
         self.sessions.clear();
         std::mem::take(&mut *locked(&self.hooks))
+    }
+
+    /// Hands what titles say to the source of sessions.
+    pub(super) fn tell_titles(&self, news: Vec<(LocalKey, TitleFact)>) {
+        if !news.is_empty() {
+            locked(&self.titles).extend(news);
+            self.sessions.wake();
+        }
+    }
+
+    pub(super) fn take_titles(&self) -> BTreeMap<LocalKey, TitleFact> {
+        std::mem::take(&mut *locked(&self.titles))
+    }
+
+    /// Says whose titles would tell more than is known, and since when.
+    pub(super) fn want_titles(&self, wanted: BTreeMap<LocalKey, DateTime<Utc>>) {
+        let mut before = locked(&self.wanted_titles);
+        if *before != wanted {
+            *before = wanted;
+            drop(before);
+            self.desktop.wake();
+        }
+    }
+
+    pub(super) fn wanted_titles(&self) -> BTreeMap<LocalKey, DateTime<Utc>> {
+        locked(&self.wanted_titles).clone()
     }
 
     /// Says how a source is.

@@ -13,16 +13,18 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::lock::Instance;
 use super::published::Published;
 use super::supervise::{PANICKED, Part, caught};
+use super::titles::{self, Shown, Spot, Titles};
 use super::{Input, Settings};
+use crate::agent;
 use crate::core::model::{
-    Action, Focus, LocalKey, Observation, Place, State, WindowKey, WmAddress,
+    Action, Focus, Kind, LocalKey, Observation, Place, Session, State, WindowKey, WmAddress,
 };
 use crate::core::registry::Snapshot;
 use crate::desktop::here::Here;
 use crate::desktop::host::{self, typing::Typing};
 use crate::desktop::place::Places;
 use crate::desktop::wm::{Since, Watch};
-use crate::desktop::{Found, shown};
+use crate::desktop::{Finding, Found, PaneTitle, shown};
 use crate::notify::alert::Urgencies;
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
@@ -109,11 +111,15 @@ fn watch(
             format!("sees changes every {pace} s only: {}", lack.words())
         });
         published.report_lacking("sessions", true, counts, lacks);
+        published.want_titles(scout.wanted_titles());
         let due = scout.due().map_or(next_scan, |due| due.min(next_scan));
         wait(scout, published, due)?;
         let mut observations = scout.take_events(clock::now());
         for (report, at) in published.take_hooks() {
             observations.extend(scout.take_hook(report, at));
+        }
+        for (key, title) in published.take_titles() {
+            observations.extend(scout.take_title(key, title, clock::now()));
         }
         observations.extend(scout.retry(clock::now()));
         if clock::steady() >= next_scan {
@@ -177,6 +183,7 @@ pub(super) fn desktop(
         typed_at: None,
         retry: WM_RETRY.0,
         retry_at: None,
+        titles: Titles::default(),
     };
     let run = move || {
         while caught("windows", || desktop.run()).is_none() {
@@ -188,6 +195,8 @@ pub(super) fn desktop(
             if let Ok(places) = Places::new(&proc, environ.clone()) {
                 desktop.places = places;
                 desktop.events.clear();
+                let news = desktop.titles.end(now());
+                desktop.published.tell_titles(news);
             }
         }
     };
@@ -237,6 +246,63 @@ struct Desktop {
     retry: Duration,
     /// When a window manager that was lost is looked for again.
     retry_at: Option<Instant>,
+    titles: Titles,
+}
+
+fn now() -> titles::Now {
+    (clock::steady(), clock::now())
+}
+
+/// The titles that a pass comes by.
+#[derive(Default)]
+struct Titled {
+    shown: BTreeMap<LocalKey, Shown>,
+    /// How many sessions are at each place.
+    crowds: BTreeMap<Spot, usize>,
+}
+
+impl Titled {
+    /// Notes where the title of a session stands, if its agent reads it.
+    fn note(
+        &mut self,
+        places: &Places,
+        session: &Session,
+        (finding, pane): (&Finding, Option<PaneTitle>),
+    ) {
+        let place = finding.as_ref().ok().map(|found| &found.place);
+        let window = place.and_then(|place| place.window.as_ref());
+        let (spot, title) = match (pane, window) {
+            (Some(PaneTitle { pane, title }), _) => (Spot::Pane(pane.0, pane.1), Some(title)),
+            (None, Some(window)) => {
+                let manager = window.manager.clone().unwrap_or_default();
+                (Spot::Window(manager, window.key), None)
+            }
+            (None, None) => return,
+        };
+        *self.crowds.entry(spot.clone()).or_default() += 1;
+        let agent = agent::by_name(&session.agent);
+        let reader = agent.and_then(|agent| agent.title_reader());
+        let alone = || title.is_some() || finding.as_ref().is_ok_and(|f| places.shows_alone(f));
+        let is_shown = session.kind == Kind::Interactive && alone();
+        if let (Some(reader), Some(key), true) = (reader, session.id.local(), is_shown) {
+            self.shown.insert(
+                key,
+                Shown {
+                    spot,
+                    reader,
+                    title,
+                },
+            );
+        }
+    }
+
+    /// Those of which no other session can have set it: one may be stopped behind another.
+    fn alone(mut self) -> BTreeMap<LocalKey, Shown> {
+        let crowds = &self.crowds;
+        self.shown
+            .retain(|_, shown| crowds.get(&shown.spot) == Some(&1));
+        self.shown
+    }
 }
 
 impl Desktop {
@@ -247,6 +313,7 @@ impl Desktop {
             self.mark_urgent();
             let known = self.known();
             dirty |= self.hidden_session_came_to_rest();
+            dirty |= self.look_after_titles();
             if (dirty || known != self.sessions()) && self.may_pass() {
                 match self.pass() {
                     Ok(missed) => dirty = missed,
@@ -258,7 +325,7 @@ impl Desktop {
                 .passed
                 .filter(|_| dirty || known != self.sessions())
                 .map(|at| at + PASS_PACE);
-            let due = [pace, self.retry_at, self.typed_at];
+            let due = [pace, self.retry_at, self.typed_at, self.titles.due()];
             let until = due.into_iter().flatten().min();
             self.published.set_here_now(self.here());
             dirty |= self.wait(until);
@@ -321,11 +388,14 @@ impl Desktop {
         let mut observations = Vec::new();
         let mut lost = 0;
         let mut hidden = Vec::new();
+        let mut titled = Titled::default();
         for session in &snapshot.sessions {
             let Some(key) = session.id.local() else {
                 continue;
             };
-            let finding = self.places.find(session, &Environ::default());
+            let nobody = Environ::default();
+            let (finding, pane) = self.places.find_with_pane(session, &nobody);
+            titled.note(&self.places, session, (&finding, pane));
             if let Ok(found) = &finding
                 && session.standing().calls()
             {
@@ -341,6 +411,9 @@ impl Desktop {
         self.told
             .retain(|key, _| snapshot.by_key(&(*key).into()).is_some());
         let missed = self.subscribe();
+        let news = self.titles.found(titled.alone(), now());
+        self.published.tell_titles(news);
+        self.heed();
         let focuses = self.places.focuses();
         self.published.set_here(Here { read_at, focuses });
         self.listen(&hidden);
@@ -350,6 +423,25 @@ impl Desktop {
             sent.map_err(drop)?;
         }
         Ok(missed)
+    }
+
+    /// Takes over whose titles are wanted, and ends what stands still; whether panes are to be read.
+    fn look_after_titles(&mut self) -> bool {
+        let now = now();
+        let mut news = self.titles.want(&self.published.wanted_titles(), now);
+        let (ended, panes) = self.titles.late(now);
+        news.extend(ended);
+        self.published.tell_titles(news);
+        self.heed();
+        panes
+    }
+
+    /// Has window managers tell the titles that are wanted.
+    fn heed(&mut self) {
+        let mut windows = self.titles.windows();
+        for (manager, events) in &mut self.events {
+            events.heed(windows.remove(manager).unwrap_or_default());
+        }
     }
 
     /// Listens to the terminals that have the focus and hide something worth a look.
@@ -464,6 +556,10 @@ impl Desktop {
         });
         if changed {
             self.told_at = Some(taken_at);
+        }
+        for (manager, events) in &mut self.events {
+            let news = self.titles.heard(manager, &events.titles(), now());
+            self.published.tell_titles(news);
         }
         changed
     }

@@ -49,6 +49,15 @@ pub struct Terminal {
     pub windows: usize,
 }
 
+/// The title of a pane, as it was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PaneTitle {
+    /// The pane: its server, and how that calls it.
+    pub pane: (Pid, String),
+    /// The title, by whoever runs there.
+    pub title: CleanText,
+}
+
 /// Where a session is, or why it was not found and the part of its place that is known.
 pub type Finding = Result<Found, Box<(Trouble, Place)>>;
 

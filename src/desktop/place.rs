@@ -11,7 +11,7 @@ use super::follow::Walk;
 use super::systems::{Desktop, Ways};
 use super::titles::Titles;
 use super::way::Search;
-use super::{Finding, Found};
+use super::{Finding, Found, PaneTitle};
 use crate::core::model::{
     Focus, HostKind, Kind, LocalKey, Pid, ProcChain, Session, Trouble, TroubleCode, Window,
     WindowId, WindowKey, WindowRef, WmAddress, WmTree, Xid,
@@ -282,12 +282,22 @@ impl Places {
     /// # Errors
     /// Why there is none, and what is known of its host.
     pub fn find(&mut self, session: &Session, client: &Environ) -> Finding {
+        self.find_with_pane(session, client).0
+    }
+
+    /// The same, and the title of the pane that it runs in, whether that is shown or not.
+    pub fn find_with_pane(
+        &mut self,
+        session: &Session,
+        client: &Environ,
+    ) -> (Finding, Option<PaneTitle>) {
         if session.kind == Kind::Background {
-            return self.find_attached(session, client);
+            return (self.find_attached(session, client), None);
         }
         let mut search = Search::default();
         let result = self.search(&mut Walk::new(session, client), &mut search);
-        match result {
+        let pane = search.pane.take();
+        let finding = match result {
             Ok(place) => Ok(Found {
                 place,
                 actions: search.actions,
@@ -295,7 +305,16 @@ impl Places {
                 uncertain: search.uncertain,
             }),
             Err(trouble) => Err(Box::new(search.nowhere(trouble))),
-        }
+        };
+        (finding, pane)
+    }
+
+    /// Whether a window shows a session and can show nothing else: its owner has one terminal.
+    pub fn shows_alone(&self, found: &Found) -> bool {
+        let host = found.place.host.as_ref();
+        let terminal = host.is_some_and(|host| host.kind == HostKind::Terminal);
+        let owner = found.terminal.as_ref().filter(|_| terminal);
+        owner.is_some_and(|owner| self.terminals(owner.owner) == 1)
     }
 
     /// Why nothing was found on the way up from a process.

@@ -1,7 +1,7 @@
 //! What a search has found out so far, and the words for it: how a window was found, and what was
 //! rejected on the way. Pure.
 
-use super::Terminal;
+use super::{PaneTitle, Terminal};
 use crate::core::model::{
     Action, Host, Place, ProcChain, Trouble, Window, WindowRef, WmAddress, Xid,
 };
@@ -21,6 +21,8 @@ pub(super) struct Search {
     pub(super) uncertain: bool,
     /// Who shows it in the window.
     pub(super) terminal: Option<Terminal>,
+    /// The pane that it runs in, if its innermost multiplexer tells titles.
+    pub(super) pane: Option<PaneTitle>,
     way: Vec<CleanText>,
     rejected: Vec<CleanText>,
 }

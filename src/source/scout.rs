@@ -5,6 +5,7 @@
 //! is the safety net, one `readdir` and the details of what is new. All roots are given, so that a
 //! directory of recorded files is as good as a machine.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,7 @@ use chrono::{DateTime, Utc};
 use crate::agent::looks::booted_at;
 use crate::agent::outside::{Known, Outside};
 use crate::agent::{AGENTS, Agent, Looks, Role, Watch, guarded};
-use crate::core::model::{HookReport, LocalKey, Observation, Pid};
+use crate::core::model::{HookReport, LocalKey, Observation, Pid, TitleFact};
 use crate::sys::ground::{Again, Ground, apart};
 use crate::sys::inotify::{Change, Lack};
 use crate::sys::proc::handle::{self, Handle};
@@ -189,6 +190,34 @@ impl Scout {
             self.of(pid, |watch, outside| watch.take_hook(pid, report, outside));
         }
         self.reports()
+    }
+
+    /// Takes over what the title of a session's terminal says.
+    pub fn take_title(
+        &mut self,
+        key: LocalKey,
+        title: TitleFact,
+        now: DateTime<Utc>,
+    ) -> Vec<Observation> {
+        self.outside.now = now;
+        let known = self.outside.known.get(&key.pid);
+        if known.is_some_and(|known| known.key == key) {
+            self.of(key.pid, |watch, outside| {
+                watch.take_title(key.pid, title, outside);
+            });
+        }
+        self.reports()
+    }
+
+    /// The sessions whose titles would tell more of their states than is known, and since when.
+    #[must_use]
+    pub fn wanted_titles(&self) -> BTreeMap<LocalKey, DateTime<Utc>> {
+        let known = self.outside.known.iter();
+        let wanted = known.filter_map(|(pid, known)| {
+            let since = self.watches[known.agent].wants_title(*pid)?;
+            Some((known.key, since))
+        });
+        wanted.collect()
     }
 
     /// The session that a report comes from: an ancestor of the hook, else the only session in the

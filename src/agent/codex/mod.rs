@@ -16,13 +16,14 @@ pub mod pairing;
 pub mod process;
 pub mod rollout;
 pub mod rpc;
+pub mod title;
 pub mod verdict;
 mod watch;
 
 use std::path::{Path, PathBuf};
 
 use crate::agent::lines::Follower;
-use crate::agent::{Agent, Health, Looks, Message, Role, Roots, Watch};
+use crate::agent::{Agent, Health, Looks, Message, Role, Roots, TitleReader, Watch};
 use crate::core::model::{ConversationId, Decision, Dialog, Session};
 use crate::sys::proc::Environ;
 use process::Purpose;
@@ -88,6 +89,10 @@ impl Agent for Codex {
         Ok(all[all.len().saturating_sub(most)..].to_vec())
     }
 
+    fn title_reader(&self) -> Option<TitleReader> {
+        Some(title::state)
+    }
+
     fn resume(&self, session: &Session) -> Option<Vec<String>> {
         let id = session.session_id.as_ref()?;
         Some(["codex", "resume", id.as_str()].map(str::to_owned).into())
@@ -125,6 +130,7 @@ impl Agent for Codex {
             ("shows", "shows"),
             ("thread", "app-server"),
             ("rollout", "rollout"),
+            ("title", "title"),
         ]
     }
 

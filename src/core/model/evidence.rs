@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Claim, ConversationId, Kind, LocalKey, Place, RawPath};
+use super::{Claim, ConversationId, Kind, LocalKey, Place, RawPath, State};
 use crate::core::text::CleanText;
 
 /// Everything known about one session, as its agent saw it last. Complete by itself: a newer
@@ -148,6 +148,18 @@ impl GitDoing {
             Self::Unknown => "unknown",
         }
     }
+}
+
+/// What the title of a session's terminal tells of its state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct TitleFact {
+    /// The state; nothing where it tells none, or is not known to be this session's.
+    pub says: Option<State>,
+    /// When it was first seen to say so; of a title that nothing follows, when it was read.
+    pub at: DateTime<Utc>,
+    /// It is not followed, and believed no longer at this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// What a source reports to the registry.

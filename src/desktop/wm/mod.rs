@@ -6,11 +6,13 @@ pub mod ewmh;
 pub mod i3;
 pub mod x11;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::core::model::{Pid, Window, WindowId, WindowKey, WmAddress, WmTree, Workspace};
+use crate::core::text::CleanText;
 use crate::sys::proc::{Environ, Proc};
 pub use i3::tree::workspace;
 use x11::Display;
@@ -134,6 +136,14 @@ pub trait Watch: Send {
     /// # Errors
     /// `Closed` once the manager is gone or restarts.
     fn drain(&mut self) -> Result<bool, WmError>;
+
+    /// From now on the titles of these windows are told too, and of no others.
+    fn heed(&mut self, _windows: BTreeSet<WindowKey>) {}
+
+    /// The titles of those that were changed since this was last asked, each as it is now.
+    fn titles(&mut self) -> BTreeMap<WindowKey, CleanText> {
+        BTreeMap::new()
+    }
 
     /// What has been told of the focus since [`Watch::restart`].
     fn since(&self) -> Since;

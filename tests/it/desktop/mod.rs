@@ -17,6 +17,7 @@ mod sway;
 mod switching;
 mod tabs;
 mod terminals;
+mod titles;
 mod tmux;
 mod ways;
 

@@ -7,6 +7,8 @@ use std::os::fd::BorrowedFd;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use super::app_server::AppServer;
 use super::pairing::{self, FIRST_WITHIN, Shown, Terminal};
 use super::process;
@@ -14,7 +16,7 @@ use super::verdict::Runs;
 use super::{FIRST_SERVED, NAME};
 use crate::agent::version::parse_version;
 use crate::agent::{Looks, Outside, Role, Roots, Watch, guarded};
-use crate::core::model::{ConversationId, Evidence, Kind, Pid, ProcessFact, time};
+use crate::core::model::{ConversationId, Evidence, Kind, Pid, ProcessFact, TitleFact, time};
 use crate::core::text::CleanText;
 use crate::sys::clock;
 use tracked::Tracked;
@@ -108,6 +110,7 @@ impl Sessions {
         tracked.look_at_children(&outside.proc, outside.boot);
         let server = self.servers.get(&tracked.home);
         let held = tracked.conversation().and_then(|id| server?.thread(id));
+        tracked.note_want(held, outside.now);
         let evidence = tracked.evidence(held);
         let young = |process: &ProcessFact| {
             let until = process.started_at.map(|at| time::after(at, FIRST_WITHIN));
@@ -335,6 +338,17 @@ impl Watch for Sessions {
             .collect();
         for pid in pids {
             self.refresh(pid, outside);
+        }
+    }
+
+    fn wants_title(&self, pid: Pid) -> Option<DateTime<Utc>> {
+        self.tracked.get(&pid)?.wants_title
+    }
+
+    fn take_title(&mut self, pid: Pid, title: TitleFact, outside: &mut Outside) {
+        if let Some(tracked) = self.tracked.get_mut(&pid) {
+            tracked.take_title(title);
+            self.tell(pid, outside);
         }
     }
 

@@ -8,14 +8,15 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::agent::codex::app_server::Held;
-use crate::agent::codex::pairing::{Shown, made_at};
+use crate::agent::codex::pairing::{FIRST_WITHIN, Shown, made_at};
 use crate::agent::codex::process::Asked;
 use crate::agent::codex::rollout::Rollout;
 use crate::agent::codex::verdict::{self, Facts, RolloutFact, Runs, ThreadFact};
 use crate::agent::lines::Follower;
 use crate::agent::looks::{SLACK, started_at};
 use crate::core::model::{
-    AsRead, CallNature, ConversationId, Evidence, Kind, LocalKey, Pid, ProcessFact, RawPath, time,
+    AsRead, CallNature, ConversationId, Evidence, Kind, LocalKey, Pid, ProcessFact, RawPath,
+    TitleFact, time,
 };
 use crate::core::text::CleanText;
 use crate::sys::inotify::Watcher;
@@ -40,6 +41,12 @@ pub(super) struct Tracked {
     watched: Option<PathBuf>,
     /// Whether a process runs that was started since the pending call.
     child: bool,
+    /// What the title of its terminal says.
+    title: Option<TitleFact>,
+    /// Since when a title would tell more than is known, if it would.
+    pub(super) wants_title: Option<DateTime<Utc>>,
+    /// The last line of its rollout and whether a process ran, when that was noted.
+    stands: (Option<DateTime<Utc>>, bool),
 }
 
 impl Tracked {
@@ -63,6 +70,9 @@ impl Tracked {
             rollout: None,
             watched: None,
             child: false,
+            title: None,
+            wants_title: None,
+            stands: (None, false),
         }
     }
 
@@ -160,12 +170,16 @@ impl Tracked {
         self.runs == Runs::Itself || (self.rollout.is_some() && self.watched.is_none())
     }
 
-    /// Everything that is known; `held` is what the app-server says of its conversation.
-    pub(super) fn evidence(&self, held: Option<&Held>) -> Evidence {
-        let held = held.filter(|_| self.runs != Runs::Itself);
-        let thread = held.map(|held| &held.thread);
+    /// What the claims are made of; `held` is what the app-server says of its conversation.
+    fn known(&self, held: Option<&Held>) -> Facts {
         let rollout = self.rollout.as_ref().map(Follower::conversation);
-        let facts = Facts {
+        // One that is not followed may be older than what happened last, or another program's.
+        let young = self.process.started_at.filter(|_| rollout.is_none());
+        let own_from = young.map(|started| time::after(started, FIRST_WITHIN));
+        let from = self.wants_title.max(own_from);
+        let passed =
+            |title: &TitleFact| title.until.is_some() && from.is_some_and(|from| title.at < from);
+        Facts {
             runs: self.runs,
             ambiguous: self.shown == Shown::Ambiguous,
             thread: held.map(|held| ThreadFact {
@@ -176,7 +190,31 @@ impl Tracked {
             rollout: rollout.cloned(),
             child: self.child,
             started_at: self.process.started_at,
-        };
+            title: self.title.filter(|title| !passed(title)),
+        }
+    }
+
+    /// Notes whether a title would tell more than is known.
+    pub(super) fn note_want(&mut self, held: Option<&Held>, now: DateTime<Utc>) {
+        let held = held.filter(|_| self.runs != Runs::Itself);
+        let facts = self.known(held);
+        let stands = (facts.rollout.as_ref().and_then(|r| r.at), facts.child);
+        let same = std::mem::replace(&mut self.stands, stands) == stands;
+        let before = self.wants_title.filter(|_| same);
+        self.wants_title = verdict::wants_title(&facts).then(|| before.unwrap_or(now));
+    }
+
+    /// Takes over what the title of its terminal says.
+    pub(super) fn take_title(&mut self, title: TitleFact) {
+        self.title = Some(title);
+    }
+
+    /// Everything that is known; `held` is what the app-server says of its conversation.
+    pub(super) fn evidence(&self, held: Option<&Held>) -> Evidence {
+        let held = held.filter(|_| self.runs != Runs::Itself);
+        let thread = held.map(|held| &held.thread);
+        let rollout = self.rollout.as_ref().map(Follower::conversation);
+        let facts = self.known(held);
         let line = |text: &String| CleanText::line(text).some();
         let version = thread.and_then(|thread| thread.cli_version.as_ref().and_then(line));
         let model = thread.and_then(|thread| thread.model.as_ref().and_then(line));
@@ -236,6 +274,9 @@ impl Tracked {
                 broken: rollout.broken,
             };
             facts.insert("rollout".into(), json!(fact));
+        }
+        if let Some(title) = &self.title {
+            facts.insert("title".into(), json!(title));
         }
         facts
     }

@@ -2,6 +2,8 @@
 //!
 //! **Source:** tmux(1) of 3.3a.
 
+use std::collections::HashMap;
+
 use crate::core::model::{Pid, ProcChain};
 use crate::core::text::CleanText;
 
@@ -50,6 +52,7 @@ pub(super) struct Client {
 pub(super) struct Layout {
     panes: Vec<PaneRow>,
     clients: Vec<Client>,
+    titles: HashMap<String, CleanText>,
 }
 
 /// A session's pane, and who shows its tmux session.
@@ -76,14 +79,21 @@ pub(super) struct View {
     pub(super) shown: Option<String>,
 }
 
-/// Columns of both listings, so that one child process answers both.
+/// Columns of all listings, so that one child process answers them.
 pub(super) const PANES: &str = "P\t#{pane_id}\t#{pane_pid}\t#{session_id}\t#{window_id}\t#{window_index}\t#{pane_index}\t#{pane_active}\t#{pane_tty}\t#{session_name}";
 pub(super) const CLIENTS: &str = "C\t#{client_pid}\t#{client_tty}\t#{session_id}\t#{window_id}\t#{client_activity}\t#{client_control_mode}";
 
-/// Reads both listings. A line of any other shape is left out.
+/// The titles of panes, on lines of their own: whoever runs in one may have put anything into it.
+pub(super) const TITLES: &str = "T\t#{pane_id}\t#{pane_title}";
+
+/// Reads all listings. A line of any other shape is left out.
 pub(super) fn parse_layout(text: &str) -> Layout {
     let mut layout = Layout::default();
     for line in text.lines() {
+        if let Some((pane, title)) = line.strip_prefix("T\t").and_then(|l| l.split_once('\t')) {
+            layout.titles.insert(pane.into(), CleanText::line(title));
+            continue;
+        }
         let fields: Vec<&str> = line.splitn(10, '\t').collect();
         match fields[..] {
             [
@@ -184,6 +194,11 @@ impl Layout {
         clients
     }
 
+    /// The title of a pane.
+    pub(super) fn title(&self, pane_id: &str) -> Option<&CleanText> {
+        self.titles.get(pane_id)
+    }
+
     /// When the client of a terminal was used last, in seconds since 1970.
     pub(super) fn used_at(&self, tty: &str) -> Option<i64> {
         let mut clients = self.clients.iter();
@@ -239,7 +254,10 @@ mod tests {
         C\t900\t/dev/pts/9\t$0\t@1\t50\t0\n\
         C\t901\t/dev/pts/8\t$0\t@0\t40\t0\n\
         C\t902\t\t$1\t@2\t99\t1\n\
-        nonsense\n";
+        nonsense\n\
+        T\t%0\t\n\
+        T\t%1\tP\t%9\t\u{1b}[1mshop\n\
+        T\t%2\n";
 
     fn chain(pids: &[u32]) -> ProcChain {
         ProcChain(
@@ -281,6 +299,18 @@ mod tests {
             "shown, but another pane is the active one"
         );
         assert_eq!(inactive.views[0].shown.as_deref(), Some("%1"));
+    }
+
+    #[test]
+    fn a_title_is_no_more_than_a_title() {
+        let layout = parse_layout(LAYOUT);
+        let title = |pane| layout.title(pane).map(CleanText::as_str);
+        assert_eq!(title("%1"), Some("P %9 shop"));
+        assert_eq!(
+            (title("%0"), title("%2"), title("%9")),
+            (Some(""), None, None)
+        );
+        assert_eq!(layout.panes.len(), 4);
     }
 
     #[test]

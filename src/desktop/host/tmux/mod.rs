@@ -20,6 +20,7 @@ use layout::{Layout, Spot, View, parse_layout};
 use super::{Client, Driver, Inside, Multiplexer, Shown};
 use crate::core::model::{Action, Host, HostKind, PaneView, Pid, Trouble, TroubleCode};
 use crate::core::text::{CleanText, shell_word};
+use crate::desktop::PaneTitle;
 use crate::desktop::way::Search;
 use crate::sys::exec;
 use crate::sys::proc::Proc;
@@ -86,7 +87,17 @@ impl Multiplexer for Tmux {
             .and_then(|pid| name_for(proc, inside.server, pid));
         let chain = numbered.then_some(inside.chain);
         match layout.spot(chain, tty.as_deref()) {
-            Some(spot) => in_pane(&spot, &server, search),
+            Some(spot) => {
+                // An outer one shows what the inner one gives it.
+                if search.host.is_none() {
+                    let pane = &spot.pane.pane_id;
+                    search.pane = layout.title(pane).map(|title| PaneTitle {
+                        pane: (pid, pane.clone()),
+                        title: title.clone(),
+                    });
+                }
+                in_pane(&spot, &server, search)
+            }
             None => popup::find(proc, inside, named.as_ref(), &layout, search),
         }
     }
@@ -345,6 +356,11 @@ impl Server {
             "list-clients",
             "-F",
             layout::CLIENTS,
+            ";",
+            "list-panes",
+            "-a",
+            "-F",
+            layout::TITLES,
         ];
         Ok(parse_layout(&String::from_utf8_lossy(&self.run(&words)?)))
     }

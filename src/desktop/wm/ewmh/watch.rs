@@ -2,18 +2,20 @@
 //! focus, of desktops and of windows that open and close, those of the windows themselves where
 //! they went. That something changed is all that is taken from them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
 use std::os::fd::BorrowedFd;
 
 use x11rb::connection::Connection as _;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    ChangeWindowAttributesAux, ConnectionExt as _, EventMask, PropertyNotifyEvent,
+    Atom, AtomEnum, ChangeWindowAttributesAux, ConnectionExt as _, EventMask, PropertyNotifyEvent,
     Window as XWindow,
 };
 
-use super::{Atoms, CLIENTS, EVENTS, one, parse};
+use super::{Atoms, CLIENTS, EVENTS, TEXT, one, parse};
+use crate::core::model::{WindowKey, Xid};
+use crate::core::text::CleanText;
 use crate::desktop::wm::x11::{Display, broken};
 use crate::desktop::wm::{Since, Watch, WmError};
 
@@ -24,13 +26,17 @@ pub(super) struct Changes {
     /// The windows whose properties are told.
     known: HashSet<XWindow>,
     since: Since,
+    heeded: BTreeSet<WindowKey>,
+    titles: BTreeMap<WindowKey, CleanText>,
 }
 
 /// What a change of a property means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Told {
-    /// Nothing that matters: a title, say.
+    /// Nothing that matters.
     Nothing,
+    /// This window has another title.
+    Title(XWindow),
     /// Something moved.
     Moved,
     /// There are other windows.
@@ -47,6 +53,8 @@ impl Changes {
             atoms,
             known: HashSet::new(),
             since: Since::Still,
+            heeded: BTreeSet::new(),
+            titles: BTreeMap::new(),
         };
         changes.listen(changes.display.root)?;
         changes.take_windows()?;
@@ -76,11 +84,32 @@ impl Changes {
         self.display.connection.flush().map_err(broken)
     }
 
+    /// The properties that hold a window's title, the better one first.
+    fn names(&self) -> [Atom; 2] {
+        [self.atoms.net_name, AtomEnum::WM_NAME.into()]
+    }
+
+    /// Reads the titles of these windows.
+    fn read_titles(&mut self, windows: &BTreeSet<XWindow>) -> Result<(), WmError> {
+        for window in windows {
+            let asked = self.names().map(|name| (*window, name, TEXT));
+            let replies = self.display.properties(&asked)?;
+            let titles = [0, 1].map(|n| parse::text(one(&replies, n)));
+            let title = titles.into_iter().find(|title| !title.is_empty());
+            let key = WindowKey::X(Xid(*window));
+            self.titles.insert(key, title.unwrap_or_default());
+        }
+        Ok(())
+    }
+
     fn told(&self, event: &PropertyNotifyEvent) -> Told {
         let (atoms, atom) = (&self.atoms, event.atom);
         if event.window != self.display.root {
-            let moves = [atoms.desktop, atoms.net_state].contains(&atom);
-            return if moves { Told::Moved } else { Told::Nothing };
+            return match atom {
+                _ if [atoms.desktop, atoms.net_state].contains(&atom) => Told::Moved,
+                _ if self.names().contains(&atom) => Told::Title(event.window),
+                _ => Told::Nothing,
+            };
         }
         if atom == atoms.check {
             return Told::Manager;
@@ -100,6 +129,7 @@ impl Watch for Changes {
     fn drain(&mut self) -> Result<bool, WmError> {
         let mut changed = false;
         let mut windows = false;
+        let mut titles = BTreeSet::new();
         self.display.in_time();
         for _ in 0..EVENTS {
             let event = self.display.connection.poll_for_event().map_err(broken)?;
@@ -111,8 +141,18 @@ impl Watch for Changes {
                     self.take_windows()?;
                     continue;
                 }
+                None if !titles.is_empty() => {
+                    self.read_titles(&std::mem::take(&mut titles))?;
+                    continue;
+                }
                 None => break,
             };
+            if let Told::Title(window) = told {
+                if self.heeded.contains(&WindowKey::X(Xid(window))) {
+                    titles.insert(window);
+                }
+                continue;
+            }
             changed |= told != Told::Nothing;
             windows |= told == Told::Windows;
             if told == Told::Manager {
@@ -124,6 +164,15 @@ impl Watch for Changes {
             self.since = Since::Unknown;
         }
         Ok(changed)
+    }
+
+    fn heed(&mut self, windows: BTreeSet<WindowKey>) {
+        self.titles.retain(|key, _| windows.contains(key));
+        self.heeded = windows;
+    }
+
+    fn titles(&mut self) -> BTreeMap<WindowKey, CleanText> {
+        std::mem::take(&mut self.titles)
     }
 
     fn since(&self) -> Since {

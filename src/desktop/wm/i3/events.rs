@@ -1,12 +1,14 @@
 //! i3's events, as signs that something changed: treated as "look again". As data only where one
 //! tells in full what it did: that a window has the focus now.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::wire::{Connection, Message, MessageKind};
 use crate::core::model::{ConId, WindowKey};
+use crate::core::text::CleanText;
 use crate::desktop::wm::{Since, Watch, WmError};
 
 /// Types of events (i3 IPC documentation, "Events").
@@ -19,6 +21,8 @@ const WINDOW: u32 = 0x8000_0003;
 pub(super) struct Events {
     connection: Connection,
     since: Since,
+    heeded: BTreeSet<WindowKey>,
+    titles: BTreeMap<WindowKey, CleanText>,
 }
 
 impl Since {
@@ -42,6 +46,32 @@ impl Since {
 
 /// A title alone moves nothing: spinners change them every second.
 const TITLE: &[u8] = b"\"change\":\"title\"";
+
+fn is_title(message: &Message) -> bool {
+    let start = &message.payload[..message.payload.len().min(64)];
+    memchr::memmem::find(start, TITLE).is_some()
+}
+
+/// The window whose title an event tells, and the title.
+fn titled(message: &Message) -> Option<(WindowKey, CleanText)> {
+    let text = String::from_utf8_lossy(&message.payload);
+    let titled: Titled = serde_json::from_str(&text).ok()?;
+    let title = titled.container.name.unwrap_or_default();
+    Some((WindowKey::Con(titled.container.id), CleanText::line(&title)))
+}
+
+/// An event that a window got another title.
+#[derive(Deserialize)]
+struct Titled {
+    container: Named,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: ConId,
+    #[serde(default)]
+    name: Option<String>,
+}
 
 /// An event that a window got the focus.
 #[derive(Deserialize)]
@@ -77,6 +107,8 @@ impl Events {
             Ok(Self {
                 connection,
                 since: Since::default(),
+                heeded: BTreeSet::new(),
+                titles: BTreeMap::new(),
             })
         } else {
             Err(WmError::Refused("a subscription".into()))
@@ -88,10 +120,23 @@ impl Watch for Events {
     fn drain(&mut self) -> Result<bool, WmError> {
         let messages = self.connection.drain()?;
         self.since = messages.iter().fold(self.since, Since::then);
-        Ok(messages.iter().any(|message| {
-            let start = &message.payload[..message.payload.len().min(64)];
-            memchr::memmem::find(start, TITLE).is_none()
-        }))
+        let (titles, others): (Vec<&Message>, Vec<&Message>) =
+            messages.iter().partition(|message| is_title(message));
+        if !self.heeded.is_empty() {
+            let titles = titles.into_iter().filter_map(titled);
+            let heeded = titles.filter(|(key, _)| self.heeded.contains(key));
+            self.titles.extend(heeded);
+        }
+        Ok(!others.is_empty())
+    }
+
+    fn heed(&mut self, windows: BTreeSet<WindowKey>) {
+        self.titles.retain(|key, _| windows.contains(key));
+        self.heeded = windows;
+    }
+
+    fn titles(&mut self) -> BTreeMap<WindowKey, CleanText> {
+        std::mem::take(&mut self.titles)
     }
 
     fn since(&self) -> Since {
@@ -153,5 +198,23 @@ mod tests {
         ] {
             assert_eq!(after(&[other, focus]), Since::Unknown, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_title_is_read_of_the_event_that_tells_it() {
+        let read = |payload: &[u8]| {
+            titled(&Message {
+                kind: WINDOW,
+                payload: payload.to_vec(),
+            })
+        };
+        let event = "{\"change\":\"title\",\"container\":{\"id\":7,\"name\":\"\u{280b} \\u001b[2Jshop\",\"nodes\":[]}}";
+        let (key, title) = read(event.as_bytes()).unwrap();
+        assert_eq!(key, WindowKey::Con(ConId(7)));
+        assert_eq!(title.as_str(), "\u{280b} shop");
+        let none = br#"{"change":"title","container":{"id":7,"name":null}}"#;
+        assert_eq!(read(none).unwrap().1.as_str(), "");
+        let broken: [&[u8]; 3] = [b"", b"{}", br#"{"container":{"id":"x"}}"#];
+        assert!(broken.into_iter().all(|payload| read(payload).is_none()));
     }
 }

@@ -1,15 +1,15 @@
 //! What Codex's facts claim of a session's state. Pure.
 //!
-//! The app-server's own word comes first. Without it a call that was written may run or ask: a
-//! shell of it, or its absence for a second, tells.
+//! The app-server's own word comes first. Without it a call that was written may run or ask: the
+//! title of its terminal tells; else a shell of it, or its absence for a second.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::pairing::FIRST_WITHIN;
-use super::rollout::{Last, Rollout};
-use super::rpc::{Flag, Status};
-use crate::core::model::{CallNature, Claim, Reason, Source, State, ToolCall, time};
+use crate::agent::codex::pairing::FIRST_WITHIN;
+use crate::agent::codex::rollout::{Last, Rollout};
+use crate::agent::codex::rpc::{Flag, Status};
+use crate::core::model::{CallNature, Claim, Reason, Source, State, TitleFact, ToolCall, time};
 use crate::core::text::CleanText;
 
 /// A call of a shell that shows no process after this long waits for permission: a sandbox runs
@@ -58,11 +58,68 @@ pub struct Facts {
     pub child: bool,
     /// When its process began.
     pub started_at: Option<DateTime<Utc>>,
+    /// What the title of its terminal says.
+    pub title: Option<TitleFact>,
 }
 
-/// Everything that these facts claim, the strongest first.
+/// Everything that these facts claim, the strongest first. A title comes before a guess and before
+/// not knowing, and behind all else.
 #[must_use]
 pub fn claims(facts: &Facts) -> Vec<Claim> {
+    let mut claims = untitled(facts);
+    let at = weak(facts, &claims).unwrap_or(claims.len());
+    claims.splice(at..at, by_title(facts));
+    claims
+}
+
+/// Whether a title would tell more than these facts do.
+#[must_use]
+pub fn wants_title(facts: &Facts) -> bool {
+    weak(facts, &untitled(facts)).is_some()
+}
+
+/// The first of these claims that a title is better than.
+fn weak(facts: &Facts, claims: &[Claim]) -> Option<usize> {
+    let calls = facts.rollout.as_ref().map(|rollout| rollout.last) == Some(Last::Call);
+    let guesses = facts.thread.is_none() && facts.runs == Runs::Itself && calls;
+    let weak = |claim: &Claim| {
+        claim.state == State::Unknown || guesses && claim.reason != Some(Reason::Question)
+    };
+    claims.iter().position(weak)
+}
+
+fn by_title(facts: &Facts) -> Option<Claim> {
+    let title = facts.title.as_ref()?;
+    let call = facts.rollout.as_ref().filter(|r| r.last == Last::Call);
+    let claim = match title.says? {
+        State::NeedsInput => {
+            let rule = "the title of its terminal says that it needs an answer";
+            let asks = |call: &&ToolCall| call.nature != CallNature::Free;
+            let call = call.and_then(|r| r.pending.iter().rev().find(asks));
+            let claim = Claim::new(Source::Title, State::NeedsInput, rule);
+            match call {
+                Some(call) if call.nature == CallNature::Question => claim
+                    .because(Reason::Question)
+                    .asking(Some(call.ask()), call.question()),
+                Some(call) => claim
+                    .because(Reason::Permission)
+                    .asking(Some(call.ask()), None),
+                None => claim.because(Reason::Dialog),
+            }
+        }
+        state => Claim::new(Source::Title, state, "the title of its terminal says so"),
+    };
+    let claim = Claim {
+        until: title.until,
+        ..claim
+    };
+    Some(match title.until {
+        None => claim.since(Some(title.at)),
+        Some(_) => claim.since_about(call.and_then(|rollout| rollout.at)),
+    })
+}
+
+fn untitled(facts: &Facts) -> Vec<Claim> {
     if facts.ambiguous {
         let rule = "several conversations of its directory fit it";
         return vec![Claim::new(Source::Socket, State::Unknown, rule).because(Reason::Ambiguous)];
@@ -287,186 +344,4 @@ pub struct RolloutFact<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::core::model::Evidence;
-    use crate::core::verdict::judge;
-
-    fn at(seconds: i64) -> DateTime<Utc> {
-        time::from_seconds(1_795_865_000 + seconds).unwrap()
-    }
-
-    fn call(name: &str, nature: CallNature) -> ToolCall {
-        ToolCall {
-            name: CleanText::line(name),
-            summary: CleanText::line("x"),
-            nature,
-            ..ToolCall::default()
-        }
-    }
-
-    fn rollout(last: Last, pending: Vec<ToolCall>) -> Rollout {
-        Rollout {
-            last,
-            pending,
-            at: Some(at(0)),
-            turn_at: Some(at(0)),
-            ..Rollout::default()
-        }
-    }
-
-    /// State, reason and what is asked, so many seconds later.
-    fn judged(facts: &Facts, seconds: i64) -> (State, Option<String>, Option<String>) {
-        let evidence = Evidence {
-            claims: claims(facts),
-            ..Evidence::default()
-        };
-        let verdict = judge(&evidence, at(seconds));
-        assert!(!verdict.rule.is_empty());
-        let reason = verdict.reason.map(|reason| reason.as_str().to_owned());
-        (
-            verdict.state,
-            reason,
-            verdict.ask.map(|ask| ask.to_string()),
-        )
-    }
-
-    fn served(status: Status, rollout: Option<Rollout>) -> Facts {
-        Facts {
-            runs: Runs::Server,
-            thread: Some(ThreadFact {
-                status,
-                since: Some(at(0)),
-                vague: false,
-            }),
-            rollout,
-            ..Facts::default()
-        }
-    }
-
-    fn holds(facts: &Facts, seconds: i64, state: State, reason: &str, ask: &str) {
-        let (found, why, asked) = judged(facts, seconds);
-        let words = (why.unwrap_or_default(), asked.unwrap_or_default());
-        assert_eq!(
-            (found, &*words.0, &*words.1),
-            (state, reason, ask),
-            "{facts:?}"
-        );
-    }
-
-    #[test]
-    fn the_app_servers_word_decides() {
-        use State::{Idle, NeedsInput, Unknown, Working};
-        let shell = || {
-            Some(rollout(
-                Last::Call,
-                vec![call("Shell", CallNature::AsksFirst)],
-            ))
-        };
-        let asks = || Some(rollout(Last::Call, vec![call("ask", CallNature::Question)]));
-        let tea = || CleanText::line("tea");
-        let active = |flag| Status::Active(vec![flag]);
-        let (prompt, why) = ("permission prompt", "question");
-        for (status, rollout, state, reason, ask) in [
-            (Status::Idle, None, Idle, "", ""),
-            (Status::Idle, shell(), Idle, "", ""),
-            (Status::SystemError, None, Idle, "error", ""),
-            (Status::Active(vec![]), shell(), Working, "", ""),
-            (
-                active(Flag::Approval),
-                shell(),
-                NeedsInput,
-                prompt,
-                "Shell(x)",
-            ),
-            (active(Flag::Approval), None, NeedsInput, prompt, ""),
-            (active(Flag::UserInput), asks(), NeedsInput, why, "ask(x)"),
-            (active(Flag::Unknown(tea())), None, Unknown, "tea", ""),
-            (Status::Unknown(tea()), None, Unknown, "tea", ""),
-            (Status::NotLoaded, None, Unknown, "", ""),
-        ] {
-            holds(&served(status, rollout), 1, state, reason, ask);
-        }
-        let doubt = Facts {
-            ambiguous: true,
-            ..served(Status::Idle, None)
-        };
-        holds(&doubt, 1, Unknown, "ambiguous", "");
-    }
-
-    #[test]
-    fn the_rollout_says_how_a_turn_ended() {
-        let plan = Rollout {
-            plan: Some(CleanText::line("Plan")),
-            ..rollout(Last::Answer, Vec::new())
-        };
-        let over = served(Status::Idle, Some(plan));
-        holds(&over, 1, State::NeedsInput, "dialog", "Plan");
-        let stopped = served(Status::Idle, Some(rollout(Last::Interrupted, Vec::new())));
-        holds(&stopped, 1, State::Idle, "interrupted", "");
-    }
-
-    #[test]
-    fn without_an_app_server_the_rollout_decides() {
-        use State::{Idle, NeedsInput, Unknown, Working};
-        let prompt = "permission prompt";
-        let shell = || vec![call("Shell", CallNature::AsksFirst)];
-        let other = || vec![call("mcp", CallNature::Other)];
-        let asks = || vec![call("ask", CallNature::Question)];
-        let free = || vec![call("update_plan", CallNature::Free)];
-        for (last, pending, child, seconds, state, reason, ask) in [
-            (Last::Prompt, vec![], false, 9, Working, "", ""),
-            (Last::Call, shell(), true, 9, Working, "", ""),
-            (Last::Call, shell(), false, 0, Working, "", ""),
-            (
-                Last::Call,
-                shell(),
-                false,
-                1,
-                NeedsInput,
-                prompt,
-                "Shell(x)",
-            ),
-            (Last::Call, other(), false, 1, Working, "", ""),
-            (Last::Call, other(), false, 9, Unknown, "", ""),
-            (
-                Last::Call,
-                asks(),
-                false,
-                0,
-                NeedsInput,
-                "question",
-                "ask(x)",
-            ),
-            (Last::Call, free(), false, 9, Working, "", ""),
-            (Last::Result, vec![], false, 9, Working, "", ""),
-            (Last::Answer, vec![], false, 9, Idle, "", ""),
-            (Last::Failure, vec![], false, 9, Idle, "error", ""),
-            (Last::Interrupted, vec![], false, 9, Idle, "interrupted", ""),
-        ] {
-            let facts = Facts {
-                rollout: Some(rollout(last, pending)),
-                child,
-                ..Facts::default()
-            };
-            holds(&facts, seconds, state, reason, ask);
-        }
-        holds(&Facts::default(), 9, Idle, "", "");
-        let unheard = Facts {
-            runs: Runs::Unheard,
-            ..Facts::default()
-        };
-        holds(&unheard, 9, Unknown, "", "");
-    }
-
-    #[test]
-    fn one_that_has_not_begun_is_starting_for_a_while() {
-        let facts = Facts {
-            runs: Runs::Server,
-            started_at: Some(at(0)),
-            ..Facts::default()
-        };
-        assert_eq!(judged(&facts, 3).1.as_deref(), Some("starting"));
-        assert_eq!(judged(&facts, 60).0, State::Unknown);
-    }
-}
+mod tests;
