@@ -5,10 +5,6 @@ use super::{Field, search_fields};
 use crate::core::model::Session;
 use crate::core::text::CleanText;
 
-/// Letters of a field that are looked at: more than a person types of a name or a path. What comes
-/// after them is not found.
-const FIELD: usize = 256;
-
 /// The first letter of the title, by which most people call a session.
 const START: u8 = 10;
 /// The first letter of a word.
@@ -16,7 +12,8 @@ const WORD: u8 = 8;
 /// A capital after a small letter, a digit after a letter, or a letter after a digit.
 const HUMP: u8 = 6;
 
-/// What a query is matched against: what a row shows, and what a person may remember.
+/// What a query is matched against: what a row shows, and what a person may remember. A field is a
+/// line of bounded length.
 #[derive(Debug)]
 pub struct Searched {
     text: String,
@@ -55,7 +52,7 @@ impl Searched {
         let size = fields.iter().map(|(_, text)| text.len() + 1).sum();
         let mut searched = Self {
             text: String::with_capacity(size),
-            letters: Vec::with_capacity(size.min(fields.len() * FIELD)),
+            letters: Vec::with_capacity(size),
         };
         let mut at = 0;
         for (field, text) in fields {
@@ -96,14 +93,13 @@ impl Searched {
             before = kind;
         };
         let first = u32::try_from(at).unwrap_or(u32::MAX);
-        for (at, c) in (first..).zip(text.chars()).take(FIELD) {
+        for (at, c) in (first..).zip(text.chars()) {
             if c.is_ascii() {
                 push(c, at);
             } else {
                 bare(c).for_each(|letter| push(letter, at));
             }
         }
-        self.letters.truncate(from + FIELD);
         if let Some(last) = self.letters.get_mut(from..).and_then(<[_]>::last_mut) {
             (last.ends, last.closes) = (true, Kind::of(last.written) != Kind::Other);
         }
@@ -197,14 +193,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn places_count_characters_and_the_rest_of_a_long_field_is_left_out() {
+    fn places_count_characters_to_the_end_of_the_longest_field() {
         let places = |title: &str| {
             let searched = searched(title, "/y");
             let letters = searched.letters.iter().map(|letter| letter.at);
             letters.collect::<Vec<_>>()
         };
         assert_eq!(places("e\u{301}\u{fb01}x"), [0, 2, 2, 3, 5, 6]);
-        let long = places(&"e".repeat(400));
-        assert_eq!((long.len(), long[256]), (256 + 2, 401));
+        let long = places(&"e".repeat(512));
+        assert_eq!((long.len(), long[511], long[512]), (512 + 2, 511, 513));
     }
 }
