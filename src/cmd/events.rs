@@ -22,8 +22,8 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let mut told = Told::default();
     // Whether that there is nothing to hear was said: it is tried again and again.
     let mut said = false;
-    loop {
-        let line = match events.hear() {
+    while let Some(heard) = events.hear_for(std::io::stdout()) {
+        let line = match heard {
             Heard::Line(line) => {
                 context.note(events.other());
                 line
@@ -45,6 +45,7 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
             out::write(told.describe(&line.event, clock::now()).as_bytes())?;
         }
     }
+    Ok(Exit::Done)
 }
 
 /// Why there is nothing to hear, and what can be done.

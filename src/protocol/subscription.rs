@@ -90,15 +90,33 @@ impl Subscription {
             if let Some(heard) = self.hear_if_any() {
                 return heard;
             }
-            let left = clock::timespec(self.retry_in());
-            let fd = self
-                .fd()
-                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-            let mut fds: Vec<PollFd<'_>> = fd.into_iter().collect();
-            if let Err(error) = poll(&mut fds, Some(&left)) {
-                log::debug!("could not wait for events: {error}");
+            self.wait(None);
+        }
+    }
+
+    /// The same for as long as somebody reads what is written to `out`: `None` once nobody does.
+    pub fn hear_for(&mut self, out: impl AsFd) -> Option<Heard> {
+        loop {
+            let heard = self.hear_if_any();
+            if heard.is_some() || !self.wait(Some(out.as_fd())) {
+                return heard;
             }
         }
+    }
+
+    /// Waits until there may be more to hear. Whether somebody reads there.
+    fn wait(&self, out: Option<BorrowedFd<'_>>) -> bool {
+        let left = clock::timespec(self.retry_in());
+        let poll_for = |flags| move |fd| PollFd::from_borrowed_fd(fd, flags);
+        // No event is asked for: an error is told all the same.
+        let read = out.map(poll_for(PollFlags::empty()));
+        let mut fds: Vec<PollFd<'_>> = read.into_iter().collect();
+        fds.extend(self.fd().map(poll_for(PollFlags::IN)));
+        if let Err(error) = poll(&mut fds, Some(&left)) {
+            log::debug!("could not wait for events: {error}");
+            return true;
+        }
+        out.is_none() || fds[0].revents().is_empty()
     }
 
     /// The next line, or the end of the stream, if it has come. Tries to connect if it is time.

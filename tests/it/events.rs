@@ -209,6 +209,23 @@ fn vmux_events_says_when_the_daemon_hangs_and_goes_on_when_it_wakes() {
     events.wait().unwrap();
 }
 
+/// As in `vmux events | head -1`: nothing more may happen for hours.
+#[test]
+fn vmux_events_ends_with_its_reader() {
+    let machine = machine();
+    let _daemon = Daemon::start(&machine);
+    let mut events = command(&machine, env!("CARGO_BIN_EXE_vmux"))
+        .arg("events")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(events.stdout.take().unwrap()).lines();
+    assert!(out.next().unwrap().unwrap().contains("working  shop"));
+    drop(out);
+    let status = wait_for("its end", || events.try_wait().unwrap());
+    assert!(status.success(), "{status}");
+}
+
 #[test]
 fn readers_that_never_read_take_little_together() {
     let machine = Machine::new();
