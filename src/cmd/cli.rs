@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::agent::AGENTS;
@@ -23,7 +23,9 @@ directory (`./start` is one, `start` the verb), enters the session that vmux kee
 )]
 pub struct Cli {
     /// Talk to the daemon behind this socket
-    #[arg(long, global = true, value_name = "PATH", env = "VMUX_SOCKET")]
+    // An empty variable is one that is not set, as everywhere.
+    #[arg(long, global = true, value_name = "PATH", env = "VMUX_SOCKET",
+        value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub socket: Option<PathBuf>,
 
     /// Answer from one scan of the machine, without a daemon

@@ -9,6 +9,7 @@ use super::call::Context;
 use super::out;
 use crate::cmd::cli::{Daemon, DaemonVerb};
 use crate::cmd::exit::{Exit, Failure};
+use crate::core::model::{Standing, State};
 use crate::core::text::{CleanText, age};
 use crate::daemon::{self, Settings, detach, lock};
 use crate::protocol::client::{Client, ClientError, PATIENCE};
@@ -187,6 +188,15 @@ fn status(context: &Context, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// A state as rows have it.
+fn in_words(state: &str) -> &str {
+    if state == State::NeedsInput.as_str() {
+        Standing::Waiting.word()
+    } else {
+        state
+    }
+}
+
 /// The status as people read it.
 fn page(status: &DaemonStatus) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
@@ -203,7 +213,7 @@ fn page(status: &DaemonStatus) -> Result<String, std::fmt::Error> {
     let counts: Vec<String> = status
         .counts
         .iter()
-        .map(|(state, n)| format!("{n} {state}"))
+        .map(|(state, n)| format!("{n} {}", in_words(state)))
         .collect();
     writeln!(
         text,

@@ -77,9 +77,7 @@ pub struct Settings {
 /// If another daemon runs, or what it needs cannot be had.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let paths = &settings.paths;
-    paths
-        .create_runtime()
-        .with_context(|| format!("could not make {}", paths.runtime.display()))?;
+    paths.create_runtime()?;
     supervise::log_panics();
     // First: who waits for the lock may signal its holder at any time.
     let signals = server::Signals::install()?;

@@ -90,7 +90,8 @@ impl Paths {
                 runtime,
             }
         };
-        let named = socket.or_else(|| environ.get("VMUX_SOCKET").map(Path::new));
+        let named = socket.filter(|path| !path.as_os_str().is_empty());
+        let named = named.or_else(|| environ.get("VMUX_SOCKET").map(Path::new));
         if let Some(socket) = named {
             paths.socket = std::path::absolute(socket)?;
         }
@@ -140,19 +141,28 @@ impl Paths {
         self.runtime.join("told-version")
     }
 
-    /// Makes the directory of the socket, for this user only.
+    /// Makes the runtime directory, for this user only. That of a socket which was named elsewhere
+    /// has to be there: a name with a slip in it would make directories, and start a daemon that
+    /// nobody meant.
     ///
     /// # Errors
-    /// `PermissionDenied` if the directory is somebody else's or open to others, and those of
-    /// the file system.
+    /// `PermissionDenied` if the directory is somebody else's or open to others, `NotFound` if that
+    /// of the socket is not there, and those of the file system; in words, with the path.
     pub fn create_runtime(&self) -> io::Result<()> {
-        create_private(&self.runtime)?;
+        let said = |dir: &Path, error: io::Error| {
+            let words = format!("could not make {}: {error}", dir.display());
+            io::Error::new(error.kind(), words)
+        };
         let dir = self.socket.parent().unwrap_or(Path::new("/"));
-        if dir.is_dir() {
-            Ok(())
-        } else {
-            create_private(dir)
+        if dir != self.runtime && !dir.is_dir() {
+            let words = format!(
+                "could not listen at {}: {} is no directory",
+                self.socket.display(),
+                dir.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::NotFound, words));
         }
+        create_private(&self.runtime).map_err(|error| said(&self.runtime, error))
     }
 }
 

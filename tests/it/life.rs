@@ -130,6 +130,7 @@ fn what_a_cleaner_removes_is_made_again_even_the_lock() {
 fn a_daemon_with_a_socket_of_its_own_ends_with_the_directory_above_it() {
     let machine = machine();
     let socket = machine.path("up/run/x.sock");
+    fs::create_dir_all(socket.parent().unwrap()).unwrap();
     let mut daemon = command(&machine, env!("CARGO_BIN_EXE_vmux"))
         .args(["daemon", "run"])
         .env("VMUX_SOCKET", &socket)
@@ -161,6 +162,7 @@ fn two_daemons_whose_sockets_change_places_leave_no_orphan() {
     let machine = machine();
     let mut first = Daemon::start(&machine);
     let other = machine.path("other/x.sock");
+    fs::create_dir(other.parent().unwrap()).unwrap();
     let mut second = command(&machine, env!("CARGO_BIN_EXE_vmux"))
         .args(["daemon", "run", "--socket"])
         .arg(&other)
@@ -402,4 +404,38 @@ fn a_menu_that_does_not_end_holds_up_nobody_elses_move() {
         "{:?}",
         since.elapsed()
     );
+}
+
+#[test]
+fn a_daemon_tells_its_sessions_in_the_words_of_rows() {
+    let machine = machine();
+    machine
+        .claude(102)
+        .file(serde_json::json!({"status": "waiting"}));
+    let _daemon = Daemon::start(&machine);
+    let status = run(&machine, &["daemon", "status"]);
+    let line = status.lines().find(|line| line.starts_with("sessions"));
+    assert_eq!(line, Some("sessions  1 idle, 1 waiting"), "{status}");
+}
+
+/// A variable that is set to nothing is as good as none; a name with a slip in it makes nothing.
+#[test]
+fn a_socket_is_named_by_a_name_in_a_directory_that_is_there() {
+    let machine = machine();
+    let _daemon = Daemon::start(&machine);
+    let mut empty = command(&machine, env!("CARGO_BIN_EXE_vmux"));
+    // Past the short cut before clap.
+    let words = ["list", "--format", "table"];
+    let done = empty.env("VMUX_SOCKET", "").args(words).output().unwrap();
+    assert!(shown(&machine, &done).starts_with("shop"), "{done:?}");
+    let missing = machine.path("missing/x.sock");
+    for words in [&["list"][..], &["daemon", "start"], &["daemon", "run"]] {
+        let words = [&["--socket", missing.to_str().unwrap()], words].concat();
+        let said = run(&machine, &words);
+        assert!(
+            said.contains("could not listen at /M/missing/x.sock: /M/missing is no directory"),
+            "{said}"
+        );
+    }
+    assert!(!missing.parent().unwrap().exists());
 }
