@@ -11,6 +11,7 @@ use crate::core::text::CleanText;
 use crate::daemon::detach;
 use crate::notify;
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
+use crate::protocol::reply::Body;
 use crate::protocol::request::Target;
 use crate::protocol::version::{OWN, Other, REMEDY};
 use crate::protocol::{ENVIRON, Refusal, RefusalCode, Reply, Verb};
@@ -142,6 +143,19 @@ impl Context {
         let reply = client.call_raw(&verb, PATIENCE);
         self.note(client.other());
         reply.map_err(|error| unreachable_daemon(&error).into())
+    }
+
+    /// Says what the user should know of what was done to a session.
+    pub fn tell_note(&self, done: &impl Body) {
+        let Some(note) = done.note() else {
+            return;
+        };
+        let title = done.sessions().first().map(|session| session.title());
+        let title = title.unwrap_or_default();
+        exit::complain(&Failure::new(format!("{title}: {note}")).into());
+        if !has_terminal() {
+            notify::message(&self.environ, &title, note);
+        }
     }
 
     /// Says that the daemon is of another version, and what helps: once for each daemon, on the

@@ -65,7 +65,10 @@ pub(super) fn choose(
         environ: context.travelling(),
     };
     match context.try_call(switch)? {
-        Ok(_) => Ok(Exit::Done),
+        Ok(done) => {
+            context.tell_note(&done);
+            Ok(Exit::Done)
+        }
         Err(refusal) => {
             tell(context, &refusal);
             Err(failure(&refusal).into())

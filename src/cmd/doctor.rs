@@ -383,10 +383,9 @@ fn check_window_manager(context: &Context) -> Check {
         tree.windows.len(),
         tree.windows.len() - xids.len() + owned
     );
-    let limits: Vec<&str> = [manager.lacks(), manager.overlooks()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let keeps_focus = manager.keeps_focus();
+    let limits = [keeps_focus.as_deref(), manager.lacks(), manager.overlooks()];
+    let limits: Vec<&str> = limits.into_iter().flatten().collect();
     if limits.is_empty() {
         return check("windows", Grade::Good, &words);
     }

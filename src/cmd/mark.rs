@@ -29,12 +29,22 @@ pub(super) fn snooze(context: &Context, args: &Snooze) -> anyhow::Result<Exit> {
     };
     say(context, verb, |session| match session.snoozed_until {
         Some(_) => {
-            let length = Duration::from_secs(args.duration.into());
-            let length = humantime::format_duration(length);
+            let length = length(Duration::from_secs(args.duration.into()));
             format!("{} snoozed for {length}", session.title())
         }
         None => format!("{} is awake", session.title()),
     })
+}
+
+/// A length of time in words: `1 day 2h`.
+fn length(time: Duration) -> String {
+    let words = humantime::format_duration(time).to_string();
+    let part = |part: &str| {
+        let (number, unit) = part.split_at(part.find(char::is_alphabetic).unwrap_or(part.len()));
+        let gap = if unit.len() > 1 { " " } else { "" };
+        format!("{number}{gap}{unit}")
+    };
+    words.split(' ').map(part).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn pin(context: &Context, args: &Pin) -> anyhow::Result<Exit> {
@@ -56,4 +66,21 @@ fn say<V: Verb<Reply = Acted>>(
     let Acted { session } = context.call(verb)?;
     out::write(format!("{}  {}\n", session.id, words(&session)).as_bytes())?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_is_read_as_it_is_said() {
+        for (seconds, words) in [
+            (30, "30s"),
+            (5400, "1h 30m"),
+            (86_400, "1 day"),
+            (30 * 86_400 + 60, "30 days 1m"),
+        ] {
+            assert_eq!(length(Duration::from_secs(seconds)), words);
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::cmd::exit::{Exit, Failure};
 use crate::core::model::{Landed, Session};
 use crate::notify;
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
-use crate::protocol::reply::is_done;
+use crate::protocol::reply::is_just_done;
 use crate::protocol::request::{BackArgs, MoveArgs, NextArgs, SwitchArgs, Target};
 use crate::protocol::{Refusal, Verb};
 use crate::sys::clock::Deadline;
@@ -54,10 +54,12 @@ fn go<V: Verb>(context: &Context, verb: V) -> anyhow::Result<V::Reply> {
             notify::message(&context.environ, "vmux", &format!("{error:#}"));
         }
     })?;
-    reply.map_err(|refusal| {
+    let done = reply.map_err(|refusal| {
         tell(context, &refusal);
-        failure(&refusal).into()
-    })
+        failure(&refusal)
+    })?;
+    context.tell_note(&done);
+    Ok(done)
 }
 
 /// Where a move would go.
@@ -132,12 +134,15 @@ fn go_hot<V: Verb>(
     let called = client.call_raw(&verb, deadline.left());
     context.note(client.other());
     let reply = match called {
-        Ok((line, _)) if is_done(&line) => return Some(Ok(Exit::Done)),
+        Ok((line, _)) if is_just_done(&line) => return Some(Ok(Exit::Done)),
         Ok((line, _)) => read::<V::Reply>(&line),
         Err(error) => Err(error),
     };
     let failure = match reply {
-        Ok(Ok(_)) => return Some(Ok(Exit::Done)),
+        Ok(Ok(done)) => {
+            context.tell_note(&done);
+            return Some(Ok(Exit::Done));
+        }
         Ok(Err(refusal)) => failure(&refusal),
         Err(error) => unreachable_daemon(&error),
     };

@@ -12,7 +12,6 @@ use super::worker::{Errand, FocusJob, LabelJob, SessionJob};
 use crate::core::counts::Counts;
 use crate::core::model::{Decision, HookReport, LocalKey, Session, SessionKey, TroubleCode};
 use crate::core::registry::MarkChange;
-use crate::core::text::CleanText;
 use crate::desktop::focus::Manner;
 use crate::frontend::rofi::keys::Keys;
 use crate::frontend::rofi::{Call, Effect, Menus, Scene};
@@ -81,15 +80,15 @@ impl Server {
                 return self.send_on(ticket, &args.target.named(), Errand::End);
             }
             Request::Label(args) => {
-                let label = CleanText::line(&args.label).some();
-                return self.mark(ticket, &args.target, MarkChange::Label(label));
+                let label = reply::label(&args.label);
+                return self.mark(ticket, &args.target, label.map(MarkChange::Label));
             }
             Request::Snooze(args) => {
                 let until = reply::snoozed_until(args.seconds, clock::now());
-                return self.mark(ticket, &args.target, MarkChange::Snooze(until));
+                return self.mark(ticket, &args.target, Ok(MarkChange::Snooze(until)));
             }
             Request::Pin(args) => {
-                return self.mark(ticket, &args.target, MarkChange::Pin(!args.off));
+                return self.mark(ticket, &args.target, Ok(MarkChange::Pin(!args.off)));
             }
             Request::Explain(args) => {
                 return self.command(ticket, &args.target, Command::Explain);
@@ -126,7 +125,16 @@ impl Server {
         }
     }
 
-    fn mark(&mut self, ticket: Ticket, target: &Target, change: MarkChange) -> Option<Vec<u8>> {
+    fn mark(
+        &mut self,
+        ticket: Ticket,
+        target: &Target,
+        change: Reply<MarkChange>,
+    ) -> Option<Vec<u8>> {
+        let change = match change {
+            Ok(change) => change,
+            Err(refusal) => return Some(refusal.render()),
+        };
         self.command(ticket, &target.named(), |key| Command::Mark(key, change))
     }
 

@@ -298,9 +298,15 @@ impl FocusThread {
                 let done = self
                     .focuser
                     .switch(&session, manner, &environ, here.as_ref());
-                if let Err(trouble) = done {
-                    log::info!("could not focus {}: {}", session.id, trouble.message);
-                    notify::trouble(&environ, &session.title(), &trouble);
+                match done {
+                    Err(trouble) => {
+                        log::info!("could not focus {}: {}", session.id, trouble.message);
+                        notify::trouble(&environ, &session.title(), &trouble);
+                    }
+                    Ok(Some(note)) => {
+                        notify::message(&environ, &session.title(), &note);
+                    }
+                    Ok(None) => {}
                 }
             }
             // Nobody is left to hear it if it fails.

@@ -10,6 +10,7 @@ use super::place::Places;
 use super::trail::{Summoned, Trail, Trails};
 use super::{Found, open, perform, tabs};
 use crate::core::model::{Focus, HostKind, Landed, Session, Trouble, TroubleCode, WindowRef};
+use crate::core::text::CleanText;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::proc::Environ;
 
@@ -90,7 +91,7 @@ impl Focuser {
 
     /// Shows a session. A window that vanished between finding and focusing is looked for once
     /// more. `here` is what has the focus, or had it when a menu was opened, if that is known;
-    /// else it is read before it moves.
+    /// else it is read before it moves. Returns what its user should know though it is done.
     ///
     /// # Errors
     /// Why it could not be shown; or, if its code is half a success, why it may be hidden in the
@@ -101,10 +102,10 @@ impl Focuser {
         manner: Manner,
         environ: &Environ,
         here: Option<&Here>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Option<CleanText>, Trouble> {
         session.here()?;
         if manner.dry_run {
-            return self.find(session, environ).map(drop);
+            return self.look(session, manner, environ);
         }
         if manner.settle {
             clock::sleep(SETTLE);
@@ -142,8 +143,57 @@ impl Focuser {
             self.trails.set(trail);
         }
         self.moved_at = Some(clock::steady());
+        let away = self.beyond(&found, environ);
         self.landed = found.place.window;
-        doubt.map_or(Ok(()), Err)
+        doubt.map_or(Ok(away.map(|place| told_of(&place))), Err)
+    }
+
+    /// Says what a switch would, as far as that is known beforehand.
+    fn look(
+        &mut self,
+        session: &Session,
+        manner: Manner,
+        environ: &Environ,
+    ) -> Result<Option<CleanText>, Trouble> {
+        let found = match self.find(session, environ) {
+            Err(trouble)
+                if trouble.code == TroubleCode::MuxDetached && open::hosted(session).is_some() =>
+            {
+                let words = "no terminal shows it: one is opened";
+                return Ok(Some(CleanText::line(words)));
+            }
+            found => found?,
+        };
+        let away = self.within_reach(&found, manner, environ)?;
+        let shown = found.place.window.as_ref();
+        if shown.is_some_and(|window| !window.focused) {
+            perform::look(&found.actions, &mut self.places)?;
+        }
+        Ok(away.map(|place| told_of(&place)))
+    }
+
+    /// Where a window is, if that is another display than its user's.
+    fn beyond(&mut self, found: &Found, environ: &Environ) -> Option<String> {
+        let window = found.place.window.as_ref()?;
+        self.places.beyond(window.manager.as_ref()?, environ)
+    }
+
+    /// The same for a window that may be to be brought here.
+    fn within_reach(
+        &mut self,
+        found: &Found,
+        manner: Manner,
+        environ: &Environ,
+    ) -> Result<Option<String>, Trouble> {
+        let away = self.beyond(found, environ);
+        match &away {
+            Some(place) if manner.summon => {
+                let words = format!("it is on {place}, and no window can be brought from there");
+                let trouble = Trouble::new(TroubleCode::OtherDisplay, &words);
+                Err(trouble.hint("without --summon it gets the focus where it is"))
+            }
+            _ => Ok(away),
+        }
     }
 
     /// Goes back to where the user was before vmux moved the focus, sends home what was brought
@@ -248,6 +298,9 @@ impl Focuser {
         environ: &Environ,
     ) -> Result<Done, Trouble> {
         let mut found = self.find(session, environ)?;
+        if manner.summon {
+            self.within_reach(&found, manner, environ)?;
+        }
         let tabs = tabs::look(&found, session, &self.places);
         if let Some(tabs) = &tabs {
             tabs.lead(&mut found, &self.places);
@@ -271,6 +324,10 @@ impl Focuser {
     }
 }
 
+fn told_of(place: &str) -> CleanText {
+    CleanText::line(&format!("its window is on {place}"))
+}
+
 /// A move that was made.
 struct Done {
     found: Found,
@@ -282,6 +339,7 @@ struct Done {
 #[cfg(test)]
 mod tests {
     use std::process::{Child, Command, Stdio};
+    use std::sync::Mutex;
 
     use super::*;
     use crate::core::model::{ConId, Host, Pid, Window, WindowKey, WmAddress, WmTree, Xid};
@@ -297,6 +355,17 @@ mod tests {
     }
 
     impl World {
+        /// A mover of the focus, and what it asks a window manager that keeps none from it.
+        fn focuser(&self) -> (Focuser, Arc<Mutex<Vec<&'static str>>>) {
+            let fake = Fake::new(&WmAddress("fake:".into()), &self.tree, true);
+            let asked = fake.asked();
+            let mut focuser = Focuser::new(Path::new("/proc"), Environ::default()).unwrap();
+            let (_, own) = focuser.places.surroundings(self.session.pid);
+            let environs = [&self.client, &own];
+            focuser.places.pretend(Box::new(fake), &environs);
+            (focuser, asked)
+        }
+
         fn new() -> Self {
             let mut command = Command::new("sleep");
             command.arg("60").stdin(Stdio::null());
@@ -346,14 +415,9 @@ mod tests {
 
         /// What a switch asks, and where its way back leads.
         fn switch(&self, here: Option<&Here>) -> (Vec<&'static str>, Focus) {
-            let fake = Fake::new(&WmAddress("fake:".into()), &self.tree, true);
-            let asked = fake.asked();
-            let mut focuser = Focuser::new(Path::new("/proc"), Environ::default()).unwrap();
-            let (_, own) = focuser.places.surroundings(self.session.pid);
-            let environs = [&self.client, &own];
-            focuser.places.pretend(Box::new(fake), &environs);
+            let (mut focuser, asked) = self.focuser();
             let done = focuser.switch(&self.session, Manner::default(), &self.client, here);
-            assert_eq!(done, Ok(()));
+            assert_eq!(done, Ok(None));
             let asked = asked.lock().unwrap().clone();
             (asked, focuser.trails().last().unwrap().origin.clone())
         }
@@ -383,5 +447,26 @@ mod tests {
             (vec!["focus", "tree"], before),
             "the window was known"
         );
+    }
+
+    /// A key that does nothing is taken for broken.
+    #[test]
+    fn who_is_where_he_came_from_is_told_so() {
+        let world = World::new();
+        let (mut focuser, asked) = world.focuser();
+        let plain = Manner::default();
+        let switched = focuser.switch(&world.session, plain, &world.client, None);
+        assert_eq!(switched, Ok(None));
+        // Its user has gone back by himself.
+        let (manager, before) = (WmAddress("fake:".into()), world.tree.focus.id());
+        let clicked = focuser.places.with(&manager, |wm| wm.focus(&before));
+        clicked.unwrap();
+        asked.lock().unwrap().clear();
+        for dry_run in [true, false] {
+            let nowhere = focuser.back(Manner::plain(dry_run, false), &world.client);
+            let words = nowhere.unwrap_err().message.to_string();
+            assert_eq!(words, "you are where you came from");
+        }
+        assert_eq!(*asked.lock().unwrap(), ["tree", "tree"], "nothing is moved");
     }
 }

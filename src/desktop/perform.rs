@@ -37,6 +37,23 @@ pub fn perform(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// Looks whether these could be performed, as far as that is known beforehand.
+///
+/// # Errors
+/// As [`perform`] would say it.
+pub fn look(actions: &[Action], places: &mut Places) -> Result<(), Trouble> {
+    for action in actions {
+        if let Action::Focus { manager, .. } = action {
+            let keeps = places.with(manager, |wm| match wm.keeps_focus() {
+                Some(why) => Err(WmError::Refused(why)),
+                None => Ok(()),
+            });
+            keeps.map_err(|error| trouble(&error))?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes a client of a multiplexer show a pane; else says why it does not.
 fn show(view: &PaneView) -> Result<(), String> {
     let driver = Driver::of(view.host).ok_or("its host is not known")?;
@@ -77,10 +94,29 @@ pub fn summon(found: &Found, places: &mut Places) -> Result<Option<Summoned>, Tr
 /// Where a trail leads back to.
 ///
 /// # Errors
-/// If the window manager does not answer.
+/// If the window manager does not answer, or if it leads nowhere else.
 pub fn look_back(trail: &Trail, places: &mut Places) -> Result<Landed, Trouble> {
     let tree = owned_tree(places, &trail.manager)?;
+    leads_on(trail, &tree)?;
     Ok(landed(trail, origin(trail, &tree)))
+}
+
+/// Refuses to go back from where the trail began: a key that does nothing is taken for broken. What a
+/// multiplexer shows there now is not known.
+fn leads_on(trail: &Trail, tree: &WmTree) -> Result<(), Trouble> {
+    let there = match origin(trail, tree) {
+        Some(window) => window.focused,
+        None => tree.focus.workspace.is(&trail.origin.workspace),
+    };
+    let to_send = |summoned: &Summoned| {
+        let window = tree.again(&summoned.window);
+        window.is_some_and(|window| window.workspace.is(&summoned.to))
+    };
+    if there && trail.panes.is_empty() && !trail.summoned.iter().any(to_send) {
+        let words = "you are where you came from";
+        return Err(Trouble::new(TroubleCode::NoWindow, words));
+    }
+    Ok(())
 }
 
 /// The window where a trail began. One that was hidden since would be shown on any workspace.
@@ -105,6 +141,7 @@ fn landed(trail: &Trail, window: Option<&Window>) -> Landed {
 pub fn go_back(trail: &Trail, places: &mut Places) -> Result<(Focus, Landed), Trouble> {
     let manager = &trail.manager;
     let before = owned_tree(places, manager)?;
+    leads_on(trail, &before)?;
     for summoned in trail.summoned.iter().rev() {
         let window = before.again(&summoned.window);
         if let Some(window) = window.filter(|window| window.workspace.is(&summoned.to)) {

@@ -17,6 +17,7 @@ use crate::core::model::{
     WindowId, WindowKey, WindowRef, WmAddress, WmTree, Xid,
 };
 use crate::desktop::host::{Driver, Multiplexer};
+use crate::desktop::wm::x11::canonical;
 use crate::desktop::wm::{Watch, WindowManager, WmError, discover};
 use crate::sys::proc::pty::Tty;
 use crate::sys::proc::{Environ, Proc};
@@ -404,6 +405,23 @@ impl Places {
     pub(super) fn manager_of(&mut self, environ: &Environ) -> Option<WmAddress> {
         let index = self.desktop(environ, environ).ok()?;
         Some(self.desktops[index].wm.address().clone())
+    }
+
+    /// Where a window is, in words, if that is another display than the one of this environment
+    /// beyond doubt. One compositor has a display of Wayland and one of X11, and is one.
+    pub(super) fn beyond(&mut self, manager: &WmAddress, environ: &Environ) -> Option<String> {
+        let here = environ.text("DISPLAY").and_then(canonical);
+        let there = self.desktops[self.known(manager)?].display();
+        if let (Some(here), Some(there)) = (&here, there) {
+            return (here != there).then(|| format!("another display, {there}"));
+        }
+        if !has_desktop(environ) {
+            return None;
+        }
+        let here = self.desktop_of(environ).ok()?;
+        let ends = [here, self.known(manager)?].map(|index| &self.desktops[index].wm);
+        let alike = ends.iter().all(|wm| wm.display().is_none());
+        (alike && ends[0].address() != manager).then(|| "another display".to_owned())
     }
 
     /// The desktop of a session's environment, else of the asker's, else of our own.

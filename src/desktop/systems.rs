@@ -57,6 +57,12 @@ impl Desktop {
         self.wm.address()
     }
 
+    /// The X server of its windows, such as `:0`, as far as it was asked.
+    pub(super) fn display(&self) -> Option<&str> {
+        let asked = self.display.as_ref().map(Display::name);
+        self.wm.display().or(asked)
+    }
+
     /// Marks a window as urgent, or no longer; whether its manager can.
     ///
     /// # Errors
@@ -101,6 +107,12 @@ impl Desktop {
         if let Some(display) = &self.display {
             match display.owners(windows) {
                 Ok(owners) => return Ok(owners),
+                // To ask it again costs as much time again.
+                Err(WmError::Hung) => {
+                    self.display = None;
+                    self.rest();
+                    return Err(WmError::Hung.to_string());
+                }
                 Err(error) => log::info!("lost an X server: {error}"),
             }
             self.display = None;
@@ -121,11 +133,16 @@ impl Desktop {
                 Ok(owners)
             }
             Err(why) => {
-                self.retry_at = Some(clock::steady() + self.pause);
-                self.pause = (self.pause * 2).min(RETRY.1);
+                self.rest();
                 Err(why)
             }
         }
+    }
+
+    /// Leaves the X server alone for a while.
+    fn rest(&mut self) {
+        self.retry_at = Some(clock::steady() + self.pause);
+        self.pause = (self.pause * 2).min(RETRY.1);
     }
 
     fn open(&self, ways: Ways<'_>) -> Result<Display, String> {

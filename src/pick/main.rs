@@ -196,7 +196,8 @@ fn focus(context: &Context, id: SessionKey) -> anyhow::Result<()> {
         environ: context.travelling(),
         ..SwitchArgs::default()
     };
-    context.call(switch).map(drop)
+    context.tell_note(&context.call(switch)?);
+    Ok(())
 }
 
 fn target(id: SessionKey) -> Target {

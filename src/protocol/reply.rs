@@ -22,6 +22,11 @@ pub trait Body: Serialize + DeserializeOwned {
     fn sessions(&self) -> &[Arc<Session>] {
         &[]
     }
+
+    /// What its user should know though it was done.
+    fn note(&self) -> Option<&CleanText> {
+        None
+    }
 }
 
 /// Of `hook` and `stop`: it was done.
@@ -69,7 +74,29 @@ pub struct Page {
 
 impl Body for Page {}
 
-/// Of what is done to one session: `switch`, `next`, `label`, `snooze`, `pin`, `end`, `answer`.
+/// Of what moves the focus to a session: `switch`, `next`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Moved {
+    /// The session.
+    #[serde(rename = "sessions", deserialize_with = "first", skip_serializing)]
+    pub session: Arc<Session>,
+    /// What its user should know though it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<CleanText>,
+}
+
+impl Body for Moved {
+    fn sessions(&self) -> &[Arc<Session>] {
+        slice::from_ref(&self.session)
+    }
+
+    fn note(&self) -> Option<&CleanText> {
+        self.note.as_ref()
+    }
+}
+
+/// Of what else is done to one session: `label`, `snooze`, `pin`, `end`, `answer`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Acted {
@@ -311,6 +338,13 @@ pub fn render<R: Body>(reply: &Reply<R>) -> Vec<u8> {
             body,
         }),
     }
+}
+
+/// The same, and that there is nothing to be told of it.
+#[must_use]
+pub fn is_just_done(line: &[u8]) -> bool {
+    // A quote within a text has a backslash before it.
+    is_done(line) && memchr::memmem::find(line, b"\"note\":").is_none()
 }
 
 /// Whether the line of a reply says that it was done; read without JSON, as vmux writes it.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::reply::{
-    Acted, Asks, Body, Decided, Done, Explained, Health, Listed, Page, Previewed, WentBack,
+    Acted, Asks, Body, Decided, Done, Explained, Health, Listed, Moved, Page, Previewed, WentBack,
 };
 use super::version::{OWN, Other};
 use crate::core::model::{ConversationId, Decision, Dialog, HookReport, LocalKey, SessionKey};
@@ -125,9 +125,9 @@ verbs! {
     /// The sessions.
     "list" List(ListArgs) -> Listed, acts: false;
     /// Focus one.
-    "switch" Switch(SwitchArgs) -> Acted, acts: true;
+    "switch" Switch(SwitchArgs) -> Moved, acts: true;
     /// Focus the one that needs its user most, or the next one of a walk.
-    "next" Next(NextArgs) -> Acted, acts: true;
+    "next" Next(NextArgs) -> Moved, acts: true;
     /// Focus what had the focus before vmux moved it.
     "back" Back(BackArgs) -> WentBack, acts: true;
     /// Name one.

@@ -7,13 +7,12 @@ use anyhow::Context as _;
 use crate::core::model::{Observation, Session, Trouble, TroubleCode};
 use crate::core::order::Walk;
 use crate::core::registry::{MarkChange, Marks, Registry};
-use crate::core::text::CleanText;
 use crate::desktop::focus::{Focuser, Manner};
 use crate::desktop::kept;
 use crate::desktop::place::Places;
 use crate::desktop::shown;
 use crate::frontend::row;
-use crate::protocol::reply::{Acted, Explained, Listed, Previewed, render};
+use crate::protocol::reply::{Acted, Explained, Listed, Moved, Previewed, render};
 use crate::protocol::request::{ExplainArgs, Format, ListArgs, PreviewArgs, Target};
 use crate::protocol::{Refusal, RefusalCode, Reply, Request};
 use crate::serve::act;
@@ -92,8 +91,9 @@ impl Local {
                 ))
             }
             Request::Label(args) => {
-                let label = CleanText::line(&args.label).some();
-                render(&self.mark(&args.target, &sessions, MarkChange::Label(label)))
+                let label = reply::label(&args.label);
+                let mark = |label| self.mark(&args.target, &sessions, MarkChange::Label(label));
+                render(&label.and_then(mark))
             }
             Request::Snooze(args) => {
                 let until = reply::snoozed_until(args.seconds, clock::now());
@@ -126,7 +126,7 @@ impl Local {
         (line, Vec::new())
     }
 
-    fn switch(&self, session: Arc<Session>, manner: Manner) -> Reply<Acted> {
+    fn switch(&self, session: Arc<Session>, manner: Manner) -> Reply<Moved> {
         let done =
             self.with_focuser(|focuser| focuser.switch(&session, manner, &self.environ, None));
         reply::switch_reply(session, done)

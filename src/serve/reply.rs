@@ -14,7 +14,7 @@ use crate::core::registry::Explanation;
 use crate::core::text::CleanText;
 use crate::frontend::row::{self, Row};
 use crate::frontend::table;
-use crate::protocol::reply::{Acted, Asks, Explained, PreviewMessage, Previewed, WentBack};
+use crate::protocol::reply::{Acted, Asks, Explained, Moved, PreviewMessage, Previewed, WentBack};
 use crate::protocol::request::{Format, ListArgs, Target};
 use crate::protocol::{Refusal, RefusalCode, Reply};
 
@@ -115,6 +115,19 @@ fn ambiguous(query: &CleanText, fitting: Vec<Arc<Session>>, named: bool) -> Refu
         sessions: fitting,
         ..Refusal::new(RefusalCode::Ambiguous, words).hint(hint)
     }
+}
+
+/// A label as a user gave it; none takes it away.
+///
+/// # Errors
+/// That a query means something else by it, always.
+pub fn label(text: &str) -> Reply<Option<CleanText>> {
+    let label = CleanText::line(text);
+    if *label == *query::WAITING {
+        let words = format!("{label} means the session that waits longest, and can be no label");
+        return Err(Refusal::new(RefusalCode::BadRequest, words).hint("choose another one"));
+    }
+    Ok(label.some())
 }
 
 /// Why a session that was named by its key is not there.
@@ -240,9 +253,13 @@ pub fn end_reply(session: Arc<Session>, ended: Result<(), Trouble>) -> Reply<Act
 ///
 /// # Errors
 /// Why it was not focused, or why that may not be enough.
-pub fn switch_reply(session: Arc<Session>, done: Result<(), Trouble>) -> Reply<Acted> {
-    let Err(trouble) = done else {
-        return Ok(Acted { session });
+pub fn switch_reply(
+    session: Arc<Session>,
+    done: Result<Option<CleanText>, Trouble>,
+) -> Reply<Moved> {
+    let trouble = match done {
+        Ok(note) => return Ok(Moved { session, note }),
+        Err(trouble) => trouble,
     };
     let (title, message) = (session.title(), &trouble.message);
     let words = if trouble.code.is_half() {

@@ -261,3 +261,30 @@ fn what_a_killed_daemon_left_half_written_goes() {
     let _daemon = Daemon::start(&machine);
     wait_for("its end", || (!left.exists()).then_some(()));
 }
+
+#[test]
+fn a_label_that_no_query_could_mean_is_refused() {
+    let machine = machine();
+    let _daemon = Daemon::start(&machine);
+    for words in [
+        &["label", "shop", "@waiting"][..],
+        &["--no-daemon", "label", "shop", " @waiting"],
+    ] {
+        assert_eq!(
+            run(&machine, words),
+            "--- stderr\nvmux: @waiting means the session that waits longest, and can be no label\n\
+             hint: choose another one\n--- exit 2\n"
+        );
+    }
+    assert!(!run(&machine, &["list"]).contains('@'));
+}
+
+#[test]
+fn a_snooze_says_for_how_long() {
+    let machine = machine();
+    let _daemon = Daemon::start(&machine);
+    for (length, words) in [("30d", "30 days"), ("90m", "1h 30m")] {
+        let said = run(&machine, &["snooze", "shop", length]);
+        assert_eq!(said, format!("101-1010  shop snoozed for {words}\n"));
+    }
+}

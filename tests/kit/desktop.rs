@@ -19,7 +19,7 @@ use super::shown::Shown;
 pub(crate) struct Display {
     /// Such as `:7`.
     pub(crate) name: String,
-    _server: Killed,
+    server: Killed,
 }
 
 impl Display {
@@ -42,7 +42,7 @@ impl Display {
         assert!(!number.trim().is_empty(), "Xvfb found no free display");
         Self {
             name: format!(":{}", number.trim()),
-            _server: server,
+            server,
         }
     }
 }
@@ -149,6 +149,11 @@ impl Desktop {
 
     pub(crate) fn display(&self) -> &str {
         &self.display.name
+    }
+
+    /// Process of the X server.
+    pub(crate) fn server_pid(&self) -> u32 {
+        self.display.server.0.id()
     }
 
     /// Where i3 listens.

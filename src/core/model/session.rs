@@ -174,7 +174,11 @@ impl RawPath {
             .rsplit('/')
             .next()
             .unwrap_or_default();
-        CleanText::line(if base.is_empty() { "/" } else { base })
+        let shown = CleanText::line(if base.is_empty() { "/" } else { base });
+        // Of a name that nobody can see, its place is seen.
+        shown
+            .some()
+            .unwrap_or_else(|| CleanText::line(&format!("{base:?}")))
     }
 }
 
@@ -496,6 +500,14 @@ mod tests {
         assert_eq!(session.kind, Kind::Unknown);
         assert_eq!(session.reason.unwrap().as_str(), "tea break");
         assert_eq!(session.preview.unwrap().as_str(), "red");
+    }
+
+    #[test]
+    fn a_name_that_nobody_can_see_is_shown_as_it_is_written() {
+        let base = |path: &str| RawPath(path.into()).base().to_string();
+        assert_eq!(base("/w/ "), "\" \"");
+        assert_eq!(base("/w/\u{200b}"), r#""\u{200b}""#);
+        assert_eq!((base("/"), base("/w/a b/")), ("/".into(), "a b".into()));
     }
 
     #[test]

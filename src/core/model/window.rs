@@ -344,6 +344,8 @@ pub enum TroubleCode {
     OtherTab,
     /// Its window has the focus, and may show another tab.
     TabUnknown,
+    /// It is on another display, from where no window can be brought.
+    OtherDisplay,
     /// Of a newer vmux.
     #[default]
     #[serde(other)]

@@ -61,6 +61,25 @@ pub fn open_display(name: &str, environ: &Environ) -> Result<Display, WmError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desktop::wm::PATIENCE;
+    use crate::sys::clock;
+
+    #[test]
+    fn an_x_server_that_hangs_is_waited_for_once() {
+        use std::os::linux::net::SocketAddrExt as _;
+        use std::os::unix::net::{SocketAddr, UnixListener};
+        // A number that no X server takes by itself.
+        let number = 20_000 + std::process::id() % 40_000;
+        let address = SocketAddr::from_abstract_name(format!("/tmp/.X11-unix/X{number}")).unwrap();
+        let _silent = UnixListener::bind_addr(&address).unwrap();
+        let environ = Environ::parse(format!("DISPLAY=:{number}\0").as_bytes());
+        let proc = Proc::open(Path::new("/proc")).unwrap();
+        let started = clock::steady();
+        let why = find(&environ, &proc).err().unwrap();
+        let took = started.elapsed();
+        assert!(why.contains("did not answer within 500 ms"), "{why}");
+        assert!(took < PATIENCE * 2, "it took {took:?}");
+    }
 
     #[test]
     fn clients_send_what_leads_to_their_window_manager() {

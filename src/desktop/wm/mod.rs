@@ -73,6 +73,16 @@ pub trait WindowManager: Send {
         None
     }
 
+    /// Why it gives no window the focus, whoever asks, for people.
+    fn keeps_focus(&self) -> Option<String> {
+        None
+    }
+
+    /// The X server whose windows it manages, such as `:0`, if it is known beforehand.
+    fn display(&self) -> Option<&str> {
+        None
+    }
+
     /// Why a window may be there that it does not tell of, for people.
     fn overlooks(&self) -> Option<&'static str> {
         None

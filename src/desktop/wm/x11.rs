@@ -100,7 +100,8 @@ impl Stream for Timed {
 }
 
 /// The one name of a local display, which has two: `:0.0` is `:0`. `None` if it is none.
-pub(super) fn canonical(name: &str) -> Option<String> {
+#[must_use]
+pub fn canonical(name: &str) -> Option<String> {
     Some(only_name(&parse_local(name).ok()?))
 }
 
@@ -144,10 +145,8 @@ impl Display {
         )
         .map_err(connect_error)?;
         let root = connection.setup().roots[screen].root;
-        let has_res = matches!(
-            connection.extension_information(res::X11_EXTENSION_NAME),
-            Ok(Some(_))
-        );
+        let res = connection.extension_information(res::X11_EXTENSION_NAME);
+        let has_res = res.map_err(broken)?.is_some();
         Ok(Self {
             connection,
             root,
@@ -172,7 +171,8 @@ impl Display {
     }
 
     /// Its name, such as `:0`: see [`canonical`].
-    pub(super) fn name(&self) -> &str {
+    #[must_use]
+    pub fn name(&self) -> &str {
         &self.name
     }
 

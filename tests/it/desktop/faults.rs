@@ -47,6 +47,30 @@ fn after_an_i3_restart_everything_is_found_again() {
     assert_eq!(desktop.focused(), Some(window));
 }
 
+/// It is asked over an open connection, and not again over a new one.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_stopped_x_server_costs_a_switch_its_patience_once() {
+    let desktop = Desktop::new();
+    let shown = desktop.xterm("here");
+    desktop.switch(&shown);
+    signal(desktop.server_pid(), "STOP");
+    let started = Instant::now();
+    let done = desktop.vmux(&["switch", &shown.name]);
+    let took = started.elapsed();
+    let error = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(
+        !done.status.success() && error.contains("did not answer within 500 ms"),
+        "{error}"
+    );
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+    signal(desktop.server_pid(), "CONT");
+    wait_for("the focus to work again", || {
+        let again = desktop.vmux(&["switch", &shown.name]);
+        again.status.success().then_some(())
+    });
+}
+
 #[test]
 #[ignore = "needs a desktop"]
 fn a_stopped_i3_is_said_in_time_and_costs_nobody_else_anything() {

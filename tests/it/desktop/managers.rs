@@ -305,6 +305,43 @@ fn a_choice_in_rofi_lands_without_i3() {
     }
 }
 
+/// Who is asked on the one display says that the other one has the window, and that it cannot be
+/// brought from there.
+fn is_told_of_another_display(desktop: &Desktop, far: &Shown, other: &str) {
+    let says = |words: &[&str]| {
+        let done = desktop.vmux(&[words, &[&far.name]].concat());
+        (
+            done.status.success(),
+            String::from_utf8_lossy(&done.stderr).into_owned(),
+        )
+    };
+    let away = format!("another display, {other}");
+    for words in [
+        &["switch"][..],
+        &["switch", "--first"],
+        &["switch", "--dry-run"],
+        &["--no-daemon", "switch"],
+    ] {
+        let (done, said) = says(words);
+        assert_eq!(
+            (done, said),
+            (
+                true,
+                format!("vmux: {}: its window is on {away}\n", far.name)
+            ),
+            "{words:?}"
+        );
+    }
+    for words in [
+        &["switch", "--summon"][..],
+        &["switch", "--summon", "--dry-run"],
+    ] {
+        let (done, said) = says(words);
+        let why = format!("it is on {away}, and no window can be brought from there");
+        assert!(!done && said.contains(&why), "{words:?}: {said}");
+    }
+}
+
 /// One daemon, i3 on one display and openbox on another.
 #[test]
 #[ignore = "needs a desktop"]
@@ -332,7 +369,7 @@ fn two_displays_at_once_have_each_their_own_window_manager() {
         of_openbox.as_str().unwrap().starts_with("x:"),
         "{of_openbox}"
     );
-    desktop.switch(&far);
+    is_told_of_another_display(&desktop, &far, &other.name);
     desktop.switch(&near);
     assert_keys_reach(&desktop, &near, &[&far]);
     let key = |key: &str| {
@@ -384,6 +421,12 @@ fn who_cannot_move_the_focus_is_named_with_the_reason() {
     assert!(
         error.contains("dwm lets no program move the focus"),
         "{error}"
+    );
+    let dry = desktop.vmux(&["switch", "--dry-run", &below.name]);
+    assert_eq!(
+        (dry.status, &dry.stderr),
+        (said.status, &said.stderr),
+        "a dry run says what the switch says"
     );
     assert_keys_reach(&desktop, &above, &[&below]);
     let doctor = String::from_utf8_lossy(&desktop.vmux(&["doctor"]).stdout).into_owned();

@@ -141,7 +141,9 @@ fn what_was_moved_on_by_hand_stays_there() {
     let home = plain_window(&desktop);
     ok(&desktop, &["switch", "--summon", &far.name]);
     desktop.i3(&format!("[id={window}] move container to workspace 9"));
-    ok(&desktop, &["back"]);
+    let back = desktop.vmux(&["back"]);
+    let said = String::from_utf8_lossy(&back.stderr).into_owned();
+    assert!(said.contains("you are where you came from"), "{said}");
     assert_eq!(desktop.focused(), Some(home));
     assert_eq!(workspace_of(&desktop, window).as_deref(), Some("9"));
 }

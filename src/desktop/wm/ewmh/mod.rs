@@ -403,11 +403,18 @@ impl WindowManager for Ewmh {
     }
 
     fn lacks(&self) -> Option<&'static str> {
-        if !self.can(self.atoms.current) {
-            return Some("it lets no program move the focus (it has no _NET_CURRENT_DESKTOP)");
-        }
         let marks = self.can(self.atoms.states.attention);
         (!marks).then_some("it marks no window as urgent")
+    }
+
+    fn keeps_focus(&self) -> Option<String> {
+        // dwm 6.4 only marks a window that somebody wants to have the focus.
+        let why = "lets no program move the focus (it has no _NET_CURRENT_DESKTOP)";
+        (!self.can(self.atoms.current)).then(|| format!("{} {why}", self.name))
+    }
+
+    fn display(&self) -> Option<&str> {
+        Some(self.display.name())
     }
 
     fn overlooks(&self) -> Option<&'static str> {
@@ -457,8 +464,8 @@ impl WindowManager for Ewmh {
             return Err(WmError::Refused("it is no X11 window".into()));
         };
         let look = self.look(xid)?;
-        let can_show = self.can(self.atoms.current);
-        let shows = can_show && !self.follows();
+        let keeps_focus = self.keeps_focus();
+        let shows = keeps_focus.is_none() && !self.follows();
         for step in plan::plan(look.at, look.state, look.current, shows) {
             match step {
                 Step::Unshade => self.unshade(xid)?,
@@ -471,15 +478,12 @@ impl WindowManager for Ewmh {
                         x.map_window(xid).map_err(broken)?;
                         self.activate(xid)?;
                     }
-                    // dwm 6.4 only marks a window that somebody wants to have the focus.
-                    Became::Passed if !can_show => {
-                        let name = &self.name;
-                        let why = format!(
-                            "{name} lets no program move the focus (it has no _NET_CURRENT_DESKTOP)"
-                        );
-                        return Err(WmError::Refused(why));
+                    Became::Passed => {
+                        if let Some(why) = keeps_focus {
+                            return Err(WmError::Refused(why));
+                        }
                     }
-                    Became::Focused | Became::Passed => {}
+                    Became::Focused => {}
                 },
             }
         }

@@ -53,7 +53,9 @@ pub(super) fn find(environ: &Environ, proc: &Proc) -> Result<Found, Missing> {
     if let Some(name) = display {
         match by_root_property(name, environ) {
             Ok(i3) => return found(i3, &format!("DISPLAY {name}")),
-            Err(why) => missing.tried.push(why),
+            // To ask it again, by another way, costs as much time again.
+            Err(why) if why.hangs => return Err(why),
+            Err(why) => missing.tried.extend(why.tried),
         }
     }
     match by_listening(display, proc) {
@@ -65,15 +67,19 @@ pub(super) fn find(environ: &Environ, proc: &Proc) -> Result<Found, Missing> {
     }
 }
 
-fn by_root_property(name: &str, environ: &Environ) -> Result<I3, String> {
-    let display =
-        open_display(name, environ).map_err(|error| format!("DISPLAY {name}: {error}"))?;
-    let socket = display
-        .i3_socket()
-        .map_err(|error| format!("DISPLAY {name}: {error}"))?;
-    let socket = socket.ok_or_else(|| format!("DISPLAY {name} has no i3"))?;
-    I3::connect(&socket)
-        .map_err(|error| format!("DISPLAY {name} names {}: {error}", socket.display()))
+fn by_root_property(name: &str, environ: &Environ) -> Result<I3, Missing> {
+    let missing = |words: &str, error: &WmError| Missing {
+        tried: vec![format!("DISPLAY {name}{words}: {error}")],
+        hangs: matches!(error, WmError::Hung),
+    };
+    let display = open_display(name, environ).map_err(|error| missing("", &error))?;
+    let socket = display.i3_socket().map_err(|error| missing("", &error))?;
+    let socket = socket.ok_or_else(|| Missing {
+        tried: vec![format!("DISPLAY {name} has no i3")],
+        hangs: false,
+    })?;
+    let names = format!(" names {}", socket.display());
+    I3::connect(&socket).map_err(|error| missing(&names, &error))
 }
 
 /// The process that accepts at a Wayland display is its compositor, and sway has its number in the
