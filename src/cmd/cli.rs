@@ -81,6 +81,8 @@ pub enum Verb {
     Send(Send),
     /// Open a terminal window that shows a started session
     Open(Open),
+    /// Let what keeps started sessions be of this version, while they go on
+    Upgrade(Upgrade),
     /// Give a session a name of yours, or take it away
     Label(Label),
     /// Leave a session alone for a while
@@ -278,6 +280,13 @@ pub struct Attach {
 #[derive(Args, Debug)]
 pub struct Detach {
     /// Id, pid, name, directory or part of it; the session that this runs in if not given
+    pub query: Option<String>,
+}
+
+/// Of `upgrade`.
+#[derive(Args, Debug)]
+pub struct Upgrade {
+    /// Id, pid, name, directory or part of it; all started sessions if not given
     pub query: Option<String>,
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::call::{Context, sibling};
+use super::hosted;
 use super::out::{self, paint};
 use crate::agent::{AGENTS, Agent};
 use crate::cmd::exit::Exit;
@@ -21,6 +22,8 @@ use crate::core::text::{CleanText, shell_word};
 use crate::daemon::lock;
 use crate::desktop::wm::{Found, discover};
 use crate::frontend::menu::{self, LAUNCHERS};
+use crate::hosted::Info;
+use crate::hosted::place::{self, Place};
 use crate::notify::dbus::{Argument, Body, Bus};
 use crate::protocol::client::{Client, ClientError};
 use crate::protocol::request::{ListArgs, Status};
@@ -86,6 +89,7 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     checks.push(check_launchers(context));
     checks.extend(check_programs());
     checks.push(check_notifications(context));
+    checks.extend(check_hosted(context));
     let bad = checks.iter().any(|check| check.grade == Grade::Bad);
     if json {
         out::write(
@@ -112,6 +116,29 @@ fn render(checks: &[Check], colored: bool) -> String {
         }
     }
     text
+}
+
+/// Sessions that `vmux start` started and that another `vmux-host` than this one keeps.
+fn check_hosted(context: &Context) -> Option<Check> {
+    let program = sibling("vmux-host").ok()?;
+    let live = |found: place::Found| match found {
+        place::Found::Live(info) => Some(info),
+        _ => None,
+    };
+    let found = Place::of(&context.paths).all(hosted::PATIENCE);
+    let live: Vec<Info> = found.into_iter().filter_map(live).collect();
+    let other = |info: &&Info| info.is_held_by(&program) == Some(false);
+    let others: Vec<&str> = live.iter().filter(other).map(|info| &*info.id).collect();
+    if live.is_empty() {
+        return None;
+    }
+    if others.is_empty() {
+        let words = format!("{} started, all kept by this version", live.len());
+        return Some(check("hosted", Grade::Good, &words));
+    }
+    let words = format!("another version keeps {}", others.join(", "));
+    let remedy = "`vmux upgrade` makes it this one; they go on meanwhile";
+    Some(check("hosted", Grade::Note, &words).remedy(remedy))
 }
 
 fn check_config(context: &Context) -> Check {

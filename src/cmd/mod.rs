@@ -33,6 +33,7 @@ mod protocol;
 pub mod rofi;
 mod start;
 mod status;
+mod upgrade;
 
 pub use call::{Context, failure, no_sessions};
 pub use enter::mistyped;
@@ -108,6 +109,7 @@ fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {
         Verb::History(args) => history::history(context, &args),
         Verb::Logs(args) => history::logs(context, &args),
         Verb::Send(args) => history::send(context, &args),
+        Verb::Upgrade(args) => upgrade::run(context, &args),
         Verb::Open(args) => open::run(context, &args),
         Verb::Pick(args) => pick::run(context, &args),
         Verb::Menu(args) => menu::run(context, &args),

@@ -1,5 +1,7 @@
 //! A client of the session, as its holder sees it: what waits to be sent, and what it is shown.
 
+mod carried;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -13,6 +15,7 @@ use vmux::hosted::frame::{self, Reader};
 use vmux::hosted::{Attached, Role};
 use vmux::sys::{clock, socket};
 
+pub(crate) use self::carried::Carried;
 use crate::term::{Paint, Size};
 
 /// Bytes that may wait for a client; then it has fallen behind.

@@ -43,10 +43,10 @@ pub(crate) struct Holder {
     /// Counts what clients do.
     pub(crate) count: u64,
     pub(crate) ending: Option<Ending>,
-    listener: UnixListener,
-    signals: Signals,
     /// Nobody can write to the terminal any more.
-    closed: bool,
+    pub(crate) closed: bool,
+    pub(crate) listener: UnixListener,
+    signals: Signals,
 }
 
 /// What the kernel tells: a child has ended, or this process is to.
@@ -264,7 +264,7 @@ impl Holder {
         self.clients.push(Client::new(self.count, stream));
     }
 
-    fn take_done(&mut self) {
+    pub(crate) fn take_done(&mut self) {
         for done in self.parser.take() {
             match done {
                 Done::Answers(bytes) => self.type_in(&bytes),
@@ -376,6 +376,15 @@ impl Holder {
             self.wait_for_clients()?;
         }
         Ok(ended)
+    }
+
+    /// Writes the session's file anew.
+    pub(crate) fn write_file(&self) {
+        let file = self.place.file(&self.info.id);
+        let info = serde_json::to_vec(&self.info).map_err(Into::into);
+        if let Err(error) = info.and_then(|info| files::write_atomic(&file, &info)) {
+            log::warn!("could not write {}: {error}", file.display());
+        }
     }
 
     /// Writes down how the session ended, before anybody is told: whoever is may look.

@@ -63,7 +63,10 @@ impl Keep {
                     .mode(0o600)
                     .open(path)
             };
-            self.files = Some((open("log")?, open("times")?));
+            let log = open("log")?;
+            // A holder before this one may have begun it.
+            self.written = log.metadata()?.len();
+            self.files = Some((log, open("times")?));
         }
         let Some((log, times)) = &mut self.files else {
             return Ok(());

@@ -12,7 +12,9 @@ mod parser;
 mod pty;
 mod raw;
 mod serve;
+mod state;
 mod term;
+mod upgrade;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -33,7 +35,7 @@ use vmux::sys::{clock, files, logger, socket};
 
 use crate::holder::{Holder, Signals};
 use crate::keep::Keep;
-use crate::parser::Parser;
+use crate::parser::{Parser, Work};
 use crate::pty::{Child, Pty};
 use crate::term::Size;
 
@@ -93,8 +95,14 @@ const FOREIGN: [&str; 12] = [
 fn main() -> ExitCode {
     raw::close_at_exec();
     logger::install(&paths::environment(), log::LevelFilter::Warn);
-    let args = Args::parse();
-    match start(&args) {
+    let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let words: Vec<_> = words.iter().map(|word| word.to_str()).collect();
+    let holder = match *words {
+        [Some(upgrade::TRY), Some(number)] => return tried(upgrade::try_take_over(number).err()),
+        [Some(upgrade::TAKE_OVER), Some(number)] => go_on(number),
+        _ => start(&Args::parse()),
+    };
+    match holder {
         Ok(holder) => match holder.run() {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => {
@@ -107,6 +115,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn tried(failure: Option<anyhow::Error>) -> ExitCode {
+    let Some(error) = failure else {
+        return ExitCode::SUCCESS;
+    };
+    say(format!("{error:#}\n").as_bytes());
+    ExitCode::FAILURE
+}
+
+/// Goes on as the image before: its processes, its session and its place are this one's.
+fn go_on(number: &str) -> anyhow::Result<Holder> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    upgrade::take_over(number, signals()?)
 }
 
 /// Tells who started this; whether that one still listens is its affair.
@@ -151,7 +173,7 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
     let log = (!args.no_log).then(|| place.log(id));
-    let parser = Parser::start(size, log.clone().map(Keep::new))?;
+    let parser = Parser::start(Work::new(size, log.clone().map(Keep::new)))?;
     let (pty, terminal) = Pty::open(size).context("could not open a terminal")?;
     let command = command(args, id);
     let words = args

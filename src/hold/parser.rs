@@ -8,12 +8,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::event::EventfdFlags;
 
 use crate::keep::Keep;
-use crate::term::{Emulator, Paint, Screen, Size};
+use crate::term::{Emulator, Kept, Paint, Screen, Size};
 
 /// Bytes that may wait to be parsed; then the program is not read.
 const MOST: usize = 4 * 1024 * 1024;
@@ -63,7 +64,9 @@ pub(crate) enum Done {
 
 /// The thread, from outside.
 pub(crate) struct Parser {
-    jobs: Sender<Job>,
+    /// While it runs.
+    thread: Option<(Sender<Job>, JoinHandle<Work>)>,
+    out: Sender<Done>,
     done: Receiver<Done>,
     bell: Arc<OwnedFd>,
     waiting: Arc<AtomicUsize>,
@@ -71,40 +74,60 @@ pub(crate) struct Parser {
 
 impl Parser {
     /// Starts it.
-    pub(crate) fn start(size: Size, keep: Option<Keep>) -> io::Result<Self> {
+    pub(crate) fn start(work: Work) -> io::Result<Self> {
         let bell = Arc::new(rustix::event::eventfd(
             0,
             EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK,
         )?);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let (jobs, inbox) = channel();
         let (out, done) = channel();
-        let mut thread = Thread {
-            screen: Box::new(Emulator::new(size)),
-            size,
-            keep,
-            title: None,
+        let mut parser = Self {
+            thread: None,
             out,
-            bell: bell.clone(),
-            waiting: waiting.clone(),
-        };
-        std::thread::Builder::new()
-            .name("parser".into())
-            .spawn(move || thread.run(&inbox))?;
-        Ok(Self {
-            jobs,
             done,
             bell,
-            waiting,
-        })
+            waiting: Arc::new(AtomicUsize::new(0)),
+        };
+        parser.go_on(work)?;
+        Ok(parser)
+    }
+
+    /// Goes on with the work of [`Parser::stop`].
+    pub(crate) fn go_on(&mut self, work: Work) -> io::Result<()> {
+        let (jobs, inbox) = channel();
+        let mut thread = Thread {
+            work,
+            out: self.out.clone(),
+            bell: self.bell.clone(),
+            waiting: self.waiting.clone(),
+        };
+        let run = move || {
+            thread.run(&inbox);
+            thread.work
+        };
+        let thread = std::thread::Builder::new()
+            .name("parser".into())
+            .spawn(run)?;
+        self.thread = Some((jobs, thread));
+        Ok(())
+    }
+
+    /// Has all jobs done, and the thread ended. Until it goes on it takes no more.
+    pub(crate) fn stop(&mut self) -> io::Result<Work> {
+        let ended = || io::Error::other("the parser has ended");
+        let (jobs, thread) = self.thread.take().ok_or_else(ended)?;
+        drop(jobs);
+        thread.join().map_err(|_| ended())
     }
 
     /// Hands over a job.
     pub(crate) fn give(&self, job: Job) {
-        if let Job::Output { bytes, .. } = &job {
-            self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
-        }
-        if self.jobs.send(job).is_err() {
+        let bytes = match &job {
+            Job::Output { bytes, .. } => bytes.len(),
+            _ => 0,
+        };
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let given = self.thread.as_ref().map(|(jobs, _)| jobs.send(job).is_ok());
+        if given != Some(true) {
             log::error!("the parser has ended");
         }
     }
@@ -134,11 +157,35 @@ impl AsFd for Parser {
     }
 }
 
-struct Thread {
-    screen: Box<dyn Screen>,
-    size: Size,
-    keep: Option<Keep>,
+/// What the thread works on.
+pub(crate) struct Work {
+    pub(crate) screen: Box<dyn Screen>,
+    pub(crate) size: Size,
+    pub(crate) keep: Option<Keep>,
     title: Option<String>,
+}
+
+impl Work {
+    pub(crate) fn new(size: Size, keep: Option<Keep>) -> Self {
+        Self {
+            screen: Box::new(Emulator::new(size)),
+            size,
+            keep,
+            title: None,
+        }
+    }
+
+    /// Goes on with a state.
+    pub(crate) fn restored(size: Size, keep: Option<Keep>, state: &Kept) -> Self {
+        let mut work = Self::new(size, keep);
+        work.screen.restore(state);
+        work.title = work.screen.title().map(str::to_owned);
+        work
+    }
+}
+
+struct Thread {
+    work: Work,
     out: Sender<Done>,
     bell: Arc<OwnedFd>,
     waiting: Arc<AtomicUsize>,
@@ -169,7 +216,7 @@ impl Thread {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     rested = true;
-                    self.screen.rest();
+                    self.work.screen.rest();
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -181,7 +228,7 @@ impl Thread {
         let result = catch_unwind(AssertUnwindSafe(|| self.job(job)));
         if result.is_err() {
             log::error!("the state of the screen was lost by a panic");
-            self.screen = Box::new(Emulator::new(self.size));
+            self.work.screen = Box::new(Emulator::new(self.work.size));
         }
     }
 
@@ -189,36 +236,36 @@ impl Thread {
         match job {
             Job::Output { bytes, answer } => self.output(&bytes, answer),
             Job::Resize(size) => {
-                self.size = size;
-                self.screen.resize(size);
+                self.work.size = size;
+                self.work.screen.resize(size);
             }
             Job::Snapshot { client, paint } => {
-                let bytes = self.screen.snapshot(paint);
+                let bytes = self.work.screen.snapshot(paint);
                 self.tell(Done::Snapshot { client, bytes });
             }
             Job::Crop { client, size } => {
-                let bytes = self.screen.crop(size);
+                let bytes = self.work.screen.crop(size);
                 self.tell(Done::Crop { client, bytes });
             }
             Job::Text { client, colours } => {
-                let bytes = self.screen.text(colours);
+                let bytes = self.work.screen.text(colours);
                 self.tell(Done::Text { client, bytes });
             }
         }
     }
 
     fn output(&mut self, bytes: &[u8], answer: bool) {
-        if let Some(keep) = &mut self.keep {
+        if let Some(keep) = &mut self.work.keep {
             keep.write(bytes);
         }
-        self.screen.feed(bytes);
-        let answers = self.screen.take_answers();
+        self.work.screen.feed(bytes);
+        let answers = self.work.screen.take_answers();
         if answer && !answers.is_empty() {
             self.tell(Done::Answers(answers));
         }
-        if self.title.as_deref() != self.screen.title() {
-            self.title = self.screen.title().map(str::to_owned);
-            self.tell(Done::Title(self.title.clone()));
+        if self.work.title.as_deref() != self.work.screen.title() {
+            self.work.title = self.work.screen.title().map(str::to_owned);
+            self.tell(Done::Title(self.work.title.clone()));
         }
     }
 

@@ -57,6 +57,16 @@ impl Pty {
         Ok((pty, File::from(slave)))
     }
 
+    /// Goes on with one that is open.
+    pub(crate) fn of(master: OwnedFd, tty: PathBuf) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&master, true)?;
+        Ok(Self {
+            master,
+            block: Vec::with_capacity(BLOCK),
+            tty,
+        })
+    }
+
     /// Tells the program the size of its window.
     pub(crate) fn resize(&self, size: Size) -> io::Result<()> {
         let size = Winsize {

@@ -1,11 +1,11 @@
-//! The two things that Rust calls unsafe: what is done between fork and exec, and descriptors that
-//! somebody else opened.
+//! What Rust calls unsafe: what is done between fork and exec, and descriptors that somebody else
+//! opened.
 #![expect(
     unsafe_code,
     reason = "a child's terminal is set up between fork and exec; std has no safe way"
 )]
 
-use std::os::fd::{AsFd as _, BorrowedFd, RawFd};
+use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
@@ -22,6 +22,19 @@ pub(crate) fn own_terminal(command: &mut Command) {
             Ok(())
         });
     }
+}
+
+/// Takes a descriptor over that was left open for this process, if it is open. Each number may be
+/// taken once.
+pub(crate) fn take(number: RawFd) -> std::io::Result<OwnedFd> {
+    if number <= 2 {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    // SAFETY: the number is only asked for here; one that is not open is told by an error.
+    rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) })?;
+    // SAFETY: it is open, the image before this one left it for this one alone, and the caller
+    // takes it once.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Keeps from children what this process was given beside the three standard descriptors.

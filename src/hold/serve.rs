@@ -75,6 +75,7 @@ impl Holder {
                 self.let_go(id);
             }
             frame::END => self.end(),
+            frame::UPGRADE => self.upgrade(id, payload),
             frame::HISTORY => {
                 let colours = payload.first() == Some(&1);
                 self.parser.give(Job::Text {

@@ -28,6 +28,10 @@ pub const DETACH_ALL: u8 = 8;
 /// From a client: asks for [`TEXT`]; one byte, 1 for colours.
 pub const HISTORY: u8 = 9;
 
+/// From a client: the holder is to go on as the program at the path, as JSON
+/// ([`Image`](super::Image)). Answered by [`UPGRADED`], or by [`REFUSED`].
+pub const UPGRADE: u8 = 10;
+
 /// To a client: bytes of the program.
 pub const OUTPUT: u8 = 64;
 /// To a client: bytes that bring a terminal without any mode to the program's state. In pieces,
@@ -47,6 +51,8 @@ pub const SNAP_MORE: u8 = 70;
 pub const TEXT: u8 = 71;
 /// To a client: it is refused, and why, in words.
 pub const REFUSED: u8 = 72;
+/// To a client: another program holds the session now, as JSON ([`Info`](super::Info)).
+pub const UPGRADED: u8 = 73;
 
 /// Appends a frame. A payload that is too long is cut into several of the kind.
 pub fn write(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
@@ -122,6 +128,12 @@ impl Reader {
         self.from = begin + length;
         Ok(Some((kind, &self.bytes[begin..begin + length])))
     }
+
+    /// What has arrived and was not taken.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        &self.bytes[self.from..]
+    }
 }
 
 /// The payload of [`RESIZE`].
@@ -153,13 +165,13 @@ mod tests {
         assert_eq!(size(80, 24), [80, 0, 24, 0]);
         assert_eq!(read_size(&[80, 0, 24, 0, 9]), Some((80, 24)));
         let kinds = [
-            HELLO, INPUT, RESIZE, DETACH, PING, ASK, END, DETACH_ALL, HISTORY,
+            HELLO, INPUT, RESIZE, DETACH, PING, ASK, END, DETACH_ALL, HISTORY, UPGRADE,
         ];
-        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
         let kinds = [
-            OUTPUT, SNAP, EXIT, INFO, BYE, PONG, SNAP_MORE, TEXT, REFUSED,
+            OUTPUT, SNAP, EXIT, INFO, BYE, PONG, SNAP_MORE, TEXT, REFUSED, UPGRADED,
         ];
-        assert_eq!(kinds, [64, 65, 66, 67, 68, 69, 70, 71, 72]);
+        assert_eq!(kinds, [64, 65, 66, 67, 68, 69, 70, 71, 72, 73]);
     }
 
     #[test]

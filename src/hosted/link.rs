@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::frame::{self, Reader};
-use super::{Ended, Hello, Info, PROTOCOL};
+use super::{Ended, Hello, Image, Info, PROTOCOL};
 use crate::core::text::CleanText;
 use crate::sys::clock::Deadline;
 use crate::sys::socket;
@@ -70,10 +70,14 @@ impl Link {
     /// # Errors
     /// `TimedOut`, those of the socket, and what the holder refuses.
     pub fn wait(&mut self, kind: u8, deadline: Deadline) -> io::Result<Vec<u8>> {
+        Ok(self.wait_for(&[kind], deadline)?.1)
+    }
+
+    fn wait_for(&mut self, kinds: &[u8], deadline: Deadline) -> io::Result<(u8, Vec<u8>)> {
         loop {
             while let Some((came, payload)) = self.take()? {
-                if came == kind {
-                    return Ok(payload.to_vec());
+                if kinds.contains(&came) {
+                    return Ok((came, payload.to_vec()));
                 }
                 if came == frame::REFUSED {
                     let words = CleanText::line(&String::from_utf8_lossy(payload)).to_string();
@@ -92,6 +96,26 @@ impl Link {
         self.send(frame::ASK, b"")?;
         let bytes = self.wait(frame::INFO, Deadline::after(patience))?;
         Ok(serde_json::from_slice(&bytes)?)
+    }
+
+    /// Has the holder go on as the program at `path`, a `vmux-host`; the session as it is then.
+    /// `None` if the holder is so old that it cannot.
+    ///
+    /// # Errors
+    /// See [`Link::wait`].
+    pub fn upgrade(&mut self, path: &Path, patience: Duration) -> io::Result<Option<Info>> {
+        let image = Image {
+            path: path.to_owned(),
+        };
+        self.send(frame::UPGRADE, &serde_json::to_vec(&image)?)?;
+        // Who passes the one over answers the other.
+        self.send(frame::PING, b"")?;
+        let kinds = [frame::UPGRADED, frame::PONG];
+        let (kind, bytes) = self.wait_for(&kinds, Deadline::after(patience))?;
+        if kind == frame::PONG {
+            return Ok(None);
+        }
+        Ok(Some(serde_json::from_slice(&bytes)?))
     }
 
     /// Ends the session and waits until nothing of it is left.

@@ -12,7 +12,7 @@ pub mod place;
 pub mod scan;
 pub mod undo;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -95,6 +95,14 @@ impl Ended {
     }
 }
 
+/// A program that a holder is to go on as.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Image {
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 /// A hosted session. The file beside its socket holds the same, as it was at the start or the end.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -133,4 +141,16 @@ pub struct Info {
     pub log: Option<PathBuf>,
     /// How it ended, if it has.
     pub ended: Option<Ended>,
+}
+
+impl Info {
+    /// Whether this very file is the program that holds it, by device and inode: two builds may
+    /// call themselves the same. `None` where that cannot be told.
+    #[must_use]
+    pub fn is_held_by(&self, program: &Path) -> Option<bool> {
+        use std::os::unix::fs::MetadataExt as _;
+        let identity = |path: &Path| path.metadata().ok().map(|data| (data.dev(), data.ino()));
+        let running = identity(Path::new(&format!("/proc/{}/exe", self.holder)))?;
+        Some(running == identity(program)?)
+    }
 }

@@ -9,7 +9,7 @@ use vmux::hosted::scan::{Scanner, Sequence};
 
 use super::model::{GRID_HISTORY, Model};
 use super::ring::Ring;
-use super::{Paint, Screen, Size, paint};
+use super::{Kept, More, Paint, Screen, Size, paint};
 
 /// Bytes that are fed between two looks at the history, so that none of it is lost.
 const STEP: usize = 2048;
@@ -101,6 +101,29 @@ impl Emulator {
         self.cut = long;
     }
 
+    /// Forgets the empty screen that a snapshot pushed up as it came.
+    fn forget_empty_past(&mut self) {
+        let rows = usize::from(self.model.size().rows);
+        let left = rows - self.ring.forget_empty(rows);
+        if !self.ring.is_empty() {
+            return;
+        }
+        let forget = |model: &mut Model| {
+            let grid = model.term.grid_mut();
+            let above = grid.history_size();
+            let row = |at: usize| Line(-i32::try_from(above - at).unwrap_or(0));
+            let empty = (0..left.min(above)).take_while(|at| grid[row(*at)].is_clear());
+            let keep = above - empty.count();
+            grid.update_history(keep);
+            grid.update_history(GRID_HISTORY);
+        };
+        if self.model.is_alternate() {
+            self.model.behind(forget);
+        } else {
+            forget(&mut self.model);
+        }
+    }
+
     /// Moves old rows from the grid to the ring.
     fn keep_history(&mut self) {
         if std::mem::take(&mut self.model.history_cleared) {
@@ -183,5 +206,24 @@ impl Screen for Emulator {
 
     fn rest(&mut self) {
         self.model.term.grid_mut().truncate();
+    }
+
+    fn keep(&mut self) -> Kept {
+        Kept {
+            snapshot: self.snapshot(Paint::Below),
+            more: More {
+                links: self.model.links,
+                colours: self.model.colours.clone(),
+            },
+        }
+    }
+
+    fn restore(&mut self, kept: &Kept) {
+        self.feed(&kept.snapshot);
+        self.take_answers();
+        self.forget_empty_past();
+        let More { links, colours } = &kept.more;
+        self.model.links = *links;
+        self.model.colours.clone_from(colours);
     }
 }

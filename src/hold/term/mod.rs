@@ -14,6 +14,8 @@ mod tests;
 
 pub(crate) use emulator::Emulator;
 
+use serde::{Deserialize, Serialize};
+
 /// Columns and rows of a terminal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Size {
@@ -47,6 +49,24 @@ pub(crate) enum Paint {
     Over,
 }
 
+/// The state behind one PTY, for a process that goes on with it.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Kept {
+    /// [`Paint::Below`].
+    pub(crate) snapshot: Vec<u8>,
+    pub(crate) more: More,
+}
+
+/// What no snapshot says. Another version may read it: it only ever gains fields.
+#[derive(Clone, Default, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct More {
+    /// Links without a name so far.
+    links: u64,
+    /// Foreground and background that an attached terminal told.
+    colours: [Option<String>; 2],
+}
+
 /// The state behind one PTY.
 pub(crate) trait Screen: Send {
     /// Takes what the program wrote.
@@ -65,4 +85,8 @@ pub(crate) trait Screen: Send {
     fn title(&self) -> Option<&str>;
     /// Gives back memory that is only kept for speed.
     fn rest(&mut self);
+    /// The state, for another one that is to go on with it.
+    fn keep(&mut self) -> Kept;
+    /// Goes on with a state, on an empty screen of the same size.
+    fn restore(&mut self, kept: &Kept);
 }

@@ -47,6 +47,18 @@ impl Ring {
         *self = Self::default();
     }
 
+    /// Forgets empty lines at the beginning, so many at most; how many it were.
+    pub(super) fn forget_empty(&mut self, most: usize) -> usize {
+        let empty = self.lines.iter().take(most);
+        let empty = empty.take_while(|line| line.is_empty()).count();
+        self.lines.drain(..empty);
+        empty
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && !self.is_open()
+    }
+
     /// Whether the last line goes on in what follows.
     pub(super) fn is_open(&self) -> bool {
         !self.open.is_empty()

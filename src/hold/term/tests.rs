@@ -138,6 +138,13 @@ fn check(size: Size, stream: &[u8], cut: usize) {
         )
     };
     assert_same(&mut seen, &mut restored, &of("restored"));
+    let kept = seen.keep();
+    let mut gone_on = Emulator::new(size);
+    gone_on.restore(&kept);
+    assert_same(&mut seen, &mut gone_on, &of("gone on"));
+    let text =
+        |emulator: &mut Emulator| without_names(&String::from_utf8_lossy(&emulator.text(true)));
+    assert_eq!(text(&mut seen), text(&mut gone_on), "{}", of("no more"));
     seen.feed(after);
     restored.feed(after);
     assert_same(&mut seen, &mut restored, &of("went on"));
