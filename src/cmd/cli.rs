@@ -134,7 +134,7 @@ pub struct List {
     /// Also list what scripts run (`claude -p`, SDK)
     #[arg(long, short)]
     pub all: bool,
-    /// List only the sessions of this coding tool: `claude`, `codex`
+    /// List only the sessions of this coding tool
     #[arg(long, value_name = "NAME", value_parser = agents())]
     pub agent: Option<String>,
 }
@@ -246,7 +246,7 @@ pub struct Start {
     /// Open its terminal on this workspace, until it was on another one
     #[arg(long)]
     pub workspace: Option<String>,
-    /// Run this coding tool: `claude`, `codex`
+    /// Run this coding tool
     #[arg(long, value_name = "NAME", value_parser = agents(), conflicts_with = "command")]
     pub agent: Option<String>,
     /// Show it here at once
