@@ -324,7 +324,6 @@ impl Watch for Sessions {
     }
 
     fn retry(&mut self, outside: &mut Outside) {
-        self.hear(outside);
         if self.due.take_if(|at| *at <= clock::steady()).is_none() {
             return;
         }
