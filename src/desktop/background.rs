@@ -39,6 +39,6 @@ fn unattached(session: &Session) -> Trouble {
     let trouble = Trouble::new(TroubleCode::MuxDetached, message);
     match &session.attach {
         Some(command) => trouble.hint(&format!("attach it with: {command}")),
-        None => trouble.hint("claude agents lists it"),
+        None => trouble,
     }
 }

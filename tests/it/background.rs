@@ -111,5 +111,10 @@ fn an_id_that_is_none_leads_to_no_file() {
     let claude = machine.claude(201);
     claude.file(json!({"kind": "bg", "jobId": "../jobs/..", "status": "waiting"}));
     let watched = Watched::new(&machine);
-    assert_eq!((watched.only().ask, watched.only().attach), (None, None));
+    let session = watched.only();
+    let attach = session.attach.map(|command| command.to_string());
+    assert_eq!(
+        (session.ask, attach.as_deref()),
+        (None, Some("claude agents"))
+    );
 }

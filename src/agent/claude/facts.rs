@@ -10,6 +10,9 @@ use crate::core::model::{
 use crate::core::text::CleanText;
 use crate::sys::ground::Ground;
 
+/// What lists all background sessions, and shows the one that is chosen.
+const LISTS: &str = "claude agents";
+
 /// Everything that is known of one session.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Facts {
@@ -61,6 +64,7 @@ impl Facts {
         let name = file.and_then(|file| file.name.as_ref());
         let topic = transcript.and_then(|transcript| transcript.title.as_ref());
         // The name of a file is made up of directory and number, while the terminal has the topic.
+        let lists = || (self.kind == Kind::Background).then(|| CleanText::line(LISTS));
         let titles = name.and(topic).filter(|topic| name != Some(topic));
         Evidence {
             kind: self.kind,
@@ -76,7 +80,7 @@ impl Facts {
             model: transcript.and_then(|t| t.model.clone()),
             said: transcript.and_then(|t| t.said.clone()).or_else(reported),
             transcript: transcript.map(|t| t.path.clone()),
-            attach: job.and_then(|job| job.attach.clone()),
+            attach: job.and_then(|job| job.attach.clone()).or_else(lists),
             shown_by: job.map(|job| job.shown_by.clone()).unwrap_or_default(),
             claims: super::verdict::claims(self),
             facts: AsRead::of(self),
@@ -284,6 +288,26 @@ mod tests {
     use serde_json::{Value, to_value};
 
     use super::*;
+
+    #[test]
+    fn where_no_command_shows_a_background_session_one_lists_it() {
+        let attach = |kind, job: Option<JobFact>| {
+            let facts = Facts {
+                kind,
+                job,
+                ..Facts::default()
+            };
+            facts.evidence().attach.map(|command| command.to_string())
+        };
+        let job = JobFact {
+            attach: CleanText::line("/opt/claude attach 1a").some(),
+            ..JobFact::default()
+        };
+        let shows = attach(Kind::Background, Some(job));
+        assert_eq!(shows.as_deref(), Some("/opt/claude attach 1a"));
+        assert_eq!(attach(Kind::Background, None).as_deref(), Some(LISTS));
+        assert_eq!(attach(Kind::Interactive, None), None);
+    }
 
     /// Both are written into one object, and a name that is there twice is read once.
     #[test]

@@ -42,7 +42,7 @@ pub struct Evidence {
     /// The file of the conversation. The facts of an agent may tell more of it, by the same word.
     #[serde(skip)]
     pub transcript: Option<RawPath>,
-    /// The command that shows a background session in a terminal.
+    /// The command that shows a background session in a terminal, or a list to choose it from.
     pub attach: Option<CleanText>,
     /// The processes that show a background session in their terminals.
     pub shown_by: Vec<LocalKey>,

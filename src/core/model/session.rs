@@ -370,7 +370,7 @@ pub struct Session {
     /// The processes of its machine in whose terminals a background session is shown.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shown_by: Vec<LocalKey>,
-    /// The command that shows a background session in a terminal.
+    /// The command that shows a background session in a terminal, or a list to choose it from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attach: Option<CleanText>,
     /// The window that shows it.
