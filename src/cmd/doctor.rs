@@ -17,7 +17,7 @@ use super::hosted;
 use super::out::{self, paint};
 use crate::agent::{AGENTS, Agent};
 use crate::cmd::exit::Exit;
-use crate::core::model::Xid;
+use crate::core::model::{Pid, Xid};
 use crate::core::text::{CleanText, shell_word};
 use crate::daemon::lock;
 use crate::desktop::wm::{Found, discover};
@@ -219,15 +219,17 @@ fn check_daemon(context: &Context) -> Vec<Check> {
             ];
         }
     };
-    let mut checks = vec![if status.version == OWN {
-        check(
-            "daemon",
-            Grade::Good,
-            &format!("pid {} at {}", status.pid, status.socket),
-        )
-    } else {
+    let own = Proc::open(Path::new("/proc"));
+    let mut checks = vec![if status.version != OWN {
         let words = format!("it is vmux {}, this is {OWN}", status.version);
         check("daemon", Grade::Note, &words).remedy(REMEDY)
+    } else if own.is_ok_and(|proc| proc.exe_is_gone(Pid(status.pid))) {
+        // Two builds may have one version.
+        let words = "the program that it runs was replaced since";
+        check("daemon", Grade::Note, words).remedy(REMEDY)
+    } else {
+        let words = format!("pid {} at {}", status.pid, status.socket);
+        check("daemon", Grade::Good, &words)
     }];
     for (name, source) in &status.sources {
         // Many do without windows and notifications.

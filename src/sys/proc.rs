@@ -223,6 +223,13 @@ impl Proc {
         Some(PathBuf::from(OsStr::from_bytes(path)))
     }
 
+    /// Whether its executable was replaced or removed since it started. `false` if that is not known.
+    #[must_use]
+    pub fn exe_is_gone(&self, pid: Pid) -> bool {
+        let path = self.link(pid, "exe").map(OsString::into_vec);
+        path.is_some_and(|path| path.ends_with(b" (deleted)"))
+    }
+
     /// The working directory. The ` (deleted)` that the kernel adds to one that was removed is
     /// taken off, but not from one that is called so.
     #[must_use]

@@ -157,6 +157,30 @@ fn a_file_in_the_sockets_place_ends_the_daemon_and_is_left_alone() {
     );
 }
 
+/// As by an update within one version, or by `cargo build`.
+#[test]
+fn a_daemon_whose_program_was_replaced_is_told() {
+    let machine = machine();
+    let vmux = machine.path("vmux-of-before");
+    if fs::hard_link(env!("CARGO_BIN_EXE_vmux"), &vmux).is_err() {
+        fs::copy(env!("CARGO_BIN_EXE_vmux"), &vmux).unwrap();
+    }
+    let mut daemon = command(&machine, &vmux)
+        .args(["daemon", "run"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let socket = machine.path("vmux/vmux.sock");
+    wait_for("the daemon", || socket.exists().then_some(()));
+    let replaced = "note  daemon         the program that it runs was replaced since";
+    assert!(!run(&machine, &["doctor"]).contains(replaced));
+    fs::remove_file(&vmux).unwrap();
+    let doctor = run(&machine, &["doctor"]);
+    assert!(doctor.contains(replaced), "{doctor}");
+    run(&machine, &["daemon", "stop"]);
+    assert!(daemon.wait().unwrap().success());
+}
+
 #[test]
 fn two_daemons_whose_sockets_change_places_leave_no_orphan() {
     let machine = machine();
