@@ -35,6 +35,7 @@ pub(super) fn show(
         read_only,
         key: hosted::detach_key(key.or(configured.as_deref()))?,
         inside,
+        asks: !matches!(context.environ.text("TERM"), None | Some("dumb" | "linux")),
     };
     let socket = Place::of(&context.paths).socket(&info.id);
     let left =

@@ -56,6 +56,10 @@ pub(crate) struct Client {
     pub(crate) active: u64,
     /// Its terminal shows something of the session already.
     pub(crate) painted: bool,
+    /// Its terminal knows what programs say of themselves.
+    pub(crate) reports: bool,
+    /// It is told when the program says something else of itself.
+    pub(crate) follows: bool,
     /// It goes once it has taken what waits.
     pub(crate) leaving: bool,
     /// Nothing can be sent to it, or read from it.
@@ -80,6 +84,8 @@ impl Client {
             view: View::Nothing,
             active: 0,
             painted: false,
+            reports: false,
+            follows: false,
             leaving: false,
             gone: false,
             queue: VecDeque::new(),

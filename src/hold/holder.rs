@@ -10,10 +10,11 @@ use vmux::hosted::place::Place;
 use vmux::hosted::{Ended, Info, Role, frame};
 use vmux::sys::{clock, files, socket};
 
-use crate::client::{Client, View};
+use crate::client::{BEHIND, Client, View};
 use crate::ending::Ending;
 use crate::parser::{Done, Job, Parser};
 use crate::pty::{Child, Pty};
+use crate::telling::Telling;
 use crate::term::Size;
 
 /// Keys that may wait for the program; then its clients are not read.
@@ -43,6 +44,8 @@ pub(crate) struct Holder {
     /// Counts what clients do.
     pub(crate) count: u64,
     pub(crate) ending: Option<Ending>,
+    /// What the program says of itself.
+    pub(crate) telling: Telling,
     /// Nobody can write to the terminal any more.
     pub(crate) closed: bool,
     pub(crate) listener: UnixListener,
@@ -85,6 +88,7 @@ impl Holder {
             leader: None,
             count: 0,
             ending: None,
+            telling: Telling::default(),
             listener,
             signals,
             closed: false,
@@ -140,6 +144,7 @@ impl Holder {
             }
         }
         self.look_after_clients();
+        self.tell_news();
     }
 
     fn wait(&self) -> io::Result<Ready> {
@@ -191,7 +196,13 @@ impl Holder {
     /// fallen behind. Others that have are drawn anew, and slow nobody.
     fn reads_pty(&self) -> bool {
         let paced = self.clients.iter().any(|client| {
-            Some(client.id) == self.leader && client.is_behind() && matches!(client.view, View::All)
+            Some(client.id) == self.leader
+                && match &client.view {
+                    View::All => client.is_behind(),
+                    // Else its snapshot is never the last word in a flood.
+                    View::Soon { after, .. } => after.len() > BEHIND / 2,
+                    _ => false,
+                }
         });
         self.parser.keeps_up() && !paced
     }
@@ -208,7 +219,7 @@ impl Holder {
             _ => None,
         });
         let ending = self.ending.as_ref().map(Ending::next);
-        clients.chain(ending).min()
+        clients.chain(ending).chain(self.news_due()).min()
     }
 
     fn read_pty(&mut self) {
@@ -223,20 +234,28 @@ impl Holder {
         }
     }
 
-    /// Output of the program goes to whoever is shown all of it, and to the parser.
+    /// Output of the program goes to whoever is shown all of it, and to the parser; but for what
+    /// it says to the holder.
     fn output(&mut self, bytes: Vec<u8>) {
+        let (bytes, raw) = match self.sift(&bytes) {
+            Some(passed) => (passed, Some(bytes)),
+            None => (bytes, None),
+        };
         let mut frame = Vec::with_capacity(bytes.len() + frame::HEAD);
         frame::write(frame::OUTPUT, &bytes, &mut frame);
         let frame: Rc<[u8]> = frame.into();
-        for client in &mut self.clients {
+        for client in self.clients.iter_mut().filter(|_| !bytes.is_empty()) {
             client.output(&bytes, &frame);
         }
+        // What waits for its snapshot reaches its terminal, too.
+        let is_shown = |view: &View| matches!(view, View::All | View::Soon { lost: false, .. });
         let answered = self
             .clients
             .iter()
-            .any(|client| Some(client.id) == self.leader && matches!(client.view, View::All));
+            .any(|client| Some(client.id) == self.leader && is_shown(&client.view));
         self.parser.give(Job::Output {
             bytes,
+            raw,
             answer: !answered,
         });
     }
@@ -267,8 +286,9 @@ impl Holder {
     pub(crate) fn take_done(&mut self) {
         for done in self.parser.take() {
             match done {
-                Done::Answers(bytes) => self.type_in(&bytes),
-                Done::Title(title) => self.info.title = title,
+                Done::Answers(bytes) => self.answer(&bytes),
+                Done::Title(title) => self.titled(title),
+                Done::Bell => self.rang(),
                 Done::Snapshot { client, bytes } => self.give_snapshot(client, &bytes),
                 Done::Crop { client, bytes } => self.give_part(client, &bytes),
                 Done::Text { client, bytes } => {
@@ -287,6 +307,13 @@ impl Holder {
     pub(crate) fn type_in(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         self.write_pty();
+    }
+
+    /// An answer to the program, unless it takes none: one that asks without end is not answered.
+    pub(crate) fn answer(&mut self, bytes: &[u8]) {
+        if self.input.len() + bytes.len() <= INPUT {
+            self.type_in(bytes);
+        }
     }
 
     pub(crate) fn client(&mut self, id: u64) -> Option<&mut Client> {
@@ -391,6 +418,7 @@ impl Holder {
     fn write_down(&mut self, ended: &Ended) -> io::Result<()> {
         self.info.ended = Some(ended.clone());
         self.info.clients.clear();
+        self.info.told = Some(self.telling.last_words());
         let id = &self.info.id;
         let written = files::write_atomic(&self.place.file(id), &serde_json::to_vec(&self.info)?);
         if let Err(error) = written.and_then(|()| std::fs::remove_file(self.place.socket(id))) {
@@ -426,6 +454,7 @@ impl Holder {
             rows: self.size.rows,
             clients: attached.collect(),
             ended: self.child.ended.clone(),
+            told: Some(self.telling.told.clone()),
             ..self.info.clone()
         }
     }

@@ -13,6 +13,7 @@ mod pty;
 mod raw;
 mod serve;
 mod state;
+mod telling;
 mod term;
 mod upgrade;
 

@@ -23,11 +23,15 @@ const REST: Duration = Duration::from_secs(1);
 
 /// What is to be done.
 pub(crate) enum Job {
-    /// Takes output; `answer`: nobody else answers its queries.
+    /// Takes output; `answer`: nobody else answers its queries. `raw` is what the program wrote,
+    /// where the terminal is not given all of it.
     Output {
         bytes: Vec<u8>,
+        raw: Option<Vec<u8>>,
         answer: bool,
     },
+    /// Foreground and background of a terminal that shows the session.
+    Colours([Option<String>; 2]),
     Resize(Size),
     Snapshot {
         client: u64,
@@ -41,6 +45,16 @@ pub(crate) enum Job {
         client: u64,
         colours: bool,
     },
+}
+
+impl Job {
+    /// Bytes that wait because of it.
+    fn size(&self) -> usize {
+        match self {
+            Self::Output { bytes, raw, .. } => bytes.len() + raw.as_ref().map_or(0, Vec::len),
+            _ => 0,
+        }
+    }
 }
 
 /// What was done.
@@ -60,6 +74,8 @@ pub(crate) enum Done {
     /// For the program.
     Answers(Vec<u8>),
     Title(Option<String>),
+    /// The program rang the bell.
+    Bell,
 }
 
 /// The thread, from outside.
@@ -121,11 +137,7 @@ impl Parser {
 
     /// Hands over a job.
     pub(crate) fn give(&self, job: Job) {
-        let bytes = match &job {
-            Job::Output { bytes, .. } => bytes.len(),
-            _ => 0,
-        };
-        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        self.waiting.fetch_add(job.size(), Ordering::Relaxed);
         let given = self.thread.as_ref().map(|(jobs, _)| jobs.send(job).is_ok());
         if given != Some(true) {
             log::error!("the parser has ended");
@@ -203,10 +215,7 @@ impl Thread {
             match job {
                 Ok(job) => {
                     rested = false;
-                    let bytes = match &job {
-                        Job::Output { bytes, .. } => bytes.len(),
-                        _ => 0,
-                    };
+                    let bytes = job.size();
                     self.guarded(job);
                     let before = self.waiting.fetch_sub(bytes, Ordering::Release);
                     // Output is wanted again.
@@ -234,7 +243,13 @@ impl Thread {
 
     fn job(&mut self, job: Job) {
         match job {
-            Job::Output { bytes, answer } => self.output(&bytes, answer),
+            Job::Output { bytes, raw, answer } => {
+                if let Some(keep) = &mut self.work.keep {
+                    keep.write(raw.as_deref().unwrap_or(&bytes));
+                }
+                self.output(&bytes, answer);
+            }
+            Job::Colours(colours) => self.work.screen.set_colours(colours),
             Job::Resize(size) => {
                 self.work.size = size;
                 self.work.screen.resize(size);
@@ -255,9 +270,6 @@ impl Thread {
     }
 
     fn output(&mut self, bytes: &[u8], answer: bool) {
-        if let Some(keep) = &mut self.work.keep {
-            keep.write(bytes);
-        }
         self.work.screen.feed(bytes);
         let answers = self.work.screen.take_answers();
         if answer && !answers.is_empty() {
@@ -266,6 +278,9 @@ impl Thread {
         if self.work.title.as_deref() != self.work.screen.title() {
             self.work.title = self.work.screen.title().map(str::to_owned);
             self.tell(Done::Title(self.work.title.clone()));
+        }
+        if self.work.screen.take_bell() {
+            self.tell(Done::Bell);
         }
     }
 

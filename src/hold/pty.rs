@@ -78,6 +78,12 @@ impl Pty {
         Ok(rustix::termios::tcsetwinsize(&self.master, size)?)
     }
 
+    /// The process group that has the terminal.
+    pub(crate) fn foreground(&self) -> Option<u32> {
+        let group = rustix::termios::tcgetpgrp(&self.master).ok()?;
+        group.as_raw_nonzero().get().try_into().ok()
+    }
+
     /// Reads until nothing is there or it is enough; `None` once nobody can write any more.
     pub(crate) fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
         self.block.clear();

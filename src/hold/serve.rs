@@ -7,7 +7,7 @@
 
 use vmux::hosted::frame;
 use vmux::hosted::scan::{Scanner, Sequence};
-use vmux::hosted::{Hello, Role};
+use vmux::hosted::{Hello, Role, Terminal};
 use vmux::sys::clock;
 
 use crate::client::View;
@@ -66,6 +66,14 @@ impl Holder {
                     self.resized(id, Size::clamped(columns, rows));
                 }
             }
+            frame::TERMINAL => self.terminal(id, payload),
+            frame::FOLLOW => {
+                client.follows = true;
+                let words = serde_json::to_vec(&self.info()).unwrap_or_default();
+                if let Some(client) = self.client(id) {
+                    client.send(frame::INFO, &words);
+                }
+            }
             frame::DETACH => self.let_go(id),
             frame::DETACH_ALL => {
                 let shown = self.clients.iter().filter(|client| Self::shows(client));
@@ -119,6 +127,23 @@ impl Holder {
         }
     }
 
+    /// What a client's terminal told: it is answered with when nobody is attached.
+    fn terminal(&mut self, id: u64, payload: &[u8]) {
+        let told: Terminal = serde_json::from_slice(payload).unwrap_or_default();
+        let Some(client) = self.client(id) else {
+            return;
+        };
+        client.reports = told.status;
+        if client.role == Some(Role::Attach) {
+            let colours =
+                [told.foreground, told.background].map(|told| told.filter(|text| is_colour(text)));
+            if colours.iter().any(Option::is_some) {
+                self.parser.give(Job::Colours(colours));
+            }
+        }
+        self.tell_terminal(id);
+    }
+
     fn note_active(&mut self, id: u64) {
         self.count += 1;
         let count = self.count;
@@ -137,15 +162,17 @@ impl Holder {
             Some(Role::Attach) => {}
             _ => return,
         }
-        if !leads {
-            // What its terminal says by itself is no key.
-            if only_reports(keys) {
-                return;
-            }
-            self.lead(id);
+        if leads {
+            self.note_active(id);
+            return self.type_in(keys);
         }
-        self.note_active(id);
-        self.type_in(keys);
+        // What its terminal says by itself is no key.
+        let keys = without_reports(keys);
+        if !keys.is_empty() {
+            self.lead(id);
+            self.note_active(id);
+            self.type_in(&keys);
+        }
     }
 
     fn resized(&mut self, id: u64, size: Size) {
@@ -252,8 +279,9 @@ impl Holder {
         };
         if !client.snapshot(bytes) {
             let paint = client.await_snapshot();
-            self.parser.give(Job::Snapshot { client: id, paint });
+            return self.parser.give(Job::Snapshot { client: id, paint });
         }
+        self.tell_terminal(id);
     }
 
     /// A part is drawn.
@@ -268,43 +296,58 @@ impl Holder {
     }
 }
 
-/// Whether these bytes are all what terminals send by themselves: answers to queries, and that
-/// they have or lose the focus.
-fn only_reports(bytes: &[u8]) -> bool {
+/// Whether a terminal answers so when it is asked for a colour.
+fn is_colour(text: &str) -> bool {
+    let digits = text
+        .strip_prefix("rgb:")
+        .or_else(|| text.strip_prefix("rgba:"));
+    digits.is_some_and(|digits| {
+        digits.len() <= 19 && digits.bytes().all(|b| b.is_ascii_hexdigit() || b == b'/')
+    })
+}
+
+/// What of these bytes is no answer to a query, nor the word that a terminal has or loses the
+/// focus: terminals send those by themselves.
+fn without_reports(bytes: &[u8]) -> Vec<u8> {
+    let mut keys = Vec::new();
     let mut scanner = Scanner::default();
     let mut at = 0;
     while at < bytes.len() {
+        let rest = &bytes[at..];
         // A string ends with two bytes, of which the first one is read already.
         let ends = !scanner.unfinished().is_empty();
-        let rest = &bytes[at..];
         let string = ends || rest.starts_with(b"\x1bP");
-        if !ends && rest[0] != 0x1b {
-            return false;
+        let plain = memchr::memchr(0x1b, rest).unwrap_or(rest.len());
+        if !ends && plain > 0 {
+            keys.extend_from_slice(&rest[..plain]);
+            at += plain;
+            continue;
         }
         let (used, sequence) = scanner.step(rest);
         at += used;
-        let report = match sequence {
-            Some(
-                Sequence::Csi([b'?' | b'>', ..], b'c' | b'u' | b'n')
-                | Sequence::Csi([.., b'$'], b'y')
-                | Sequence::Csi(_, b't')
-                | Sequence::Csi(b"", b'I' | b'O')
-                | Sequence::Osc(..),
-            ) => true,
-            Some(Sequence::Csi(place, b'R')) => place.contains(&b';') && !place.starts_with(b"1;"),
-            Some(Sequence::Esc(b"", b'\\')) => string,
-            _ => false,
-        };
-        if !report {
-            return false;
+        if !sequence.is_some_and(|sequence| is_report(&sequence, string)) {
+            keys.extend_from_slice(&rest[..used]);
         }
     }
-    !bytes.is_empty()
+    keys
+}
+
+fn is_report(sequence: &Sequence<'_>, string: bool) -> bool {
+    match *sequence {
+        Sequence::Csi([b'?' | b'>', ..], b'c' | b'u' | b'n')
+        | Sequence::Csi([.., b'$'], b'y')
+        | Sequence::Csi(_, b't')
+        | Sequence::Csi(b"", b'I' | b'O')
+        | Sequence::Osc(..) => true,
+        Sequence::Csi(place, b'R') => place.contains(&b';') && !place.starts_with(b"1;"),
+        Sequence::Esc(b"", b'\\') => string,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::only_reports;
+    use super::*;
 
     #[test]
     fn reports_are_told_from_keys() {
@@ -322,10 +365,9 @@ mod tests {
             "\x1bP>|xterm(379)\x1b\\",
             "\x1b[?62c\x1b[I",
         ] {
-            assert!(only_reports(report.as_bytes()), "{report:?}");
+            assert_eq!(without_reports(report.as_bytes()), b"", "{report:?}");
         }
         for keys in [
-            "",
             "a",
             "\x1b",
             "\x1b[A",
@@ -334,9 +376,26 @@ mod tests {
             "\x1b[97;5u",
             "\x1b[200~x\x1b[201~",
             "\x1b[<0;1;1M",
-            "\x1b[Ia",
+            "\x1bO",
         ] {
-            assert!(!only_reports(keys.as_bytes()), "{keys:?}");
+            let kept = without_reports(keys.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&kept), keys);
+            let mixed = format!("\x1b[?62;22c{keys}");
+            let kept = without_reports(mixed.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&kept), keys, "beside a report");
+        }
+    }
+
+    #[test]
+    fn a_colour_is_one() {
+        for (text, is) in [
+            ("rgb:0000/ffff/a0a0", true),
+            ("rgba:0000/ffff/a0a0/ffff", true),
+            ("rgb:00/ff/a0", true),
+            ("red", false),
+            ("rgb:\x1b[31m", false),
+        ] {
+            assert_eq!(is_colour(text), is, "{text}");
         }
     }
 }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 use vmux::hosted::Info;
+use vmux::hosted::sieve::Sieve;
 
 use crate::client::Carried;
 use crate::term::{Kept, More};
@@ -57,6 +58,8 @@ pub(crate) struct Head {
     /// Descriptors that the next image finds open: the terminal, and where clients come.
     pub(crate) terminal: i32,
     pub(crate) listener: i32,
+    /// What the program has begun to say to the holder. What it has said is in `info`.
+    pub(crate) sieve: Sieve,
     /// The client that asked for another image.
     pub(crate) asked: Option<u64>,
 }

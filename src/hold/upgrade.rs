@@ -123,6 +123,7 @@ impl Holder {
             leader: self.leader,
             terminal: self.pty.as_fd().as_raw_fd(),
             listener: self.listener.as_fd().as_raw_fd(),
+            sieve: self.telling.sieve.clone(),
             screen: state.head.screen,
             more: std::mem::take(&mut state.head.more),
             ..Head::default()
@@ -200,6 +201,7 @@ pub(crate) fn take_over(number: &str, signals: Signals) -> anyhow::Result<Holder
     info.version = env!("CARGO_PKG_VERSION").to_owned();
     info.protocol = PROTOCOL;
     info.clients.clear();
+    let told = info.told.take().unwrap_or_default();
     let pid = i32::try_from(info.pid).ok().and_then(Pid::from_raw);
     let child = Child {
         pid: pid.context("the session has no process")?,
@@ -219,6 +221,8 @@ pub(crate) fn take_over(number: &str, signals: Signals) -> anyhow::Result<Holder
     );
     holder.input = state.bytes(head.input).to_vec();
     holder.closed = head.closed;
+    holder.telling.told = told;
+    holder.telling.sieve = head.sieve.clone();
     holder.count = head.count;
     holder.leader = head.leader;
     for carried in &head.clients {

@@ -17,12 +17,13 @@ use rustix::net::SendFlags;
 use rustix::termios::{OptionalActions, Termios};
 use signal_hook::consts::signal::{SIGHUP, SIGTERM, SIGWINCH};
 
+use super::asking::{Asking, QUESTION};
 use super::frame;
 use super::keys::DetachKey;
 use super::link::Link;
 use super::undo::Undo;
 use super::{Ended, Hello, Role};
-use crate::sys::clock::Deadline;
+use crate::sys::clock::{self, Deadline};
 use crate::sys::socket;
 
 /// Longest wait for the holder to take the connection.
@@ -33,6 +34,14 @@ const OUTPUT: usize = 256 * 1024;
 const INPUT: usize = 16 * 1024 * 1024;
 /// How long the terminal may take to be set back.
 const LAST: Duration = Duration::from_secs(1);
+/// How long the terminal may take to answer what it is asked: afterwards all that comes are keys.
+const ANSWERS: Duration = Duration::from_secs(5);
+/// The rest of an answer follows its beginning at once; else they were keys.
+const REST: Duration = Duration::from_millis(100);
+/// One that was asked just now may answer yet, when it is left: the shell is not to read that.
+const LATE: Duration = Duration::from_millis(300);
+/// Most bytes of what the program says of itself that wait for the end of a sequence.
+const REPORTS: usize = 64 * 1024;
 /// One read of the terminal.
 const BLOCK: usize = 16 * 1024;
 
@@ -45,6 +54,8 @@ pub struct Options {
     pub key: Option<DetachKey>,
     /// The hosted session that this process runs in.
     pub inside: Option<String>,
+    /// Ask the terminal what it knows; one that is no more than a console may show the question.
+    pub asks: bool,
 }
 
 /// Why a session is shown no longer.
@@ -102,6 +113,9 @@ pub fn attach(socket: &Path, options: &Options) -> io::Result<Left> {
         input: Vec::new(),
         undo: Undo::default(),
         in_snapshot: false,
+        asks: options.asks,
+        asking: None,
+        reports: Vec::new(),
     };
     let left = view.run();
     view.restore();
@@ -130,6 +144,12 @@ struct View {
     undo: Undo,
     /// The snapshot that comes in pieces has begun.
     in_snapshot: bool,
+    /// The terminal is to be asked what it knows.
+    asks: bool,
+    /// It was, and may answer until then.
+    asking: Option<(Asking, Deadline)>,
+    /// For the terminal, between two sequences.
+    reports: Vec<u8>,
 }
 
 impl View {
@@ -139,9 +159,8 @@ impl View {
             if signal.contains(PollFlags::IN) && self.signal()? {
                 return Ok(Left::Detached);
             }
-            if terminal.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
-                && self.keys()?
-            {
+            let typed = terminal.intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR);
+            if (typed && self.keys()?) || (!typed && self.typed_after_all()) {
                 self.say_goodbye();
                 return Ok(Left::Detached);
             }
@@ -167,7 +186,12 @@ impl View {
             PollFd::new(&self.link, link),
             PollFd::new(&self.signals, PollFlags::IN),
         ];
-        match poll(&mut fds, None) {
+        let holds = self
+            .asking
+            .as_ref()
+            .is_some_and(|(asking, _)| asking.holds());
+        let rest = holds.then(|| clock::timespec(REST));
+        match poll(&mut fds, rest.as_ref()) {
             Ok(_) => Ok(fds.map(|fd| fd.revents())),
             Err(rustix::io::Errno::INTR) => Ok([PollFlags::empty(); 3]),
             Err(error) => Err(error.into()),
@@ -199,6 +223,34 @@ impl View {
             Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
+        let keys = self.answers(bytes);
+        Ok(self.typed(keys))
+    }
+
+    /// Takes answers of the terminal out of what it sent.
+    fn answers(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        let Some((asking, until)) = &mut self.asking else {
+            return bytes;
+        };
+        let keys = asking.take(&bytes);
+        if let Some(told) = asking.told() {
+            let words = serde_json::to_vec(told).unwrap_or_default();
+            frame::write(frame::TERMINAL, &words, &mut self.input);
+            self.asking = None;
+        } else if until.passed() {
+            self.asking = None;
+        }
+        keys
+    }
+
+    /// What may have been an answer was typed: no more of it came. Whether it detaches.
+    fn typed_after_all(&mut self) -> bool {
+        let held = self.asking.as_mut().map(|(asking, _)| asking.let_go());
+        self.typed(held.unwrap_or_default())
+    }
+
+    /// Sends keys; whether they detach.
+    fn typed(&mut self, bytes: Vec<u8>) -> bool {
         let (keys, detach) = match self.key {
             Some(key) => {
                 let typed = key.find(&bytes);
@@ -209,7 +261,16 @@ impl View {
         if !keys.is_empty() && !self.read_only {
             frame::write(frame::INPUT, &keys, &mut self.input);
         }
-        Ok(detach)
+        detach
+    }
+
+    /// Asks the terminal, before anything of the session is written to it.
+    fn ask(&mut self) {
+        if std::mem::take(&mut self.asks) {
+            self.output.push_back(Piece::Bytes(QUESTION.to_vec(), 0));
+            self.waiting += QUESTION.len();
+            self.asking = Some((Asking::default(), Deadline::after(ANSWERS)));
+        }
     }
 
     /// Takes what the holder sent.
@@ -226,13 +287,24 @@ impl View {
         }
         while let Some((kind, payload)) = self.link.take()? {
             match kind {
-                frame::OUTPUT => self.output.push_back(Piece::Bytes(payload.to_vec(), 0)),
+                frame::OUTPUT => {
+                    let bytes = payload.to_vec();
+                    self.ask();
+                    self.output.push_back(Piece::Bytes(bytes, 0));
+                }
                 frame::SNAP | frame::SNAP_MORE => {
+                    let bytes = payload.to_vec();
                     if !self.in_snapshot {
                         self.output.push_back(Piece::Reset);
                     }
+                    self.ask();
                     self.in_snapshot = kind == frame::SNAP_MORE;
-                    self.output.push_back(Piece::Bytes(payload.to_vec(), 0));
+                    self.output.push_back(Piece::Bytes(bytes, 0));
+                }
+                frame::STATUS => {
+                    let bytes = payload.to_vec();
+                    self.report(&bytes);
+                    continue;
                 }
                 frame::BYE => return Ok(Some(Left::Detached)),
                 frame::EXIT => {
@@ -249,6 +321,16 @@ impl View {
             self.waiting += payload_len(self.output.back());
         }
         Ok(None)
+    }
+
+    /// What the program says of itself, for the terminal: in its place among what waits.
+    fn report(&mut self, bytes: &[u8]) {
+        if self.waiting == 0 && self.undo.is_between() {
+            self.waiting += bytes.len();
+            self.output.push_back(Piece::Bytes(bytes.to_vec(), 0));
+        } else if self.reports.len() + bytes.len() <= REPORTS {
+            self.reports.extend_from_slice(bytes);
+        }
     }
 
     /// Sends keys, as far as the holder takes them.
@@ -281,6 +363,11 @@ impl View {
             };
             if *from == bytes.len() {
                 self.output.pop_front();
+                if !self.reports.is_empty() && self.undo.is_between() {
+                    let reports = std::mem::take(&mut self.reports);
+                    self.waiting += reports.len();
+                    self.output.push_front(Piece::Bytes(reports, 0));
+                }
                 continue;
             }
             match rustix::io::write(&self.terminal.file, &bytes[*from..]) {
@@ -316,9 +403,32 @@ impl View {
         }
     }
 
+    /// Reads what the terminal may answer yet, as far as it does at once.
+    fn await_answers(&mut self) {
+        let late = Deadline::after(LATE);
+        while let Some((asking, until)) = &mut self.asking {
+            let left = late.left();
+            if left.is_zero() || until.left() < ANSWERS.saturating_sub(LATE) {
+                return;
+            }
+            let mut fds = [PollFd::new(&self.terminal.file, PollFlags::IN)];
+            let ready = poll(&mut fds, Some(&clock::timespec(left)));
+            let mut bytes = Vec::with_capacity(BLOCK);
+            let read = rustix::io::read(&self.terminal.file, spare_capacity(&mut bytes));
+            if ready.is_err() || !matches!(read, Ok(1..)) {
+                return;
+            }
+            asking.take(&bytes);
+            if asking.told().is_some() {
+                return;
+            }
+        }
+    }
+
     /// Sets the terminal back: what waits is dropped, what is on is undone, and the next line is
     /// the shell's.
     fn restore(&mut self) {
+        self.await_answers();
         self.output.clear();
         let mut last = self.undo.undo();
         if !last.is_empty() {

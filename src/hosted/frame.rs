@@ -27,10 +27,13 @@ pub const END: u8 = 7;
 pub const DETACH_ALL: u8 = 8;
 /// From a client: asks for [`TEXT`]; one byte, 1 for colours.
 pub const HISTORY: u8 = 9;
-
 /// From a client: the holder is to go on as the program at the path, as JSON
 /// ([`Image`](super::Image)). Answered by [`UPGRADED`], or by [`REFUSED`].
 pub const UPGRADE: u8 = 10;
+/// From a client: what its terminal told, as JSON ([`Terminal`](super::Terminal)).
+pub const TERMINAL: u8 = 12;
+/// From a client: asks for [`INFO`], now and whenever the program says something else of itself.
+pub const FOLLOW: u8 = 13;
 
 /// To a client: bytes of the program.
 pub const OUTPUT: u8 = 64;
@@ -53,6 +56,9 @@ pub const TEXT: u8 = 71;
 pub const REFUSED: u8 = 72;
 /// To a client: another program holds the session now, as JSON ([`Info`](super::Info)).
 pub const UPGRADED: u8 = 73;
+/// To a client: bytes that tell its terminal what the program says of itself, to be written
+/// between two sequences of the stream.
+pub const STATUS: u8 = 75;
 
 /// Appends a frame. A payload that is too long is cut into several of the kind.
 pub fn write(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
@@ -172,6 +178,7 @@ mod tests {
             OUTPUT, SNAP, EXIT, INFO, BYE, PONG, SNAP_MORE, TEXT, REFUSED, UPGRADED,
         ];
         assert_eq!(kinds, [64, 65, 66, 67, 68, 69, 70, 71, 72, 73]);
+        assert_eq!([TERMINAL, FOLLOW, STATUS], [12, 13, 75]);
     }
 
     #[test]

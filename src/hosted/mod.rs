@@ -4,18 +4,23 @@
 //! The payloads here only ever gain fields: holders and clients of different versions meet, since
 //! a session outlives an update.
 
+pub mod asking;
 pub mod attach;
 pub mod frame;
 pub mod keys;
 pub mod link;
 pub mod place;
 pub mod scan;
+pub mod sieve;
+pub mod told;
 pub mod undo;
 
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::core::model::Told;
 
 /// The protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
@@ -51,6 +56,18 @@ pub struct Hello {
     pub tty: Option<PathBuf>,
     /// The hosted session that it runs in itself.
     pub inside: Option<String>,
+}
+
+/// What a client's terminal told when it was asked.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terminal {
+    /// It knows what programs say of themselves (`OSC 7501`).
+    pub status: bool,
+    /// Its colour of text, as it answers `OSC 10`: `rgb:d0d0/d0d0/d0d0`.
+    pub foreground: Option<String>,
+    /// That behind it, as it answers `OSC 11`.
+    pub background: Option<String>,
 }
 
 /// A client, as others are told of it.
@@ -137,6 +154,9 @@ pub struct Info {
     pub title: Option<String>,
     /// The workspace on which its terminal is opened, until it was on another one.
     pub workspace: Option<String>,
+    /// What the program says of itself; `None`: the holder is too old to hear it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
     /// Where its output is kept.
     pub log: Option<PathBuf>,
     /// How it ended, if it has.

@@ -28,6 +28,8 @@ pub struct Undo {
     no_wrap: bool,
     colours: bool,
     titled: bool,
+    /// What the program says of itself was said again.
+    reported: bool,
     /// Anything at all was written.
     used: bool,
 }
@@ -109,9 +111,16 @@ impl Undo {
         let asks = text.ends_with(b"?");
         match kind {
             b"0" | b"1" | b"2" => self.titled = true,
+            b"7501" if !asks => self.reported = true,
             b"4" | b"10" | b"11" | b"12" if !asks => self.colours = true,
             _ => {}
         }
+    }
+
+    /// Whether no sequence and no character has begun: others may be written now.
+    #[must_use]
+    pub fn is_between(&self) -> bool {
+        self.scanner.unfinished().is_empty()
     }
 
     /// The bytes that undo it all, and forgets it: the terminal is as it was then, but for what
@@ -138,6 +147,7 @@ impl Undo {
                 "\x1b]104\x1b\\\x1b]110\x1b\\\x1b]111\x1b\\\x1b]112\x1b\\",
             ),
             (was.titled, "\x1b]2;\x1b\\"),
+            (was.reported, "\x1b]7501;state=clear\x1b\\"),
             (was.cursor_hidden, "\x1b[?25h"),
         ] {
             if switched {
@@ -206,7 +216,8 @@ mod tests {
             ("\x1b[5 q", "ESC [0 q"),
             ("\x1b[5 q\x1b[0 q", ""),
             ("\x1b]0;t\x07", "ESC ]2;ESC \\"),
-            ("\x1b]11;?\x07", ""),
+            ("\x1b]11;?\x07\x1b]7501;?\x07", ""),
+            ("\x1b]7501;state=idle\x07", "ESC ]7501;state=clearESC \\"),
             ("\x1b=\x1b[?7l", "ESC >ESC [?7h"),
             ("\x1b[?2004h\x1bc", ""),
         ] {

@@ -14,6 +14,7 @@ pub(crate) mod made;
 mod session;
 mod standing;
 pub mod time;
+mod told;
 mod window;
 
 pub use claim::*;
@@ -24,4 +25,5 @@ pub use hook::*;
 pub use key::*;
 pub use session::*;
 pub use standing::Standing;
+pub use told::*;
 pub use window::*;

@@ -26,6 +26,8 @@ pub(crate) struct Carried {
     shown: Shown,
     active: u64,
     painted: bool,
+    reports: bool,
+    follows: bool,
     leaving: bool,
     /// Frames of which some bytes are sent, and how many.
     begun: Span,
@@ -67,6 +69,8 @@ impl Client {
             },
             active: self.active,
             painted: self.painted,
+            reports: self.reports,
+            follows: self.follows,
             leaving: self.leaving,
             begun: state.put(begun.map_or(&[], |frames| frames)),
             sent: self.sent,
@@ -88,6 +92,8 @@ impl Client {
         client.tty.clone_from(&carried.tty);
         client.active = carried.active;
         client.painted = carried.painted;
+        client.reports = carried.reports;
+        client.follows = carried.follows;
         client.leaving = carried.leaving;
         client.view = match carried.shown {
             Shown::Nothing => View::Nothing,

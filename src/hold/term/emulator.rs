@@ -204,6 +204,14 @@ impl Screen for Emulator {
         Some(self.model.titles.current.as_str()).filter(|title| !title.is_empty())
     }
 
+    fn take_bell(&mut self) -> bool {
+        std::mem::take(&mut self.model.rang)
+    }
+
+    fn set_colours(&mut self, colours: [Option<String>; 2]) {
+        self.model.colours = colours;
+    }
+
     fn rest(&mut self) {
         self.model.term.grid_mut().truncate();
     }

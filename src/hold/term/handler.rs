@@ -171,6 +171,7 @@ impl Handler for Model {
             links: self.links,
             answers,
             colours,
+            rang: self.rang,
             history_cleared: true,
             ..Self::new(size)
         };
@@ -212,6 +213,10 @@ impl Handler for Model {
     fn set_cursor_shape(&mut self, shape: CursorShape) {
         let blinking = self.style.is_some_and(|style| style.blinking);
         self.style = Some(CursorStyle { shape, blinking });
+    }
+
+    fn bell(&mut self) {
+        self.rang = true;
     }
 
     fn set_title(&mut self, title: Option<String>) {

@@ -83,6 +83,10 @@ pub(crate) trait Screen: Send {
     fn take_answers(&mut self) -> Vec<u8>;
     /// The title that the program gave its window.
     fn title(&self) -> Option<&str>;
+    /// Whether the program rang the bell since the last call.
+    fn take_bell(&mut self) -> bool;
+    /// Foreground and background, to answer with: those of a terminal that showed the session.
+    fn set_colours(&mut self, colours: [Option<String>; 2]);
     /// Gives back memory that is only kept for speed.
     fn rest(&mut self);
     /// The state, for another one that is to go on with it.

@@ -64,6 +64,8 @@ pub(super) struct Model {
     pub(super) answers: Vec<u8>,
     /// Foreground and background that an attached terminal told.
     pub(super) colours: [Option<String>; 2],
+    /// The bell rang since it was last asked.
+    pub(super) rang: bool,
 }
 
 impl Model {
@@ -88,6 +90,7 @@ impl Model {
             links: 0,
             answers: Vec::new(),
             colours: [None, None],
+            rang: false,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Hosted sessions from end to end: real holders, real terminals, and what may befall them.
 
 mod survive;
+mod told;
 mod window;
 
 use std::collections::BTreeSet;
@@ -55,7 +56,10 @@ impl World {
 
     fn attach(&self, words: &[&str], columns: u16, rows: u16) -> Tty {
         let mut command = self.0.command(VMUX);
-        command.arg("attach").args(words);
+        command
+            .arg("attach")
+            .args(words)
+            .env("TERM", "xterm-256color");
         Tty::run(&command, columns, rows)
     }
 

@@ -17,7 +17,7 @@ const EARLIER: &str = "0.0.9";
 
 impl World {
     /// Another installation: the same programs, but that the holder calls itself earlier.
-    fn earlier(&self) -> PathBuf {
+    pub(super) fn earlier(&self) -> PathBuf {
         let dir = self.0.make_dir("earlier");
         let beside = Path::new(VMUX).with_file_name("vmux-host");
         let own = env!("CARGO_PKG_VERSION");
@@ -33,7 +33,7 @@ impl World {
         dir.join("vmux")
     }
 
-    fn start_by(&self, vmux: &Path, name: &str, script: &str) -> Value {
+    pub(super) fn start_by(&self, vmux: &Path, name: &str, script: &str) -> Value {
         let mut command = self.0.command(vmux);
         let words = ["start", "--json", "--name", name, "--", "sh", "-c", script];
         let done = command.args(words).output().unwrap();
