@@ -109,6 +109,12 @@ impl Scanner {
         }
     }
 
+    /// Whether nothing has begun, neither a sequence nor a character.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.state == State::Ground && (self.done || self.begun.is_empty())
+    }
+
     /// Length of the string that is being read, in bytes.
     #[must_use]
     pub fn string_length(&self) -> usize {

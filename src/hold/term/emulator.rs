@@ -2,20 +2,12 @@
 
 use std::time::Duration;
 
-use alacritty_terminal::grid::Dimensions as _;
-use alacritty_terminal::index::Line;
 use alacritty_terminal::vte::ansi::{Processor, Timeout};
 use vmux::hosted::scan::{Scanner, Sequence};
 
-use super::model::{GRID_HISTORY, Model};
-use super::ring::Ring;
+use super::model::Model;
 use super::{Kept, More, Paint, Screen, Size, paint};
 
-/// Bytes that are fed between two looks at the history, so that none of it is lost.
-const STEP: usize = 2048;
-/// Rows of history that stay in the grid, once there are so many more.
-const KEPT: usize = 384;
-const MORE: usize = 384;
 /// A string that is longer means nothing to the grid.
 const LONGEST_STRING: usize = 1024 * 1024;
 
@@ -38,7 +30,6 @@ pub(crate) struct Emulator {
     pub(super) model: Model,
     parser: Processor<NoSync>,
     scanner: Scanner,
-    pub(super) ring: Ring,
     /// A string was cut off: the rest of it is skipped.
     cut: bool,
 }
@@ -49,13 +40,29 @@ impl Emulator {
             model: Model::new(size),
             parser: Processor::new(),
             scanner: Scanner::default(),
-            ring: Ring::default(),
             cut: false,
         }
     }
 
-    /// Up to the end of a sequence that the grid does not know, or of the bytes.
+    /// Up to the end of plain characters, of a line, of a sequence that the grid does not know, or
+    /// of the bytes.
     fn step(&mut self, bytes: &[u8]) -> usize {
+        if self.scanner.is_plain() {
+            let plain = bytes.iter().take_while(|byte| matches!(byte, b' '..=b'~'));
+            // The last one is left to the parser, which may have to repeat it.
+            let printed = match plain.count() {
+                0 | 1 => 0,
+                count => self.model.print(&bytes[..count - 1]),
+            };
+            if printed > 0 {
+                return printed;
+            }
+        }
+        let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
+        self.parse(&bytes[..line])
+    }
+
+    fn parse(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         loop {
             let (used, sequence) = self.scanner.step(&bytes[at..]);
@@ -103,46 +110,11 @@ impl Emulator {
 
     /// Forgets the empty screen that a snapshot pushed up as it came.
     fn forget_empty_past(&mut self) {
-        let rows = usize::from(self.model.size().rows);
-        let left = rows - self.ring.forget_empty(rows);
-        if !self.ring.is_empty() {
-            return;
-        }
-        let forget = |model: &mut Model| {
-            let grid = model.term.grid_mut();
-            let above = grid.history_size();
-            let row = |at: usize| Line(-i32::try_from(above - at).unwrap_or(0));
-            let empty = (0..left.min(above)).take_while(|at| grid[row(*at)].is_clear());
-            let keep = above - empty.count();
-            grid.update_history(keep);
-            grid.update_history(GRID_HISTORY);
-        };
         if self.model.is_alternate() {
-            self.model.behind(forget);
+            self.model.behind(Model::forget_empty_past);
         } else {
-            forget(&mut self.model);
+            self.model.forget_empty_past();
         }
-    }
-
-    /// Moves old rows from the grid to the ring.
-    fn keep_history(&mut self) {
-        if std::mem::take(&mut self.model.history_cleared) {
-            self.ring.clear();
-        }
-        if self.model.is_alternate() {
-            return;
-        }
-        let grid = self.model.term.grid_mut();
-        let keep = KEPT.max(2 * grid.screen_lines());
-        let above = grid.history_size();
-        if above < keep + MORE {
-            return;
-        }
-        for at in (keep + 1..=above).rev() {
-            self.ring.take(grid, Line(-i32::try_from(at).unwrap_or(0)));
-        }
-        grid.update_history(keep);
-        grid.update_history(GRID_HISTORY);
     }
 }
 
@@ -155,36 +127,29 @@ enum Known {
 
 impl Screen for Emulator {
     fn feed(&mut self, bytes: &[u8]) {
-        for piece in bytes.chunks(STEP) {
-            let mut at = 0;
-            while at < piece.len() {
-                at += self.step(&piece[at..]);
-            }
-            self.keep_history();
+        let mut at = 0;
+        while at < bytes.len() {
+            at += self.step(&bytes[at..]);
         }
     }
 
     fn resize(&mut self, size: Size) {
         if size != self.model.size() {
             self.model.resize(size);
-            self.keep_history();
         }
     }
 
     fn snapshot(&mut self, paint: Paint) -> Vec<u8> {
         let tail = self.scanner.unfinished().to_vec();
-        paint::snapshot(&mut self.model, &self.ring, &tail, paint)
+        paint::snapshot(&mut self.model, &tail, paint)
     }
 
     fn text(&mut self, colours: bool) -> Vec<u8> {
-        let ring = &self.ring;
-        let text = if self.model.is_alternate() {
-            let mut text = self.model.behind(|main| paint::text(main, Some(ring)));
-            text.extend(paint::text(&self.model, None));
-            text
-        } else {
-            paint::text(&self.model, Some(ring))
-        };
+        let mut text = Vec::new();
+        if self.model.is_alternate() {
+            text = self.model.behind(|main| paint::text(main));
+        }
+        text.extend(paint::text(&self.model));
         if colours {
             text
         } else {
@@ -213,7 +178,7 @@ impl Screen for Emulator {
     }
 
     fn rest(&mut self) {
-        self.model.term.grid_mut().truncate();
+        self.model.rest();
     }
 
     fn keep(&mut self) -> Kept {

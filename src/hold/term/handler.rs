@@ -31,6 +31,16 @@ macro_rules! and_mend {
     };
 }
 
+/// The same, where rows may have left the screen.
+macro_rules! and_keep {
+    ($($name:ident($($argument:ident: $type:ty),*);)*) => {
+        $(fn $name(&mut self, $($argument: $type),*) {
+            self.term.$name($($argument),*);
+            self.keep_history();
+        })*
+    };
+}
+
 impl Handler for Model {
     as_it_is! {
         goto(line: i32, column: usize);
@@ -40,12 +50,8 @@ impl Handler for Model {
         move_forward_tabs(count: u16);
         backspace();
         carriage_return();
-        linefeed();
-        newline();
-        scroll_up(lines: usize);
         scroll_down(lines: usize);
         insert_blank_lines(lines: usize);
-        delete_lines(lines: usize);
         reverse_index();
         terminal_attribute(attribute: Attr);
         set_mode(mode: Mode);
@@ -54,6 +60,13 @@ impl Handler for Model {
         unset_keypad_application_mode();
         configure_charset(index: CharsetIndex, charset: StandardCharset);
         reset_color(index: usize);
+    }
+
+    and_keep! {
+        linefeed();
+        newline();
+        scroll_up(lines: usize);
+        delete_lines(lines: usize);
     }
 
     and_mend! {
@@ -73,6 +86,10 @@ impl Handler for Model {
             return;
         }
         self.term.input(c);
+        // Just below a row that was full.
+        if self.term.grid().cursor.point.column <= 2 {
+            self.keep_history();
+        }
         if self.is_on(TermMode::INSERT) {
             self.mend_line();
         }
@@ -154,8 +171,11 @@ impl Handler for Model {
 
     fn clear_screen(&mut self, mode: ClearMode) {
         let above = matches!(mode, ClearMode::Above);
-        self.history_cleared |= matches!(mode, ClearMode::Saved);
+        if matches!(mode, ClearMode::Saved) {
+            self.ring.clear();
+        }
         self.term.clear_screen(mode);
+        self.keep_history();
         // `Term` leaves the first line if the cursor is in the second one.
         if above && self.term.grid().cursor.point.line == Line(1) {
             self.term.grid_mut().reset_region(Line(0)..Line(1));
@@ -172,7 +192,6 @@ impl Handler for Model {
             answers,
             colours,
             rang: self.rang,
-            history_cleared: true,
             ..Self::new(size)
         };
     }

@@ -13,9 +13,14 @@ use alacritty_terminal::vte::ansi::{
 use super::Size;
 use super::modes::{Keyboard, Switches, Titles};
 use super::repair;
+use super::ring::Ring;
 
-/// Most lines that the grid itself keeps above the screen.
-pub(super) const GRID_HISTORY: usize = 2048;
+/// Rows that stay in the grid above the screen, at least: a window that grows shows them again.
+const KEPT: usize = 64;
+/// How many more there may be, before they are moved to the ring together.
+const MORE: usize = 128;
+/// More rows than a window that gets narrower makes of those.
+const NO_BOUND: usize = 1 << 20;
 /// Most bytes of answers that wait to be taken.
 const ANSWERS: usize = 64 * 1024;
 /// Most characters without width on one cell.
@@ -57,8 +62,10 @@ pub(super) struct Model {
     pub(super) saved_origin: [bool; 2],
     /// The last character printed, which can be repeated.
     pub(super) printed: Option<char>,
-    /// History is gone since it was last asked.
-    pub(super) history_cleared: bool,
+    /// History that is no longer in the grid.
+    pub(super) ring: Ring,
+    /// The grid has no more rows to spare than it will use.
+    pub(super) lean: bool,
     /// Links without a name so far.
     pub(super) links: u64,
     pub(super) answers: Vec<u8>,
@@ -71,7 +78,7 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn new(size: Size) -> Self {
         let config = Config {
-            scrolling_history: GRID_HISTORY,
+            scrolling_history: most_above(size.rows.into()),
             ..Config::default()
         };
         Self {
@@ -86,7 +93,8 @@ impl Model {
             style: None,
             saved_origin: [false; 2],
             printed: None,
-            history_cleared: false,
+            ring: Ring::default(),
+            lean: false,
             links: 0,
             answers: Vec::new(),
             colours: [None, None],
@@ -102,16 +110,113 @@ impl Model {
     }
 
     pub(super) fn resize(&mut self, size: Size) {
+        // Nothing above is lost if it takes more rows now.
+        let lift = |main: &mut Self| main.term.grid_mut().update_history(NO_BOUND);
+        let keep = |main: &mut Self| {
+            main.keep_history();
+            main.bound_history();
+            main.mend();
+        };
+        if self.is_alternate() {
+            self.behind(lift);
+        } else {
+            lift(self);
+        }
         self.term.resize(size);
+        self.lean = false;
         self.margins = (0, size.rows.into());
         let from = self.tabs.len();
         let columns = size.columns.into();
         self.tabs.truncate(columns);
         self.tabs.extend((from..columns).map(|at| at % 8 == 0));
-        self.mend();
         if self.is_alternate() {
-            self.behind(Self::mend);
+            self.mend();
+            self.behind(keep);
+        } else {
+            keep(self);
         }
+    }
+
+    /// Moves old rows from the grid to the ring, if there are many. To be called after whatever
+    /// may have moved rows out of the screen, so that the grid never has to drop one.
+    pub(super) fn keep_history(&mut self) {
+        let grid = self.term.grid_mut();
+        let above = grid.history_size();
+        let keep = kept(grid.screen_lines());
+        if above < keep + MORE {
+            return;
+        }
+        for at in (keep + 1..=above).rev() {
+            self.ring.take(grid, Line(-i32::try_from(at).unwrap_or(0)));
+        }
+        // The grid makes a thousand rows at a time; these are as many as it will need.
+        grid.truncate();
+        self.lean = true;
+        grid.update_history(keep);
+        self.bound_history();
+    }
+
+    fn bound_history(&mut self) {
+        let grid = self.term.grid_mut();
+        grid.update_history(most_above(grid.screen_lines()));
+    }
+
+    /// Forgets empty rows at the beginning of history, as many as a screen has.
+    pub(super) fn forget_empty_past(&mut self) {
+        let rows = self.term.screen_lines();
+        let left = rows - self.ring.forget_empty(rows);
+        if !self.ring.is_empty() {
+            return;
+        }
+        let grid = self.term.grid_mut();
+        let above = grid.history_size();
+        let row = |at: usize| Line(-i32::try_from(above - at).unwrap_or(0));
+        let empty = (0..left.min(above)).take_while(|at| grid[row(*at)].is_clear());
+        let keep = above - empty.count();
+        grid.update_history(keep);
+        self.bound_history();
+    }
+
+    /// Gives back the memory of rows that may never be used.
+    pub(super) fn rest(&mut self) {
+        if !self.lean && !self.is_alternate() {
+            self.term.grid_mut().truncate();
+        }
+    }
+
+    /// Writes plain characters as far as they overwrite nothing but such, in the line of the cursor
+    /// and not at its end; how many. For them it does the same as [`Term::input`], in a tenth of
+    /// the time.
+    pub(super) fn print(&mut self, text: &[u8]) -> usize {
+        let plain = !self.is_on(TermMode::INSERT);
+        let grid = self.term.grid_mut();
+        let cursor = &grid.cursor;
+        let (Line(line), Column(from)) = (cursor.point.line, cursor.point.column);
+        let template = &cursor.template;
+        let plain = plain
+            && cursor.charsets[self.charset] == StandardCharset::Ascii
+            && !cursor.input_needs_wrap
+            && template.extra.is_none();
+        let room = grid.columns().saturating_sub(from + 1).min(text.len());
+        if !plain || room == 0 {
+            return 0;
+        }
+        let (fg, bg, flags) = (template.fg, template.bg, template.flags);
+        let row = &mut grid[Line(line)];
+        let wide = Flags::WIDE_CHAR | Flags::WIDE_CHAR_SPACER;
+        let mut written = 0;
+        for (cell, byte) in row[Column(from)..Column(from + room)].iter_mut().zip(text) {
+            if cell.flags.intersects(wide) {
+                break;
+            }
+            (cell.c, cell.fg, cell.bg, cell.flags) = (char::from(*byte), fg, bg, flags);
+            if cell.extra.is_some() {
+                cell.extra = None;
+            }
+            written += 1;
+        }
+        grid.cursor.point.column = Column(from + written);
+        written
     }
 
     /// Cuts no wide character in half, whatever was done, and keeps both cursors on the screen.
@@ -269,6 +374,7 @@ impl Model {
         }
         self.keyboard.swap(0, 1);
         if on {
+            self.rest();
             let origin = self.is_on(TermMode::ORIGIN);
             self.saved_origin = [origin, origin];
             self.set_term(1049, true);
@@ -299,6 +405,16 @@ impl Model {
         };
         known.map_or(0, |on| if on { 1 } else { 2 })
     }
+}
+
+/// Rows that the grid keeps above the screen, whatever else it moves out.
+fn kept(rows: usize) -> usize {
+    KEPT.max(2 * rows)
+}
+
+/// Most rows that are above the screen: no function moves more than the screen there.
+fn most_above(rows: usize) -> usize {
+    kept(rows) + MORE + rows
 }
 
 fn every_eighth(columns: usize) -> Vec<bool> {

@@ -13,7 +13,6 @@ use alacritty_terminal::vte::ansi::{CharsetIndex, CursorShape, Rgb, StandardChar
 
 use super::model::Model;
 use super::modes::Keyboard;
-use super::ring::Ring;
 use super::style::{self, Look, Pen};
 use super::{Paint, Size};
 
@@ -28,7 +27,7 @@ const SETS: [(CharsetIndex, char); 4] = [
 ];
 
 /// All of it; `tail` is what the program has not finished.
-pub(super) fn snapshot(model: &mut Model, ring: &Ring, tail: &[u8], paint: Paint) -> Vec<u8> {
+pub(super) fn snapshot(model: &mut Model, tail: &[u8], paint: Paint) -> Vec<u8> {
     let mut pen = Pen::new(Vec::with_capacity(16 * 1024));
     model.settle(model.is_on(TermMode::ORIGIN), model.saved_origin[0]);
     pen.raw("\x1b[?2026h");
@@ -39,7 +38,7 @@ pub(super) fn snapshot(model: &mut Model, ring: &Ring, tail: &[u8], paint: Paint
         let origin = model.saved_origin[1];
         model.behind(|main| {
             main.settle(origin, origin);
-            lines(main, ring, paint, &mut pen);
+            lines(main, paint, &mut pen);
             if origin {
                 margins(main, &mut pen);
             }
@@ -56,7 +55,7 @@ pub(super) fn snapshot(model: &mut Model, ring: &Ring, tail: &[u8], paint: Paint
             model.keyboard[1].write(&mut pen.out);
             pen.raw("\x1b[?1049l");
         }
-        lines(model, ring, paint, &mut pen);
+        lines(model, paint, &mut pen);
     }
     model.keyboard[0].write(&mut pen.out);
     model.titles.write(&mut pen.out);
@@ -107,7 +106,7 @@ fn line(at: usize) -> Line {
 }
 
 /// History and screen of the screen that is shown.
-fn lines(model: &Model, ring: &Ring, paint: Paint, pen: &mut Pen) {
+fn lines(model: &Model, paint: Paint, pen: &mut Pen) {
     let rows = model.term.screen_lines();
     let mut drawn = first_drawn(model);
     match paint {
@@ -117,7 +116,7 @@ fn lines(model: &Model, ring: &Ring, paint: Paint, pen: &mut Pen) {
         }
         Paint::Below => {
             pen.put(format_args!("\x1b[{rows}H\r\n"));
-            history(model, ring, pen);
+            history(model, pen);
             scroll(rows - 1, rows, pen);
         }
     }
@@ -141,11 +140,11 @@ fn scroll(by: usize, rows: usize, pen: &mut Pen) {
 }
 
 /// Prints what is above the screen.
-fn history(model: &Model, ring: &Ring, pen: &mut Pen) {
+fn history(model: &Model, pen: &mut Pen) {
     let grid = model.term.grid();
-    ring.write(&mut pen.out);
+    model.ring.write(&mut pen.out);
     let above = grid.history_size();
-    let mut wrapped = ring.is_open();
+    let mut wrapped = model.ring.is_open();
     for at in (1..=above).rev() {
         let line = Line(-i32::try_from(at).unwrap_or(0));
         let row = &grid[line];
@@ -346,12 +345,12 @@ pub(super) fn crop(model: &Model, size: Size) -> Vec<u8> {
 
 static BLANK: std::sync::LazyLock<Cell> = std::sync::LazyLock::new(Cell::default);
 
-/// History, if there is a ring, and screen as lines.
-pub(super) fn text(model: &Model, ring: Option<&Ring>) -> Vec<u8> {
+/// History, which only the main screen has, and screen as lines.
+pub(super) fn text(model: &Model) -> Vec<u8> {
     let grid = model.term.grid();
     let mut pen = Pen::new(Vec::new());
-    if let Some(ring) = ring {
-        ring.write(&mut pen.out);
+    if !model.is_alternate() {
+        model.ring.write(&mut pen.out);
     }
     let above = i32::try_from(grid.history_size()).unwrap_or(0);
     let rows = (0..i32::try_from(grid.screen_lines()).unwrap_or(0))

@@ -8,39 +8,76 @@ use alacritty_terminal::term::cell::Cell;
 
 use super::style::{self, Pen};
 
-/// Most lines.
+/// Lines that are kept, and as many more as the oldest block holds.
 const LINES: usize = 10_000;
 /// Most bytes of all lines.
-const BYTES: usize = 16 * 1024 * 1024;
+const BYTES: usize = 8 * 1024 * 1024;
 /// Longest line, in bytes; one that is longer is cut.
 const LONGEST: usize = 64 * 1024;
+/// A block takes no more lines once it has so many bytes.
+const BLOCK: usize = 4000;
 
-/// Lines as a program wrote them, however wide the terminal was; oldest first.
+/// Lines as a program wrote them, however wide the terminal was, each with its end; oldest first.
 #[derive(Default)]
 pub(super) struct Ring {
-    lines: VecDeque<Box<[u8]>>,
+    blocks: VecDeque<Block>,
+    lines: usize,
     bytes: usize,
-    /// What the last line has so far, if it goes on below.
-    open: Vec<u8>,
+    /// Bytes of the last line, if it goes on below.
+    open: usize,
+}
+
+/// Lines that come and go together: one piece of memory for many.
+#[derive(Default)]
+struct Block {
+    text: Vec<u8>,
+    lines: usize,
 }
 
 impl Ring {
     /// Takes the row that follows.
     pub(super) fn take(&mut self, grid: &Grid<Cell>, line: Line) {
         let open = self.is_open();
-        let mut pen = Pen::new(std::mem::take(&mut self.open));
+        let full = |block: &Block| block.text.len() >= BLOCK;
+        if !open && self.blocks.back().is_none_or(full) {
+            self.next_block();
+        }
+        let Some(block) = self.blocks.back_mut() else {
+            return;
+        };
+        let before = block.text.len();
+        let mut pen = Pen::new(std::mem::take(&mut block.text));
         pen.row(grid, line, open);
         pen.plain();
-        self.open = pen.out;
-        if !style::goes_on(&grid[line]) || self.open.len() > LONGEST {
-            let line = std::mem::take(&mut self.open).into_boxed_slice();
-            self.bytes += line.len();
-            self.lines.push_back(line);
+        self.open += pen.out.len() - before;
+        if !style::goes_on(&grid[line]) || self.open > LONGEST {
+            pen.raw("\r\n");
+            self.open = 0;
+            self.lines += 1;
+            block.lines += 1;
         }
-        while self.lines.len() > LINES || self.bytes > BYTES {
-            let line = self.lines.pop_front().unwrap_or_default();
-            self.bytes -= line.len();
+        self.bytes += pen.out.len() - before;
+        block.text = pen.out;
+    }
+
+    /// Begins a block, and lets go of the oldest if that many are not wanted.
+    fn next_block(&mut self) {
+        let mut memory = Vec::new();
+        while let Some(oldest) = self.blocks.front()
+            && (self.lines - oldest.lines >= LINES || self.bytes > BYTES)
+        {
+            self.lines -= oldest.lines;
+            self.bytes -= oldest.text.len();
+            memory = self.blocks.pop_front().unwrap_or_default().text;
         }
+        if let Some(last) = self.blocks.back_mut() {
+            last.text.shrink_to_fit();
+        }
+        memory.clear();
+        self.blocks.push_back(Block {
+            text: memory,
+            lines: 0,
+        });
     }
 
     pub(super) fn clear(&mut self) {
@@ -59,17 +96,34 @@ impl Ring {
         self.lines.is_empty() && !self.is_open()
     }
 
+    /// Forgets empty lines at the beginning, so many at most; how many it were.
+    pub(super) fn forget_empty(&mut self, most: usize) -> usize {
+        let Some(oldest) = self.blocks.front_mut() else {
+            return 0;
+        };
+        let pairs = oldest.text.chunks_exact(2).take(most);
+        let empty = pairs.take_while(|pair| *pair == b"\r\n").count();
+        oldest.text.drain(..2 * empty);
+        oldest.lines -= empty;
+        self.lines -= empty;
+        self.bytes -= 2 * empty;
+        empty
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
     /// Whether the last line goes on in what follows.
     pub(super) fn is_open(&self) -> bool {
-        !self.open.is_empty()
+        self.open > 0
     }
 
     /// Writes all lines, each with its end; the last one without, if it goes on.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        for line in &self.lines {
-            out.extend_from_slice(line);
-            out.extend_from_slice(b"\r\n");
+        out.reserve(self.bytes);
+        for block in &self.blocks {
+            out.extend_from_slice(&block.text);
         }
-        out.extend_from_slice(&self.open);
     }
 }

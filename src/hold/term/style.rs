@@ -195,8 +195,10 @@ impl Pen {
         if on {
             self.turn(&row[Column(0)]);
         }
-        for at in usize::from(on)..written(grid, line) {
-            self.cell(&row[Column(at)]);
+        let written = written(grid, line);
+        self.out.reserve(written);
+        for cell in row[..].iter().take(written).skip(usize::from(on)) {
+            self.cell(cell);
         }
     }
 }
@@ -223,12 +225,18 @@ pub(super) fn written(grid: &Grid<Cell>, line: Line) -> usize {
                 .contains(Flags::WIDE_CHAR);
         return columns - usize::from(spacer && wide);
     }
-    let blank = Look::plain();
-    let used = (0..columns).rev().find(|at| {
-        let cell = &row[Column(*at)];
-        cell.c != ' '
-            || cell.zerowidth().is_some_and(|marks| !marks.is_empty())
-            || !(blank.is_that_of(cell) || Look::of(cell) == blank)
-    });
-    used.map_or(0, |at| at + 1)
+    row[..]
+        .iter()
+        .rposition(|cell| !is_blank(cell))
+        .map_or(0, |at| at + 1)
+}
+
+/// Whether nothing is seen of a cell. Most of the cells of a row are asked, so the plain case first.
+fn is_blank(cell: &Cell) -> bool {
+    cell.c == ' '
+        && !cell.flags.intersects(SEEN)
+        && cell.bg == Color::Named(NamedColor::Background)
+        && cell.fg == Color::Named(NamedColor::Foreground)
+        && (cell.extra.is_none()
+            || (cell.zerowidth().is_none_or(<[char]>::is_empty) && Look::of(cell) == Look::plain()))
 }

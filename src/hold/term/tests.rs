@@ -230,6 +230,22 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Plain characters have a short way into the grid: it leads to the same place.
+    #[test]
+    fn it_is_the_same_in_one_piece_and_byte_by_byte((size, stream, _) in stream()) {
+        let mut whole = Emulator::new(size);
+        whole.feed(&stream);
+        let mut single = Emulator::new(size);
+        for byte in &stream {
+            single.feed(std::slice::from_ref(byte));
+        }
+        assert_same(&mut whole, &mut single, &String::from_utf8_lossy(&stream));
+    }
+}
+
 const SIZE: Size = Size {
     columns: 20,
     rows: 5,
@@ -287,6 +303,41 @@ fn what_a_terminal_showed_before_stays_above() {
     assert_eq!(main(&mut seen.model), main(&mut used.model));
     let all = lines(&mut used);
     assert_eq!(all[..5], ["$ a", "$ b", "$ c", "$ d", "$ vmux attach"]);
+}
+
+/// However it was moved out of the screen, and however narrow the window has become.
+#[test]
+fn no_line_of_history_is_lost() {
+    for (way, count) in [
+        ("\n", 5000),
+        ("\x1b[5S", 1500),
+        ("\x1b[2J\x1b[H", 3000),
+        ("\x1bD", 5000),
+        ("\x1b[H\x1b[M", 5000),
+    ] {
+        let stream: String = (0..count)
+            .map(|n| format!("\rline {n}\x1b[K{way}"))
+            .collect();
+        let mut seen = fed(&stream);
+        seen.resize(Size {
+            columns: 200,
+            rows: 40,
+        });
+        seen.resize(Size {
+            columns: 8,
+            rows: 5,
+        });
+        let all = lines(&mut seen);
+        let numbers: Vec<usize> = all
+            .iter()
+            .filter_map(|line| line.strip_prefix("line ")?.parse().ok())
+            .collect();
+        assert!(
+            numbers.iter().copied().eq(0..count),
+            "{way:?} {} of {count}",
+            numbers.len()
+        );
+    }
 }
 
 #[test]
