@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustix::event::EventfdFlags;
 
 use crate::keep::Keep;
+use crate::raw;
 use crate::term::{Emulator, Kept, Paint, Screen, Size};
 
 /// Bytes that may wait to be parsed; then the program is not read.
@@ -226,6 +227,7 @@ impl Thread {
                 Err(RecvTimeoutError::Timeout) => {
                     rested = true;
                     self.work.screen.rest();
+                    raw::give_memory_back();
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }

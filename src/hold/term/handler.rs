@@ -73,7 +73,6 @@ impl Handler for Model {
         insert_blank(count: usize);
         erase_chars(count: usize);
         delete_chars(count: usize);
-        clear_line(mode: LineClearMode);
     }
 
     fn input(&mut self, c: char) {
@@ -91,6 +90,14 @@ impl Handler for Model {
             self.keep_history();
         }
         if self.is_on(TermMode::INSERT) {
+            self.mend_line();
+        }
+    }
+
+    fn clear_line(&mut self, mode: LineClearMode) {
+        let wide = self.is_beside_wide();
+        self.term.clear_line(mode);
+        if wide {
             self.mend_line();
         }
     }

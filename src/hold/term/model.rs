@@ -333,6 +333,16 @@ impl Model {
         repair::line(self.term.grid_mut(), line);
     }
 
+    /// Whether one of the cells around the cursor is half a wide character.
+    pub(super) fn is_beside_wide(&self) -> bool {
+        let grid = self.term.grid();
+        let Column(at) = grid.cursor.point.column;
+        let cells = grid[grid.cursor.point.line][..].iter();
+        let wide = Flags::WIDE_CHAR | Flags::WIDE_CHAR_SPACER;
+        let mut beside = cells.skip(at.saturating_sub(1)).take(3);
+        beside.any(|cell| cell.flags.intersects(wide))
+    }
+
     pub(super) fn private(&mut self, mode: u16, on: bool) {
         match mode {
             // The screens without and with a cursor of its own are one here.

@@ -86,18 +86,6 @@ impl Ring {
 
     /// Forgets empty lines at the beginning, so many at most; how many it were.
     pub(super) fn forget_empty(&mut self, most: usize) -> usize {
-        let empty = self.lines.iter().take(most);
-        let empty = empty.take_while(|line| line.is_empty()).count();
-        self.lines.drain(..empty);
-        empty
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty() && !self.is_open()
-    }
-
-    /// Forgets empty lines at the beginning, so many at most; how many it were.
-    pub(super) fn forget_empty(&mut self, most: usize) -> usize {
         let Some(oldest) = self.blocks.front_mut() else {
             return 0;
         };

@@ -188,6 +188,21 @@ impl Pen {
         }
     }
 
+    /// How many cells are plain characters that look as what was written last.
+    fn count_plain(&self, cells: &[Cell]) -> usize {
+        if self.look.link.is_some() || self.look.underline.is_some() {
+            return 0;
+        }
+        let Look { fg, bg, flags, .. } = self.look;
+        let unlike = |cell: &Cell| {
+            !matches!(cell.c, ' '..='~')
+                || cell.extra.is_some()
+                || (cell.fg, cell.bg) != (fg, bg)
+                || cell.flags & (SEEN | Flags::WIDE_CHAR_SPACER) != flags
+        };
+        cells.iter().position(unlike).unwrap_or(cells.len())
+    }
+
     /// A row as far as anything stands in it; one that goes on in the next row in full. `on`: it
     /// goes on with the row above, and has a first character in any case.
     pub(super) fn row(&mut self, grid: &Grid<Cell>, line: Line, on: bool) {
@@ -197,8 +212,13 @@ impl Pen {
         }
         let written = written(grid, line);
         self.out.reserve(written);
-        for cell in row[..].iter().take(written).skip(usize::from(on)) {
-            self.cell(cell);
+        let mut rest = row[..].get(usize::from(on)..written).unwrap_or_default();
+        while let Some((first, after)) = rest.split_first() {
+            self.cell(first);
+            let alike = self.count_plain(after);
+            let (run, other) = after.split_at(alike);
+            self.out.extend(run.iter().map(|cell| cell.c as u8));
+            rest = other;
         }
     }
 }
