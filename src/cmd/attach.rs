@@ -1,14 +1,21 @@
 //! `vmux attach` and `vmux detach`
 
+use std::io;
+use std::time::Duration;
+
 use super::call::Context;
 use super::{hosted, out};
 use crate::cmd::cli::{Attach, Detach};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::CleanText;
 use crate::hosted::attach::{Left, Options, attach};
-use crate::hosted::place::Place;
+use crate::hosted::place::{Found, Place};
 use crate::hosted::{Info, frame};
-use crate::sys::clock::Deadline;
+use crate::sys::clock::{self, Deadline};
+
+/// How long a holder that crashed is waited for, and how often it is looked for.
+const COMES_BACK: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_millis(20);
 
 pub(super) fn run(context: &Context, args: &Attach) -> anyhow::Result<Exit> {
     let info = hosted::find(context, &args.query)?;
@@ -38,8 +45,11 @@ pub(super) fn show(
         asks: !matches!(context.environ.text("TERM"), None | Some("dumb" | "linux")),
     };
     let socket = Place::of(&context.paths).socket(&info.id);
-    let left =
-        attach(&socket, &options).map_err(|error| hosted::failed("attach to", info, &error))?;
+    let failed = |error: io::Error| hosted::failed("attach to", info, &error);
+    let mut left = attach(&socket, &options).map_err(failed)?;
+    while matches!(left, Left::Lost) && comes_back(context, info) {
+        left = attach(&socket, &options).map_err(failed)?;
+    }
     let name = CleanText::line(info.name.as_deref().unwrap_or(&info.id));
     let words = match left {
         Left::Detached => format!(
@@ -61,6 +71,21 @@ pub(super) fn show(
     };
     out::write(words.as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// Whether another holder goes on with the session, after one that has crashed.
+fn comes_back(context: &Context, info: &Info) -> bool {
+    let place = Place::of(&context.paths);
+    let deadline = Deadline::after(COMES_BACK);
+    while !deadline.passed() {
+        match place.find(&info.id, hosted::PATIENCE) {
+            Some(Found::Live(_)) => return true,
+            None | Some(Found::Ended(_)) => return false,
+            // No event tells of one that listens.
+            Some(Found::Lost(_) | Found::Silent(_)) => clock::sleep(AGAIN),
+        }
+    }
+    false
 }
 
 pub(super) fn leave(context: &Context, args: &Detach) -> anyhow::Result<Exit> {

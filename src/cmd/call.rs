@@ -17,6 +17,7 @@ use crate::protocol::version::{OWN, Other, REMEDY};
 use crate::protocol::{ENVIRON, Refusal, RefusalCode, Reply, Verb};
 use crate::serve::config::Loaded;
 use crate::serve::local::Local;
+use crate::sys::exec;
 use crate::sys::files::{read_bounded, write_atomic};
 use crate::sys::paths::{self, Paths};
 use crate::sys::proc::Environ;
@@ -195,14 +196,9 @@ pub(super) fn vmux_program() -> Result<PathBuf, String> {
     sibling("vmux")
 }
 
-/// An executable of ours: they are installed into one directory.
+/// An executable of ours.
 pub(super) fn sibling(name: &str) -> Result<PathBuf, String> {
-    let own =
-        std::env::current_exe().map_err(|error| format!("could not find this program: {error}"))?;
-    // After an update the running file is gone, and its name has a tail.
-    let text = own.to_string_lossy();
-    let own = PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(&text));
-    Ok(own.with_file_name(name))
+    exec::beside(name).map_err(|error| format!("could not find this program: {error}"))
 }
 
 pub(super) fn unreachable_daemon(error: &ClientError) -> Failure {

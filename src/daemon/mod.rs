@@ -17,6 +17,7 @@ pub mod detach;
 mod dialogs;
 mod dispatch;
 mod engine;
+mod escrow;
 mod leaving;
 mod listing;
 pub mod lock;
@@ -109,6 +110,9 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     )?;
     sources::desktop(to_engine.clone(), Arc::clone(&published), &settings)?;
     let workers = worker::Workers::start(&settings, &published)?;
+    if let Err(error) = escrow::start(&settings.paths) {
+        log::warn!("could not keep the terminals of hosted sessions: {error}");
+    }
     alerts::start(&settings, &published, to_engine.clone(), workers.focus())?;
 
     log::info!("listens at {}", paths.socket.display());

@@ -116,6 +116,10 @@ impl Client {
         })
     }
 
+    pub(crate) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
     /// Queues a frame.
     pub(crate) fn send(&mut self, kind: u8, payload: &[u8]) {
         let mut bytes = Vec::with_capacity(payload.len() + frame::HEAD);

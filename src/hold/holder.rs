@@ -1,6 +1,7 @@
 //! Keeps a session: one thread, one `poll`, around its terminal, its processes and its clients.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub(crate) struct Holder {
     pub(crate) telling: Telling,
     /// Nobody can write to the terminal any more.
     pub(crate) closed: bool,
+    /// Where the state is laid down for whoever goes on after a crash.
+    pub(crate) shelf: Option<OwnedFd>,
     pub(crate) listener: UnixListener,
     signals: Signals,
 }
@@ -92,6 +95,7 @@ impl Holder {
             listener,
             signals,
             closed: false,
+            shelf: None,
         }
     }
 
@@ -161,6 +165,8 @@ impl Holder {
         if has_pty {
             fds.push(PollFd::new(&self.pty, pty));
         }
+        let watch = self.child.watch();
+        fds.extend(watch.map(|watch| PollFd::from_borrowed_fd(watch, PollFlags::IN)));
         let first = fds.len();
         for client in &self.clients {
             let mut flags = PollFlags::empty();
@@ -180,7 +186,8 @@ impl Holder {
         let ids = self.clients.iter().map(|client| client.id);
         Ok(Ready {
             listener: !fds[0].revents().is_empty(),
-            child: !fds[1].revents().is_empty(),
+            child: !fds[1].revents().is_empty()
+                || watch.is_some() && !fds[first - 1].revents().is_empty(),
             end: !fds[2].revents().is_empty(),
             parser: !fds[3].revents().is_empty(),
             pty: if has_pty {

@@ -4,8 +4,10 @@
 //! `poll` ([`holder`]), and one that parses ([`parser`]): a program that writes much waits for
 //! neither the parser nor a client that is slow.
 
+mod adopt;
 mod client;
 mod ending;
+mod escrow;
 mod holder;
 mod keep;
 mod parser;
@@ -15,6 +17,7 @@ mod serve;
 mod state;
 mod telling;
 mod term;
+mod tree;
 mod upgrade;
 
 use std::ffi::OsString;
@@ -101,6 +104,8 @@ fn main() -> ExitCode {
     let holder = match *words {
         [Some(upgrade::TRY), Some(number)] => return tried(upgrade::try_take_over(number).err()),
         [Some(upgrade::TAKE_OVER), Some(number)] => go_on(number),
+        [Some(adopt::ADOPT)] => return tried(adopt::adopt().err()),
+        [Some(adopt::ADOPTED)] => go_on_after(),
         _ => start(&Args::parse()),
     };
     match holder {
@@ -130,6 +135,14 @@ fn tried(failure: Option<anyhow::Error>) -> ExitCode {
 fn go_on(number: &str) -> anyhow::Result<Holder> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     upgrade::take_over(number, signals()?)
+}
+
+/// Goes on after a holder that has crashed.
+fn go_on_after() -> anyhow::Result<Holder> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let holder = adopt::adopted(signals()?)?;
+    detach_output()?;
+    Ok(holder)
 }
 
 /// Tells who started this; whether that one still listens is its affair.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use rustix::event::EventfdFlags;
 
+use crate::escrow::Saved;
 use crate::keep::Keep;
 use crate::raw;
 use crate::term::{Emulator, Kept, Paint, Screen, Size};
@@ -46,6 +47,8 @@ pub(crate) enum Job {
         client: u64,
         colours: bool,
     },
+    /// Lays the state down, from now on.
+    Save(Box<Saved>),
 }
 
 impl Job {
@@ -176,6 +179,7 @@ pub(crate) struct Work {
     pub(crate) size: Size,
     pub(crate) keep: Option<Keep>,
     title: Option<String>,
+    saved: Option<Box<Saved>>,
 }
 
 impl Work {
@@ -185,6 +189,21 @@ impl Work {
             size,
             keep,
             title: None,
+            saved: None,
+        }
+    }
+
+    /// Something of the state has changed.
+    fn touched(&mut self) {
+        if self.saved.as_mut().is_some_and(|saved| saved.touch()) {
+            self.save();
+        }
+    }
+
+    /// Lays the state down, if it is another one than before.
+    fn save(&mut self) {
+        if let Some(saved) = self.saved.as_mut().filter(|saved| saved.is_stale()) {
+            saved.save(&self.screen.keep(), self.size);
         }
     }
 
@@ -217,7 +236,7 @@ impl Thread {
                 Ok(job) => {
                     rested = false;
                     let bytes = job.size();
-                    self.guarded(job);
+                    self.guarded(|thread| thread.job(job));
                     let before = self.waiting.fetch_sub(bytes, Ordering::Release);
                     // Output is wanted again.
                     if before >= MOST {
@@ -226,7 +245,10 @@ impl Thread {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     rested = true;
-                    self.work.screen.rest();
+                    self.guarded(|thread| {
+                        thread.work.save();
+                        thread.work.screen.rest();
+                    });
                     raw::give_memory_back();
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -235,8 +257,8 @@ impl Thread {
     }
 
     /// A panic costs the state of the screen, not the session.
-    fn guarded(&mut self, job: Job) {
-        let result = catch_unwind(AssertUnwindSafe(|| self.job(job)));
+    fn guarded(&mut self, act: impl FnOnce(&mut Self)) {
+        let result = catch_unwind(AssertUnwindSafe(|| act(self)));
         if result.is_err() {
             log::error!("the state of the screen was lost by a panic");
             self.work.screen = Box::new(Emulator::new(self.work.size));
@@ -250,11 +272,13 @@ impl Thread {
                     keep.write(raw.as_deref().unwrap_or(&bytes));
                 }
                 self.output(&bytes, answer);
+                self.work.touched();
             }
             Job::Colours(colours) => self.work.screen.set_colours(colours),
             Job::Resize(size) => {
                 self.work.size = size;
                 self.work.screen.resize(size);
+                self.work.touched();
             }
             Job::Snapshot { client, paint } => {
                 let bytes = self.work.screen.snapshot(paint);
@@ -263,6 +287,10 @@ impl Thread {
             Job::Crop { client, size } => {
                 let bytes = self.work.screen.crop(size);
                 self.tell(Done::Crop { client, bytes });
+            }
+            Job::Save(saved) => {
+                self.work.saved = Some(saved);
+                self.work.save();
             }
             Job::Text { client, colours } => {
                 let bytes = self.work.screen.text(colours);

@@ -15,17 +15,15 @@ use rustix::termios::Winsize;
 use vmux::core::model::Pid as Number;
 use vmux::hosted::Ended;
 use vmux::sys::clock;
+use vmux::sys::exec;
 use vmux::sys::proc::Proc;
 
 use crate::raw;
 use crate::term::Size;
+use crate::tree;
 
 /// Most bytes that are read at once: a few screens, so that nobody waits long.
 const BLOCK: usize = 64 * 1024;
-/// Deepest tree of processes that is walked.
-const DEEPEST: usize = 64;
-/// Most processes of a session that are found at once.
-const MOST: usize = 4096;
 
 /// A terminal of which this process is the other end.
 pub(crate) struct Pty {
@@ -120,6 +118,15 @@ pub(crate) struct Child {
     pub(crate) pid: Pid,
     /// How it ended.
     pub(crate) ended: Option<Ended>,
+    foreign: Option<Foreign>,
+}
+
+/// A child of a holder that is gone: nobody tells this one how it ended.
+struct Foreign {
+    /// Readable at its end; `None` if it had ended before.
+    watch: Option<OwnedFd>,
+    /// The id of its session.
+    id: String,
 }
 
 impl Child {
@@ -131,17 +138,47 @@ impl Child {
             .stderr(terminal);
         raw::own_terminal(&mut command);
         let child = command.spawn()?;
-        Ok(Self {
-            pid: Pid::from_child(&child),
-            ended: None,
-        })
+        Ok(Self::own(Pid::from_child(&child)))
     }
 
-    /// Collects those that have ended; whether any child is left.
+    /// A child of this process.
+    pub(crate) fn own(pid: Pid) -> Self {
+        Self {
+            pid,
+            ended: None,
+            foreign: None,
+        }
+    }
+
+    /// The command of session `id` that another process started, and what tells its end.
+    pub(crate) fn foreign(pid: Pid, watch: Option<OwnedFd>, id: &str) -> Self {
+        Self {
+            pid,
+            ended: None,
+            foreign: Some(Foreign {
+                watch,
+                id: id.to_owned(),
+            }),
+        }
+    }
+
+    /// Whether this process learns how it ended.
+    pub(crate) fn is_own(&self) -> bool {
+        self.foreign.is_none()
+    }
+
+    /// What tells the end of one that is not this process's own.
+    pub(crate) fn watch(&self) -> Option<BorrowedFd<'_>> {
+        let foreign = self.foreign.as_ref()?;
+        let watch = foreign.watch.as_ref().filter(|_| self.ended.is_none())?;
+        Some(watch.as_fd())
+    }
+
+    /// Collects those that have ended; whether anything of the session is left.
     pub(crate) fn collect(&mut self) -> bool {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, status))) if pid == self.pid => {
+                Ok(Some((pid, status))) if pid == self.pid && self.foreign.is_none() => {
                     self.ended = Some(Ended {
                         code: status.exit_status(),
                         signal: status.terminating_signal(),
@@ -149,8 +186,28 @@ impl Child {
                     });
                 }
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
-                Ok(None) => return true,
-                Err(_) => return false,
+                Ok(None) if tree::has_children() => return true,
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let Some(foreign) = &self.foreign else {
+            return false;
+        };
+        if self.ended.is_none() && foreign.watch.as_ref().is_none_or(exec::has_ended) {
+            self.ended = Some(Ended {
+                at: clock::now(),
+                ..Ended::default()
+            });
+        }
+        !self.tree().is_empty()
+    }
+
+    fn tree(&self) -> HashSet<Pid> {
+        match &self.foreign {
+            None => tree::own(),
+            Some(foreign) => {
+                let root = self.ended.is_none().then_some(self.pid);
+                tree::foreign(root, &foreign.id)
             }
         }
     }
@@ -162,28 +219,15 @@ impl Child {
             // It may have ended just now.
             kill_process_group(self.pid, signal).unwrap_or_default();
         }
-        for pid in descendants() {
+        for pid in self.tree() {
             kill_process(pid, signal).unwrap_or_default();
         }
     }
 }
 
-/// All processes below this one.
-fn descendants() -> HashSet<Pid> {
-    let Ok(proc) = Proc::open(Path::new("/proc")) else {
-        return HashSet::new();
-    };
-    let mut found = HashSet::new();
-    let mut level = vec![Number(std::process::id())];
-    for _ in 0..DEEPEST {
-        level = level.iter().flat_map(|pid| proc.children(*pid)).collect();
-        let pids = level
-            .iter()
-            .filter_map(|pid| Pid::from_raw(pid.0.try_into().ok()?));
-        found.extend(pids);
-        if level.is_empty() || found.len() > MOST {
-            break;
-        }
-    }
-    found
+/// When a process was started, in ticks since boot.
+pub(crate) fn started(pid: Pid) -> Option<u64> {
+    let number = Number(pid.as_raw_nonzero().get().unsigned_abs());
+    let stat = Proc::open(Path::new("/proc")).ok()?.stat(number)?;
+    Some(stat.start_ticks)
 }

@@ -83,6 +83,7 @@ impl Holder {
                 self.let_go(id);
             }
             frame::END => self.end(),
+            frame::ESCROW => self.escrow(id),
             frame::UPGRADE => self.upgrade(id, payload),
             frame::HISTORY => {
                 let colours = payload.first() == Some(&1);

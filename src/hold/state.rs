@@ -32,7 +32,7 @@ pub(crate) struct Span {
 }
 
 /// The head.
-#[derive(Default, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Head {
     /// The session.
@@ -60,6 +60,8 @@ pub(crate) struct Head {
     pub(crate) listener: i32,
     /// What the program has begun to say to the holder. What it has said is in `info`.
     pub(crate) sieve: Sieve,
+    /// Where the daemon's copy of the state is laid down.
+    pub(crate) shelf: Option<i32>,
     /// The client that asked for another image.
     pub(crate) asked: Option<u64>,
 }
@@ -91,6 +93,12 @@ impl State {
             self.rest.get(from..to)
         };
         range().unwrap_or_default()
+    }
+
+    /// Forgets all that the head points to.
+    pub(crate) fn clear(&mut self) {
+        self.rest = Vec::new();
+        (self.head.screen, self.head.input) = Default::default();
     }
 
     /// Takes the screen in.

@@ -5,7 +5,7 @@
 //! before anything is given up; if that or `execve` fails, this image goes on.
 
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
@@ -24,7 +24,7 @@ use crate::client::{Client, View};
 use crate::holder::{Holder, Signals};
 use crate::keep::Keep;
 use crate::parser::{Job, Parser, Work};
-use crate::pty::{Child, Pty};
+use crate::pty::{Child, Pty, started};
 use crate::raw;
 use crate::state::{Head, Shelf, State};
 use crate::term::Size;
@@ -80,6 +80,7 @@ impl Holder {
         state.head = Head {
             clients: self.clients.iter().map(|c| c.carry(&mut state)).collect(),
             asked: Some(client),
+            shelf: self.shelf.as_ref().map(AsRawFd::as_raw_fd),
             ..self.head(&mut state)
         };
         let mut shelf = Shelf::new()?;
@@ -94,7 +95,9 @@ impl Holder {
         }
         let carried = || {
             let clients = self.clients.iter().map(Client::as_fd);
-            clients.chain([self.pty.as_fd(), self.listener.as_fd()])
+            let shelf = self.shelf.as_ref().map(OwnedFd::as_fd);
+            let own = [self.pty.as_fd(), self.listener.as_fd()];
+            clients.chain(own).chain(shelf)
         };
         for fd in carried() {
             inherit(fd, true)?;
@@ -116,7 +119,8 @@ impl Holder {
         Head {
             info: self.info(),
             dirs: self.place.dirs().map(Path::to_owned),
-            own: true,
+            ticks: started(self.child.pid).unwrap_or_default(),
+            own: self.child.is_own(),
             closed: self.closed,
             input: state.put(&self.input),
             count: self.count,
@@ -174,7 +178,7 @@ fn read(number: &str) -> anyhow::Result<State> {
 }
 
 /// The screen of a state, and what is done with what comes.
-fn work(state: &State) -> Work {
+pub(crate) fn work(state: &State) -> Work {
     let info = &state.head.info;
     let keep = info.log.clone().map(Keep::new);
     let size = Size::clamped(info.columns, info.rows);
@@ -192,6 +196,19 @@ pub(crate) fn try_take_over(number: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The command of a session; `own` if it is this process's child.
+pub(crate) fn child(head: &Head, own: bool) -> anyhow::Result<Child> {
+    let info = &head.info;
+    let pid = i32::try_from(info.pid).ok().and_then(Pid::from_raw);
+    let pid = pid.context("the session has no process")?;
+    if own {
+        return Ok(Child::own(pid));
+    }
+    // Its number may be another's by now.
+    let watch = exec::end_of(info.pid).filter(|_| started(pid) == Some(head.ticks));
+    Ok(Child::foreign(pid, watch, &info.id))
+}
+
 /// Goes on with the session of the image before.
 pub(crate) fn take_over(number: &str, signals: Signals) -> anyhow::Result<Holder> {
     let state = read(number)?;
@@ -202,11 +219,7 @@ pub(crate) fn take_over(number: &str, signals: Signals) -> anyhow::Result<Holder
     info.protocol = PROTOCOL;
     info.clients.clear();
     let told = info.told.take().unwrap_or_default();
-    let pid = i32::try_from(info.pid).ok().and_then(Pid::from_raw);
-    let child = Child {
-        pid: pid.context("the session has no process")?,
-        ended: None,
-    };
+    let child = child(head, head.own)?;
     let size = Size::clamped(info.columns, info.rows);
     let tty = info.tty.clone().unwrap_or_default();
     let pty = Pty::of(raw::take(head.terminal)?, tty)?;
@@ -229,6 +242,12 @@ pub(crate) fn take_over(number: &str, signals: Signals) -> anyhow::Result<Holder
         let stream = UnixStream::from(raw::take(carried.stream)?);
         let client = Client::carried(carried, stream, &state, size);
         holder.clients.push(client);
+    }
+    if let Some(number) = head.shelf {
+        let shelf = raw::take(number)?;
+        holder.shelf = Some(shelf.try_clone()?);
+        let shelf = Shelf::found(shelf)?;
+        holder.save_on(shelf);
     }
     holder.write_file();
     let words = serde_json::to_vec(&holder.info())?;

@@ -30,6 +30,8 @@ pub const HISTORY: u8 = 9;
 /// From a client: the holder is to go on as the program at the path, as JSON
 /// ([`Image`](super::Image)). Answered by [`UPGRADED`], or by [`REFUSED`].
 pub const UPGRADE: u8 = 10;
+/// From a client: it keeps the session, should the holder crash. Answered by [`ESCROWED`].
+pub const ESCROW: u8 = 11;
 /// From a client: what its terminal told, as JSON ([`Terminal`](super::Terminal)).
 pub const TERMINAL: u8 = 12;
 /// From a client: asks for [`INFO`], now and whenever the program says something else of itself.
@@ -56,6 +58,9 @@ pub const TEXT: u8 = 71;
 pub const REFUSED: u8 = 72;
 /// To a client: another program holds the session now, as JSON ([`Info`](super::Info)).
 pub const UPGRADED: u8 = 73;
+/// To a client: the session, as JSON ([`Info`](super::Info)); with two descriptors, the terminal
+/// and the state, which it has to let go of at [`EXIT`].
+pub const ESCROWED: u8 = 74;
 /// To a client: bytes that tell its terminal what the program says of itself, to be written
 /// between two sequences of the stream.
 pub const STATUS: u8 = 75;
@@ -171,13 +176,13 @@ mod tests {
         assert_eq!(size(80, 24), [80, 0, 24, 0]);
         assert_eq!(read_size(&[80, 0, 24, 0, 9]), Some((80, 24)));
         let kinds = [
-            HELLO, INPUT, RESIZE, DETACH, PING, ASK, END, DETACH_ALL, HISTORY, UPGRADE,
+            HELLO, INPUT, RESIZE, DETACH, PING, ASK, END, DETACH_ALL, HISTORY, UPGRADE, ESCROW,
         ];
-        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(kinds, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
         let kinds = [
-            OUTPUT, SNAP, EXIT, INFO, BYE, PONG, SNAP_MORE, TEXT, REFUSED, UPGRADED,
+            OUTPUT, SNAP, EXIT, INFO, BYE, PONG, SNAP_MORE, TEXT, REFUSED, UPGRADED, ESCROWED,
         ];
-        assert_eq!(kinds, [64, 65, 66, 67, 68, 69, 70, 71, 72, 73]);
+        assert_eq!(kinds, [64, 65, 66, 67, 68, 69, 70, 71, 72, 73, 74]);
         assert_eq!([TERMINAL, FOLLOW, STATUS], [12, 13, 75]);
     }
 

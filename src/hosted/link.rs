@@ -128,6 +128,12 @@ impl Link {
         Ok(serde_json::from_slice(&bytes)?)
     }
 
+    /// The connection alone, before anything has come.
+    #[must_use]
+    pub fn into_stream(self) -> UnixStream {
+        self.stream
+    }
+
     /// The connection's socket.
     #[must_use]
     pub fn stream(&self) -> &UnixStream {

@@ -92,7 +92,7 @@ pub struct Attached {
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ended {
-    /// The exit code of what it ran.
+    /// The exit code of what it ran; no code and no signal where nobody saw how it ended.
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
@@ -107,6 +107,7 @@ impl Ended {
         match (self.code, self.signal) {
             (Some(code), _) if code != 0 => format!("ended with exit code {code}"),
             (None, Some(signal)) => format!("was ended by signal {signal}"),
+            (None, None) => "ended; how, nobody saw".to_owned(),
             _ => "ended".to_owned(),
         }
     }

@@ -157,6 +157,12 @@ impl Place {
         ids.filter(|id| is_id(id)).take(MOST).collect()
     }
 
+    /// What a session's file says: how it was at the start, or at the end.
+    #[must_use]
+    pub fn read(&self, id: &str) -> Option<Info> {
+        read(&self.file(id))
+    }
+
     /// One session, by its id.
     #[must_use]
     pub fn find(&self, id: &str, patience: Duration) -> Option<Found> {

@@ -167,6 +167,18 @@ pub fn wait_for_exit(pid: u32, patience: Duration) -> bool {
     }
 }
 
+/// A program beside this one: those of vmux are installed into one directory.
+///
+/// # Errors
+/// If nobody can say where this one is.
+pub fn beside(name: &str) -> io::Result<std::path::PathBuf> {
+    let own = std::env::current_exe()?;
+    // After an update the running file is gone, and its name has a tail.
+    let text = own.to_string_lossy();
+    let own = std::path::PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(&text));
+    Ok(own.with_file_name(name))
+}
+
 /// The program of this name on the given `PATH`.
 #[must_use]
 pub fn find_program(name: &str, path: &std::ffi::OsStr) -> Option<std::path::PathBuf> {

@@ -1,7 +1,8 @@
 //! Unix sockets with deadlines, and whose other end is known.
 
-use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,12 +10,17 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
+};
 
 use crate::sys::clock::{self, Deadline};
 
 /// How often a full backlog is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(1);
+/// Most descriptors in one message.
+const MOST_FDS: usize = 4;
 /// One read, in bytes.
 const BLOCK: usize = 64 * 1024;
 
@@ -134,6 +140,56 @@ pub fn read_ready(stream: &UnixStream, buffer: &mut Vec<u8>) -> io::Result<bool>
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Sends all of it at once, with descriptors.
+///
+/// # Errors
+/// `WouldBlock` if the other end does not take it now, and those of the socket.
+pub fn send_with(stream: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    let sent = rustix::net::sendmsg(stream, &[IoSlice::new(bytes)], &mut control, flags)?;
+    if sent < bytes.len() {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    Ok(())
+}
+
+/// Appends what is there already, without waiting: one small read, and the descriptors that came
+/// with it. `false` if that is nothing.
+///
+/// # Errors
+/// `UnexpectedEof` if the other end hung up, and those of the socket.
+pub fn receive_with(
+    stream: &UnixStream,
+    buffer: &mut Vec<u8>,
+    fds: &mut Vec<OwnedFd>,
+) -> io::Result<bool> {
+    let mut block = [0; 4096];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let parts = &mut [IoSliceMut::new(&mut block)];
+    let length = match rustix::net::recvmsg(stream, parts, &mut control, flags) {
+        Ok(message) => message.bytes,
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(came) = message {
+            fds.extend(came);
+        }
+    }
+    if length == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    buffer.extend_from_slice(&block[..length]);
+    Ok(true)
 }
 
 /// The user at the other end.

@@ -25,7 +25,8 @@ const PLAN: [(&str, &[&str]); 14] = [
     (
         "daemon",
         &[
-            "core", "sys", "protocol", "agent", "source", "desktop", "notify", "frontend", "serve",
+            "core", "sys", "protocol", "hosted", "agent", "source", "desktop", "notify",
+            "frontend", "serve",
         ],
     ),
     ("cmd", &["*"]),

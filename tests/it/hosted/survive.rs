@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{World, pid_of};
@@ -214,4 +215,173 @@ fn an_upgrade_that_cannot_be_leaves_all_as_it_was() {
         world.holder(info["id"].as_str().unwrap())["holder"],
         info["holder"]
     );
+}
+
+impl World {
+    /// The daemon, which there is from now on.
+    fn daemon(&self) -> u32 {
+        self.0.sessions();
+        let pid = fs::read_to_string(self.0.path("vmux/vmuxd.pid")).unwrap();
+        pid.trim().parse().unwrap()
+    }
+
+    /// Waits until the daemon `pid` keeps so many terminals.
+    fn kept(&self, pid: u32, terminals: usize) {
+        wait_for("what the daemon keeps", || {
+            let all = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+            let links = all.filter_map(|entry| fs::read_link(entry.path()).ok());
+            let found = links.filter(|link| link.ends_with("ptmx")).count();
+            (found == terminals).then_some(())
+        });
+    }
+
+    /// Kills the holder of a session; the one that goes on.
+    fn crash(&self, id: &str) -> u32 {
+        let before = pid_of(&self.holder(id)["holder"]);
+        super::signal(before, Signal::KILL);
+        wait_for("another holder", || {
+            let now = pid_of(&self.holder(id)["holder"]);
+            (now != before).then_some(now)
+        })
+    }
+}
+
+/// Another holder goes on where one was killed: the program does not notice, terminals come back,
+/// history is there, and what it writes meanwhile, too.
+#[test]
+fn a_holder_that_is_killed_is_followed_by_another() {
+    let world = World::new();
+    let daemon = world.daemon();
+    let script = "seq -f 'line %.0f' 1 2000; while read word; do echo \"<$word>\"; done; exit 3";
+    let info = world.start("crash", script);
+    let id = info["id"].as_str().unwrap().to_owned();
+    let mut tty = world.attach(&["crash"], 80, 24);
+    tty.waits_for("line 2000");
+    tty.types("before\r");
+    tty.waits_for("<before>");
+    world.kept(daemon, 1);
+    // Once it has paused, what it wrote is laid down.
+    let state = || fs::read(format!("/proc/{daemon}/fd/{}", state_of(daemon))).unwrap();
+    wait_for("the state", || {
+        memchr::memmem::find(&state(), b"<before>").map(|_| ())
+    });
+    let holder = world.crash(&id);
+    assert!(is_alive(pid_of(&info["pid"])) && is_alive(tty.pid()));
+    tty.seen.clear();
+    tty.waits_for("<before>");
+    tty.types("after\r");
+    tty.waits_for("<after>");
+    let history = world.history("crash");
+    assert!(history.starts_with("line 1\n"), "{}", &history[..200]);
+    assert!(history.contains("line 2000\n"));
+    // This one is kept, too, and can be another program.
+    world.kept(daemon, 1);
+    let earlier = world.earlier();
+    let mut upgrade = world.0.command(&earlier);
+    let done = while_read(&mut tty, upgrade.args(["upgrade", "crash"]));
+    assert!(done.status.success(), "{done:?}");
+    let now = world.holder(&id);
+    assert_eq!(
+        (pid_of(&now["holder"]), &now["version"]),
+        (holder, &EARLIER.into())
+    );
+    tty.types("upgraded\r");
+    tty.waits_for("<upgraded>");
+    world.crash(&id);
+    tty.types("again\r");
+    tty.waits_for("<again>");
+    let doctor = world.says(&["end", "--yes", "crash"]);
+    assert!(doctor.contains("ended; how, nobody saw"), "{doctor}");
+    assert!(!is_alive(pid_of(&info["pid"])));
+    world.kept(daemon, 0);
+    super::signal(daemon, Signal::TERM);
+}
+
+/// The number of the descriptor with a session's state.
+fn state_of(daemon: u32) -> String {
+    let all = fs::read_dir(format!("/proc/{daemon}/fd"))
+        .unwrap()
+        .flatten();
+    let is_state = |entry: &fs::DirEntry| {
+        let link = fs::read_link(entry.path()).unwrap_or_default();
+        link.to_string_lossy().contains("memfd:vmux-session")
+    };
+    let mut found = all.filter(is_state);
+    let name = found.next().unwrap().file_name();
+    name.into_string().unwrap()
+}
+
+/// What the new daemon finds it keeps again; what it writes in a crash is not lost.
+#[test]
+fn a_flood_goes_on_after_daemon_and_holder_are_killed_in_turn() {
+    let world = World::new();
+    let first = world.daemon();
+    let script = "read go; i=0; while [ $i -lt 3000 ]; do echo \"n $i\"; i=$((i+1)); done; \
+                  echo the end; exec cat";
+    let info = world.start("turn", script);
+    let id = info["id"].as_str().unwrap().to_owned();
+    world.kept(first, 1);
+    super::signal(first, Signal::KILL);
+    wait_for("its end", || (!is_alive(first)).then_some(()));
+    let second = world.daemon();
+    world.kept(second, 1);
+    world.says(&["send", "--enter", "turn", "go"]);
+    world.crash(&id);
+    world.shows("turn", "the end");
+    let history = world.history("turn");
+    assert!(history.contains("n 2999\n"), "what came after the crash");
+    assert!(is_alive(pid_of(&info["pid"])));
+    super::signal(second, Signal::TERM);
+}
+
+/// Without a daemon nobody keeps the terminal: the program is hung up.
+#[test]
+fn without_a_daemon_a_killed_holder_takes_its_session_along() {
+    let world = World::new();
+    let info = world.start("alone", "exec cat");
+    super::signal(pid_of(&info["holder"]), Signal::KILL);
+    wait_for("the end of the program", || {
+        (!is_alive(pid_of(&info["pid"]))).then_some(())
+    });
+}
+
+/// At the end of a session the daemon lets go of its terminal: what is left in it is hung up.
+#[test]
+fn what_a_session_leaves_is_hung_up_though_the_daemon_keeps_terminals() {
+    let world = World::new();
+    let daemon = world.daemon();
+    // In a group of its own: it is told by what it writes alone.
+    let script = "set -m; (trap '' HUP; while echo x; do sleep 0.05; done) & \
+                  echo $! > left; read go; exit 0";
+    world.start("leaves", script);
+    world.kept(daemon, 1);
+    let left = wait_for("the one that is left", || {
+        let pid = fs::read_to_string(world.0.path("work/left")).ok()?;
+        pid.trim().parse::<u32>().ok()
+    });
+    world.says(&["send", "--enter", "leaves", "go"]);
+    world.kept(daemon, 0);
+    wait_for("its end", || (!is_alive(left)).then_some(()));
+    super::signal(daemon, Signal::TERM);
+}
+
+/// Who crashes again and again is given up, and its program is hung up.
+#[test]
+fn a_crash_loop_has_an_end() {
+    let world = World::new();
+    let daemon = world.daemon();
+    let info = world.start("loop", "exec cat");
+    let id = info["id"].as_str().unwrap().to_owned();
+    world.kept(daemon, 1);
+    for _ in 0..3 {
+        world.crash(&id);
+        world.kept(daemon, 1);
+        assert!(is_alive(pid_of(&info["pid"])));
+    }
+    super::signal(pid_of(&world.holder(&id)["holder"]), Signal::KILL);
+    wait_for("the end of the program", || {
+        (!is_alive(pid_of(&info["pid"]))).then_some(())
+    });
+    world.kept(daemon, 0);
+    super::signal(daemon, Signal::TERM);
 }
