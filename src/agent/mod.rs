@@ -36,6 +36,9 @@ pub trait Agent: Sync {
     /// The command that starts it.
     fn program(&self) -> &'static str;
 
+    /// The variable that names another directory for its files.
+    fn variable(&self) -> &'static str;
+
     /// The directory in which it keeps a user's files, by vmux's own environment and that user's
     /// home; a session's environment may name another one.
     fn config_dir(&self, environ: &Environ, home: &Path) -> PathBuf;

@@ -100,6 +100,9 @@ fn command(context: &Context, args: &Start, dir: &Path, program: &Path) -> anyho
     if let Some(workspace) = &args.workspace {
         command.arg(format!("--workspace={workspace}"));
     }
+    for agent in AGENTS {
+        command.arg(format!("--keep={}", agent.variable()));
+    }
     if args.no_log {
         command.arg("--no-log");
     }

@@ -22,6 +22,7 @@ mod leaving;
 mod listing;
 pub mod lock;
 mod published;
+mod roll;
 mod server;
 mod sources;
 mod storage;
@@ -119,16 +120,24 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     if settings.detached {
         detach::tell_ready();
     }
+    let roll = roll::start(&settings, &published)?;
     let place = (Arc::clone(&instance), listener);
-    let (labels, focus) = (storage.clone(), workers.focus());
+    let (labels, focus, kept) = (storage.clone(), workers.focus(), roll.clone());
     let mut server = server::Server::new(
-        place, settings, published, to_engine, workers, labels, signals,
+        place,
+        settings,
+        published,
+        to_engine,
+        workers,
+        (labels, roll),
+        signals,
     );
     let served = supervise::caught("server", || server.run());
     // The engine ends when all senders are gone; sources notice at their next report.
     drop(server);
     worker::finish(&focus, LAST_WRITE);
     storage.finish(LAST_WRITE);
+    kept.finish(LAST_WRITE);
     instance.release();
     served.context("the server panicked, which is a bug of vmux")??;
     log::info!("stopped");

@@ -13,6 +13,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::supervise::Pulse;
 use crate::core::model::{Event, HookReport, LocalKey, SessionKey, TitleFact, Trouble};
 use crate::core::registry::Snapshot;
+use crate::desktop::Homes;
 use crate::desktop::here::{Here, Lately};
 use crate::protocol::reply::{Body, PreviewMessage, SourceStatus, render};
 use crate::protocol::{EventLine, Reply};
@@ -109,6 +110,8 @@ pub(super) struct Published {
     pub(super) desktop: Wake,
     /// Wakes the thread of notifications.
     pub(super) alerts: Wake,
+    /// Where the terminals of hosted sessions are opened.
+    homes: Mutex<Arc<Homes>>,
     /// Clients do not get here any more.
     displaced: AtomicBool,
     /// The source of windows shall look again, though no event told it to.
@@ -134,6 +137,7 @@ impl Published {
             sessions: Wake::new()?,
             desktop: Wake::new()?,
             alerts: Wake::new()?,
+            homes: Mutex::default(),
             displaced: AtomicBool::new(false),
             pass: AtomicBool::new(false),
         })
@@ -305,6 +309,15 @@ impl Published {
 
     pub(super) fn take_pass_request(&self) -> bool {
         self.pass.swap(false, Ordering::AcqRel)
+    }
+
+    /// Says where the terminals of hosted sessions are opened.
+    pub(super) fn set_homes(&self, homes: Homes) {
+        *locked(&self.homes) = Arc::new(homes);
+    }
+
+    pub(super) fn homes(&self) -> Arc<Homes> {
+        Arc::clone(&locked(&self.homes))
     }
 
     pub(super) fn set_here(&self, here: Here) {

@@ -18,6 +18,7 @@ use super::leaving::Leaving;
 use super::listing::Listing;
 use super::lock::{Instance, LOOK};
 use super::published::{Completion, Published, Ticket};
+use super::roll::Keeper;
 use super::storage::Storage;
 use super::worker::Workers;
 use super::{Input, Settings, write_icons};
@@ -81,6 +82,7 @@ pub(super) struct Server {
     pub(super) engine: SyncSender<Input>,
     pub(super) workers: Workers,
     pub(super) labels: Storage,
+    roll: Keeper,
     pub(super) menus: Menus,
     /// The last rofi call that was put off: who gets its page.
     pub(super) rofi_waits: Vec<(Ticket, u32)>,
@@ -114,7 +116,7 @@ impl Server {
         published: Arc<Published>,
         engine: SyncSender<Input>,
         workers: Workers,
-        labels: Storage,
+        (labels, roll): (Storage, Keeper),
         signals: Signals,
     ) -> Self {
         Self {
@@ -128,6 +130,7 @@ impl Server {
             engine,
             workers,
             labels,
+            roll,
             menus: Menus::default(),
             rofi_waits: Vec::new(),
             leaving: Leaving::default(),
@@ -156,6 +159,7 @@ impl Server {
     /// # Errors
     /// If waiting itself fails.
     pub(super) fn run(&mut self) -> io::Result<()> {
+        self.roll.tell(&self.published.snapshot());
         while !self.stopping {
             let ready = self.wait()?;
             if ready.signalled {
@@ -166,6 +170,7 @@ impl Server {
             }
             if ready.woken {
                 self.published.wake.clear();
+                self.roll.tell(&self.published.snapshot());
                 self.notify_subscribers();
                 self.review_dialogs();
                 for (ticket, completion) in self.published.take_completions() {

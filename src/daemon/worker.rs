@@ -257,7 +257,9 @@ impl FocusThread {
     }
 
     fn move_focus(&mut self, job: FocusJob) {
-        self.focuser.know(&self.published.snapshot().sessions);
+        let homes = self.published.homes();
+        let sessions = &self.published.snapshot().sessions;
+        self.focuser.know(sessions, homes);
         match job {
             FocusJob::Switch {
                 ticket,

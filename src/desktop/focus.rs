@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::here::Here;
 use super::place::Places;
 use super::trail::{Summoned, Trail, Trails};
-use super::{Found, open, perform, tabs};
+use super::{Found, Homes, open, perform, tabs};
 use crate::core::model::{Focus, HostKind, Landed, Session, Trouble, TroubleCode, WindowRef};
 use crate::core::text::CleanText;
 use crate::sys::clock::{self, Deadline};
@@ -56,6 +56,8 @@ pub struct Focuser {
     moved_at: Option<Instant>,
     /// The window that it moved the focus to, if it was one.
     landed: Option<WindowRef>,
+    /// Where terminals of hosted sessions are opened.
+    homes: Arc<Homes>,
 }
 
 impl Focuser {
@@ -70,12 +72,15 @@ impl Focuser {
             trails: Trails::default(),
             moved_at: None,
             landed: None,
+            homes: Arc::default(),
         })
     }
 
-    /// Takes note of all sessions there are: see [`Places::know`].
-    pub fn know(&mut self, sessions: &[Arc<Session>]) {
+    /// Takes note of all sessions there are: see [`Places::know`]; and of where terminals of hosted ones
+    /// are opened.
+    pub fn know(&mut self, sessions: &[Arc<Session>], homes: Arc<Homes>) {
         self.places.know(sessions);
+        self.homes = homes;
     }
 
     /// The ways back.
@@ -123,7 +128,8 @@ impl Focuser {
             }
             landed => landed?,
         };
-        let start = self.start(known, manner, &done.found);
+        let start = done.before.take();
+        let start = start.or_else(|| self.start(known, manner, &done.found));
         if manner.settle {
             clock::sleep(LOOK_AGAIN);
             let summoned = done.summoned;
@@ -134,6 +140,7 @@ impl Focuser {
             found,
             summoned,
             doubt,
+            before: _,
         } = done;
         let shows = found.place.window.as_ref();
         let manager = shows.and_then(|window| window.manager.as_ref());
@@ -251,7 +258,8 @@ impl Focuser {
         }
     }
 
-    /// Opens a terminal for a session that vmux keeps and none shows, and waits until it is there.
+    /// Opens a terminal for a session that vmux keeps and none shows, on the workspace where it was
+    /// last, and waits until it is there.
     fn open(
         &mut self,
         session: &Session,
@@ -262,6 +270,10 @@ impl Focuser {
         let Some(id) = open::hosted(session) else {
             return Err(detached);
         };
+        self.places.begin();
+        let manager = self.places.manager_of(environ);
+        let home = self.homes.get(&id).filter(|_| !manner.summon);
+        let before = manager.and_then(|manager| perform::visit(home, &manager, &mut self.places));
         open::open(&id, environ)?;
         let deadline = Deadline::after(OPEN);
         loop {
@@ -269,7 +281,7 @@ impl Focuser {
             clock::sleep(LOOK_FOR);
             match self.once(session, manner, environ) {
                 Err(_) if !deadline.passed() => {}
-                done => return done,
+                done => return done.map(|done| Done { before, ..done }),
             }
         }
     }
@@ -320,6 +332,7 @@ impl Focuser {
             found,
             summoned,
             doubt,
+            before: None,
         })
     }
 }
@@ -334,6 +347,8 @@ struct Done {
     summoned: Option<Summoned>,
     /// Why its window may show something else.
     doubt: Option<Trouble>,
+    /// What had the focus before its window was opened, if it was.
+    before: Option<Focus>,
 }
 
 #[cfg(test)]

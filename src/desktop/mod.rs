@@ -20,6 +20,8 @@ pub mod trail;
 mod way;
 pub mod wm;
 
+pub use open::Homes;
+
 use crate::core::model::{Action, Pid, Place, Trouble};
 use crate::core::text::CleanText;
 

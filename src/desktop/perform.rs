@@ -9,6 +9,7 @@ use crate::core::model::{
     Action, Focus, Landed, PaneView, Trouble, TroubleCode, Window, WindowId, WmAddress, WmTree,
     Workspace, WorkspaceId,
 };
+use crate::core::text::CleanText;
 use crate::desktop::host::Driver;
 use crate::desktop::wm::WmError;
 use crate::sys::clock;
@@ -203,6 +204,30 @@ fn go(
     let there = there.name;
     let message = format!("workspace \u{201c}{there}\u{201d} has the focus instead");
     Err(Trouble::new(TroubleCode::FocusLost, &message))
+}
+
+/// Goes to the workspace of this name, so that a window opens there. Says what had the focus before.
+/// A window that opens elsewhere is as good as none is: trouble is only told to the log.
+pub(super) fn visit(
+    name: Option<&CleanText>,
+    manager: &WmAddress,
+    places: &mut Places,
+) -> Option<Focus> {
+    let seen = owned_tree(places, manager);
+    let seen = seen
+        .inspect_err(|trouble| log::info!("{}", trouble.message))
+        .ok()?;
+    let there = name.filter(|name| **name != seen.focus.workspace.name);
+    match there.map(|name| (name, seen.called(name))) {
+        None => {}
+        Some((name, None)) => log::info!("there is no workspace {name}"),
+        Some((name, Some(workspace))) => {
+            if let Err(trouble) = go(&workspace, &seen, places, manager) {
+                log::info!("could not go to workspace {name}: {}", trouble.message);
+            }
+        }
+    }
+    Some(seen.focus)
 }
 
 fn read_tree(places: &mut Places, manager: &WmAddress) -> Result<WmTree, Trouble> {

@@ -47,6 +47,8 @@ pub(crate) struct Holder {
     pub(crate) ending: Option<Ending>,
     /// What the program says of itself.
     pub(crate) telling: Telling,
+    /// A client has it end: it is not to come back.
+    pub(crate) dismissed: bool,
     /// Nobody can write to the terminal any more.
     pub(crate) closed: bool,
     /// Where the state is laid down for whoever goes on after a crash.
@@ -92,6 +94,7 @@ impl Holder {
             count: 0,
             ending: None,
             telling: Telling::default(),
+            dismissed: false,
             listener,
             signals,
             closed: false,
@@ -427,11 +430,21 @@ impl Holder {
         self.info.clients.clear();
         self.info.told = Some(self.telling.last_words());
         let id = &self.info.id;
+        let over = self.dismissed || (ended.by_itself() && !self.is_told_to_end());
+        if over && let Err(error) = self.place.let_go(id) {
+            log::warn!("could not note that the session has ended: {error}");
+        }
         let written = files::write_atomic(&self.place.file(id), &serde_json::to_vec(&self.info)?);
         if let Err(error) = written.and_then(|()| std::fs::remove_file(self.place.socket(id))) {
             log::warn!("could not say how the session ended: {error}");
         }
         Ok(())
+    }
+
+    /// Whether this process is to end, and with it all others: the machine goes down.
+    fn is_told_to_end(&self) -> bool {
+        let mut fds = [PollFd::new(&self.signals.end, PollFlags::IN)];
+        self.ending.is_some() || poll(&mut fds, Some(&clock::timespec(Duration::ZERO))) != Ok(0)
     }
 
     /// Until a client takes something or a job is done, for a moment at most.

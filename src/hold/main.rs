@@ -33,6 +33,7 @@ use clap::Parser as _;
 use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use vmux::desktop::host::DRIVERS;
 use vmux::hosted::place::Place;
+use vmux::hosted::record::Record;
 use vmux::hosted::{Info, PROTOCOL, VARIABLE};
 use vmux::sys::paths;
 use vmux::sys::{clock, files, logger, socket};
@@ -70,6 +71,10 @@ struct Args {
     /// Rows of it
     #[arg(long, default_value_t = 0)]
     rows: u16,
+
+    /// A variable of its environment that it needs to be started again after a crash
+    #[arg(long, value_name = "NAME")]
+    keep: Vec<String>,
 
     /// Do not keep what is written
     #[arg(long)]
@@ -173,6 +178,8 @@ fn start(args: &Args) -> anyhow::Result<Holder> {
     line.push(b'\n');
     say(&line);
     detach_output()?;
+    // Nobody waits for the disk.
+    keep(args, &place, &holder.info);
     Ok(holder)
 }
 
@@ -241,6 +248,21 @@ fn command(args: &Args, id: &str) -> Command {
         .env("COLORTERM", "truecolor")
         .env(VARIABLE, id);
     command
+}
+
+/// Writes down what has to be there again after a crash or a reboot.
+fn keep(args: &Args, place: &Place, session: &Info) {
+    let environ = paths::environment();
+    let names = args.keep.iter().map(String::as_str).chain(["PATH"]);
+    let record = Record {
+        session: session.clone(),
+        environ: names
+            .filter_map(|name| Some((name.to_owned(), environ.text(name)?.to_owned())))
+            .collect(),
+    };
+    if let Err(error) = place.keep(&record) {
+        log::warn!("could not note the session for `vmux restore`: {error}");
+    }
 }
 
 /// Signals come through sockets, so that the loop can wait for them.

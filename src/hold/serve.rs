@@ -82,7 +82,10 @@ impl Holder {
                 }
                 self.let_go(id);
             }
-            frame::END => self.end(),
+            frame::END => {
+                self.dismissed = true;
+                self.end();
+            }
             frame::ESCROW => self.escrow(id),
             frame::UPGRADE => self.upgrade(id, payload),
             frame::HISTORY => {

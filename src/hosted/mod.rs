@@ -10,6 +10,7 @@ pub mod frame;
 pub mod keys;
 pub mod link;
 pub mod place;
+pub mod record;
 pub mod scan;
 pub mod sieve;
 pub mod told;
@@ -100,7 +101,23 @@ pub struct Ended {
     pub at: DateTime<Utc>,
 }
 
+/// Exit codes of programs that were told to end or killed, as shells have them: 128 and the signal.
+const TOLD: [i32; 3] = [128 + 1, 128 + 9, 128 + 15];
+/// Signals by which a person ends a program: those of Ctrl+C and Ctrl+\.
+const TYPED: [i32; 2] = [2, 3];
+
 impl Ended {
+    /// Whether it ended of its own accord, or its user had it end; not by a crash, by being killed or
+    /// with the machine.
+    #[must_use]
+    pub fn by_itself(&self) -> bool {
+        match (self.code, self.signal) {
+            (Some(code), _) => !TOLD.contains(&code),
+            (None, Some(signal)) => TYPED.contains(&signal),
+            (None, None) => false,
+        }
+    }
+
     /// In words.
     #[must_use]
     pub fn words(&self) -> String {

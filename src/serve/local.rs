@@ -18,6 +18,7 @@ use crate::protocol::{Refusal, RefusalCode, Reply, Request};
 use crate::serve::act;
 use crate::serve::labels;
 use crate::serve::reply::{self, find};
+use crate::serve::roll;
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
 use crate::sys::paths::Paths;
@@ -139,7 +140,8 @@ impl Local {
     ) -> Result<T, Trouble> {
         let mut focuser = Focuser::new(&self.paths.proc, self.environ.clone())
             .map_err(|error| Trouble::new(TroubleCode::NoWm, &error.to_string()))?;
-        focuser.know(&self.registry.snapshot().sessions);
+        let homes = Arc::new(roll::homes(&self.paths));
+        focuser.know(&self.registry.snapshot().sessions, homes);
         let kept_in = self.paths.trail();
         let before = kept::load(&kept_in);
         focuser.set_trails(before.clone());

@@ -135,6 +135,12 @@ impl Paths {
         self.runtime.join("back.json")
     }
 
+    /// Which sessions there are, for what has to be known of them when they are gone.
+    #[must_use]
+    pub fn roll(&self) -> PathBuf {
+        self.log.with_file_name("sessions.json")
+    }
+
     /// Which daemon of another version its user was told of.
     #[must_use]
     pub fn told_version(&self) -> PathBuf {

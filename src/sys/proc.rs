@@ -400,6 +400,19 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     })
 }
 
+/// Longest id of a boot, in bytes.
+const BOOT_ID: usize = 64;
+
+/// What tells this boot of the machine from others, read below the `/proc` at `proc`; empty if that is
+/// not known.
+#[must_use]
+pub fn boot_id(proc: &Path) -> String {
+    let bytes = crate::sys::files::read_bounded(&proc.join("sys/kernel/random/boot_id"), BOOT_ID);
+    String::from_utf8_lossy(&bytes.unwrap_or_default())
+        .trim()
+        .to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

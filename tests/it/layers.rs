@@ -19,7 +19,7 @@ const PLAN: [(&str, &[&str]); 14] = [
     (
         "serve",
         &[
-            "core", "sys", "protocol", "agent", "source", "desktop", "notify", "frontend",
+            "core", "sys", "protocol", "hosted", "agent", "source", "desktop", "notify", "frontend",
         ],
     ),
     (

@@ -17,6 +17,10 @@ use vmux::sys::proc::Environ;
 pub(crate) struct Parrot;
 
 impl Agent for Parrot {
+    fn variable(&self) -> &'static str {
+        "PARROT_HOME"
+    }
+
     fn program(&self) -> &'static str {
         "parrot"
     }

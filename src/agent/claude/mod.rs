@@ -47,8 +47,12 @@ impl Agent for ClaudeCode {
         "claude"
     }
 
+    fn variable(&self) -> &'static str {
+        "CLAUDE_CONFIG_DIR"
+    }
+
     fn config_dir(&self, environ: &Environ, home: &Path) -> PathBuf {
-        let named = environ.get("CLAUDE_CONFIG_DIR").map(PathBuf::from);
+        let named = environ.get(self.variable()).map(PathBuf::from);
         named.unwrap_or_else(|| home.join(".claude"))
     }
 

@@ -56,8 +56,12 @@ impl Agent for Codex {
         "codex"
     }
 
+    fn variable(&self) -> &'static str {
+        "CODEX_HOME"
+    }
+
     fn config_dir(&self, environ: &Environ, home: &Path) -> PathBuf {
-        let named = environ.get("CODEX_HOME").map(PathBuf::from);
+        let named = environ.get(self.variable()).map(PathBuf::from);
         named.unwrap_or_else(|| home.join(".codex"))
     }
 

@@ -127,7 +127,7 @@ pub struct WmTree {
     /// In tree order.
     pub windows: Vec<Window>,
     /// All workspaces, empty ones too.
-    pub workspaces: Vec<WorkspaceId>,
+    pub workspaces: Vec<Workspace>,
     /// Where the focus is.
     pub focus: Focus,
     /// Whether a menu has the keyboard, of managers that tell.
@@ -177,6 +177,33 @@ impl WmTree {
     #[must_use]
     pub fn focused(&self) -> Option<&Window> {
         self.windows.iter().find(|w| w.focused)
+    }
+
+    /// Whether there is such a workspace now: some managers remove those that are empty.
+    #[must_use]
+    pub fn has(&self, workspace: &Workspace) -> bool {
+        self.workspaces.iter().any(|known| known.is(workspace))
+    }
+
+    /// The workspace that a person calls so: by its name, or by the number that it begins with.
+    /// Where going to a workspace makes it, there is one of every name.
+    #[must_use]
+    pub fn called(&self, name: &str) -> Option<Workspace> {
+        let all = || self.workspaces.iter().filter(|known| !known.is_hidden());
+        let numbered = |known: &&Workspace| {
+            let rest = known.name.strip_prefix(name);
+            name.parse::<u32>().is_ok() && rest.is_some_and(|rest| rest.starts_with(':'))
+        };
+        let known = all().find(|known| &*known.name == name);
+        let known = known.or_else(|| all().find(numbered)).cloned();
+        let made = matches!(self.focus.workspace.id, WorkspaceId::Name(_)) && !name.is_empty();
+        known.or_else(|| {
+            made.then(|| Workspace {
+                id: WorkspaceId::Name(name.to_owned()),
+                name: CleanText::line(name),
+                output: CleanText::default(),
+            })
+        })
     }
 
     /// The window that was known by this.
@@ -370,6 +397,33 @@ impl TroubleCode {
 mod tests {
     use super::*;
     use crate::core::model::ConId;
+
+    #[test]
+    fn a_workspace_is_found_by_what_it_is_called() {
+        let named = |id, name: &str| Workspace {
+            id,
+            name: CleanText::line(name),
+            output: CleanText::default(),
+        };
+        let raw = || WorkspaceId::Name("1:  web".into());
+        let mut tree = WmTree {
+            workspaces: vec![
+                named(WorkspaceId::Hidden, "scratchpad"),
+                named(raw(), "1:  web"),
+                named(WorkspaceId::Name("12".into()), "12"),
+            ],
+            ..WmTree::default()
+        };
+        let id = |tree: &WmTree, name| tree.called(name).map(|workspace| workspace.id);
+        assert_eq!(id(&tree, "1: web"), Some(raw()));
+        assert_eq!(id(&tree, "1"), Some(raw()));
+        assert_eq!(id(&tree, "2"), None, "there is none");
+        assert_eq!(id(&tree, "scratchpad"), None);
+        tree.focus.workspace.id = raw();
+        let made = WorkspaceId::Name("2".into());
+        assert_eq!(id(&tree, "2"), Some(made), "it is made on the way there");
+        assert_eq!(id(&tree, ""), None);
+    }
 
     #[test]
     fn a_window_is_known_again_by_more_than_a_number() {

@@ -1,5 +1,6 @@
 //! Hosted sessions from end to end: real holders, real terminals, and what may befall them.
 
+mod enter;
 mod survive;
 mod told;
 mod window;
@@ -363,101 +364,6 @@ fn a_large_paste_arrives_whole() {
         tty.reads(Duration::ZERO);
     }
     tty.waits_for(&sum);
-}
-
-/// A script that stands for a coding tool.
-fn play(world: &World, program: &str, script: &str) {
-    let path = world.0.path("bin").join(program);
-    // A link to another program may lie there.
-    fs::remove_file(&path).unwrap_or_default();
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&path, mode).unwrap();
-}
-
-#[test]
-fn a_coding_tool_is_started_by_its_name() {
-    let world = World::new();
-    play(&world, "codex", "echo played codex; exec cat");
-    let words = [
-        "start",
-        "--json",
-        "--agent",
-        "codex",
-        "--name",
-        "made",
-        "--workspace",
-        "3: web",
-    ];
-    let done = world.0.vmux(&words);
-    assert!(done.status.success(), "{done:?}");
-    let info: Value = serde_json::from_slice(&done.stdout).unwrap();
-    assert_eq!(
-        (&info["command"], &info["workspace"]),
-        (&serde_json::json!(["codex"]), &"3: web".into())
-    );
-    world.shows("made", "played codex");
-    for (words, said) in [
-        (
-            &["start", "--agent", "parrot"][..],
-            "possible values: claude, codex",
-        ),
-        (
-            &["start", "--agent", "codex", "--", "cat"],
-            "cannot be used with",
-        ),
-    ] {
-        let done = world.0.vmux(words);
-        let error = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(error.contains(said), "{words:?}: {error}");
-    }
-}
-
-#[test]
-fn a_directory_is_entered_and_entered_again() {
-    let world = World::new();
-    play(&world, "claude", "echo \"here: $PWD $*\"; exec cat");
-    for dir in ["work/shop", "work/start"] {
-        world.0.make_dir(dir);
-    }
-    let enter = |words: &[&str]| {
-        let mut command = world.0.command(VMUX);
-        Tty::run(command.args(words), 80, 24)
-    };
-    let mut tty = enter(&["shop"]);
-    tty.waits_for("work/shop");
-    tty.types("first\r");
-    tty.waits_for("first\r\nfirst");
-    tty.types("\x1d");
-    assert!(tty.ends().success());
-    let mut again = enter(&["shop/../shop"]);
-    again.waits_for("first");
-    again.types("\x1d");
-    again.ends();
-    assert_eq!(world.ids().len(), 1, "it was entered again");
-    let other = world.0.vmux(&["start", "shop", "--name", "other"]);
-    assert!(other.status.success(), "{other:?}");
-    let mut last = enter(&["shop"]);
-    last.waits_for("work/shop");
-    last.types("\x1d");
-    last.waits_for("shop has more sessions, `vmux attach ID` shows one:");
-    last.ends();
-    let mut verb = enter(&["./start"]);
-    verb.waits_for("work/start");
-    verb.types("\x1d");
-    verb.ends();
-    assert_eq!(world.ids().len(), 3);
-}
-
-#[test]
-fn two_who_enter_a_directory_at_once_meet_in_one_session() {
-    let world = World::new();
-    play(&world, "claude", "echo started; exec cat");
-    let mut both = [(); 2].map(|()| Tty::run(&world.0.command(VMUX), 80, 24));
-    for tty in &mut both {
-        tty.waits_for("started");
-    }
-    assert_eq!(world.ids().len(), 1);
 }
 
 #[test]

@@ -453,7 +453,7 @@ impl WindowManager for Ewmh {
         }
         Ok(WmTree {
             windows,
-            workspaces: (0..desktops.count).map(WorkspaceId::Index).collect(),
+            workspaces: desktops.all().collect(),
             focus,
             ..WmTree::default()
         })

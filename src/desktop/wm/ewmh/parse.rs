@@ -105,6 +105,11 @@ impl Desktops {
         }
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = Workspace> + '_ {
+        (0..self.count).map(|desktop| self.workspace(Where::On(desktop)))
+    }
+
     /// A desktop, or all of them, for people and for whoever goes there again.
     pub(super) fn workspace(&self, at: Where) -> Workspace {
         let (id, name) = match at {

@@ -127,7 +127,7 @@ impl WindowManager for I3 {
         self.command(&format!(
             "{criteria} move --no-auto-back-and-forth container to workspace {name}"
         ))?;
-        if seen.workspaces.contains(&to.id) || to.output.is_empty() {
+        if seen.has(to) || to.output.is_empty() {
             return Ok(());
         }
         // A workspace that was emptied is gone, and comes back on the output that has the focus.
@@ -143,7 +143,7 @@ impl WindowManager for I3 {
     fn go(&mut self, to: &Workspace, seen: &WmTree) -> Result<(), WmError> {
         let name = self.quoted(name_of(to)?)?;
         self.command(&format!("workspace --no-auto-back-and-forth {name}"))?;
-        if seen.workspaces.contains(&to.id) || to.output.is_empty() {
+        if seen.has(to) || to.output.is_empty() {
             return Ok(());
         }
         let there = self.tree()?.focus.workspace;

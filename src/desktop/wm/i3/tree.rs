@@ -87,11 +87,12 @@ fn walk<'a>(node: &'a Node<'a>, context: Context<'a>, tree: &mut WmTree, depth: 
             ..context
         },
         "workspace" => {
-            tree.workspaces.push(workspace_id(name));
-            Context {
+            let context = Context {
                 workspace: name,
                 ..context
-            }
+            };
+            tree.workspaces.push(context.here());
+            context
         }
         _ => context,
     };

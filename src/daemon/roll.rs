@@ -1,0 +1,208 @@
+//! The thread that keeps the roll. The server tells it of a change that matters, which is rare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Settings;
+use super::published::Published;
+use super::supervise::caught;
+use crate::core::model::Session;
+use crate::core::registry::Snapshot;
+use crate::core::text::CleanText;
+use crate::hosted::place::{Found, Place};
+use crate::serve::roll::{self, Roll};
+use crate::sys::clock;
+use crate::sys::proc::boot_id;
+
+/// From a change to its write: a burst is written once.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Longest wait for a holder.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+#[derive(Default)]
+struct Orders {
+    /// What there is, as far as the server was told.
+    roll: Roll,
+    /// It is not written.
+    owed: bool,
+    end: bool,
+    ended: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    orders: Mutex<Orders>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Orders> {
+        // A thread that panicked while it held the lock left whole values.
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the thread what there is.
+#[derive(Clone)]
+pub(super) struct Keeper {
+    shared: Arc<Shared>,
+    boot: String,
+    told: Arc<Snapshot>,
+}
+
+impl Keeper {
+    /// Takes over which sessions there are, if the roll does not say the same already.
+    pub(super) fn tell(&mut self, snapshot: &Arc<Snapshot>) {
+        if self.told.generation == snapshot.generation {
+            return;
+        }
+        let (before, now) = (&self.told.sessions, &snapshot.sessions);
+        let same = |(one, other): (&Arc<Session>, &Arc<Session>)| {
+            Arc::ptr_eq(one, other) || roll::same(one, other)
+        };
+        let changed = before.len() != now.len() || !before.iter().zip(now).all(same);
+        self.told = Arc::clone(snapshot);
+        if changed {
+            let sessions = snapshot.sessions.iter().map(|session| &**session);
+            let mut orders = self.shared.lock();
+            orders.roll.see(sessions, &self.boot, clock::now());
+            orders.owed = true;
+            drop(orders);
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Has the end of the daemon noted, and waits for that.
+    pub(super) fn finish(&self, patience: Duration) {
+        let changed = &self.shared.changed;
+        let mut orders = self.shared.lock();
+        orders.end = true;
+        changed.notify_all();
+        drop(changed.wait_timeout_while(orders, patience, |orders| !orders.ended));
+    }
+}
+
+/// Starts the thread, with what the last daemon left.
+///
+/// # Errors
+/// Those of starting a thread.
+pub(super) fn start(settings: &Settings, published: &Arc<Published>) -> std::io::Result<Keeper> {
+    let path = settings.paths.roll();
+    let roll = Roll::load(&path);
+    // It is written anew: what it held cannot be read anyway.
+    let told = |error: &_| log::warn!("could not read {}: {error}", path.display());
+    let roll = roll.inspect_err(told).unwrap_or_default();
+    let shared = Arc::new(Shared {
+        orders: Mutex::new(Orders {
+            roll,
+            owed: true,
+            ..Orders::default()
+        }),
+        changed: Condvar::default(),
+    });
+    let keeper = Keeper {
+        shared: Arc::clone(&shared),
+        boot: boot_id(&settings.paths.proc),
+        told: Arc::default(),
+    };
+    let mut writer = Writer {
+        shared: Arc::clone(&shared),
+        place: Place::of(&settings.paths),
+        hosted: BTreeSet::new(),
+        wanted: BTreeMap::new(),
+        published: Arc::clone(published),
+        path,
+        owed_since: None,
+    };
+    let run = move || {
+        while caught("roll", || writer.step()).unwrap_or(true) {}
+        shared.lock().ended = true;
+        shared.changed.notify_all();
+    };
+    thread::Builder::new().name("roll".into()).spawn(run)?;
+    Ok(keeper)
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    place: Place,
+    /// The hosted sessions that are known, and the workspaces that their users want.
+    hosted: BTreeSet<String>,
+    wanted: BTreeMap<String, CleanText>,
+    published: Arc<Published>,
+    path: PathBuf,
+    /// Since when there is something to write.
+    owed_since: Option<Instant>,
+}
+
+impl Writer {
+    /// Waits for something to do and does it; `false` once the daemon ends.
+    fn step(&mut self) -> bool {
+        let (mut roll, changed, end) = self.wait();
+        if changed {
+            self.owed_since.get_or_insert_with(clock::steady);
+            let hosted = roll.entries.iter().filter_map(|entry| entry.hosted.clone());
+            let hosted: BTreeSet<String> = hosted.collect();
+            if hosted != self.hosted {
+                self.hosted = hosted;
+                self.wanted = roll::wanted(&self.place);
+            }
+            self.published.set_homes(roll.homes(&self.wanted));
+        }
+        let due = self.owed_since.is_some_and(|at| at.elapsed() >= PAUSE);
+        if !due && !end {
+            return true;
+        }
+        self.owed_since = None;
+        if !end && self.settle(&roll) {
+            return true;
+        }
+        roll.stopped = end.then(clock::now);
+        if let Err(error) = roll.save(&self.path) {
+            log::warn!("could not write {}: {error}", self.path.display());
+        }
+        !end
+    }
+
+    /// The roll, whether it has changed, and whether the daemon ends.
+    fn wait(&self) -> (Roll, bool, bool) {
+        let idle = |orders: &mut Orders| !orders.owed && !orders.end;
+        let (lock, changed) = (self.shared.lock(), &self.shared.changed);
+        let mut orders = match self.owed_since {
+            None => changed
+                .wait_while(lock, idle)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(since) => {
+                let left = PAUSE.saturating_sub(since.elapsed());
+                let waited = changed.wait_timeout_while(lock, left, idle);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        let owed = std::mem::take(&mut orders.owed);
+        (orders.roll.clone(), owed, orders.end)
+    }
+
+    /// Decides what became of sessions that ended a moment ago: a holder that ends, too, has said so
+    /// by then. Whether there is anything new, or to be decided yet.
+    fn settle(&self, roll: &Roll) -> bool {
+        let long_ago = clock::now() - PAUSE;
+        let ended = roll.entries.iter().filter_map(|entry| {
+            let hosted = entry.hosted.as_deref()?;
+            Some((hosted, entry.ended? <= long_ago))
+        });
+        let is_lost = |id: &str| {
+            let found = self.place.find(id, PATIENCE);
+            let lives = matches!(found, Some(Found::Live(_) | Found::Silent(_)));
+            !lives && self.place.kept(id).is_ok()
+        };
+        let (ripe, unripe): (Vec<_>, Vec<_>) = ended.partition(|(_, ripe)| *ripe);
+        let lost: BTreeMap<&str, bool> = ripe.iter().map(|(id, _)| (*id, is_lost(id))).collect();
+        let mut orders = self.shared.lock();
+        let news = orders.roll.settle(|id| lost.get(id).copied()) || !unripe.is_empty();
+        orders.owed |= news;
+        news
+    }
+}
