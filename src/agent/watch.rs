@@ -31,10 +31,8 @@ pub trait Watch: Send {
     /// Looks whether something changed that no event told, and whether its process is stopped.
     fn verify(&mut self, pid: Pid, stopped: bool, outside: &mut Outside);
 
-    /// Whether a session may change without any event: it is verified at each scan.
-    fn is_restless(&self, _pid: Pid) -> bool {
-        false
-    }
+    /// Sessions that may change without any event: they are verified at each scan.
+    fn restless(&self, _all: &mut Vec<Pid>) {}
 
     /// Where a session works by its own word; else where its process does.
     fn cwd(&self, _pid: Pid) -> Option<&str> {

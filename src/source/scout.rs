@@ -381,8 +381,11 @@ impl Scout {
 
 /// What is in `a` and not in `b`; both ascending.
 fn difference(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let mut b = b.iter().peekable();
-    a.iter()
+    // Most often they are the same but for the last ones.
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let mut b = b[same..].iter().peekable();
+    a[same..]
+        .iter()
         .filter(|pid| {
             while b.next_if(|other| other < pid).is_some() {}
             b.peek() != Some(pid)

@@ -34,9 +34,11 @@ mod stamp;
 /// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
 /// its answer.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Working directories that each look in turn sees again, besides silent ones. The kernel tells
-/// what changes in a repository; only that a repository appears or goes has to be looked for.
-const IN_TURN: usize = 2;
+/// Working directories that each look in turn sees again, besides silent ones and those where a
+/// session did something. The kernel tells what changes in a repository; only that a repository
+/// appears or goes has to be looked for: around idle sessions that shows within a minute for each
+/// twenty directories.
+const IN_TURN: usize = 1;
 /// Once in so many looks in turn, more spots are really looked at, because a [`Stamp`] does not
 /// show everything (such as a repository without a work tree above). At a scan's pace that is once
 /// a minute.

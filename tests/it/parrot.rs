@@ -135,8 +135,8 @@ impl Watch for Perch {
         self.read(pid, outside);
     }
 
-    fn is_restless(&self, _pid: Pid) -> bool {
-        true
+    fn restless(&self, all: &mut Vec<Pid>) {
+        all.extend(self.sessions.keys());
     }
 
     fn scan(&mut self, outside: &mut Outside) {

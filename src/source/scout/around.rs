@@ -19,9 +19,13 @@ impl Scout {
         self.watches[at].config(pid).map(Spot::only)
     }
 
-    pub(super) fn is_restless(&self, pid: Pid) -> bool {
-        let known = self.outside.known.get(&pid);
-        known.is_some_and(|known| self.watches[known.agent].is_restless(pid))
+    /// Sessions that may change without any event.
+    pub(super) fn restless(&self) -> Vec<Pid> {
+        let mut all = Vec::new();
+        for watch in &self.watches {
+            watch.restless(&mut all);
+        }
+        all
     }
 
     /// Looks again where sessions work, and whether configuration directories answer.
@@ -38,10 +42,9 @@ impl Scout {
                 .grounds
                 .forget(|spot| used.contains(spot), &mut outside.watcher);
         }
-        let stirred = std::mem::take(&mut self.outside.stirred);
-        let known = self.outside.known.keys().copied();
-        let stirred = known.filter(|pid| stirred.contains(pid) || self.is_restless(*pid));
-        let stirred: Vec<Spot> = stirred.filter_map(|pid| self.spot(pid)).collect();
+        let mut stirred = std::mem::take(&mut self.outside.stirred);
+        stirred.extend(self.restless());
+        let stirred: Vec<Spot> = stirred.iter().filter_map(|pid| self.spot(*pid)).collect();
         let outside = &mut self.outside;
         let changed = outside
             .grounds

@@ -6,21 +6,19 @@ use super::Scout;
 use crate::core::model::Pid;
 
 /// Known sessions that one scan looks at again, besides restless ones: what no event tells
-/// (Ctrl+Z) and what an event may have missed is seen within a minute, of two dozen sessions.
-const VERIFIED_PER_SCAN: usize = 2;
+/// (Ctrl+Z) and what an event may have missed is seen within a minute, of a dozen idle sessions.
+const VERIFIED_PER_SCAN: usize = 1;
 
 impl Scout {
     /// Looks again at sessions that work or are stopped, and at a few others in turn.
     pub(super) fn verify_some(&mut self) {
         let known = &self.outside.known;
         let after = known.range((Excluded(self.verified), Unbounded));
-        let mut turn: Vec<Pid> = after.map(|(pid, _)| *pid).take(VERIFIED_PER_SCAN).collect();
-        self.verified = match turn.last() {
-            Some(last) if turn.len() == VERIFIED_PER_SCAN => *last,
-            _ => Pid(0),
-        };
-        let others = known.keys().filter(|pid| !turn.contains(pid)).copied();
-        let restless: Vec<Pid> = others.filter(|pid| self.is_restless(*pid)).collect();
+        let round = after.chain(known.range(..=self.verified));
+        let mut turn: Vec<Pid> = round.map(|(pid, _)| *pid).take(VERIFIED_PER_SCAN).collect();
+        self.verified = turn.last().copied().unwrap_or(self.verified);
+        let mut restless = self.restless();
+        restless.retain(|pid| !turn.contains(pid));
         turn.extend(restless);
         for pid in turn {
             self.verify(pid);

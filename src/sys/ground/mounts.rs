@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -82,15 +83,17 @@ impl Mounts {
 ///
 /// **Source:** openat2(2), Linux 5.6; with an older kernel the answer is no.
 pub(super) fn leads_by_itself(path: &Path) -> bool {
+    matches!(open_by_itself(path), Ok(_) | Err(Errno::NOENT))
+}
+
+/// Opens a path, only to look at what it leads to, if no link is on the way to it.
+///
+/// # Errors
+/// Those of openat2(2): `NOENT` where nothing is at the end of such a way.
+pub(super) fn open_by_itself(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let opened = openat2(
-        CWD,
-        path,
-        flags,
-        Mode::empty(),
-        ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-    );
-    matches!(opened, Ok(_) | Err(Errno::NOENT))
+    let by_itself = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    openat2(CWD, path, flags, Mode::empty(), by_itself)
 }
 
 /// The list, read when the kernel says that it is another one.

@@ -284,8 +284,9 @@ impl Watch for Sessions {
         }
     }
 
-    fn is_restless(&self, pid: Pid) -> bool {
-        self.tracked.get(&pid).is_some_and(|t| t.is_restless())
+    fn restless(&self, all: &mut Vec<Pid>) {
+        let restless = self.tracked.values().filter(|t| t.is_restless());
+        all.extend(restless.map(|t| t.key.pid));
     }
 
     fn cwd(&self, pid: Pid) -> Option<&str> {
