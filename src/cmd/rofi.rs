@@ -69,7 +69,9 @@ fn show(out: &mut Pieces, word: &str) {
 
 /// The keys that this rofi has for its script, by its arguments and its configuration.
 fn keys_of(context: &Context, rofi: u32) -> Vec<String> {
-    let args = Proc::open(&context.paths.proc).map(|proc| proc.cmdline(Pid(rofi)));
+    // Run by hand there is no rofi.
+    let proc = (rofi > 0).then(|| Proc::open(&context.paths.proc).ok());
+    let args = proc.flatten().map(|proc| proc.cmdline(Pid(rofi)));
     let args: Vec<String> = args
         .unwrap_or_default()
         .iter()

@@ -159,8 +159,8 @@ impl Client {
             }
             self.fill(deadline)?;
         };
-        let rest = self.buffer.split_off(end + 1);
-        let line = std::mem::replace(&mut self.buffer, rest);
+        // The buffer stays whole: what follows the line is longer than it.
+        let line: Vec<u8> = self.buffer.drain(..=end).collect();
         if !std::mem::replace(&mut self.met, true) {
             self.other = Other::of_line(&line);
         }

@@ -18,6 +18,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, openat, readlinkat, statat, statx};
 
@@ -26,6 +27,9 @@ use crate::core::model::{Link, LocalKey, Pid, ProcChain};
 /// Largest `environ` or `cmdline` that is read, in bytes. Linux's own limit of one exec is 2 MiB
 /// by default; a session's environment is some kilobytes.
 const BLOCK_CAP: usize = 2 << 20;
+
+/// What is read of the directory at once, in bytes: more than a thousand processes.
+const BLOCK: usize = 32 * 1024;
 
 /// Most ancestors that are walked; a chain is rarely over 10 long.
 const CHAIN_CAP: usize = 64;
@@ -67,7 +71,7 @@ impl Stat {
 
 /// A process's environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environ(HashMap<OsString, OsString>);
+pub struct Environ(Arc<HashMap<OsString, OsString>>);
 
 impl Environ {
     /// Takes the NUL-separated form of `/proc/pid/environ`. Of a repeated name the first counts,
@@ -82,7 +86,7 @@ impl Environ {
                     .or_insert_with(|| OsString::from_vec(entry[at + 1..].to_vec()));
             }
         }
-        Self(map)
+        Self(Arc::new(map))
     }
 
     /// The value of `name`, unless it is empty.
@@ -114,7 +118,7 @@ impl Environ {
 
 impl FromIterator<(OsString, OsString)> for Environ {
     fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(pairs: T) -> Self {
-        Self(pairs.into_iter().collect())
+        Self(Arc::new(pairs.into_iter().collect()))
     }
 }
 
@@ -129,7 +133,7 @@ impl Proc {
         Ok(Self {
             root: root.to_path_buf(),
             dir,
-            buffer: Vec::with_capacity(32 * 1024),
+            buffer: Vec::new(),
         })
     }
 
@@ -146,6 +150,7 @@ impl Proc {
     pub fn pids(&mut self, out: &mut Vec<u32>) -> io::Result<()> {
         out.clear();
         rustix::fs::seek(&self.dir, rustix::fs::SeekFrom::Start(0))?;
+        self.buffer.reserve(BLOCK);
         let spare: &mut [MaybeUninit<u8>] = self.buffer.spare_capacity_mut();
         let mut entries = RawDir::new(&self.dir, spare);
         while let Some(entry) = entries.next() {
