@@ -90,6 +90,7 @@ fn attention(session: &Value) -> Value {
         "snoozed_until",
         "pinned",
         "answerable",
+        "answers",
     ];
     let fields = names.map(|name| (name.to_owned(), session[name].clone()));
     Value::Object(fields.into_iter().collect())

@@ -1,7 +1,7 @@
 //! `vmux rofi`, which is also `vmux-rofi`: the script that rofi calls.
 //!
-//! rofi waits for it with the keyboard grabbed, so it always answers within 300 ms, with a row
-//! that says what is wrong if need be. Its exit status and standard error go nowhere.
+//! rofi waits for it with the keyboard grabbed, so it answers within 300 ms, with a row that
+//! says what is wrong if need be; later only where an agent is asked what it asks. Its exit status and standard error go nowhere.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use super::out::Pieces;
 use crate::cmd::exit::Exit;
 use crate::core::model::Pid;
 use crate::frontend::rofi::keys::{Places, keys};
-use crate::frontend::rofi::show_trouble;
+use crate::frontend::rofi::{self, show_trouble};
 use crate::protocol::client::{Client, ClientError, read};
 use crate::protocol::reply::{Page, is_done};
 use crate::protocol::request::RofiArgs;
@@ -25,6 +25,10 @@ use crate::sys::proc::Proc;
 /// Longest wait for everything: rofi's own window takes 22 ms to appear, and a person notices
 /// a dead keyboard after some 300.
 const PATIENCE: Duration = Duration::from_millis(280);
+
+/// Longest wait for what an agent is asked: it is read or answered at its user's own word, and takes
+/// 50 ms, on a busy machine some hundred.
+const AGENT: Duration = Duration::from_secs(3);
 
 /// Largest of rofi's files that is read, in bytes.
 const CONFIG_CAP: usize = 256 * 1024;
@@ -122,7 +126,11 @@ fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
         }
         Err(error) => return Err(error.to_string()),
     };
-    let answer = client.relay(&request, deadline.left(), out);
+    let patience = match rofi::asks_agent(request.retv, request.info.as_deref()) {
+        true => AGENT,
+        false => deadline.left(),
+    };
+    let answer = client.relay(&request, patience, out);
     let line = answer.map_err(|error| error.to_string())?;
     if is_done(&line) {
         return Ok(());

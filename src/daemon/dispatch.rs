@@ -10,7 +10,9 @@ use super::published::{Completion, Ticket};
 use super::server::Server;
 use super::worker::{Errand, FocusJob, LabelJob, SessionJob};
 use crate::core::counts::Counts;
-use crate::core::model::{Decision, HookReport, LocalKey, Session, SessionKey, TroubleCode};
+use crate::core::model::{
+    Decision, Dialog, HookReport, LocalKey, Session, SessionKey, TroubleCode,
+};
 use crate::core::registry::MarkChange;
 use crate::desktop::focus::Manner;
 use crate::frontend::rofi::keys::Keys;
@@ -329,45 +331,59 @@ impl Server {
             Effect::Preview(key) => {
                 self.put_off((ticket, rofi), session(self, &key), Errand::Preview(12))
             }
-            Effect::Dialog(key) => Some(self.rofi_dialog(rofi, &key)),
+            Effect::Dialog(key) => self.rofi_dialog((ticket, rofi), &key),
             Effect::Decide(key, serial, decision) => {
-                Some(self.rofi_decide((ticket.slot, rofi), key, serial, decision))
+                self.rofi_decide((ticket, rofi), &key, serial, decision)
             }
             Effect::End(key) => self.put_off((ticket, rofi), session(self, &key), Errand::End),
         }
     }
 
-    fn rofi_dialog(&mut self, rofi: u32, key: &SessionKey) -> Vec<u8> {
-        let dialog = key.local().and_then(|key| self.dialogs.of(key));
-        let Some(dialog) = dialog.cloned() else {
-            return self.page_again(rofi, NO_DIALOG);
-        };
-        render_payload(self.with_scene(|menus, scene| menus.dialog(rofi, key, &dialog, scene)))
+    fn rofi_dialog(&mut self, (ticket, rofi): (Ticket, u32), key: &SessionKey) -> Option<Vec<u8>> {
+        let dialog = key.local().and_then(|key| self.dialogs.of(key)).cloned();
+        if dialog.is_none() && self.answers_itself(&target(key)) {
+            let session = self.published.snapshot().by_key(key).cloned();
+            return self.put_off((ticket, rofi), session, Errand::Dialog);
+        }
+        Some(match dialog {
+            Some(dialog) => self.dialog_page(rofi, key, &dialog),
+            None => self.page_again(rofi, NO_DIALOG),
+        })
+    }
+
+    fn dialog_page(&mut self, rofi: u32, key: &SessionKey, dialog: &Dialog) -> Vec<u8> {
+        render_payload(self.with_scene(|menus, scene| menus.dialog(rofi, key, dialog, scene)))
     }
 
     fn rofi_decide(
         &mut self,
-        (slot, rofi): (usize, u32),
-        key: SessionKey,
+        (ticket, rofi): (Ticket, u32),
+        key: &SessionKey,
         serial: u64,
         decision: Decision,
-    ) -> Vec<u8> {
-        let reply = self.decide(
-            slot,
-            DecideArgs {
-                target: Target {
-                    id: Some(key),
-                    ..Target::default()
-                },
-                request: Some(serial),
-                decision,
-            },
-        );
-        let word = match &reply {
-            Ok(_) => "It was answered.",
-            Err(refusal) => &refusal.error,
+    ) -> Option<Vec<u8>> {
+        let target = target(key);
+        if self.answers_itself(&target) {
+            if let Err(refusal) = self.fenced(ticket.slot) {
+                return Some(self.page_again(rofi, &refusal.error));
+            }
+            let session = self.published.snapshot().by_key(key).cloned();
+            let errand = Errand::Decide(Some(serial), decision);
+            return self.put_off((ticket, rofi), session, errand);
+        }
+        let args = DecideArgs {
+            target,
+            request: Some(serial),
+            decision,
         };
-        self.page_again(rofi, word)
+        let reply = self.decide(ticket.slot, args);
+        let done = reply.map(drop).map_err(|refusal| refusal.error);
+        Some(self.answered_page(rofi, done))
+    }
+
+    fn answered_page(&mut self, rofi: u32, done: Result<(), String>) -> Vec<u8> {
+        let word = done.err().unwrap_or_else(|| "It was answered.".to_owned());
+        self.page_again(rofi, &word)
     }
 
     /// Focuses what was chosen once rofi has ended, which it does with the answer.
@@ -440,6 +456,11 @@ impl Server {
             Completion::RofiPreview(key, messages) => {
                 self.with_scene(|menus, scene| menus.preview(rofi, &key, &messages, scene))
             }
+            Completion::RofiDialog(key, Ok(dialog)) => {
+                return Some(self.dialog_page(rofi, &key, &dialog));
+            }
+            Completion::RofiDialog(_, Err(why)) => return Some(self.page_again(rofi, &why)),
+            Completion::RofiAnswered(done) => return Some(self.answered_page(rofi, done)),
             Completion::RofiEnded(Ok(())) => {
                 return Some(self.page_again(rofi, "The session was told to end."));
             }
@@ -513,4 +534,12 @@ fn environ(pairs: &BTreeMap<String, String>) -> Environ {
         .iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect()
+}
+
+/// Only the session of this key.
+fn target(key: &SessionKey) -> Target {
+    Target {
+        id: Some(key.clone()),
+        ..Target::default()
+    }
 }

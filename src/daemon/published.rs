@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::supervise::Pulse;
-use crate::core::model::{Event, HookReport, LocalKey, SessionKey, TitleFact, Trouble};
+use crate::core::model::{Dialog, Event, HookReport, LocalKey, SessionKey, TitleFact, Trouble};
 use crate::core::registry::Snapshot;
 use crate::desktop::Homes;
 use crate::desktop::here::{Here, Lately};
@@ -40,6 +40,10 @@ pub(super) enum Completion {
     Reply(Vec<u8>),
     /// The end of a conversation, for rofi.
     RofiPreview(SessionKey, Vec<PreviewMessage>),
+    /// What a session asks, for rofi.
+    RofiDialog(SessionKey, Result<Dialog, String>),
+    /// A session was answered, for rofi.
+    RofiAnswered(Result<(), String>),
     /// A session was told to end, for rofi.
     RofiEnded(Result<(), Trouble>),
 }

@@ -346,14 +346,22 @@ fn run_errand(published: &Published, paths: &Paths, job: SessionJob) {
         }
         Errand::Dialog => {
             let read = act::read_dialog(&session, paths);
-            Completion::reply(&dialog_reply(session, read))
+            if rofi {
+                Completion::RofiDialog(session.id.clone(), read)
+            } else {
+                Completion::reply(&dialog_reply(session, read))
+            }
         }
         Errand::Decide(request, decision) => {
             let decided = act::decide(&session, paths, request, &decision);
             if decided.is_ok() {
                 log::info!("{} was answered from vmux", session.id);
             }
-            Completion::reply(&decided_reply(session, decided))
+            if rofi {
+                Completion::RofiAnswered(decided)
+            } else {
+                Completion::reply(&decided_reply(session, decided))
+            }
         }
     };
     published.complete(ticket, completion);

@@ -226,6 +226,12 @@ impl Menus {
     }
 }
 
+/// Whether a call may have an agent asked, which takes longer than all else.
+#[must_use]
+pub fn asks_agent(retv: u32, info: Option<&str>) -> bool {
+    retv == 14 || retv == 1 && info.and_then(dialog::decision).is_some()
+}
+
 /// What a call asks for; nothing but the list if `None`.
 fn step(menu: &mut OpenMenu, call: Call<'_>, scene: &Scene<'_>) -> Option<Effect> {
     let chosen = call.info.and_then(|info| info.parse::<SessionKey>().ok());
@@ -405,7 +411,7 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
 fn push_hints(out: &mut String, filter: Filter, scene: &Scene<'_>) {
     let show = format!("show {}", filter.next(scene.workspace).word());
     // Only where there is something to answer: most users never ask for it.
-    let answers = scene.sessions.iter().any(|s| s.answerable.is_some());
+    let answers = scene.sessions.iter().any(|s| s.can_be_answered());
     let hints = [
         (1, "label"),
         (2, "preview"),

@@ -393,7 +393,7 @@ where
     fn refresh_head(&mut self) {
         let sessions = self.board.sessions();
         let counts = Counts::of(&sessions).to_string();
-        let answerable = sessions.iter().any(|session| session.answerable.is_some());
+        let answerable = sessions.iter().any(|session| session.can_be_answered());
         let trouble = self.board.trouble();
         let trouble = trouble.map(|trouble| format!("{trouble}; this may be old"));
         let (listed, filter) = (self.listed.len(), self.filter);

@@ -39,6 +39,7 @@ mod recordings;
 mod schema;
 mod scout;
 mod seam;
+mod served;
 mod starts;
 mod untold;
 mod versions;

@@ -9,6 +9,7 @@
     reason = "tests and benchmarks read easier so, and tell people what went wrong"
 )]
 
+pub(crate) mod app_server;
 pub(crate) mod desktop;
 pub(crate) mod home;
 pub(crate) mod install;

@@ -44,6 +44,8 @@ pub struct Evidence {
     pub transcript: Option<RawPath>,
     /// The command that shows a background session in a terminal, or a list to choose it from.
     pub attach: Option<CleanText>,
+    /// What it asks, if it asks, can be answered through its agent.
+    pub answers: bool,
     /// The processes that show a background session in their terminals.
     pub shown_by: Vec<LocalKey>,
     /// The repository it works in.

@@ -382,9 +382,18 @@ pub struct Session {
     /// Serial of what it asks, if that can be answered from vmux: its hook waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answerable: Option<u64>,
+    /// What it asks can be answered from vmux through its agent, which tells its serial then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub answers: bool,
 }
 
 impl Session {
+    /// Whether what it asks can be answered from vmux, one way or the other.
+    #[must_use]
+    pub fn can_be_answered(&self) -> bool {
+        self.answerable.is_some() || self.answers
+    }
+
     /// Whether vmux itself keeps it, so that it can be shown in any terminal.
     #[must_use]
     pub fn is_kept(&self) -> bool {

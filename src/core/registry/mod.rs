@@ -427,6 +427,7 @@ fn view(key: LocalKey, entry: &Entry, mark: Option<&Mark>, unseen: bool) -> Sess
         host: entry.place.host.clone(),
         window: entry.place.window.clone(),
         answerable: entry.answerable.filter(|_| waits),
+        answers: evidence.answers && waits,
         no_window: entry.place.trouble.as_ref().map(|trouble| trouble.code),
     }
 }

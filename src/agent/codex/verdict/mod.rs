@@ -72,6 +72,14 @@ pub fn claims(facts: &Facts) -> Vec<Claim> {
     claims
 }
 
+/// Whether its app-server takes an answer to what it asks. A menu of the terminal is none.
+#[must_use]
+pub fn asks_through(facts: &Facts) -> bool {
+    let status = facts.thread.as_ref().map(|thread| &thread.status);
+    let asks = |flag: &Flag| matches!(flag, Flag::Approval | Flag::UserInput);
+    !facts.ambiguous && matches!(status, Some(Status::Active(flags)) if flags.iter().any(asks))
+}
+
 /// Whether a title would tell more than these facts do.
 #[must_use]
 pub fn wants_title(facts: &Facts) -> bool {

@@ -233,6 +233,7 @@ impl Tracked {
             model: model.or_else(|| rollout?.model.clone()),
             said: rollout.and_then(|rollout| rollout.said.clone()),
             transcript: path.map(|path| RawPath(path.to_string_lossy().into_owned())),
+            answers: verdict::asks_through(&facts),
             claims: verdict::claims(&facts),
             facts: AsRead::of(&self.facts(held)),
             problems: self.trouble.iter().cloned().collect(),
