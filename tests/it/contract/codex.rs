@@ -1,8 +1,9 @@
 //! Codex CLI from npm beside Claude Code: what vmux says of both, held against their screens and
 //! against what they did.
 //!
-//! 0.171.0 was pinned on 2026-11-28. Its conversations are run by an app-server, which the first
-//! start copies into the home.
+//! Versions were pinned on 2026-11-28. The conversations of 0.171.0 are run by an app-server, which
+//! the first start copies into the home; 0.139.0 runs its own, and its title tells what its files do
+//! not.
 
 use std::cell::Cell;
 use std::fs;
@@ -28,8 +29,8 @@ struct Codex<'l> {
 }
 
 impl<'l> Codex<'l> {
-    fn start(lab: &'l Lab) -> Self {
-        let cli = install::codex("0.171.0");
+    fn start(lab: &'l Lab, version: &str) -> Self {
+        let cli = install::codex(version);
         let model = Model::start("fake_responses.py");
         let port = model.port;
         let home = lab.path("home/.codex");
@@ -71,6 +72,22 @@ impl<'l> Codex<'l> {
         wait_within(SHOWS, "the line to be sent", || {
             keys(&["Enter"]);
             poll(TYPED, || self.row().filter(sent).map(drop))
+        });
+    }
+
+    fn press(&self, key: &str) {
+        self.lab.tmux(&["send-keys", "-t", &self.pane, key]);
+    }
+
+    /// Kills it, and waits until vmux lists it no more.
+    fn killed(&self) {
+        let kill = std::process::Command::new("kill")
+            .args(["-9", &self.pid.get().to_string()])
+            .status()
+            .unwrap();
+        assert!(kill.success());
+        wait_within(SHOWS, "it to be gone", || {
+            self.row().is_none().then_some(())
         });
     }
 
@@ -118,7 +135,7 @@ impl Drop for Codex<'_> {
 fn beside_claude_code() {
     let lab = super::newest();
     let claude = lab.claude(&[]);
-    let codex = Codex::start(&lab);
+    let codex = Codex::start(&lab, "0.171.0");
     codex.shows("lab-model");
     let row = codex.is("idle", None);
     assert_eq!(row.version.as_deref(), Some("0.171.0"));
@@ -149,15 +166,41 @@ fn beside_claude_code() {
         listed.contains("esc:touch asked.txt") && listed.contains("done"),
         "{listed}"
     );
-    let kill = std::process::Command::new("kill")
-        .args(["-9", &pid])
-        .status()
-        .unwrap();
-    assert!(kill.success());
-    wait_within(SHOWS, "it to be gone", || {
-        codex.row().is_none().then_some(())
-    });
+    codex.killed();
     assert!(lab.rows(&[]).iter().any(|row| row.agent == "claude"));
+}
+
+/// The story of one that runs its conversation itself.
+#[test]
+#[ignore = "installs Codex CLI from npm"]
+fn without_an_app_server() {
+    let lab = super::newest();
+    let codex = Codex::start(&lab, "0.139.0");
+    codex.shows("lab-model");
+    let row = codex.is("idle", None);
+    assert_eq!(row.version.as_deref(), Some("0.139.0"));
+    codex.says("hold:a");
+    codex.is("working", None);
+    codex.model.go("a");
+    let row = codex.is("idle", None);
+    assert!(row.preview.is_some_and(|said| said.ends_with("ok")));
+
+    codex.says("esc:sleep 3");
+    codex.shows("Would you like to run the following command?");
+    let row = codex.is("needs_input", Some("permission prompt"));
+    assert_eq!(row.ask.as_deref(), Some("Shell(sleep 3)"));
+    let pid = row.pid.to_string();
+    let because = "because  the title of its terminal says that it needs an answer";
+    wait_within(SHOWS, because, || {
+        let explained = lab.says(&["explain", &pid]).ok()?;
+        explained.contains(because).then_some(())
+    });
+    let refused = lab.says(&["answer", &pid]).unwrap_err();
+    assert!(refused.contains("without an app-server"), "{refused}");
+    codex.press("y");
+    codex.is("working", None);
+    codex.is("idle", None);
+    codex.killed();
 }
 
 /// It asks, vmux shows the whole command and allows it, and it runs. Returns its pid.
