@@ -286,7 +286,10 @@ impl AppServer {
             self.close(&id, news);
         }
         for id in ids {
-            if !self.threads.contains_key(&id) {
+            // One that was read while it was made says that it is not loaded, and may not say more.
+            let told =
+                |held: &Held| !matches!(held.thread.status, Status::NotLoaded | Status::Untold);
+            if !self.threads.get(&id).is_some_and(told) {
                 self.call(Request::ReadThread(id), steady);
             }
         }
@@ -465,6 +468,24 @@ mod tests {
                 .answer(r#""threadId":"c""#, &thread("c", IDLE, r#""/r""#))
                 .others
         );
+    }
+
+    #[test]
+    fn one_that_was_read_while_it_was_made_is_read_again() {
+        let mut world = World::new();
+        world.begin(r#"["a"]"#);
+        let made = thread("a", r#"{"type":"notLoaded"}"#, r#""/r""#);
+        world.answer(r#""threadId":"a""#, &made);
+        for (status, changed) in [(r#"{"type":"notLoaded"}"#, false), (IDLE, true)] {
+            world.server.list(clock::steady());
+            world.answer("thread/loaded/list", r#"{"data":["a"]}"#);
+            let read = thread("a", status, r#""/r""#);
+            let news = world.answer(r#""threadId":"a""#, &read);
+            assert_eq!(news.changed.is_empty(), !changed);
+        }
+        world.server.list(clock::steady());
+        world.answer("thread/loaded/list", r#"{"data":["a"]}"#);
+        assert!(world.server.calls.is_empty(), "it is known");
     }
 
     #[test]
