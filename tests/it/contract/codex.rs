@@ -222,6 +222,18 @@ fn answers(lab: &Lab, codex: &Codex<'_>) -> String {
             .is_err(),
         "another one"
     );
+    let mut rofi = lab.command(env!("CARGO_BIN_EXE_vmux-rofi"));
+    let asks = [
+        ("ROFI_RETV", "14"),
+        ("ROFI_OUTSIDE", "1"),
+        ("ROFI_INFO", &row.id),
+    ];
+    let page = rofi.envs(asks).output().unwrap().stdout;
+    let page = String::from_utf8_lossy(&page).into_owned();
+    assert!(
+        page.contains("touch asked.txt") && page.contains("Allow it, this once"),
+        "{page}"
+    );
     assert!(!asked.exists(), "nothing ran before the answer");
     let (_, rest) = shown.split_once("(request ").unwrap();
     let (request, _) = rest.split_once(')').unwrap();
