@@ -1,4 +1,13 @@
 //! A client of the session, as its holder sees it: what waits to be sent, and what it is shown.
+//!
+//! Who waits for whom: the program waits for the client that leads, and only as long as that keeps
+//! taking what it is sent: [`ENOUGH`] in each [`WINDOW`], while more than [`BEHIND`] waits for it.
+//! A terminal that works takes ten times as much. One that takes less has fallen behind, as any
+//! other client has with more than that waiting: what waits is dropped, and once it has taken the
+//! piece that had begun, it is given the lines that left the screen in between, and the screen. If
+//! that were more than it can be given, how many lines are left out is said. For the next
+//! [`AGAIN`] the program does not wait for it at all: a client that is slow or stuck costs it one
+//! window in ten seconds.
 
 mod carried;
 
@@ -16,12 +25,17 @@ use vmux::hosted::{Attached, Role};
 use vmux::sys::{clock, socket};
 
 pub(crate) use self::carried::Carried;
-use crate::term::{Paint, Size};
+use crate::parser::Seen;
+use crate::term::Size;
 
 /// Bytes that may wait for a client; then it has fallen behind.
 pub(crate) const BEHIND: usize = 1024 * 1024;
-/// A client that takes nothing for so long is stuck.
-pub(crate) const STUCK: Duration = Duration::from_millis(250);
+/// So long the program waits for the client that leads, before it is looked at what that took.
+const WINDOW: Duration = Duration::from_millis(250);
+/// Bytes that it has to take then.
+const ENOUGH: u64 = 256 * 1024;
+/// So long the program does not wait for a client that has fallen behind.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// What a client is shown.
 pub(crate) enum View {
@@ -42,6 +56,12 @@ pub(crate) enum View {
     },
 }
 
+/// Whole frames, and what the terminal shows when they are drawn, if that is something else then.
+struct Piece {
+    frames: Rc<[u8]>,
+    seen: Option<Seen>,
+}
+
 /// A connection.
 pub(crate) struct Client {
     pub(crate) id: u64,
@@ -54,8 +74,8 @@ pub(crate) struct Client {
     pub(crate) view: View,
     /// When it attached or typed last, by the holder's count.
     pub(crate) active: u64,
-    /// Its terminal shows something of the session already.
-    pub(crate) painted: bool,
+    /// What its terminal shows, once what has been sent is drawn.
+    seen: Seen,
     /// Its terminal knows what programs say of themselves.
     pub(crate) reports: bool,
     /// It is told when the program says something else of itself.
@@ -64,12 +84,16 @@ pub(crate) struct Client {
     pub(crate) leaving: bool,
     /// Nothing can be sent to it, or read from it.
     pub(crate) gone: bool,
-    queue: VecDeque<Rc<[u8]>>,
+    queue: VecDeque<Piece>,
     /// Bytes of the first of the queue that are sent.
     sent: usize,
     queued: usize,
-    /// When it last took something, or had nothing to take.
-    progress: Instant,
+    /// Bytes that it has taken.
+    taken: u64,
+    /// Since when the program waits for it, and what it had taken by then.
+    awaited: Option<(Instant, u64)>,
+    /// When the program may wait for it again.
+    again: Instant,
 }
 
 impl Client {
@@ -83,7 +107,7 @@ impl Client {
             tty: None,
             view: View::Nothing,
             active: 0,
-            painted: false,
+            seen: Seen::Nothing,
             reports: false,
             follows: false,
             leaving: false,
@@ -91,7 +115,9 @@ impl Client {
             queue: VecDeque::new(),
             sent: 0,
             queued: 0,
-            progress: clock::steady(),
+            taken: 0,
+            awaited: None,
+            again: clock::steady(),
         }
     }
 
@@ -124,28 +150,26 @@ impl Client {
     pub(crate) fn send(&mut self, kind: u8, payload: &[u8]) {
         let mut bytes = Vec::with_capacity(payload.len() + frame::HEAD);
         frame::write(kind, payload, &mut bytes);
-        self.push(bytes.into());
+        self.push(bytes.into(), None);
     }
 
     /// Queues whole frames.
-    pub(crate) fn push(&mut self, frames: Rc<[u8]>) {
-        if self.queue.is_empty() {
-            self.progress = clock::steady();
-        }
+    fn push(&mut self, frames: Rc<[u8]>, seen: Option<Seen>) {
         self.queued += frames.len();
-        self.queue.push_back(frames);
+        self.queue.push_back(Piece { frames, seen });
     }
 
     /// Sends what the connection takes now.
     pub(crate) fn flush(&mut self) {
         while let Some(first) = self.queue.front() {
             let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-            match rustix::net::send(&self.stream, &first[self.sent..], flags) {
+            match rustix::net::send(&self.stream, &first.frames[self.sent..], flags) {
                 Ok(n) => {
-                    self.progress = clock::steady();
+                    self.taken += u64::try_from(n).unwrap_or(0);
                     self.queued -= n;
                     self.sent += n;
-                    if self.sent == first.len() {
+                    if self.sent == first.frames.len() {
+                        self.seen = first.seen.unwrap_or(self.seen);
                         self.queue.pop_front();
                         self.sent = 0;
                     }
@@ -162,9 +186,12 @@ impl Client {
 
     /// Drops what waits, but for the piece that has begun.
     pub(crate) fn drop_queue(&mut self) {
+        self.awaited = None;
         let begun = self.queue.pop_front().filter(|_| self.sent > 0);
         self.queue.clear();
-        self.queued = begun.as_ref().map_or(0, |begun| begun.len() - self.sent);
+        self.queued = begun
+            .as_ref()
+            .map_or(0, |begun| begun.frames.len() - self.sent);
         self.queue.extend(begun);
     }
 
@@ -176,15 +203,38 @@ impl Client {
         self.queued > BEHIND
     }
 
-    /// When it counts as stuck, if it takes nothing until then.
-    pub(crate) fn stuck_at(&self) -> Instant {
-        self.progress + STUCK
+    /// Whether it has fallen behind for good, and has to be drawn anew. See the head of this file.
+    pub(crate) fn has_fallen_behind(&mut self, leads: bool, now: Instant) -> bool {
+        if self.queued < BEHIND / 2 {
+            self.awaited = None;
+        }
+        if !self.is_behind() || !matches!(self.view, View::All) {
+            return false;
+        }
+        if !leads || now < self.again {
+            return true;
+        }
+        let (since, taken) = *self.awaited.get_or_insert((now, self.taken));
+        if now < since + WINDOW {
+            return false;
+        }
+        self.awaited = None;
+        if self.taken - taken >= ENOUGH {
+            return false;
+        }
+        self.again = now + AGAIN;
+        true
     }
 
-    /// Shows it output of the program; `frame` is the same as a frame.
-    pub(crate) fn output(&mut self, bytes: &[u8], frame: &Rc<[u8]>) {
+    /// When it may have fallen behind for good.
+    pub(crate) fn window_ends(&self) -> Option<Instant> {
+        Some(self.awaited?.0 + WINDOW)
+    }
+
+    /// Shows it output of the program up to a byte; `frame` is the same as a frame.
+    pub(crate) fn output(&mut self, bytes: &[u8], frame: &Rc<[u8]>, until: u64) {
         match &mut self.view {
-            View::All => self.push(frame.clone()),
+            View::All => self.push(frame.clone(), Some(Seen::Until(until))),
             View::Soon { after, lost } => {
                 if *lost || after.len() + bytes.len() > BEHIND {
                     *lost = true;
@@ -198,8 +248,9 @@ impl Client {
         }
     }
 
-    /// Takes the snapshot that it waits for. `false` if too much has come since.
-    pub(crate) fn snapshot(&mut self, bytes: &[u8]) -> bool {
+    /// Takes the snapshot that it waits for, which with what has come since makes all output up to a
+    /// byte. `false` if too much has come.
+    pub(crate) fn snapshot(&mut self, bytes: &[u8], until: u64) -> bool {
         let View::Soon { after, lost } = &mut self.view else {
             return true;
         };
@@ -208,39 +259,43 @@ impl Client {
         }
         let after = std::mem::take(after);
         self.view = View::All;
-        self.painted = true;
         let mut frames = Vec::with_capacity(bytes.len() + after.len() + 4 * frame::HEAD);
         frame::write_snapshot(bytes, &mut frames);
         if !after.is_empty() {
             frame::write(frame::OUTPUT, &after, &mut frames);
         }
-        self.push(frames.into());
+        self.push(frames.into(), Some(Seen::Until(until)));
         true
     }
 
-    /// Waits for a snapshot from now on; how it is to be taken.
-    pub(crate) fn await_snapshot(&mut self) -> Paint {
+    /// What its terminal will show when all that waits is drawn.
+    fn will_have_seen(&self) -> Seen {
+        let last = self.queue.iter().rev().find_map(|piece| piece.seen);
+        last.unwrap_or(self.seen)
+    }
+
+    /// Waits for a snapshot from now on; what it will be drawn over.
+    pub(crate) fn await_snapshot(&mut self) -> Seen {
         self.view = View::Soon {
             after: Vec::new(),
             lost: false,
         };
-        if self.painted {
-            Paint::Over
-        } else {
-            Paint::Below
-        }
+        self.will_have_seen()
     }
 
     /// Empties its screen for parts to be drawn on: what it showed before stays above.
-    pub(crate) fn send_empty_screen(&mut self) -> bool {
+    pub(crate) fn send_empty_screen(&mut self) {
         let rows = usize::from(self.size.rows);
-        let push = if self.painted {
-            String::new()
-        } else {
-            format!("\x1b[{rows}H{}", "\n".repeat(rows))
-        };
-        self.send(frame::SNAP, format!("{push}\x1b[H\x1b[J").as_bytes());
-        true
+        let mut bytes = String::new();
+        let mut seen = None;
+        if self.will_have_seen() == Seen::Nothing {
+            bytes = format!("\x1b[{rows}H{}", "\n".repeat(rows));
+            seen = Some(Seen::Parts);
+        }
+        bytes.push_str("\x1b[H\x1b[J");
+        let mut frames = Vec::new();
+        frame::write_snapshot(bytes.as_bytes(), &mut frames);
+        self.push(frames.into(), seen);
     }
 
     /// Reads what has arrived; `false` if it hung up.
@@ -256,5 +311,66 @@ impl Client {
 impl AsFd for Client {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client for which two windows of output wait, and its other end.
+    fn behind() -> (Client, UnixStream) {
+        let (stream, other) = UnixStream::pair().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let mut client = Client::new(1, stream);
+        client.view = View::All;
+        for at in 1..=24 {
+            let frame: Rc<[u8]> = vec![0; 64 * 1024].into();
+            client.output(b"", &frame, at);
+        }
+        client.flush();
+        (client, other)
+    }
+
+    #[test]
+    fn the_program_waits_for_a_leader_that_takes_enough_and_a_moment_for_another() {
+        let (mut client, _other) = behind();
+        let start = clock::steady();
+        assert!(!client.has_fallen_behind(true, start));
+        assert!(!client.has_fallen_behind(true, start + WINDOW / 2));
+        client.taken += ENOUGH;
+        assert!(!client.has_fallen_behind(true, start + WINDOW));
+        assert_eq!(client.window_ends(), None);
+        let next = start + WINDOW;
+        assert!(!client.has_fallen_behind(true, next));
+        assert!(client.has_fallen_behind(true, next + WINDOW));
+        let soon = next + WINDOW * 2;
+        assert!(client.has_fallen_behind(true, soon), "not again so soon");
+        assert!(!client.has_fallen_behind(true, next + WINDOW + AGAIN));
+        let (mut other_one, _other) = behind();
+        assert!(other_one.has_fallen_behind(false, start));
+    }
+
+    #[test]
+    fn what_has_begun_is_sent_and_counts_as_seen() {
+        use std::io::Read as _;
+
+        let (mut client, mut other) = behind();
+        client.drop_queue();
+        assert!(client.has_queue());
+        let mut read = vec![0; 64 * 1024];
+        let mut pieces = 0;
+        loop {
+            client.flush();
+            if !client.has_queue() {
+                break;
+            }
+            other.read_exact(&mut read).unwrap();
+            pieces += 1;
+        }
+        let Seen::Until(last) = client.seen else {
+            panic!("{:?}", client.seen)
+        };
+        assert!((pieces..24).contains(&last), "{pieces} {last}");
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Holder {
     pub(crate) input: Vec<u8>,
     /// The client whose terminal gives the session its size.
     pub(crate) leader: Option<u64>,
+    /// Bytes of output that the parser was given.
+    pub(crate) given: u64,
     /// Counts what clients do.
     pub(crate) count: u64,
     pub(crate) ending: Option<Ending>,
@@ -91,6 +93,7 @@ impl Holder {
             clients: Vec::new(),
             input: Vec::new(),
             leader: None,
+            given: 0,
             count: 0,
             ending: None,
             telling: Telling::default(),
@@ -220,7 +223,7 @@ impl Holder {
     /// When something has to be looked at that no event tells.
     fn next_deadline(&self) -> Option<Instant> {
         let clients = self.clients.iter().filter_map(|client| match client.view {
-            View::All if client.is_behind() => Some(client.stuck_at()),
+            View::All => client.window_ends(),
             View::Part {
                 busy: false,
                 stale: true,
@@ -251,11 +254,12 @@ impl Holder {
             Some(passed) => (passed, Some(bytes)),
             None => (bytes, None),
         };
+        self.given += u64::try_from(bytes.len()).unwrap_or(0);
         let mut frame = Vec::with_capacity(bytes.len() + frame::HEAD);
         frame::write(frame::OUTPUT, &bytes, &mut frame);
         let frame: Rc<[u8]> = frame.into();
         for client in self.clients.iter_mut().filter(|_| !bytes.is_empty()) {
-            client.output(&bytes, &frame);
+            client.output(&bytes, &frame, self.given);
         }
         // What waits for its snapshot reaches its terminal, too.
         let is_shown = |view: &View| matches!(view, View::All | View::Soon { lost: false, .. });
@@ -337,16 +341,17 @@ impl Holder {
         for client in &mut self.clients {
             client.flush();
             let leads = Some(client.id) == self.leader;
+            let behind = client.has_fallen_behind(leads, now);
             match client.view {
-                View::All if client.is_behind() && (!leads || client.stuck_at() <= now) => {
+                View::All if behind => {
                     client.drop_queue();
                     client.view = View::Stuck;
                 }
                 View::Stuck if !client.has_queue() => {
-                    let paint = client.await_snapshot();
+                    let seen = client.await_snapshot();
                     jobs.push(Job::Snapshot {
                         client: client.id,
-                        paint,
+                        seen,
                     });
                 }
                 View::Part {

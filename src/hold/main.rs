@@ -10,6 +10,7 @@ mod ending;
 mod escrow;
 mod holder;
 mod keep;
+mod marks;
 mod parser;
 mod pty;
 mod raw;

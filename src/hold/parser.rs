@@ -15,6 +15,7 @@ use rustix::event::EventfdFlags;
 
 use crate::escrow::Saved;
 use crate::keep::Keep;
+use crate::marks::Marks;
 use crate::raw;
 use crate::term::{Emulator, Kept, Paint, Screen, Size};
 
@@ -37,7 +38,7 @@ pub(crate) enum Job {
     Resize(Size),
     Snapshot {
         client: u64,
-        paint: Paint,
+        seen: Seen,
     },
     Crop {
         client: u64,
@@ -49,6 +50,20 @@ pub(crate) enum Job {
     },
     /// Lays the state down, from now on.
     Save(Box<Saved>),
+}
+
+/// What a terminal shows of the session before a snapshot comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Seen {
+    /// Nothing: it shows what was there before.
+    #[default]
+    Nothing,
+    /// Parts that were drawn, and no history.
+    Parts,
+    /// All output up to this byte.
+    Until(u64),
+    /// Something.
+    Unknown,
 }
 
 impl Job {
@@ -180,6 +195,7 @@ pub(crate) struct Work {
     pub(crate) keep: Option<Keep>,
     title: Option<String>,
     saved: Option<Box<Saved>>,
+    marks: Marks,
 }
 
 impl Work {
@@ -190,6 +206,7 @@ impl Work {
             keep,
             title: None,
             saved: None,
+            marks: Marks::from(0),
         }
     }
 
@@ -212,6 +229,7 @@ impl Work {
         let mut work = Self::new(size, keep);
         work.screen.restore(state);
         work.title = work.screen.title().map(str::to_owned);
+        work.marks = Marks::from(work.screen.gone());
         work
     }
 }
@@ -262,6 +280,7 @@ impl Thread {
         if result.is_err() {
             log::error!("the state of the screen was lost by a panic");
             self.work.screen = Box::new(Emulator::new(self.work.size));
+            self.work.marks.forget();
         }
     }
 
@@ -280,7 +299,13 @@ impl Thread {
                 self.work.screen.resize(size);
                 self.work.touched();
             }
-            Job::Snapshot { client, paint } => {
+            Job::Snapshot { client, seen } => {
+                let paint = match seen {
+                    Seen::Nothing => Paint::Below,
+                    Seen::Parts => Paint::Over(Some(0)),
+                    Seen::Until(byte) => Paint::Over(self.work.marks.at(byte)),
+                    Seen::Unknown => Paint::Over(None),
+                };
                 let bytes = self.work.screen.snapshot(paint);
                 self.tell(Done::Snapshot { client, bytes });
             }
@@ -301,6 +326,7 @@ impl Thread {
 
     fn output(&mut self, bytes: &[u8], answer: bool) {
         self.work.screen.feed(bytes);
+        self.work.marks.note(bytes.len(), self.work.screen.gone());
         let answers = self.work.screen.take_answers();
         if answer && !answers.is_empty() {
             self.tell(Done::Answers(answers));

@@ -258,8 +258,8 @@ impl Holder {
         let job = match (&client.view, client.size == size) {
             (View::All | View::Soon { .. } | View::Stuck, true) => return,
             (_, true) => {
-                let paint = client.await_snapshot();
-                Job::Snapshot { client: id, paint }
+                let seen = client.await_snapshot();
+                Job::Snapshot { client: id, seen }
             }
             (_, false) => {
                 // Drawn as soon as nothing else waits, on an empty screen.
@@ -269,7 +269,7 @@ impl Holder {
                     stale: true,
                     at: clock::steady(),
                 };
-                client.painted |= client.send_empty_screen();
+                client.send_empty_screen();
                 return;
             }
         };
@@ -278,12 +278,13 @@ impl Holder {
 
     /// A snapshot is there.
     pub(crate) fn give_snapshot(&mut self, id: u64, bytes: &[u8]) {
+        let given = self.given;
         let Some(client) = self.client(id) else {
             return;
         };
-        if !client.snapshot(bytes) {
-            let paint = client.await_snapshot();
-            return self.parser.give(Job::Snapshot { client: id, paint });
+        if !client.snapshot(bytes, given) {
+            let seen = client.await_snapshot();
+            return self.parser.give(Job::Snapshot { client: id, seen });
         }
         self.tell_terminal(id);
     }

@@ -138,9 +138,9 @@ impl Holder {
     fn ask_again(&mut self) {
         let waits = |client: &&mut Client| matches!(client.view, View::Soon { .. });
         for client in self.clients.iter_mut().filter(waits) {
-            let paint = client.await_snapshot();
+            let seen = client.await_snapshot();
             let client = client.id;
-            self.parser.give(Job::Snapshot { client, paint });
+            self.parser.give(Job::Snapshot { client, seen });
         }
     }
 }

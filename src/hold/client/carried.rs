@@ -9,6 +9,7 @@ use vmux::hosted::Role;
 use vmux::sys::clock;
 
 use super::{Client, View};
+use crate::parser::Seen;
 use crate::state::{Span, State};
 use crate::term::Size;
 
@@ -54,7 +55,9 @@ impl Client {
     pub(crate) fn carry(&self, state: &mut State) -> Carried {
         let mut queue = self.queue.iter();
         let begun = (self.sent > 0).then(|| queue.next()).flatten();
-        let rest: Vec<u8> = queue.flat_map(|frames| frames.iter().copied()).collect();
+        let rest: Vec<u8> = queue
+            .flat_map(|piece| piece.frames.iter().copied())
+            .collect();
         Carried {
             id: self.id,
             stream: self.stream.as_raw_fd(),
@@ -68,11 +71,11 @@ impl Client {
                 View::Soon { .. } | View::Stuck | View::Part { .. } => Shown::Anew,
             },
             active: self.active,
-            painted: self.painted,
+            painted: self.seen != Seen::Nothing,
             reports: self.reports,
             follows: self.follows,
             leaving: self.leaving,
-            begun: state.put(begun.map_or(&[], |frames| frames)),
+            begun: state.put(begun.map_or(&[], |begun| &begun.frames)),
             sent: self.sent,
             queue: state.put(&rest),
             unread: state.put(self.reader.unread()),
@@ -91,7 +94,6 @@ impl Client {
         client.size = Size::clamped(carried.columns, carried.rows);
         client.tty.clone_from(&carried.tty);
         client.active = carried.active;
-        client.painted = carried.painted;
         client.reports = carried.reports;
         client.follows = carried.follows;
         client.leaving = carried.leaving;
@@ -109,15 +111,22 @@ impl Client {
         client.reader.buffer().extend_from_slice(unread);
         let begun = state.bytes(carried.begun);
         if carried.sent < begun.len() {
-            client.push(begun.into());
+            client.push(begun.into(), None);
             client.sent = carried.sent;
             client.queued -= carried.sent;
         }
         let queue = state.bytes(carried.queue);
-        if !queue.is_empty() {
-            client.push(queue.into());
+        // Output is counted anew: with all of this it has seen all there was.
+        let all = matches!(client.view, View::All).then_some(Seen::Until(0));
+        let waits = client.has_queue() || !queue.is_empty();
+        client.seen = match all {
+            _ if !carried.painted => Seen::Nothing,
+            Some(all) if !waits => all,
+            _ => Seen::Unknown,
+        };
+        if waits {
+            client.push(queue.into(), all);
         }
-        client.progress = clock::steady();
         client
     }
 }

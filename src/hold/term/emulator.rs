@@ -161,6 +161,10 @@ impl Screen for Emulator {
         paint::crop(&self.model, size)
     }
 
+    fn gone(&self) -> u64 {
+        self.model.gone()
+    }
+
     fn take_answers(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.model.answers)
     }

@@ -179,7 +179,13 @@ impl Handler for Model {
     fn clear_screen(&mut self, mode: ClearMode) {
         let above = matches!(mode, ClearMode::Above);
         if matches!(mode, ClearMode::Saved) {
-            self.ring.clear();
+            let gone = self.gone();
+            if self.is_alternate() {
+                self.behind(|main| main.term.grid_mut().clear_history());
+            } else {
+                self.term.clear_screen(mode);
+            }
+            return self.ring.clear(gone);
         }
         self.term.clear_screen(mode);
         self.keep_history();
@@ -194,6 +200,7 @@ impl Handler for Model {
         let size = self.size();
         let answers = std::mem::take(&mut self.answers);
         let colours = std::mem::take(&mut self.colours);
+        let gone = self.gone();
         *self = Self {
             links: self.links,
             answers,
@@ -201,6 +208,7 @@ impl Handler for Model {
             rang: self.rang,
             ..Self::new(size)
         };
+        self.ring.clear(gone);
     }
 
     fn decaln(&mut self) {

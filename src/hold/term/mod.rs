@@ -45,8 +45,10 @@ impl Size {
 pub(crate) enum Paint {
     /// A terminal with a past, which scrolls up: history and screen come below it.
     Below,
-    /// A terminal that has fallen behind: the screen only.
-    Over,
+    /// A terminal that shows an earlier screen: the lines that have left it since come above the
+    /// new one, which are those after so many ([`Screen::gone`]). `None`: how many is not known,
+    /// and that something may be missing is said.
+    Over(Option<u64>),
 }
 
 /// The state behind one PTY, for a process that goes on with it.
@@ -83,6 +85,8 @@ pub(crate) trait Screen: Send {
     fn take_answers(&mut self) -> Vec<u8>;
     /// The title that the program gave its window.
     fn title(&self) -> Option<&str>;
+    /// How many lines have left the screen upwards, in all.
+    fn gone(&self) -> u64;
     /// Whether the program rang the bell since the last call.
     fn take_bell(&mut self) -> bool;
     /// Foreground and background, to answer with: those of a terminal that showed the session.

@@ -14,6 +14,7 @@ use super::Size;
 use super::modes::{Keyboard, Switches, Titles};
 use super::repair;
 use super::ring::Ring;
+use super::style;
 
 /// Rows that stay in the grid above the screen, at least: a window that grows shows them again.
 const KEPT: usize = 64;
@@ -66,6 +67,8 @@ pub(super) struct Model {
     pub(super) ring: Ring,
     /// The grid has no more rows to spare than it will use.
     pub(super) lean: bool,
+    /// Lines that had left the main screen when the other one was shown.
+    pub(super) gone_before: u64,
     /// Links without a name so far.
     pub(super) links: u64,
     pub(super) answers: Vec<u8>,
@@ -95,6 +98,7 @@ impl Model {
             printed: None,
             ring: Ring::default(),
             lean: false,
+            gone_before: 0,
             links: 0,
             answers: Vec::new(),
             colours: [None, None],
@@ -154,6 +158,17 @@ impl Model {
         self.lean = true;
         grid.update_history(keep);
         self.bound_history();
+    }
+
+    /// How many lines have left the main screen, in all.
+    pub(super) fn gone(&self) -> u64 {
+        if self.is_alternate() {
+            return self.gone_before;
+        }
+        let grid = self.term.grid();
+        let above = (1..=grid.history_size()).map(|at| Line(-i32::try_from(at).unwrap_or(0)));
+        let ends = above.filter(|line| !style::goes_on(&grid[*line])).count();
+        self.ring.ended() + u64::try_from(ends).unwrap_or(0)
     }
 
     fn bound_history(&mut self) {
@@ -385,6 +400,7 @@ impl Model {
         self.keyboard.swap(0, 1);
         if on {
             self.rest();
+            self.gone_before = self.gone();
             let origin = self.is_on(TermMode::ORIGIN);
             self.saved_origin = [origin, origin];
             self.set_term(1049, true);

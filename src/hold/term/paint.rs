@@ -19,6 +19,11 @@ use super::{Paint, Size};
 /// Plain look, whole screen as region, no mode that changes what drawing does.
 const PLAIN: &str = "\x1b[0m\x1b]8;;\x1b\\\x1b[r\x1b[?6l\x1b[4l\x1b[20l\x1b[?7h\x1b[?25l\
                      \x1b(B\x1b)B\x1b*B\x1b+B\x0f";
+/// Most bytes of lines for a terminal that has fallen behind: it must not by that fall behind.
+const MISSED: usize = 512 * 1024;
+/// Said where lines are missing.
+const LEFT_OUT: &str =
+    "lines are left out, which came while this terminal was behind: see `vmux logs`";
 const SETS: [(CharsetIndex, char); 4] = [
     (CharsetIndex::G0, '('),
     (CharsetIndex::G1, ')'),
@@ -110,13 +115,20 @@ fn lines(model: &Model, paint: Paint, pen: &mut Pen) {
     let rows = model.term.screen_lines();
     let mut drawn = first_drawn(model);
     match paint {
-        Paint::Over => {
+        Paint::Over(seen) => {
             pen.raw("\x1b[H\x1b[J");
-            drawn = 0;
+            let (above, joined) = missed(model, seen, pen);
+            if above > 0 {
+                scroll(above.min(rows - 1), rows, pen);
+            }
+            if above == 0 || !joined {
+                drawn = 0;
+            }
         }
         Paint::Below => {
             pen.put(format_args!("\x1b[{rows}H\r\n"));
-            history(model, pen);
+            model.ring.write(&mut pen.out);
+            above(model, 0, model.ring.is_open(), pen);
             scroll(rows - 1, rows, pen);
         }
     }
@@ -139,15 +151,45 @@ fn scroll(by: usize, rows: usize, pen: &mut Pen) {
     pen.out.extend(std::iter::repeat_n(b'\n', by));
 }
 
-/// Prints what is above the screen.
-fn history(model: &Model, pen: &mut Pen) {
+/// Prints the lines that have left the screen since so many had: how many rows that took, as far as
+/// it matters, and whether the last one may go on in the screen.
+fn missed(model: &Model, seen: Option<u64>, pen: &mut Pen) -> (usize, bool) {
+    let say = |words: &str, pen: &mut Pen| {
+        // In one row, however narrow.
+        pen.put(format_args!("\x1b[?7l\x1b[2m{words}\x1b[0m\x1b[?7h\r\n"));
+    };
+    let Some(seen) = seen else {
+        say(&format!("here {LEFT_OUT}"), pen);
+        return (1, false);
+    };
+    let kept = model.ring.ended();
+    if seen >= kept {
+        let skipped = usize::try_from(seen - kept).unwrap_or(usize::MAX);
+        return (above(model, skipped, false, pen), true);
+    }
+    let mut lines = Vec::new();
+    let left_out = model.ring.write_after(seen, MISSED, &mut lines);
+    if seen > 0 && left_out > 0 {
+        say(&format!("here {left_out} {LEFT_OUT}"), pen);
+    }
+    pen.out.extend(lines);
+    above(model, 0, model.ring.is_open(), pen);
+    (model.term.screen_lines(), true)
+}
+
+/// Prints the rows that the grid has above the screen, but for so many lines; how many rows.
+fn above(model: &Model, mut skipped: usize, mut wrapped: bool, pen: &mut Pen) -> usize {
     let grid = model.term.grid();
-    model.ring.write(&mut pen.out);
+    let mut rows = 0;
     let above = grid.history_size();
-    let mut wrapped = model.ring.is_open();
     for at in (1..=above).rev() {
         let line = Line(-i32::try_from(at).unwrap_or(0));
         let row = &grid[line];
+        if skipped > 0 {
+            skipped -= usize::from(!style::goes_on(row));
+            continue;
+        }
+        rows += 1;
         pen.row(grid, line, wrapped);
         wrapped = style::goes_on(row);
         if !wrapped {
@@ -160,6 +202,7 @@ fn history(model: &Model, pen: &mut Pen) {
     }
     pen.plain();
     pen.raw("\r");
+    rows
 }
 
 /// The rows of the screen that is shown, onto one that is empty but for its first cells.

@@ -22,6 +22,8 @@ const BLOCK: usize = 4000;
 pub(super) struct Ring {
     blocks: VecDeque<Block>,
     lines: usize,
+    /// Lines that were taken, those that are gone again too.
+    ended: u64,
     bytes: usize,
     /// Bytes of the last line, if it goes on below.
     open: usize,
@@ -54,6 +56,7 @@ impl Ring {
             pen.raw("\r\n");
             self.open = 0;
             self.lines += 1;
+            self.ended += 1;
             block.lines += 1;
         }
         self.bytes += pen.out.len() - before;
@@ -80,8 +83,17 @@ impl Ring {
         });
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// Forgets all lines: so many have been there.
+    pub(super) fn clear(&mut self, ended: u64) {
+        *self = Self {
+            ended,
+            ..Self::default()
+        };
+    }
+
+    /// How many lines it was given.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended
     }
 
     /// Forgets empty lines at the beginning, so many at most; how many it were.
@@ -109,9 +121,36 @@ impl Ring {
 
     /// Writes all lines, each with its end; the last one without, if it goes on.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(self.bytes);
-        for block in &self.blocks {
-            out.extend_from_slice(&block.text);
+        self.write_after(0, usize::MAX, out);
+    }
+
+    /// Writes the lines after so many, as the newest that are not longer than `most` bytes; how
+    /// many of them are left out.
+    pub(super) fn write_after(&self, before: u64, most: usize, out: &mut Vec<u8>) -> u64 {
+        let mut wanted = self.ended.saturating_sub(before);
+        let mut from = self.blocks.len();
+        let mut room = most;
+        let mut within = 0;
+        for (at, block) in self.blocks.iter().enumerate().rev() {
+            let lines = u64::try_from(block.lines).unwrap_or(0);
+            if block.text.len() > room || (wanted == 0 && lines > 0) {
+                break;
+            }
+            from = at;
+            room -= block.text.len();
+            // Of the first one only its last lines may be wanted.
+            within = lines.saturating_sub(wanted);
+            wanted = wanted.saturating_sub(lines);
         }
+        let skipped = usize::try_from(within).unwrap_or(0);
+        for (at, block) in self.blocks.iter().enumerate().skip(from) {
+            let mut text = &block.text[..];
+            if at == from && skipped > 0 {
+                let end = memchr::memchr_iter(b'\n', text).nth(skipped - 1);
+                text = &text[end.map_or(text.len(), |end| end + 1)..];
+            }
+            out.extend_from_slice(text);
+        }
+        wanted
     }
 }

@@ -347,6 +347,64 @@ fn history_that_a_program_clears_is_gone() {
     assert_eq!(lines(&mut seen), ["new"]);
 }
 
+/// Whatever was seen and whatever came since: above the screen stands every line, once.
+#[test]
+fn who_fell_behind_is_given_the_lines_in_between() {
+    for (seen, more) in [
+        (3, 0),
+        (3, 1),
+        (3, 3),
+        (3, 50),
+        (40, 400),
+        (2000, 300),
+        (0, 5000),
+        (900, 3000),
+    ] {
+        for end in ["", "\x1b[?1049hother"] {
+            let numbered = |from: usize, to: usize| -> String {
+                (from..to).map(|n| format!("line {n}\r\n")).collect()
+            };
+            let mut seen_there = fed(&numbered(0, seen));
+            let gone = seen_there.gone();
+            let mut client = Emulator::new(SIZE);
+            client.feed(&seen_there.snapshot(Paint::Below));
+            seen_there.feed((numbered(seen, seen + more) + end).as_bytes());
+            client.feed(&seen_there.snapshot(Paint::Over(Some(gone))));
+            let (left, right) = (lines(&mut client), lines(&mut seen_there));
+            let left: Vec<_> = left.iter().skip_while(|line| line.is_empty()).collect();
+            assert!(
+                left.iter().copied().eq(&right),
+                "{seen} {more} {end:?}: {left:?}"
+            );
+            let size = SIZE.rows.into();
+            assert_eq!(
+                shown(&client.model)[..size],
+                shown(&seen_there.model)[..size]
+            );
+        }
+    }
+}
+
+#[test]
+fn lines_that_are_left_out_are_told() {
+    let mut seen = fed("first\r\n");
+    let mut client = fed("first\r\n");
+    let long = "x".repeat(90);
+    seen.feed(format!("{long}\r\n").repeat(9_000).as_bytes());
+    client.feed(&seen.snapshot(Paint::Over(Some(1))));
+    let all = lines(&mut client);
+    let said: Vec<_> = all
+        .iter()
+        .filter(|line| line.starts_with("here "))
+        .collect();
+    let count: usize = said[0].split(' ').nth(1).unwrap().parse().unwrap();
+    let whole = all.iter().filter(|line| **line == long).count();
+    assert_eq!((said.len(), count + whole), (1, 9_000), "{}", all.len());
+    client.feed(&seen.snapshot(Paint::Over(None)));
+    let all = lines(&mut client);
+    assert!(all.iter().any(|line| line.contains("here lines are")));
+}
+
 #[test]
 fn queries_are_answered() {
     for (query, answer) in [
@@ -390,7 +448,7 @@ fn stacks_marks_and_strings_without_end_take_no_memory() {
     seen.feed(b"\x07after");
     seen.feed("\u{301}".repeat(100_000).as_bytes());
     assert!(seen.title().is_some_and(|title| title.len() <= 1024));
-    let snapshot = seen.snapshot(Paint::Over);
+    let snapshot = seen.snapshot(Paint::Over(Some(0)));
     assert!(snapshot.len() < 64 * 1024, "{}", snapshot.len());
     assert!(lines(&mut seen)[0].starts_with("after"));
 }

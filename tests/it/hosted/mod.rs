@@ -1,5 +1,6 @@
 //! Hosted sessions from end to end: real holders, real terminals, and what may befall them.
 
+mod clients;
 mod enter;
 mod survive;
 mod told;

@@ -1,0 +1,71 @@
+//! Terminals that take little or nothing of what a session writes.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::World;
+use crate::kit::{PATIENCE, wait_for};
+
+/// Writes numbered lines of 200 bytes, and says in a file that it has.
+fn lines(count: usize) -> String {
+    format!(
+        "read go; seq -f 'line %.0f' {count} | sed \"s/$/ $(printf %190s | tr ' ' x)/\"; \
+         echo; touch done; echo the end; exec cat"
+    )
+}
+
+/// One that leads and takes a little all the time costs the program a moment.
+#[test]
+fn a_slow_terminal_does_not_slow_the_program() {
+    let world = World::new();
+    world.start("slow", &lines(100_000));
+    let mut slow = world.attach(&["slow"], 80, 24);
+    slow.waits_for("\x1b[?2026l");
+    slow.types("\r");
+    let since = Instant::now();
+    let done = world.0.path("work/done");
+    // 200 KiB a second: at that rate the program would need more than a minute.
+    while !done.exists() {
+        slow.reads(Duration::ZERO);
+        slow.seen.clear();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(since.elapsed() < PATIENCE, "the program waits");
+    }
+    slow.waits_for("the end");
+    slow.types("typed\r");
+    slow.waits_for("typed\r\ntyped");
+}
+
+/// One that leads and takes nothing for a while: what left the screen meanwhile stands above it, or
+/// it is said how many lines do not.
+#[test]
+fn a_terminal_that_was_stuck_misses_no_line_unsaid() {
+    let world = World::new();
+    let count = 20_000;
+    world.start("stuck", &lines(count));
+    let mut stuck = world.attach(&["stuck"], 80, 24);
+    stuck.waits_for("\x1b[?2026l");
+    stuck.types("\r");
+    let done = world.0.path("work/done");
+    wait_for("the program's end", || done.exists().then_some(()));
+    stuck.waits_for("the end");
+    let text = String::from_utf8_lossy(&stuck.seen).into_owned();
+    let words = |from: &str| -> Vec<usize> {
+        let after = text.split(from).skip(1);
+        after
+            .filter_map(|rest| rest.split(' ').next()?.parse().ok())
+            .collect()
+    };
+    let shown: BTreeSet<usize> = words("line ").into_iter().collect();
+    let told: usize = words("here ").into_iter().sum();
+    assert!(told > 0, "it was never behind");
+    let missing = (1..=count).filter(|n| !shown.contains(n)).count();
+    // Those that stood on the screen then are drawn over.
+    let above = told.checked_sub(missing);
+    assert!(
+        above.is_some_and(|above| above <= 24),
+        "{missing} are missing, {told} told"
+    );
+    fs::remove_file(done).unwrap();
+}
