@@ -1,10 +1,13 @@
 //! The command line, as clap structs. What the verbs do is in `cmd`.
 
+mod hosted;
+
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub use self::hosted::{Attach, Detach, History, Logs, Open, Send, Start, Upgrade};
 use crate::agent::AGENTS;
 
 /// See which AI coding session needs you, and be there.
@@ -233,104 +236,6 @@ pub struct Preview {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// Of `start`.
-#[derive(Args, Debug, Default)]
-pub struct Start {
-    /// Where; here if not given
-    pub dir: Option<PathBuf>,
-    /// Call it so
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Open its terminal on this workspace, until it was on another one
-    #[arg(long)]
-    pub workspace: Option<String>,
-    /// Run this coding tool
-    #[arg(long, value_name = "NAME", value_parser = agents(), conflicts_with = "command")]
-    pub agent: Option<String>,
-    /// Show it here at once
-    #[arg(long, conflicts_with = "json")]
-    pub attach: bool,
-    /// Keep no log of what it writes
-    #[arg(long)]
-    pub no_log: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-    /// What to run, instead of `claude`
-    #[arg(last = true)]
-    pub command: Vec<std::ffi::OsString>,
-}
-
-/// Of `attach`.
-#[derive(Args, Debug)]
-pub struct Attach {
-    /// Id, pid, name, directory or part of it
-    pub query: String,
-    /// Only look: no key reaches it, and it keeps its size
-    #[arg(long)]
-    pub read_only: bool,
-    /// Leave by this key, instead of ctrl-]; `off` for none
-    #[arg(long, value_name = "KEY")]
-    pub detach_key: Option<String>,
-}
-
-/// Of `detach`.
-#[derive(Args, Debug)]
-pub struct Detach {
-    /// Id, pid, name, directory or part of it; the session that this runs in if not given
-    pub query: Option<String>,
-}
-
-/// Of `upgrade`.
-#[derive(Args, Debug)]
-pub struct Upgrade {
-    /// Id, pid, name, directory or part of it; all started sessions if not given
-    pub query: Option<String>,
-}
-
-/// Of `open`.
-#[derive(Args, Debug)]
-pub struct Open {
-    /// Id, pid, name, directory or part of it
-    pub query: String,
-}
-
-/// Of `history`.
-#[derive(Args, Debug)]
-pub struct History {
-    /// Id, pid, name, directory or part of it
-    pub query: String,
-    /// With colours
-    #[arg(long, visible_alias = "colors")]
-    pub colours: bool,
-}
-
-/// Of `logs`.
-#[derive(Args, Debug)]
-pub struct Logs {
-    /// Id, pid, name, directory or part of it, also of one that has ended
-    pub query: String,
-    /// Go on until the session ends
-    #[arg(long, short)]
-    pub follow: bool,
-    /// Every byte, not only text
-    #[arg(long)]
-    pub raw: bool,
-}
-
-/// Of `send`.
-#[derive(Args, Debug)]
-pub struct Send {
-    /// Id, pid, name, directory or part of it
-    pub query: String,
-    /// The keys, as text
-    #[arg(allow_hyphen_values = true)]
-    pub text: String,
-    /// Press Enter after them
-    #[arg(long)]
-    pub enter: bool,
 }
 
 /// Of `label`.

@@ -20,6 +20,11 @@ use crate::sys::clock::Deadline;
 
 /// Longest wait for the holder to be there.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How a holder says that it cannot keep a session to what was asked,
+const UNLIMITED: &str = "could not limit";
+/// and what it takes.
+const LIMITS: &str = "--memory and --tasks need a systemd user manager that may limit memory and pids (control \
+     groups of version 2: `systemctl --user show -p ControlGroup`); without them it starts";
 /// Longest answer of a holder, in bytes.
 const ANSWER: usize = 256 * 1024;
 
@@ -106,6 +111,9 @@ fn command(context: &Context, args: &Start, dir: &Path, program: &Path) -> anyho
     if args.no_log {
         command.arg("--no-log");
     }
+    for (word, limit) in [("--memory", args.memory), ("--tasks", args.tasks)] {
+        command.args(limit.map(|limit| format!("{word}={limit}")));
+    }
     command.arg("--");
     if args.command.is_empty() {
         command.arg(agent(args.agent.as_deref()).program());
@@ -151,6 +159,10 @@ fn answer(mut child: Child) -> anyhow::Result<Info> {
         } else {
             words
         };
-        Failure::new(words).into()
+        let failure = Failure::new(words);
+        if words.starts_with(UNLIMITED) {
+            return failure.hint(LIMITS).into();
+        }
+        failure.into()
     })
 }

@@ -14,6 +14,7 @@ mod marks;
 mod parser;
 mod pty;
 mod raw;
+mod scope;
 mod serve;
 mod state;
 mod telling;
@@ -43,6 +44,7 @@ use crate::holder::{Holder, Signals};
 use crate::keep::Keep;
 use crate::parser::{Parser, Work};
 use crate::pty::{Child, Pty};
+use crate::scope::Limits;
 use crate::term::Size;
 
 /// Keep one session: this is called by `vmux start`
@@ -80,6 +82,14 @@ struct Args {
     /// Do not keep what is written
     #[arg(long)]
     no_log: bool,
+
+    /// Most memory, in bytes
+    #[arg(long)]
+    memory: Option<u64>,
+
+    /// Most processes and threads
+    #[arg(long)]
+    tasks: Option<u64>,
 
     /// What to run, in the directory that this is called in
     #[arg(last = true, required = true)]
@@ -194,6 +204,12 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
         socket::listen(&path).with_context(|| format!("could not listen at {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     listener.set_nonblocking(true)?;
+    // Before it has threads and children: what is in is in.
+    let limits = Limits {
+        memory: args.memory,
+        tasks: args.tasks,
+    };
+    scope::enter(&paths::environment(), id, limits)?;
     let log = (!args.no_log).then(|| place.log(id));
     let parser = Parser::start(Work::new(size, log.clone().map(Keep::new)))?;
     let (pty, terminal) = Pty::open(size).context("could not open a terminal")?;
@@ -220,6 +236,8 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
         columns: size.columns,
         rows: size.rows,
         log,
+        memory: args.memory,
+        tasks: args.tasks,
         ..Info::default()
     };
     files::write_atomic(&place.file(id), &serde_json::to_vec(&info)?)

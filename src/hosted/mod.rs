@@ -8,6 +8,7 @@ pub mod asking;
 pub mod attach;
 pub mod frame;
 pub mod keys;
+pub mod limit;
 pub mod link;
 pub mod place;
 pub mod record;
@@ -177,6 +178,10 @@ pub struct Info {
     pub told: Option<Told>,
     /// Where its output is kept.
     pub log: Option<PathBuf>,
+    /// Most memory that all of it may take, in bytes.
+    pub memory: Option<u64>,
+    /// Most processes and threads.
+    pub tasks: Option<u64>,
     /// How it ended, if it has.
     pub ended: Option<Ended>,
 }

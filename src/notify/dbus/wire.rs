@@ -41,6 +41,10 @@ pub enum Variant<'a> {
     Bool(bool),
     /// `s`.
     Text(&'a str),
+    /// `t`.
+    Long(u64),
+    /// `au`.
+    Numbers(&'a [u32]),
 }
 
 impl Body {
@@ -80,19 +84,40 @@ impl Body {
         self
     }
 
+    /// Adds an `a(sv)`: properties, as systemd takes them.
+    #[must_use]
+    pub fn properties(mut self, entries: &[(&str, Variant<'_>)]) -> Self {
+        self.signature.push_str("a(sv)");
+        put_entries(&mut self.bytes, entries);
+        self
+    }
+
+    /// Adds an `a(sa(sv))` with nothing in it.
+    #[must_use]
+    pub fn no_units(mut self) -> Self {
+        self.signature.push_str("a(sa(sv))");
+        put_array(&mut self.bytes, 8, |_| {});
+        self
+    }
+
     /// Adds an `a{sv}`.
     #[must_use]
     pub fn dict(mut self, entries: &[(&str, Variant<'_>)]) -> Self {
         self.signature.push_str("a{sv}");
-        put_array(&mut self.bytes, 8, |bytes| {
-            for (key, value) in entries {
-                pad(bytes, 8);
-                put_text(bytes, key);
-                put_variant(bytes, *value);
-            }
-        });
+        put_entries(&mut self.bytes, entries);
         self
     }
+}
+
+/// Pairs, which look the same in a dictionary and in a list.
+fn put_entries(bytes: &mut Vec<u8>, entries: &[(&str, Variant<'_>)]) {
+    put_array(bytes, 8, |bytes| {
+        for (key, value) in entries {
+            pad(bytes, 8);
+            put_text(bytes, key);
+            put_variant(bytes, *value);
+        }
+    });
 }
 
 fn pad(bytes: &mut Vec<u8>, to: usize) {
@@ -130,6 +155,19 @@ fn put_variant(bytes: &mut Vec<u8>, value: Variant<'_>) {
         Variant::Text(text) => {
             put_signature(bytes, "s");
             put_text(bytes, text);
+        }
+        Variant::Long(value) => {
+            put_signature(bytes, "t");
+            pad(bytes, 8);
+            bytes.extend_from_slice(&value.to_le_bytes());
+        }
+        Variant::Numbers(values) => {
+            put_signature(bytes, "au");
+            put_array(bytes, 4, |bytes| {
+                for value in values {
+                    put_u32(bytes, *value);
+                }
+            });
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod clients;
 mod enter;
+mod limits;
 mod survive;
 mod told;
+mod unit;
 mod window;
 
 use std::collections::BTreeSet;
