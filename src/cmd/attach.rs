@@ -69,7 +69,10 @@ pub(super) fn show(
             return Err(Failure::new(format!("the holder of {} is gone", info.id)).into());
         }
     };
-    out::write(words.as_bytes())?;
+    // It may have been left because the terminal is gone.
+    if let Err(error) = out::write(words.as_bytes()) {
+        log::debug!("could not say how it was left: {error}");
+    }
     Ok(Exit::Done)
 }
 

@@ -1,6 +1,7 @@
 //! How vmux ends: exit codes, and the one place that prints an error.
 
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Exit codes, as fzf and clap have them.
@@ -88,13 +89,20 @@ pub fn conclude(result: anyhow::Result<Exit>) -> ExitCode {
 }
 
 /// Prints an error and its hint, cleaned.
-#[expect(clippy::print_stderr, reason = "this is where errors are printed")]
 pub fn complain(error: &anyhow::Error) {
-    eprintln!("vmux: {}", clean(&format!("{error:#}")));
+    let mut text = format!("vmux: {}\n", clean(&format!("{error:#}")));
     let failure = error.downcast_ref::<Failure>();
     if let Some(hint) = failure.and_then(|failure| failure.hint.as_ref()) {
-        eprintln!("hint: {}", clean(hint));
+        text.push_str(&format!("hint: {}\n", clean(hint)));
     }
+    say(&text);
+}
+
+/// Tells people, and not scripts. A terminal that has hung up hears nothing, and is no trouble.
+pub fn say(text: &str) {
+    std::io::stderr()
+        .write_all(text.as_bytes())
+        .unwrap_or_default();
 }
 
 fn clean(text: &str) -> crate::core::text::CleanText {

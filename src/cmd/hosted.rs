@@ -9,6 +9,7 @@ use crate::core::model::Pid;
 use crate::core::text::CleanText;
 use crate::hosted::keys::DetachKey;
 use crate::hosted::link::Link;
+use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
 use crate::hosted::{Hello, Info, VARIABLE};
 use crate::protocol::request::PreviewArgs;
@@ -25,21 +26,30 @@ pub(super) fn inside(context: &Context) -> Option<String> {
 /// A session that is alive. Its id, pid or name, or a part of its name, directory or command; or
 /// what `vmux list` has, if a holder keeps it.
 pub(super) fn find(context: &Context, query: &str) -> anyhow::Result<Info> {
-    match choose(context, query, false)? {
-        Some(info) => Ok(info),
-        None => by_daemon(context, query),
+    if let Some(info) = choose_live(context, query)? {
+        return Ok(info);
     }
+    by_daemon(context, query)
 }
 
 /// The same, also one that has ended.
 pub(super) fn find_any(context: &Context, query: &str) -> anyhow::Result<Info> {
-    if let Some(info) = choose(context, query, false)? {
+    if let Some(info) = choose_live(context, query)? {
         return Ok(info);
     }
     match choose(context, query, true)? {
         Some(info) => Ok(info),
         None => by_daemon(context, query),
     }
+}
+
+/// One that is alive. Its holder may have lost its place, and is called back.
+fn choose_live(context: &Context, query: &str) -> anyhow::Result<Option<Info>> {
+    let found = choose(context, query, false)?;
+    if found.is_none() && missed::call(&Place::of(&context.paths)) {
+        return choose(context, query, false);
+    }
+    Ok(found)
 }
 
 /// The hosted session that is meant exactly: by its id or its name.

@@ -4,7 +4,7 @@ use super::call::{Context, failure, unreachable_daemon};
 use super::out;
 use crate::agent;
 use crate::cmd::cli::{List, ListFormat};
-use crate::cmd::exit::Exit;
+use crate::cmd::exit::{self, Exit};
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
 use crate::protocol::reply::{Listed, is_done};
 use crate::protocol::request::{Format, ListArgs};
@@ -44,14 +44,14 @@ fn list_args(context: &Context, format: Format, args: &List) -> ListArgs {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "said to people, not to scripts")]
 fn say_none(agent: Option<&str>) {
     let (of, start) = match agent.and_then(agent::by_name) {
         Some(agent) => (format!("{} ", agent.title()), agent.name().to_owned()),
         None => (String::new(), agent::any_of_them()),
     };
-    let text = format!("No {of}sessions. Start {start} in a terminal and it appears here.");
-    eprintln!("{text}");
+    exit::say(&format!(
+        "No {of}sessions. Start {start} in a terminal and it appears here.\n"
+    ));
 }
 
 /// The usual calls, done before clap builds its tree: a bar or a script runs them often.

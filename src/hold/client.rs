@@ -84,6 +84,8 @@ pub(crate) struct Client {
     pub(crate) leaving: bool,
     /// Nothing can be sent to it, or read from it.
     pub(crate) gone: bool,
+    /// It has sent keys for which there is no room yet.
+    pub(crate) held: bool,
     queue: VecDeque<Piece>,
     /// Bytes of the first of the queue that are sent.
     sent: usize,
@@ -112,6 +114,7 @@ impl Client {
             follows: false,
             leaving: false,
             gone: false,
+            held: false,
             queue: VecDeque::new(),
             sent: 0,
             queued: 0,
@@ -127,6 +130,9 @@ impl Client {
     }
 
     pub(crate) fn attached(&self, leads: bool) -> Option<Attached> {
+        if self.gone || self.leaving {
+            return None;
+        }
         let read_only = match self.role? {
             Role::Attach => false,
             Role::Watch => true,

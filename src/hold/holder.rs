@@ -15,11 +15,12 @@ use crate::client::{BEHIND, Client, View};
 use crate::ending::Ending;
 use crate::parser::{Done, Job, Parser};
 use crate::pty::{Child, Pty};
+use crate::stand::{self, Identity};
 use crate::telling::Telling;
 use crate::term::Size;
 
-/// Keys that may wait for the program; then its clients are not read.
-const INPUT: usize = 256 * 1024;
+/// Keys that may wait for the program; then those of its clients wait with them.
+pub(crate) const INPUT: usize = 256 * 1024;
 /// Most clients at once.
 const CLIENTS: usize = 64;
 /// A part is drawn anew at most so often.
@@ -56,6 +57,8 @@ pub(crate) struct Holder {
     /// Where the state is laid down for whoever goes on after a crash.
     pub(crate) shelf: Option<OwnedFd>,
     pub(crate) listener: UnixListener,
+    /// The socket where it listens.
+    pub(crate) bound: Option<Identity>,
     signals: Signals,
 }
 
@@ -63,6 +66,8 @@ pub(crate) struct Holder {
 pub(crate) struct Signals {
     pub(crate) child: UnixStream,
     pub(crate) end: UnixStream,
+    /// It is to look after its place.
+    pub(crate) look: UnixStream,
 }
 
 /// What a round of the loop waits for.
@@ -71,6 +76,7 @@ struct Ready {
     pty: PollFlags,
     child: bool,
     end: bool,
+    look: bool,
     parser: bool,
     clients: Vec<(u64, PollFlags)>,
 }
@@ -83,6 +89,7 @@ impl Holder {
         listener: UnixListener,
         signals: Signals,
     ) -> Self {
+        let bound = stand::identity(&place.socket(&info.id));
         Self {
             info,
             place,
@@ -99,6 +106,7 @@ impl Holder {
             telling: Telling::default(),
             dismissed: false,
             listener,
+            bound,
             signals,
             closed: false,
             shelf: None,
@@ -136,6 +144,10 @@ impl Holder {
             drain(&self.signals.end);
             self.end();
         }
+        if ready.look {
+            drain(&self.signals.look);
+            self.stand();
+        }
         if ready
             .pty
             .intersects(PollFlags::IN | PollFlags::HUP | PollFlags::ERR)
@@ -144,6 +156,10 @@ impl Holder {
         }
         if ready.pty.contains(PollFlags::OUT) {
             self.write_pty();
+            let held = self.clients.iter().filter(|client| client.held);
+            for id in held.map(|client| client.id).collect::<Vec<_>>() {
+                self.take_frames(id);
+            }
         }
         if ready.listener {
             self.accept();
@@ -163,6 +179,7 @@ impl Holder {
             PollFd::new(&self.signals.child, PollFlags::IN),
             PollFd::new(&self.signals.end, PollFlags::IN),
             PollFd::new(&self.parser, PollFlags::IN),
+            PollFd::new(&self.signals.look, PollFlags::IN),
         ];
         let mut pty = PollFlags::empty();
         pty.set(PollFlags::IN, self.reads_pty());
@@ -174,9 +191,10 @@ impl Holder {
         let watch = self.child.watch();
         fds.extend(watch.map(|watch| PollFd::from_borrowed_fd(watch, PollFlags::IN)));
         let first = fds.len();
-        for client in &self.clients {
+        let present = || self.clients.iter().filter(|client| !client.gone);
+        for client in present() {
             let mut flags = PollFlags::empty();
-            flags.set(PollFlags::IN, self.input.len() < INPUT);
+            flags.set(PollFlags::IN, !client.held);
             flags.set(PollFlags::OUT, client.has_queue());
             fds.push(PollFd::new(client, flags));
         }
@@ -189,15 +207,16 @@ impl Holder {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let ids = self.clients.iter().map(|client| client.id);
+        let ids = present().map(|client| client.id);
         Ok(Ready {
             listener: !fds[0].revents().is_empty(),
             child: !fds[1].revents().is_empty()
                 || watch.is_some() && !fds[first - 1].revents().is_empty(),
             end: !fds[2].revents().is_empty(),
             parser: !fds[3].revents().is_empty(),
+            look: !fds[4].revents().is_empty(),
             pty: if has_pty {
-                fds[4].revents()
+                fds[5].revents()
             } else {
                 PollFlags::empty()
             },
@@ -317,7 +336,7 @@ impl Holder {
         }
     }
 
-    /// Keys for the program, as far as there is room.
+    /// Keys for the program.
     pub(crate) fn type_in(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         self.write_pty();
@@ -376,7 +395,7 @@ impl Holder {
             self.parser.give(job);
         }
         self.clients
-            .retain(|client| !client.gone && (!client.leaving || client.has_queue()));
+            .retain(|c| c.held || !c.gone && (!c.leaving || c.has_queue()));
         if self
             .leader
             .is_some_and(|leader| !self.clients.iter().any(|c| c.id == leader && c.attaches()))

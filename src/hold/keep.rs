@@ -3,11 +3,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use vmux::sys::clock;
+use vmux::sys::{clock, files};
 
 /// Bytes of a file, after which the next one begins; the one before is kept.
 const LARGEST: u64 = 8 * 1024 * 1024;
@@ -46,6 +46,16 @@ impl Keep {
     }
 
     fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // Removed or moved from outside: nobody looks for it there.
+        let identity = |data: fs::Metadata| (data.dev(), data.ino());
+        let found = self.path.metadata().map(identity).ok();
+        let gone = |(log, _): &(File, File)| log.metadata().map(identity).ok() != found;
+        if self.files.as_ref().is_some_and(gone) {
+            self.files = None;
+            if let Some(dir) = self.path.parent() {
+                files::create_private_dir(dir)?;
+            }
+        }
         if self.written > LARGEST {
             self.files = None;
             for tail in ["log", "times"] {
@@ -108,6 +118,18 @@ mod tests {
             .map(|line| line.split(' ').nth(1).unwrap().parse::<usize>().unwrap())
             .sum();
         assert_eq!(sum, (2 << 20) + 3);
+    }
+
+    #[test]
+    fn what_was_removed_is_begun_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hosted/habcd.log");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        let mut keep = Keep::new(path.clone());
+        keep.write(b"before");
+        fs::remove_dir_all(path.parent().unwrap()).unwrap();
+        keep.write(b"after");
+        assert_eq!(fs::read(&path).unwrap(), b"after");
     }
 
     #[test]

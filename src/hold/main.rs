@@ -16,6 +16,7 @@ mod pty;
 mod raw;
 mod scope;
 mod serve;
+mod stand;
 mod state;
 mod telling;
 mod term;
@@ -26,7 +27,6 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -34,11 +34,12 @@ use std::process::{Command, ExitCode};
 use clap::Parser as _;
 use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use vmux::desktop::host::DRIVERS;
+use vmux::hosted::missed;
 use vmux::hosted::place::Place;
 use vmux::hosted::record::Record;
 use vmux::hosted::{Info, PROTOCOL, VARIABLE};
 use vmux::sys::paths;
-use vmux::sys::{clock, files, logger, socket};
+use vmux::sys::{clock, files, logger};
 
 use crate::holder::{Holder, Signals};
 use crate::keep::Keep;
@@ -201,9 +202,7 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
     let size = Size::clamped(args.columns, args.rows);
     let path = place.socket(id);
     let listener =
-        socket::listen(&path).with_context(|| format!("could not listen at {}", path.display()))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    listener.set_nonblocking(true)?;
+        stand::listen(&path).with_context(|| format!("could not listen at {}", path.display()))?;
     // Before it has threads and children: what is in is in.
     let limits = Limits {
         memory: args.memory,
@@ -294,7 +293,10 @@ fn signals() -> io::Result<Signals> {
     for signal in [SIGTERM, SIGINT, SIGHUP] {
         signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
     }
-    Ok(Signals { child, end })
+    let (look, write) = UnixStream::pair()?;
+    write.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(missed::LOOK.as_raw(), write)?;
+    Ok(Signals { child, end, look })
 }
 
 /// Whoever started this has read what it has to read: the pipe is let go.

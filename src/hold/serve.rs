@@ -11,7 +11,7 @@ use vmux::hosted::{Hello, Role, Terminal};
 use vmux::sys::clock;
 
 use crate::client::View;
-use crate::holder::Holder;
+use crate::holder::{Holder, INPUT};
 use crate::parser::Job;
 use crate::term::Size;
 
@@ -28,10 +28,21 @@ impl Holder {
                 // What it sent before it went counts.
             }
         }
+        self.take_frames(id);
+    }
+
+    /// Does what a client has sent. Keys wait in line while the program takes none, and what is
+    /// behind them; whoever types nothing is heard all the same, and can end it.
+    pub(crate) fn take_frames(&mut self, id: u64) {
         loop {
+            let full = self.input.len() >= INPUT;
             let Some(client) = self.client(id) else {
                 return;
             };
+            client.held = full && client.reader.kind() == Some(frame::INPUT);
+            if client.held {
+                return;
+            }
             let (kind, payload) = match client.reader.take() {
                 Ok(Some((kind, payload))) => (kind, payload.to_vec()),
                 Ok(None) => return,

@@ -140,6 +140,12 @@ impl Reader {
         Ok(Some((kind, &self.bytes[begin..begin + length])))
     }
 
+    /// The kind of the next frame, whole or not.
+    #[must_use]
+    pub fn kind(&self) -> Option<u8> {
+        self.unread().first().copied()
+    }
+
     /// What has arrived and was not taken.
     #[must_use]
     pub fn unread(&self) -> &[u8] {

@@ -10,6 +10,7 @@ pub mod frame;
 pub mod keys;
 pub mod limit;
 pub mod link;
+pub mod missed;
 pub mod place;
 pub mod record;
 pub mod scan;

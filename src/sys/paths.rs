@@ -172,7 +172,11 @@ impl Paths {
     }
 }
 
-fn create_private(dir: &Path) -> io::Result<()> {
+/// Makes a directory for this user only, and takes one that is.
+///
+/// # Errors
+/// `PermissionDenied` if it is somebody else's or a link, and those of the file system.
+pub fn create_private(dir: &Path) -> io::Result<()> {
     if let Some(parent) = dir.parent() {
         std::fs::create_dir_all(parent)?;
     }

@@ -7,10 +7,11 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
-use super::PATIENCE;
+use super::{PATIENCE, wait_for};
 
 pub(crate) struct Tty {
     master: File,
@@ -56,6 +57,29 @@ impl Tty {
 
     pub(crate) fn types(&mut self, keys: &str) {
         self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    /// Types as much of this as is taken; how much that was. What is written back is read.
+    pub(crate) fn pastes(&mut self, bytes: &[u8]) -> usize {
+        let before = fcntl_getfl(&self.master).unwrap();
+        fcntl_setfl(&self.master, before | OFlags::NONBLOCK).unwrap();
+        let (mut at, mut since) = (0, Instant::now());
+        while at < bytes.len() && since.elapsed() < Duration::from_millis(500) {
+            let end = bytes.len().min(at + 4096);
+            match self.master.write(&bytes[at..end]) {
+                Ok(0) | Err(_) => drop(self.reads(Duration::from_millis(5))),
+                Ok(n) => (at, since) = (at + n, Instant::now()),
+            }
+        }
+        fcntl_setfl(&self.master, before).unwrap();
+        at
+    }
+
+    /// Closes the terminal, as its window does, and waits for the program's end.
+    pub(crate) fn hangs_up(mut self) -> ExitStatus {
+        self.master = File::open("/dev/null").unwrap();
+        let child = &mut self.child;
+        wait_for("its end", || child.try_wait().unwrap())
     }
 
     pub(crate) fn resize(&self, columns: u16, rows: u16) {

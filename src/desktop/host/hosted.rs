@@ -10,11 +10,10 @@ use crate::core::model::{Host, HostKind, PaneView, Pid, Trouble, TroubleCode};
 use crate::core::text::CleanText;
 use crate::desktop::way::Search;
 use crate::hosted::link::Link;
-use crate::hosted::{Hello, Info, VARIABLE, place};
+use crate::hosted::missed::{self, COMM};
+use crate::hosted::{Hello, Info, VARIABLE};
 use crate::sys::proc::Proc;
 
-/// What holders are called.
-const COMM: &str = "vmux-host";
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -93,8 +92,13 @@ fn ask(proc: &Proc, holder: Pid) -> Result<Info, Trouble> {
         let message = format!("the holder {holder} of its session does not let its socket be seen");
         return Err(unknown(message));
     };
-    let asked = Link::connect(&socket, &Hello::default(), PATIENCE)
-        .and_then(|mut link| link.info(PATIENCE));
+    let ask = || {
+        Link::connect(&socket, &Hello::default(), PATIENCE).and_then(|mut link| link.info(PATIENCE))
+    };
+    let asked = match ask() {
+        Err(_) if missed::call_to(&socket, proc, holder) => ask(),
+        asked => asked,
+    };
     match asked {
         Ok(info) if info.holder == holder.0 => Ok(info),
         Ok(_) => Err(unknown(format!(
@@ -108,10 +112,8 @@ fn ask(proc: &Proc, holder: Pid) -> Result<Info, Trouble> {
 
 /// The socket of a holder: `ID.sock`.
 fn socket(proc: &Proc, holder: Pid) -> Option<PathBuf> {
-    proc.listens_on(holder).into_iter().find(|path| {
-        let stem = path.file_stem().and_then(|stem| stem.to_str());
-        path.extension().is_some_and(|tail| tail == "sock") && stem.is_some_and(place::is_id)
-    })
+    let mut sockets = proc.listens_on(holder).into_iter();
+    sockets.find(|path| missed::id_in(path).is_some())
 }
 
 /// Its clients show nothing else.

@@ -1,8 +1,10 @@
 //! Hosted sessions from end to end: real holders, real terminals, and what may befall them.
 
+mod bad_days;
 mod clients;
 mod enter;
 mod limits;
+mod skew;
 mod survive;
 mod told;
 mod unit;
@@ -344,11 +346,11 @@ fn a_large_paste_arrives_whole() {
     let world = World::new();
     world.start(
         "paste",
-        "stty raw -echo; echo ready; head -c 3000000 | cksum; exec cat",
+        "stty raw -echo; echo ready; head -c 10000000 | cksum; exec cat",
     );
     let mut tty = world.attach(&["paste"], 80, 24);
     tty.waits_for("ready");
-    let text = "0123456789".repeat(300_000);
+    let text = "0123456789".repeat(1_000_000);
     let sum = {
         fs::write(world.0.path("work/text"), &text).unwrap();
         let done = Command::new("cksum")
