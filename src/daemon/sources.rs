@@ -282,17 +282,17 @@ impl Titled {
         *self.crowds.entry(spot.clone()).or_default() += 1;
         let agent = agent::by_name(&session.agent);
         let reader = agent.and_then(|agent| agent.title_reader());
+        let (Some(reader), Some(key)) = (reader, session.id.local()) else {
+            return;
+        };
         let alone = || title.is_some() || finding.as_ref().is_ok_and(|f| places.shows_alone(f));
-        let is_shown = session.kind == Kind::Interactive && alone();
-        if let (Some(reader), Some(key), true) = (reader, session.id.local(), is_shown) {
-            self.shown.insert(
-                key,
-                Shown {
-                    spot,
-                    reader,
-                    title,
-                },
-            );
+        if session.kind == Kind::Interactive && alone() {
+            let shown = Shown {
+                spot,
+                reader,
+                title,
+            };
+            self.shown.insert(key, shown);
         }
     }
 
