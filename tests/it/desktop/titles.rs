@@ -17,10 +17,11 @@ use crate::machine::fixtures;
 /// process, which might be the one of its call.
 const PLAY: &str = r#"
 exec 7>>"$HOME/.codex/sessions/2026/11/28/rollout-2026-11-28T04-57-58-01a22084-5988-7113-acb7-f089526d028a.jsonl"
-exec 8<>"$HOME/word"
+exec 8<>"$HOME/pause"
 spinner=(⠋ ⠙ ⠹ ⠸ ⠼ ⠴ ⠦ ⠧ ⠇ ⠏) word=rests n=0
 while :; do
-    read -r -t 0.1 -u 8 told && word=$told
+    read -r -t 0.1 -u 8
+    read -r told < "$HOME/word" && word=$told
     n=$((n + 1))
     case $word in
         works) title="${spinner[n % 10]} shop" ;;
@@ -45,10 +46,11 @@ impl<'d> Played<'d> {
         fs::copy(recorded, dir.join(name)).unwrap();
         let fifo = desktop
             .command("mkfifo")
-            .arg(desktop.path("home/word"))
+            .arg(desktop.path("home/pause"))
             .status()
             .unwrap();
         assert!(fifo.success());
+        fs::write(desktop.path("home/word"), "rests\n").unwrap();
         let program = desktop.path("bin/codex");
         fs::copy("/bin/bash", &program).unwrap();
         let play = desktop.path("play");
