@@ -105,7 +105,7 @@ impl Client {
             stream,
             reader: Reader::default(),
             role: None,
-            size: Size::clamped(0, 0),
+            size: Size::told(0, 0),
             tty: None,
             view: View::Nothing,
             active: 0,

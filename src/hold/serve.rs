@@ -74,7 +74,7 @@ impl Holder {
             frame::INPUT => self.typed(id, payload),
             frame::RESIZE => {
                 if let Some((columns, rows)) = frame::read_size(payload) {
-                    self.resized(id, Size::clamped(columns, rows));
+                    self.resized(id, Size::told(columns, rows));
                 }
             }
             frame::TERMINAL => self.terminal(id, payload),
@@ -120,7 +120,7 @@ impl Holder {
             return;
         }
         client.role = Some(hello.role);
-        client.size = Size::clamped(hello.columns, hello.rows);
+        client.size = Size::told(hello.columns, hello.rows);
         client.tty = hello.tty;
         if hello.role == Role::Ask {
             return;
@@ -198,9 +198,8 @@ impl Holder {
         client.size = size;
         if leads {
             self.resize(size);
-        } else {
-            self.show(id);
         }
+        self.show(id);
     }
 
     /// Lets a client leave: what waits for it does not count any more.
@@ -236,6 +235,7 @@ impl Holder {
     /// Gives the session another size. The state first, so that no output of the program for the
     /// new size is taken for the old one.
     fn resize(&mut self, size: Size) {
+        let size = Size::clamped(size.columns, size.rows);
         if size == self.size {
             return;
         }

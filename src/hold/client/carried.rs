@@ -91,7 +91,7 @@ impl Client {
     ) -> Self {
         let mut client = Self::new(carried.id, stream);
         client.role = carried.role;
-        client.size = Size::clamped(carried.columns, carried.rows);
+        client.size = Size::told(carried.columns, carried.rows);
         client.tty.clone_from(&carried.tty);
         client.active = carried.active;
         client.reports = carried.reports;

@@ -24,18 +24,27 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// What a client says of its terminal, within what can be drawn: 0x0 is what a terminal says
-    /// that knows no size.
-    pub(crate) fn clamped(columns: u16, rows: u16) -> Self {
+    /// What a client says of its terminal: 0x0 is what a terminal says that knows no size.
+    pub(crate) fn told(columns: u16, rows: u16) -> Self {
         match (columns, rows) {
             (0, _) | (_, 0) => Self {
                 columns: 80,
                 rows: 24,
             },
             _ => Self {
-                columns: columns.clamp(20, 1000),
-                rows: rows.clamp(5, 500),
+                columns: columns.min(1000),
+                rows: rows.min(500),
             },
+        }
+    }
+
+    /// The size of a session: with less no program can do anything, so a smaller terminal is shown
+    /// a part.
+    pub(crate) fn clamped(columns: u16, rows: u16) -> Self {
+        let Self { columns, rows } = Self::told(columns, rows);
+        Self {
+            columns: columns.max(20),
+            rows: rows.max(5),
         }
     }
 }

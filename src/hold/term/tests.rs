@@ -246,6 +246,43 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A terminal of any other size shows the cells around the cursor, no half of a wide character,
+    /// and the cursor.
+    #[test]
+    fn a_part_is_what_it_is_a_part_of((size, stream, _) in stream(), columns in 1..40u16, rows in 1..16u16, before in "[a-z]{0,40}") {
+        let mut seen = Emulator::new(size);
+        seen.feed(&stream);
+        let small = Size { columns, rows };
+        let mut view = Emulator::new(small);
+        view.feed(format!("{before}\x1b[H").as_bytes());
+        view.feed(&seen.crop(small));
+        let (there, here) = (seen.model.term.grid(), view.model.term.grid());
+        let at = there.cursor.point;
+        let top = (at.line.0 + 1 - i32::from(rows)).max(0);
+        let left = (at.column.0 + 1).saturating_sub(columns.into());
+        prop_assert_eq!(here.cursor.point.line.0, at.line.0 - top);
+        prop_assert_eq!(here.cursor.point.column.0, at.column.0 - left);
+        for y in 0..i32::from(rows) {
+            for x in 0..usize::from(columns) {
+                let shown = &here[Line(y)][Column(x)];
+                let inside = top + y < i32::from(size.rows) && left + x < usize::from(size.columns);
+                let cell_there = if inside { there[Line(top + y)][Column(left + x)].clone() } else { Cell::default() };
+                // The place that a wide character left looks as it likes.
+                if cell_there.flags.contains(Flags::LEADING_WIDE_CHAR_SPACER) {
+                    continue;
+                }
+                let half = (x == 0 && cell_there.flags.contains(Flags::WIDE_CHAR_SPACER))
+                    || (x + 1 == usize::from(columns) && cell_there.flags.contains(Flags::WIDE_CHAR));
+                let wanted = if half { Cell::default() } else { cell_there };
+                prop_assert_eq!(cell(shown), cell(&wanted), "{} {} of {:?}", y, x, small);
+            }
+        }
+    }
+}
+
 const SIZE: Size = Size {
     columns: 20,
     rows: 5,
