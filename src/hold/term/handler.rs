@@ -1,7 +1,7 @@
 //! The functions of a terminal, on the [`Model`]: most as `alacritty_terminal` does them.
 
 use alacritty_terminal::grid::Dimensions as _;
-use alacritty_terminal::index::Line;
+use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
 use alacritty_terminal::vte::ansi::{
     Attr, CharsetIndex, ClearMode, CursorShape, CursorStyle, Handler, Hyperlink, KeyboardModes,
@@ -72,7 +72,6 @@ impl Handler for Model {
     and_mend! {
         insert_blank(count: usize);
         erase_chars(count: usize);
-        delete_chars(count: usize);
     }
 
     fn input(&mut self, c: char) {
@@ -92,6 +91,13 @@ impl Handler for Model {
         if self.is_on(TermMode::INSERT) {
             self.mend_line();
         }
+    }
+
+    fn delete_chars(&mut self, count: usize) {
+        // More than there are would take some before the cursor, too.
+        let Column(at) = self.term.grid().cursor.point.column;
+        self.term.delete_chars(count.min(self.term.columns() - at));
+        self.mend_line();
     }
 
     fn clear_line(&mut self, mode: LineClearMode) {

@@ -3,6 +3,8 @@
 
 mod emulator;
 mod handler;
+#[cfg(test)]
+mod judged;
 mod model;
 mod modes;
 mod paint;

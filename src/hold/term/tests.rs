@@ -378,6 +378,12 @@ fn no_line_of_history_is_lost() {
 }
 
 #[test]
+fn what_is_deleted_lies_behind_the_cursor() {
+    let mut seen = fed("abcdefgh\x1b[1;18Hxyz\x1b[1;19H\x1b[9P");
+    assert_eq!(lines(&mut seen), ["abcdefgh         x"]);
+}
+
+#[test]
 fn history_that_a_program_clears_is_gone() {
     let mut seen = fed(&"line\r\n".repeat(2000));
     seen.feed(b"\x1b[H\x1b[2J\x1b[3Jnew");
