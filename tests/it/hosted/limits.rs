@@ -204,7 +204,7 @@ fn a_manager_that_only_says_yes_does_not_limit() {
     for (word, value) in [("MemoryMax", 64_u64 << 20), ("TasksMax", 50)] {
         let variant = after(word);
         assert_eq!(variant[..3], *b"\x01t\0", "{word}");
-        let found = memchr::memmem::find(&variant[..24], &value.to_le_bytes());
+        let found = memchr::memmem::find(&variant[..19], &value.to_le_bytes());
         assert!(found.is_some(), "{word}: {variant:?}");
     }
     assert_eq!(body[body.len() - 4..], [0; 4], "no further units");

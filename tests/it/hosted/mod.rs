@@ -7,6 +7,7 @@ mod limits;
 mod skew;
 mod survive;
 mod told;
+mod trees;
 mod unit;
 mod window;
 

@@ -219,14 +219,14 @@ fn an_upgrade_that_cannot_be_leaves_all_as_it_was() {
 
 impl World {
     /// The daemon, which there is from now on.
-    fn daemon(&self) -> u32 {
+    pub(super) fn daemon(&self) -> u32 {
         self.0.sessions();
         let pid = fs::read_to_string(self.0.path("vmux/vmuxd.pid")).unwrap();
         pid.trim().parse().unwrap()
     }
 
     /// Waits until the daemon `pid` keeps so many terminals.
-    fn kept(&self, pid: u32, terminals: usize) {
+    pub(super) fn kept(&self, pid: u32, terminals: usize) {
         wait_for("what the daemon keeps", || {
             let all = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
             let links = all.filter_map(|entry| fs::read_link(entry.path()).ok());
@@ -236,7 +236,7 @@ impl World {
     }
 
     /// Kills the holder of a session; the one that goes on.
-    fn crash(&self, id: &str) -> u32 {
+    pub(super) fn crash(&self, id: &str) -> u32 {
         let before = pid_of(&self.holder(id)["holder"]);
         super::signal(before, Signal::KILL);
         wait_for("another holder", || {
@@ -384,4 +384,96 @@ fn a_crash_loop_has_an_end() {
     });
     world.kept(daemon, 0);
     super::signal(daemon, Signal::TERM);
+}
+
+/// However the daemon goes and comes, who is attached does not notice.
+#[test]
+fn daemons_come_and_go_under_an_attached_terminal() {
+    let world = World::new();
+    world.daemon();
+    world.start("calm", "exec cat");
+    let mut tty = world.attach(&["calm"], 80, 24);
+    tty.waits_for("\x1b[?2026l");
+    for words in [&["daemon", "restart"][..], &["daemon", "stop"]] {
+        world.says(words);
+        let word = words[1];
+        tty.types(&format!("{word}\r"));
+        tty.waits_for(&format!("{word}\r\n{word}"));
+    }
+    let daemon = world.daemon();
+    world.kept(daemon, 1);
+    assert!(is_alive(tty.pid()));
+    super::signal(daemon, Signal::TERM);
+}
+
+/// A login ends: its terminal hangs up, and all that it has started is told. The daemon that it
+/// started goes on, and so does the session.
+#[test]
+fn the_end_of_a_login_ends_no_session() {
+    let world = World::new();
+    let mut login = world.0.command("sh");
+    login.args([
+        "-c",
+        "vmux list; vmux start --name kept -- cat; echo ready; exec cat",
+    ]);
+    let mut tty = Tty::run(&login, 80, 24);
+    tty.waits_for("ready");
+    // Its leader ends, and the kernel tells the rest; then the terminal itself goes.
+    super::signal(tty.pid(), Signal::HUP);
+    tty.ends();
+    drop(tty);
+    world.says(&["send", "--enter", "kept", "still here"]);
+    world.shows("kept", "still here");
+    let daemon = world.daemon();
+    world.kept(daemon, 1);
+    super::signal(daemon, Signal::TERM);
+}
+
+/// What the README says of survival, row by row, and what proves it.
+const ROWS: [(&str, &str); 9] = [
+    ("the window is closed", "a_session_outlives_its_terminals"),
+    (
+        "the daemon stops",
+        "daemons_come_and_go_under_an_attached_terminal",
+    ),
+    ("vmux is updated", "a_holder_is_upgraded_in_a_flood"),
+    (
+        "its holder crashes",
+        "a_holder_that_is_killed_is_followed_by_another",
+    ),
+    (
+        "the same, and no daemon",
+        "without_a_daemon_a_killed_holder_takes_its_session_along",
+    ),
+    ("the daemon's unit", "the_unit_ends_the_daemon_alone"),
+    ("you log out", "the_end_of_a_login_ends_no_session"),
+    ("it is ended", "nothing_is_left_of_thirty_trees"),
+    ("a reboot", ""),
+];
+
+#[test]
+fn each_row_of_the_table_of_survival_has_its_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let table = readme
+        .split("| what happens | the session |\n|---|---|\n")
+        .nth(1);
+    let table = table
+        .unwrap()
+        .lines()
+        .take_while(|line| line.starts_with("| "));
+    let rows: Vec<&str> = table.map(|line| &line[2..]).collect();
+    assert_eq!(rows.len(), ROWS.len(), "{rows:#?}");
+    let mut tests = String::new();
+    for entry in fs::read_dir(root.join("tests/it/hosted"))
+        .unwrap()
+        .flatten()
+    {
+        tests += &fs::read_to_string(entry.path()).unwrap();
+    }
+    for (row, (begin, test)) in rows.iter().zip(ROWS) {
+        assert!(row.starts_with(begin), "{row}, not {begin}");
+        let there = test.is_empty() || tests.contains(&format!("#[test]\nfn {test}("));
+        assert!(there, "{test} for {row}");
+    }
 }
