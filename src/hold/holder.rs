@@ -443,7 +443,7 @@ impl Holder {
     pub(crate) fn write_file(&self) {
         let file = self.place.file(&self.info.id);
         let info = serde_json::to_vec(&self.info).map_err(Into::into);
-        if let Err(error) = info.and_then(|info| files::write_atomic(&file, &info)) {
+        if let Err(error) = info.and_then(|info| files::write_own(&file, &info, false)) {
             log::warn!("could not write {}: {error}", file.display());
         }
     }
@@ -458,7 +458,11 @@ impl Holder {
         if over && let Err(error) = self.place.let_go(id) {
             log::warn!("could not note that the session has ended: {error}");
         }
-        let written = files::write_atomic(&self.place.file(id), &serde_json::to_vec(&self.info)?);
+        let written = files::write_own(
+            &self.place.file(id),
+            &serde_json::to_vec(&self.info)?,
+            false,
+        );
         if let Err(error) = written.and_then(|()| std::fs::remove_file(self.place.socket(id))) {
             log::warn!("could not say how the session ended: {error}");
         }

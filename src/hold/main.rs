@@ -239,7 +239,7 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
         tasks: args.tasks,
         ..Info::default()
     };
-    files::write_atomic(&place.file(id), &serde_json::to_vec(&info)?)
+    files::write_own(&place.file(id), &serde_json::to_vec(&info)?, false)
         .context("could not write the session's file")?;
     let place = place.clone();
     Ok(Holder::new(

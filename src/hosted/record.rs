@@ -48,7 +48,7 @@ impl Place {
     /// Those of the file system; what was there before then still stands.
     pub fn keep(&self, record: &Record) -> io::Result<()> {
         let bytes = serde_json::to_vec(record)?;
-        files::write_atomic(&self.record(&record.session.id), &bytes)
+        files::write_own(&self.record(&record.session.id), &bytes, true)
     }
 
     /// The session has ended, as it should.

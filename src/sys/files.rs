@@ -3,7 +3,7 @@
 mod held;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -42,6 +42,36 @@ pub fn read_bounded(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
 /// Those of the file system; the old content then still stands.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Held::take(path)?.replace(bytes)
+}
+
+/// Replaces a file (0600) that no other process writes, so that whoever reads it finds the old or the
+/// new content; with `lasts` also after a crash of the machine. Others write beside it at the same
+/// time: it takes no lock.
+///
+/// # Errors
+/// Those of the file system; the old content then still stands.
+pub fn write_own(path: &Path, bytes: &[u8], lasts: bool) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let aside = path.with_file_name(name);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = || {
+        let mut file = options.open(&aside)?;
+        file.write_all(bytes)?;
+        if lasts {
+            file.sync_all()?;
+        }
+        fs::rename(&aside, path)?;
+        match path.parent() {
+            Some(dir) if lasts => File::open(dir)?.sync_all(),
+            _ => Ok(()),
+        }
+    };
+    written().inspect_err(|_| {
+        // It may not even be there.
+        drop(fs::remove_file(&aside));
+    })
 }
 
 /// Makes `dir` (0700) and its missing parents.

@@ -7,7 +7,8 @@
 
 use std::cell::Cell;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::kit::lab::{Model, Row};
@@ -20,7 +21,7 @@ const SHOWS: Duration = Duration::from_secs(120);
 const TYPED: Duration = Duration::from_secs(5);
 
 /// A Codex CLI in a terminal, and its model.
-struct Codex<'l> {
+pub(super) struct Codex<'l> {
     lab: &'l Lab,
     pane: String,
     model: Model,
@@ -30,6 +31,22 @@ struct Codex<'l> {
 
 impl<'l> Codex<'l> {
     fn start(lab: &'l Lab, version: &str) -> Self {
+        Self::started_by(lab, version, |cli| {
+            lab.run("work", &[cli.to_str().unwrap()]).0
+        })
+    }
+
+    /// One that vmux keeps, in a terminal that is attached to it.
+    pub(super) fn hosted(lab: &'l Lab, name: &str) -> Self {
+        Self::started_by(lab, "0.171.0", |cli| {
+            symlink(cli, lab.path("bin/codex")).unwrap();
+            lab.host(name, "work", &["--agent", "codex"]);
+            lab.attach(name)
+        })
+    }
+
+    /// Writes its settings; what starts it is told of the program, and says the pane.
+    fn started_by(lab: &'l Lab, version: &str, start: impl FnOnce(&Path) -> String) -> Self {
         let cli = install::codex(version);
         let model = Model::start("fake_responses.py");
         let port = model.port;
@@ -43,10 +60,9 @@ impl<'l> Codex<'l> {
              wire_api = \"responses\"\n[projects.{work:?}]\ntrust_level = \"trusted\"\n"
         );
         fs::write(home.join("config.toml"), settings).unwrap();
-        let (pane, _) = lab.run("work", &[cli.to_str().unwrap()]);
         Self {
             lab,
-            pane,
+            pane: start(&cli),
             model,
             pid: Cell::new(0),
         }
@@ -56,7 +72,7 @@ impl<'l> Codex<'l> {
         self.lab.tmux(&["capture-pane", "-p", "-t", &self.pane])
     }
 
-    fn shows(&self, words: &str) {
+    pub(super) fn shows(&self, words: &str) {
         wait_within(SHOWS, words, || self.screen().contains(words).then_some(()));
     }
 
@@ -100,7 +116,7 @@ impl<'l> Codex<'l> {
     }
 
     /// Waits until vmux says this of its state and its reason.
-    fn is(&self, state: &str, reason: Option<&str>) -> Row {
+    pub(super) fn is(&self, state: &str, reason: Option<&str>) -> Row {
         let said = Cell::new(None);
         let fits = || {
             let row = self.row();
@@ -204,7 +220,7 @@ fn without_an_app_server() {
 }
 
 /// It asks, vmux shows the whole command and allows it, and it runs. Returns its pid.
-fn answers(lab: &Lab, codex: &Codex<'_>) -> String {
+pub(super) fn answers(lab: &Lab, codex: &Codex<'_>) -> String {
     let asked = lab.path("work/asked.txt");
     codex.says("esc:touch asked.txt");
     codex.shows("Would you like to run the following command?");

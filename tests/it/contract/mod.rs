@@ -20,6 +20,7 @@
 //! With `VMUX_CONTRACT=latest` the stories of the newest are run with what is the newest now.
 
 mod codex;
+mod hosted;
 mod screen;
 mod session;
 mod stories;

@@ -172,6 +172,11 @@ impl Lab {
 }
 
 impl<'l> Session<'l> {
+    /// One that goes on, in another terminal.
+    pub(super) fn moved_to(&mut self, pane: String) {
+        self.pane = pane;
+    }
+
     pub(super) fn new(lab: &'l Lab, pane: String, pid: u32) -> Self {
         Self {
             lab,
@@ -244,7 +249,7 @@ impl<'l> Session<'l> {
     }
 
     /// Whether its program has ended. What it showed last is still there.
-    fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.tell("#{pane_dead}") == "1"
     }
 

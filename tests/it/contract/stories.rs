@@ -9,7 +9,7 @@ use super::session::{Session, Want};
 use crate::kit::Lab;
 
 /// Asks before each tool, whatever a version's default is.
-const ASKING: [&str; 2] = ["--permission-mode", "default"];
+pub(super) const ASKING: [&str; 2] = ["--permission-mode", "default"];
 
 /// A command that is asked for, and runs until the file `go` is there (for two minutes at most).
 const LONG: &str = "touch made.txt; for i in {1..1200}; do [ -e go ] || sleep 0.1; done";
