@@ -4,10 +4,11 @@
 //! seventh of the start of a small program. The same code out of the compiler's archive is found
 //! first, so that the shared one is not needed.
 //!
-//! **The order of the static program.** What a daemon runs all the time is put in one place. The kernel maps 64 KiB of a program around each page that is run. In the order of the compiler
-//! nearly all of these pieces hold something that a daemon runs, and it keeps the whole program in
-//! memory for a fifth of it. `scripts/resident.txt` names that fifth (`scripts/resident` finds it). A
-//! name that is no longer there costs nothing but its place.
+//! **The order of the program.** What a daemon runs all the time is put in one place. The kernel
+//! maps 64 KiB of a program around each page that is run. In the order of the compiler nearly all
+//! of these pieces hold something that a daemon runs, and it keeps the whole program in memory for
+//! a fifth of it. `scripts/resident.txt` names that fifth (`scripts/resident` finds it). A name
+//! that is no longer there costs nothing but its place.
 
 #![allow(
     clippy::print_stdout,
@@ -24,13 +25,13 @@ const NAMES: &str = "scripts/resident.txt";
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={NAMES}");
     let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|is| is == value);
-    if is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && has_unwinder() {
+    if is("CARGO_CFG_TARGET_ENV", "gnu") && has_unwinder() {
         println!("cargo::rustc-link-lib=static:-bundle=gcc_eh");
     }
     let says = |variable: &str| env::var(variable).is_ok_and(|words| words.contains("link"));
     // Only what is published, and by the usual linker: not every other one knows such scripts.
     let usual = env::var_os("RUSTC_LINKER").is_none() && !says("CARGO_ENCODED_RUSTFLAGS");
-    if !is("CARGO_CFG_TARGET_ENV", "musl") || !is("PROFILE", "release") || !usual {
+    if !is("PROFILE", "release") || !usual {
         return Ok(());
     }
     let names = fs::read_to_string(NAMES)?;
