@@ -21,7 +21,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use harness::kit::{Home, Killed, Shown};
-use harness::{Report, Set, built, command, daemon, machine, status, write_status};
+use harness::{Report, Set, built, command, daemon, machine, status, switches, write_status};
 use serde_json::json;
 use vmux::agent::claude::tail::Follower;
 use vmux::source::scout::{Roots, Scout};
@@ -368,23 +368,4 @@ fn idle(report: &mut Report, program: &str, limit: f64) {
         2.5,
         false,
     );
-}
-
-/// How often any thread of a process has slept and been woken.
-fn switches(pid: u32) -> f64 {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
-        .unwrap()
-        .flatten();
-    let count = |entry: std::fs::DirEntry| {
-        let text = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-        let line = text
-            .lines()
-            .find(|line| line.starts_with("voluntary_ctxt"))
-            .unwrap_or("x 0");
-        line.split_whitespace()
-            .nth(1)
-            .and_then(|n| n.parse::<f64>().ok())
-            .unwrap_or(0.0)
-    };
-    tasks.map(count).sum()
 }

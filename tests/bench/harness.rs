@@ -135,6 +135,12 @@ impl Report {
         }
     }
 
+    /// A figure that is to be as large as this: a noisy one.
+    pub(crate) fn at_least(&self, name: &str, value: f64, unit: &str, bar: f64) {
+        let mark = if value < bar { "OVER" } else { "ok" };
+        println!("  {name:<58} {value:>10.2} {unit:<6} bar   {bar:>8.2}  {mark}");
+    }
+
     /// How to end: what was started is taken down first, as values go out of scope.
     pub(crate) fn conclude(self) -> std::process::ExitCode {
         if self.over.is_empty() {
@@ -207,4 +213,31 @@ pub(crate) fn status(pid: u32, field: &str) -> f64 {
         .nth(1)
         .and_then(|n| n.parse().ok())
         .unwrap_or(0.0)
+}
+
+/// How often any thread of a process has slept and been woken.
+pub(crate) fn switches(pid: u32) -> f64 {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .unwrap()
+        .flatten();
+    let count = |entry: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("voluntary_ctxt"))
+            .unwrap_or("x 0");
+        line.split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    tasks.map(count).sum()
+}
+
+/// Memory that a process has for itself alone, in MB.
+pub(crate) fn private(pid: u32) -> f64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
+    let kib = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+    kib.sum::<f64>() / 1024.0
 }

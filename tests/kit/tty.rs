@@ -1,11 +1,12 @@
 //! A terminal of the test's own: what a program writes to it, and keys for it.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::pty::OpenptFlags;
@@ -101,14 +102,9 @@ impl Tty {
         if poll(&mut fds, Some(&timeout)).unwrap_or(0) == 0 {
             return true;
         }
-        let mut block = [0; 65536];
-        match self.master.read(&mut block) {
-            Ok(0) | Err(_) => false,
-            Ok(n) => {
-                self.seen.extend_from_slice(&block[..n]);
-                true
-            }
-        }
+        self.seen.reserve(65536);
+        let read = rustix::io::read(&self.master, spare_capacity(&mut self.seen));
+        read.is_ok_and(|n| n > 0)
     }
 
     /// Reads until this stands in what was written.
@@ -150,7 +146,7 @@ impl Tty {
         }
     }
 
-    fn has_more(&self) -> bool {
+    pub(crate) fn has_more(&self) -> bool {
         let mut fds = [PollFd::new(&self.master, PollFlags::IN)];
         let now = Duration::ZERO.try_into().unwrap();
         poll(&mut fds, Some(&now)).unwrap_or(0) > 0 && fds[0].revents().contains(PollFlags::IN)
