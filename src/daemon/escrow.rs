@@ -1,5 +1,7 @@
 //! Keeps the terminals of hosted sessions, so that a holder's crash does not end its session: the
-//! program in a terminal that somebody has open is not hung up, and another holder goes on.
+//! program in a terminal that somebody has open is not hung up, and another holder goes on. If none
+//! can for now, the terminal is kept all the same, and it is tried again, ever more rarely, for as
+//! long as a program has it open.
 //!
 //! One thread for all of them, which waits for events only. It is disposable: a daemon that starts
 //! asks all holders anew.
@@ -29,10 +31,14 @@ const KNOCK: Duration = Duration::from_millis(500);
 const DYING: Duration = Duration::from_secs(2);
 /// Longest wait for the holder that goes on.
 const ADOPTION: Duration = Duration::from_secs(6);
-/// A session whose holders crash so often in a row is given up,
-const CRASHES: u32 = 3;
-/// where one that lived longer than this begins a new row.
-const ROW: Duration = Duration::from_secs(60);
+/// So many times in a row another holder goes on at once; then there is a pause, each time twice as
+/// long,
+const AT_ONCE: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+/// up to this. A session that was well for twice as long begins a new row.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often the directory is looked at while nobody tells what changes in it.
+const UNTOLD: Duration = Duration::from_secs(5);
 /// Memory for the thread: its work needs little.
 const STACK: usize = 256 * 1024;
 
@@ -67,6 +73,15 @@ struct Kept {
     pid: u32,
 }
 
+/// A session without a holder.
+struct Orphan {
+    id: String,
+    terminal: OwnedFd,
+    state: OwnedFd,
+    /// When another holder is to go on.
+    due: Instant,
+}
+
 /// What became of a connection.
 enum Heard {
     /// It goes on.
@@ -78,9 +93,13 @@ enum Heard {
 }
 
 struct Escrow {
+    paths: Paths,
     place: Place,
     watcher: Watcher,
+    /// The watcher tells what changes in the directory.
+    watches: bool,
     kept: Vec<Kept>,
+    orphans: Vec<Orphan>,
     /// Sessions whose holders have crashed: how often in a row, and when last.
     crashes: HashMap<String, (u32, Instant)>,
     program: PathBuf,
@@ -88,29 +107,38 @@ struct Escrow {
 
 impl Escrow {
     fn new(paths: &Paths) -> io::Result<Self> {
-        let place = Place::of(paths);
-        place.create(paths)?;
-        let mut escrow = Self {
-            place,
+        Ok(Self {
+            paths: paths.clone(),
+            place: Place::of(paths),
             watcher: Watcher::new(inotify::instance),
+            watches: false,
             kept: Vec::new(),
+            orphans: Vec::new(),
             crashes: HashMap::new(),
             program: exec::beside("vmux-host")?,
-        };
-        escrow.watch()?;
-        Ok(escrow)
+        })
     }
 
-    /// Watches the directory, and then looks at what is in it.
-    fn watch(&mut self) -> io::Result<()> {
+    fn run(&mut self) -> io::Result<()> {
+        loop {
+            if !self.watches {
+                self.watch();
+            }
+            self.adopt_orphans();
+            self.wait()?;
+        }
+    }
+
+    /// Watches the directory, which is made anew if it is gone, and then looks at what is in it.
+    fn watch(&mut self) {
         let [dir, _] = self.place.dirs().map(Path::to_owned);
-        if !self.watcher.add(&dir)? {
-            let lack = self.watcher.lack().map(inotify::Lack::words);
-            let words = lack.unwrap_or_else(|| format!("{} is gone", dir.display()));
-            return Err(io::Error::other(words));
+        self.watcher.renew();
+        let made = self.place.create(&self.paths);
+        match made.and_then(|()| self.watcher.add(&dir)) {
+            Ok(watches) => self.watches = watches,
+            Err(error) => log::debug!("could not watch {}: {error}", dir.display()),
         }
         self.look();
-        Ok(())
     }
 
     fn look(&mut self) {
@@ -119,33 +147,46 @@ impl Escrow {
         }
     }
 
-    fn run(&mut self) -> io::Result<()> {
-        loop {
-            let Some(watched) = self.watcher.descriptor() else {
-                return Err(io::Error::other("no directory is watched"));
-            };
-            let mut fds = vec![PollFd::from_borrowed_fd(watched, PollFlags::IN)];
-            let streams = self.kept.iter().map(|kept| kept.stream.as_fd());
-            fds.extend(streams.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-            match poll(&mut fds, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-            drop(fds);
-            // From the end, so that the numbers of the others stay.
-            for at in (0..self.kept.len()).rev() {
-                if ready.get(at + 1) == Some(&true) {
-                    self.hear(at);
-                }
-            }
-            if ready.first() == Some(&true) {
-                self.changed()?;
-            }
+    /// Waits for what is next, and does it.
+    fn wait(&mut self) -> io::Result<()> {
+        let watched = self.watcher.descriptor().filter(|_| self.watches);
+        let streams = self.kept.iter().map(|kept| kept.stream.as_fd());
+        let mut fds: Vec<_> = watched
+            .into_iter()
+            .chain(streams)
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        // That no program has it open any more is told without being asked for.
+        let terminals = self.orphans.iter().map(|orphan| orphan.terminal.as_fd());
+        fds.extend(terminals.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::empty())));
+        let now = clock::steady();
+        let untold = (!self.watches).then(|| now + UNTOLD);
+        let due = self.orphans.iter().map(|orphan| orphan.due).chain(untold);
+        let timeout = due
+            .min()
+            .map(|due| clock::timespec(due.saturating_duration_since(now)));
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let changed = watched.is_some() && ready.next() == Some(true);
+        let heard: Vec<bool> = ready.by_ref().take(self.kept.len()).collect();
+        let left: Vec<bool> = ready.collect();
+        drop(fds);
+        let mut left = left.into_iter();
+        self.orphans.retain(|_| left.next() != Some(true));
+        // From the end, so that the numbers of the others stay.
+        for at in (0..heard.len()).rev().filter(|at| heard[*at]) {
+            self.hear(at);
+        }
+        if changed {
+            self.changed();
+        }
+        Ok(())
     }
 
-    fn changed(&mut self) -> io::Result<()> {
+    fn changed(&mut self) {
         for change in self.watcher.read() {
             match change {
                 Change::Entry { name, .. } => {
@@ -155,10 +196,9 @@ impl Escrow {
                     }
                 }
                 Change::Overflow => self.look(),
-                Change::Lost { .. } => return Err(io::Error::other("its directory is gone")),
+                Change::Lost { .. } => self.watches = false,
             }
         }
-        Ok(())
     }
 
     /// Asks a holder for what it has, if that is not here.
@@ -188,6 +228,15 @@ impl Escrow {
         }
     }
 
+    /// The same, where it was here before: that counts until the holder has given what it has, for
+    /// it may crash at once.
+    fn ask_again(&mut self, id: &str, fds: Vec<OwnedFd>) {
+        self.ask(id);
+        if let Some(next) = self.kept.iter_mut().find(|next| next.id == id) {
+            next.fds = fds;
+        }
+    }
+
     fn hear(&mut self, at: usize) {
         match self.kept[at].hear() {
             Heard::More => {}
@@ -199,48 +248,63 @@ impl Escrow {
         }
     }
 
-    /// Has another holder go on, if this one is gone and has not said how the session ended.
+    /// Another holder is to go on, if this one is gone and has not said how the session ended. That
+    /// its file is gone says nothing.
     fn hung_up(&mut self, kept: Kept) {
-        let id = kept.id.clone();
-        let info = self.place.read(&id);
-        if kept.fds.len() < 2 || info.is_none_or(|info| info.ended.is_some()) {
+        let Kept { id, fds, pid, .. } = kept;
+        let ended = self.place.read(&id).and_then(|info| info.ended);
+        if fds.len() < 2 || ended.is_some() {
             return;
         }
-        if !exec::wait_for_exit(kept.pid, DYING) {
+        if !exec::wait_for_exit(pid, DYING) {
             log::warn!("the holder of {id} has hung up, and lives");
-            return self.ask(&id);
+            return self.ask_again(&id, fds);
         }
-        let now = clock::steady();
-        let last = self.crashes.get(&id);
-        let row = last.filter(|(_, at)| now < *at + ROW);
-        let count = row.map_or(0, |(count, _)| *count) + 1;
-        self.crashes.retain(|_, (_, at)| now < *at + ROW);
-        self.crashes.insert(id.clone(), (count, now));
-        if count > CRASHES {
-            log::warn!("the holder of {id} has crashed again and again; it is given up");
-            return;
-        }
-        log::warn!("the holder of {id} has crashed; another goes on");
-        if let Err(error) = self.adopt(&kept) {
-            log::warn!("could not go on with {id}: {error}");
-            return;
-        }
-        self.ask(&id);
-        // Until it has given what it has, should it crash at once.
-        if let Some(next) = self.kept.iter_mut().find(|next| next.id == id) {
-            next.fds = kept.fds;
+        log::warn!("the holder of {id} has crashed; another is to go on");
+        let mut fds = fds.into_iter();
+        if let (Some(terminal), Some(state)) = (fds.next(), fds.next()) {
+            let due = self.next_try(&id);
+            self.orphans.push(Orphan {
+                id,
+                terminal,
+                state,
+                due,
+            });
         }
     }
 
-    fn adopt(&self, kept: &Kept) -> io::Result<()> {
-        let [terminal, state] = &kept.fds[..] else {
-            return Err(io::ErrorKind::InvalidData.into());
-        };
+    /// When another holder is to be tried, now that there is none.
+    fn next_try(&mut self, id: &str) -> Instant {
+        let now = clock::steady();
+        let lasts = |at: &Instant| now < *at + 2 * LONGEST_PAUSE;
+        self.crashes.retain(|_, (_, at)| lasts(at));
+        let (count, at) = self.crashes.entry(id.to_owned()).or_insert((0, now));
+        (*count, *at) = (*count + 1, now);
+        now + pause(*count)
+    }
+
+    fn adopt_orphans(&mut self) {
+        let now = clock::steady();
+        let due = |orphan: &mut Orphan| orphan.due <= now;
+        let orphans: Vec<Orphan> = self.orphans.extract_if(.., due).collect();
+        for mut orphan in orphans {
+            match self.adopt(&orphan) {
+                Ok(()) => self.ask_again(&orphan.id, vec![orphan.terminal, orphan.state]),
+                Err(error) => {
+                    log::warn!("could not go on with {}: {error}", orphan.id);
+                    orphan.due = self.next_try(&orphan.id);
+                    self.orphans.push(orphan);
+                }
+            }
+        }
+    }
+
+    fn adopt(&self, orphan: &Orphan) -> io::Result<()> {
         let mut adopter = Command::new(&self.program);
         adopter
             .arg("--adopt")
-            .stdin(state.try_clone()?)
-            .stdout(terminal.try_clone()?)
+            .stdin(orphan.state.try_clone()?)
+            .stdout(orphan.terminal.try_clone()?)
             .stderr(Stdio::null());
         let mut child = adopter.spawn()?;
         if !exec::wait_for_exit(child.id(), ADOPTION) {
@@ -252,6 +316,14 @@ impl Escrow {
         }
         Err(io::Error::other(format!("vmux-host: {status}")))
     }
+}
+
+/// How long to wait before another holder is tried for the `count`th time in a row.
+fn pause(count: u32) -> Duration {
+    let Some(more) = count.checked_sub(AT_ONCE + 1) else {
+        return Duration::ZERO;
+    };
+    PAUSE.saturating_mul(1 << more.min(16)).min(LONGEST_PAUSE)
 }
 
 impl Kept {
@@ -274,5 +346,17 @@ impl Kept {
                 Ok(Some(_)) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_holder_is_tried_at_once_and_then_ever_more_rarely() {
+        let pauses: Vec<u64> = (1..=12).map(|count| pause(count).as_secs()).collect();
+        assert_eq!(pauses, [0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(pause(u32::MAX), LONGEST_PAUSE);
     }
 }

@@ -7,7 +7,6 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,11 +15,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
 use vmux::hosted::place::Place;
 use vmux::sys::clock::Deadline;
-use vmux::sys::socket;
 
 use crate::holder::{Holder, Signals};
 use crate::parser::Parser;
 use crate::pty::Pty;
+use crate::stand;
 use crate::state::{Shelf, State};
 use crate::term::Size;
 use crate::upgrade::{child, work};
@@ -72,9 +71,8 @@ pub(crate) fn adopted(signals: Signals) -> anyhow::Result<Holder> {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),
     })?;
-    let listener = socket::listen(&path)?;
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-    listener.set_nonblocking(true)?;
+    stand::make_dirs(&place)?;
+    let listener = stand::listen(&path)?;
     info.holder = std::process::id();
     info.version = env!("CARGO_PKG_VERSION").to_owned();
     info.clients.clear();

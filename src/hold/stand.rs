@@ -10,6 +10,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
+use vmux::hosted::place::Place;
 use vmux::sys::{paths, socket};
 
 use crate::holder::Holder;
@@ -34,6 +35,16 @@ pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Makes the directory of sockets and files, and the one above it, if they are gone.
+///
+/// # Errors
+/// Those of the file system; `PermissionDenied` if somebody else's is in the way.
+pub(crate) fn make_dirs(place: &Place) -> io::Result<()> {
+    let [dir, _] = place.dirs();
+    let mut both = dir.parent().into_iter().chain([dir]);
+    both.try_for_each(paths::create_private)
+}
+
 impl Holder {
     /// Makes anew what is gone of its place.
     pub(crate) fn stand(&mut self) {
@@ -44,10 +55,7 @@ impl Holder {
 
     fn try_stand(&mut self) -> io::Result<()> {
         let id = self.info.id.clone();
-        let [dir, _] = self.place.dirs();
-        for dir in dir.parent().into_iter().chain([dir]) {
-            paths::create_private(dir)?;
-        }
+        make_dirs(&self.place)?;
         let path = self.place.socket(&id);
         match identity(&path) {
             None => {

@@ -365,24 +365,70 @@ fn what_a_session_leaves_is_hung_up_though_the_daemon_keeps_terminals() {
     super::signal(daemon, Signal::TERM);
 }
 
-/// Who crashes again and again is given up, and its program is hung up.
+/// Whose holders crash again and again waits a while for the next one, and lives on.
 #[test]
-fn a_crash_loop_has_an_end() {
+fn a_crash_loop_costs_no_session() {
     let world = World::new();
     let daemon = world.daemon();
     let info = world.start("loop", "exec cat");
     let id = info["id"].as_str().unwrap().to_owned();
-    world.kept(daemon, 1);
-    for _ in 0..3 {
-        world.crash(&id);
+    for crashes in 1..=4 {
         world.kept(daemon, 1);
-        assert!(is_alive(pid_of(&info["pid"])));
+        world.crash(&id);
+        assert!(is_alive(pid_of(&info["pid"])), "after {crashes}");
     }
-    super::signal(pid_of(&world.holder(&id)["holder"]), Signal::KILL);
-    wait_for("the end of the program", || {
-        (!is_alive(pid_of(&info["pid"]))).then_some(())
+    world.says(&["send", "--enter", "loop", "all is well"]);
+    world.shows("loop", "all is well\nall is well");
+    super::signal(daemon, Signal::TERM);
+}
+
+/// Where no holder can go on, as in the middle of an update, the session waits for one; also if the
+/// runtime directory is gone.
+#[test]
+fn a_session_waits_for_a_holder_that_can_go_on() {
+    let world = World::new();
+    let vmux = world.earlier();
+    let listed = world.0.command(&vmux).arg("list").output().unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let daemon = world.daemon();
+    let info = world.start_by(&vmux, "waits", "read word; echo \"<$word>\"; exec cat");
+    let gone = world.start_by(&vmux, "gone", "exec cat");
+    world.kept(daemon, 2);
+    let holder = vmux.with_file_name("vmux-host");
+    let away = holder.with_extension("away");
+    fs::rename(&holder, &away).unwrap();
+    super::signal(pid_of(&info["holder"]), Signal::KILL);
+    let log = world.0.path("vmux/vmux.log");
+    wait_for("a try", || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.contains("could not go on").then_some(())
     });
-    world.kept(daemon, 0);
+    fs::remove_dir_all(world.0.path("vmux")).unwrap();
+    super::signal(pid_of(&gone["holder"]), Signal::KILL);
+    fs::rename(&away, &holder).unwrap();
+    for session in [&info, &gone] {
+        let file = format!("vmux/hosted/{}.json", session["id"].as_str().unwrap());
+        wait_for("another holder", || {
+            let file = fs::read(world.0.path(&file)).ok()?;
+            let now: Value = serde_json::from_slice(&file).ok()?;
+            (now["holder"] != session["holder"]).then_some(())
+        });
+        assert!(is_alive(pid_of(&session["pid"])));
+    }
+    world.says(&["send", "--enter", "waits", "word"]);
+    world.shows("waits", "<word>");
+    world.kept(daemon, 2);
+    // Whose program ends meanwhile is waited for no longer.
+    fs::rename(&holder, &away).unwrap();
+    let file = world.0.path(&format!(
+        "vmux/hosted/{}.json",
+        gone["id"].as_str().unwrap()
+    ));
+    let now: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    super::signal(pid_of(&now["holder"]), Signal::KILL);
+    super::signal(pid_of(&gone["pid"]), Signal::KILL);
+    world.kept(daemon, 1);
+    fs::rename(&away, &holder).unwrap();
     super::signal(daemon, Signal::TERM);
 }
 
