@@ -6,7 +6,9 @@ pub mod codex;
 pub mod lines;
 pub mod looks;
 pub mod outside;
+pub mod program;
 mod record;
+pub mod told;
 pub mod version;
 mod watch;
 
@@ -18,12 +20,12 @@ pub use looks::{Looks, Role};
 pub use outside::{Outside, Roots, Senses, guarded};
 pub use watch::Watch;
 
-use crate::core::model::{Decision, Dialog, HookReport, Session, State};
+use crate::core::model::{Claim, Decision, Dialog, HookReport, Record, Session, State};
 use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
 
 /// All agents. The first that recognises a process has it.
-pub static AGENTS: &[&dyn Agent] = &[&claude::ClaudeCode, &codex::Codex];
+pub static AGENTS: &[&dyn Agent] = &[&claude::ClaudeCode, &codex::Codex, &program::Program];
 
 /// A coding tool whose sessions vmux shows.
 pub trait Agent: Sync {
@@ -100,6 +102,12 @@ pub trait Agent: Sync {
         ""
     }
 
+    /// What a session claims by what its program tells the terminal that a holder keeps for it, if
+    /// that is anything.
+    fn told(&self, records: &[&Record]) -> Option<Claim> {
+        told::plain(records)
+    }
+
     /// The titles under which `explain` shows its own facts, by their names in the evidence.
     fn sections(&self) -> &'static [(&'static str, &'static str)] {
         &[]
@@ -119,10 +127,16 @@ pub trait Agent: Sync {
 /// Reads a title, whole; nothing where that tells no state. Cheap: asked up to ten times a second.
 pub type TitleReader = fn(&str) -> Option<State>;
 
+/// Those that people start by their names.
+pub fn tools() -> impl Iterator<Item = &'static dyn Agent> {
+    let all = AGENTS.iter().copied();
+    all.filter(|agent| !agent.program().is_empty())
+}
+
 /// Their names, for a hint: `claude or codex`.
 #[must_use]
 pub fn any_of_them() -> String {
-    let names: Vec<&str> = AGENTS.iter().map(|agent| agent.name()).collect();
+    let names: Vec<&str> = tools().map(Agent::name).collect();
     names.join(" or ")
 }
 

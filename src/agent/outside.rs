@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use super::looks::{Looks, Start, booted_at, process_fact};
-use super::{AGENTS, Watch};
+use super::{AGENTS, Watch, told};
 use crate::core::model::{Evidence, LocalKey, Observation, Pid, ProcessFact};
 use crate::core::text::CleanText;
+use crate::hosted::Info;
+use crate::hosted::follow::Holders;
+use crate::hosted::place::Place;
 use crate::sys::clock;
 use crate::sys::ground::{Ground, Grounds, Look, Spot};
 use crate::sys::inotify::{self, Init, Watcher};
@@ -36,6 +39,8 @@ pub struct Roots {
     pub only_configs: bool,
     /// Only this user's processes are looked at.
     pub uid: u32,
+    /// Where sessions are found that vmux itself keeps.
+    pub kept: Option<PathBuf>,
     /// The `vmux` that looks where a file system may not answer; without it this process does.
     pub looker: Option<PathBuf>,
 }
@@ -54,6 +59,7 @@ impl Roots {
             configs: AGENTS.iter().map(config).collect(),
             only_configs: paths.only_configs,
             uid: rustix::process::getuid().as_raw(),
+            kept: Some(Place::of(paths).dirs()[0].to_path_buf()),
             looker: own.ok().map(|own| own.with_file_name("vmux")),
         }
     }
@@ -91,6 +97,16 @@ pub(crate) struct Known {
     pub(crate) handle: Option<Handle>,
     start: Start,
     told: Option<Arc<Evidence>>,
+    /// What its agent told, before what its holder hears was added; if one keeps its terminal.
+    pub(crate) own: Option<Box<Evidence>>,
+}
+
+impl Known {
+    /// Its terminal, if it was told and runs with those of this machine.
+    pub(crate) fn tty(&self) -> Option<&str> {
+        let process = &self.told.as_deref()?.process;
+        process.tty.as_deref().filter(|_| !process.container)
+    }
 }
 
 /// A session whose reading failed.
@@ -118,6 +134,8 @@ pub struct Outside {
     /// What lies where sessions work, and whether configuration directories answer.
     pub(crate) grounds: Grounds,
     pub(crate) known: BTreeMap<Pid, Known>,
+    /// Who keeps terminals of sessions.
+    pub(crate) holders: Holders,
     /// Sessions that did something since the last scan: where they work, something may be new.
     pub(crate) stirred: BTreeSet<Pid>,
     /// Processes that were sessions, or looked like one, and have ended: until their pids are
@@ -145,6 +163,7 @@ impl Outside {
             proc,
             real_proc,
             grounds: Grounds::new(senses.look, &roots.proc),
+            holders: Holders::new(roots.kept.clone().map(Place::of_dir)),
             roots,
             watcher: Watcher::new(senses.inotify),
             known: BTreeMap::new(),
@@ -184,6 +203,7 @@ impl Outside {
             handle: None,
             start,
             told: None,
+            own: None,
         };
         self.known.insert(key.pid, known);
     }
@@ -239,6 +259,16 @@ impl Outside {
         evidence.git = ground.git;
         evidence.cwd_gone = ground.gone;
         evidence.problems.extend(ground.problem);
+        known.own = None;
+        let tty = evidence.process.tty.as_deref();
+        let tty = tty.filter(|_| !evidence.process.container);
+        if let Some(info) = tty.and_then(|tty| self.holders.on(tty)) {
+            known.own = Some(Box::new(evidence.clone()));
+            let groups = groups(&self.proc, pid);
+            // It may stand in the place of another one.
+            self.look_around |= known.told.is_none();
+            told::join(super::by_name(self.calls.1), &mut evidence, info, &groups);
+        }
         if known.told.as_deref() == Some(&evidence) {
             return;
         }
@@ -248,6 +278,57 @@ impl Outside {
         let evidence = Arc::new(evidence);
         known.told = Some(Arc::clone(&evidence));
         self.reports.push(Observation::Seen(known.key, evidence));
+    }
+
+    /// What is heard in the terminal of a session has changed, or nothing is any more.
+    pub(crate) fn tell_again(&mut self, pid: Pid) {
+        let known = self.known.get(&pid);
+        let own = known.and_then(|known| {
+            let own = known.own.as_deref().or(known.told.as_deref());
+            own.cloned()
+        });
+        if let Some(own) = own {
+            self.tell(pid, own);
+        }
+    }
+
+    /// The sessions that holders keep.
+    pub fn kept(&self) -> impl Iterator<Item = &Info> {
+        self.holders.live()
+    }
+
+    /// The session that a holder keeps in this terminal.
+    #[must_use]
+    pub fn kept_on(&self, tty: Option<&str>) -> Option<&Info> {
+        self.holders.on(tty?)
+    }
+
+    /// The terminals in which sessions of other agents run.
+    #[must_use]
+    pub fn terminals_of_others(&self) -> BTreeSet<CleanText> {
+        let others = self
+            .known
+            .values()
+            .filter(|known| known.agent != self.calls.0);
+        let told = others.filter_map(|known| known.told.as_ref());
+        let here = told.filter(|evidence| !evidence.process.container);
+        here.filter_map(|evidence| evidence.process.tty.clone())
+            .collect()
+    }
+
+    /// The process groups that speak for a session in its terminal: its own, and whoever has the
+    /// terminal, if the session leads all that runs there.
+    #[must_use]
+    pub fn groups(&self, pid: Pid) -> Vec<u32> {
+        groups(&self.proc, pid)
+    }
+
+    /// It is no session any more, though it lives.
+    pub fn dismiss(&mut self, pid: Pid) {
+        let known = self.known.remove(&pid);
+        let told = known.filter(|known| known.told.is_some());
+        self.reports
+            .extend(told.map(|known| Observation::Gone(known.key)));
     }
 
     /// A session did something: what lies where it works is looked at again at the next scan.
@@ -278,10 +359,7 @@ impl Outside {
         if !self.known.get(&pid).is_some_and(own) {
             return;
         }
-        let known = self.known.remove(&pid);
-        let told = known.filter(|known| known.told.is_some());
-        self.reports
-            .extend(told.map(|known| Observation::Gone(known.key)));
+        self.dismiss(pid);
     }
 
     /// Forgets a process that has ended.
@@ -335,6 +413,15 @@ impl Outside {
         // Not why: a panic may quote what the session wrote. `explain` has that.
         log::error!("reading the session of process {pid} panicked, which is a bug of vmux");
     }
+}
+
+fn groups(proc: &Proc, pid: Pid) -> Vec<u32> {
+    let Some(stat) = proc.stat(pid) else {
+        return Vec::new();
+    };
+    let leads = stat.session == pid.0;
+    let all = [Some(stat.group), stat.foreground.filter(|_| leads)];
+    all.into_iter().flatten().collect()
 }
 
 /// Does a `step` that concerns one session; nothing while a failure of it rests. A panic is a bug

@@ -21,6 +21,11 @@ pub trait Watch: Send {
     /// read before.
     fn read(&mut self, pid: Pid, outside: &mut Outside);
 
+    /// Its sessions give way to those of other agents: a process of one may become another's.
+    fn yields(&self) -> bool {
+        false
+    }
+
     /// A session has ended.
     fn end(&mut self, pid: Pid, outside: &mut Outside);
 

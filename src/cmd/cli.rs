@@ -4,11 +4,11 @@ mod hosted;
 
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::hosted::{Attach, Detach, History, Logs, Open, Send, Start, Upgrade};
-use crate::agent::AGENTS;
+use super::agents;
 
 /// See which AI coding session needs you, and be there.
 #[derive(Parser, Debug)]
@@ -137,14 +137,9 @@ pub struct List {
     /// Also list what scripts run (`claude -p`, SDK)
     #[arg(long, short)]
     pub all: bool,
-    /// List only the sessions of this coding tool
-    #[arg(long, value_name = "NAME", value_parser = agents())]
+    /// List only the sessions of this coding tool, or other programs that vmux keeps
+    #[arg(long, value_name = "NAME", value_parser = agents::all())]
     pub agent: Option<String>,
-}
-
-/// The coding tools that there are, by their names.
-fn agents() -> PossibleValuesParser {
-    PossibleValuesParser::new(AGENTS.iter().map(|agent| agent.name()))
 }
 
 /// Formats of `list`.

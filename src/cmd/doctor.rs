@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::call::{Context, sibling};
 use super::hosted;
 use super::out::{self, paint};
-use crate::agent::{AGENTS, Agent};
+use crate::agent::{AGENTS, Agent, tools};
 use crate::cmd::exit::Exit;
 use crate::core::model::{Pid, Xid};
 use crate::core::text::{CleanText, shell_word};
@@ -255,7 +255,7 @@ fn check_versions(context: &Context, answers: bool) -> Check {
         reply.ok()?.ok()
     });
     let sessions = listed.unwrap_or_default().sessions;
-    for agent in AGENTS {
+    for agent in tools() {
         let sessions = sessions.iter();
         let own = sessions.filter(|session| *session.agent == *agent.name());
         let versions: BTreeSet<&str> = own

@@ -61,7 +61,11 @@ fn render(session: &Session, explanation: &Value, now: DateTime<Utc>, colored: b
         let _ = write!(page, "\n{}\n{claims}", paint("claims", "1", colored));
     }
     let attention = attention(&explanation["session"]);
-    let mut sections = vec![("attention", &attention), ("process", &evidence["process"])];
+    let mut sections = vec![
+        ("attention", &attention),
+        ("process", &evidence["process"]),
+        ("terminal", &evidence["terminal"]),
+    ];
     let own = agent::by_name(&session.agent).map(Agent::sections);
     let own = own.into_iter().flatten();
     sections.extend(own.map(|(name, title)| (*title, &evidence[*name])));

@@ -46,6 +46,10 @@ fn list_args(context: &Context, format: Format, args: &List) -> ListArgs {
 
 fn say_none(agent: Option<&str>) {
     let (of, start) = match agent.and_then(agent::by_name) {
+        Some(agent) if agent.program().is_empty() => {
+            exit::say("No programs. `vmux start -- COMMAND` runs one and it appears here.\n");
+            return;
+        }
         Some(agent) => (format!("{} ", agent.title()), agent.name().to_owned()),
         None => (String::new(), agent::any_of_them()),
     };

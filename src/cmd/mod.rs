@@ -1,5 +1,6 @@
 //! The verbs: one file each. Parse, call the library, print.
 
+mod agents;
 mod answer;
 mod attach;
 mod bar;

@@ -105,7 +105,7 @@ fn command(context: &Context, args: &Start, dir: &Path, program: &Path) -> anyho
     if let Some(workspace) = &args.workspace {
         command.arg(format!("--workspace={workspace}"));
     }
-    for agent in AGENTS {
+    for agent in agent::tools() {
         command.arg(format!("--keep={}", agent.variable()));
     }
     if args.no_log {

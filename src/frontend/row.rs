@@ -251,7 +251,10 @@ fn detail(session: &Session) -> String {
             || "a menu of its own is open".to_owned(),
             |ask| format!("a menu of its own is open: {ask}"),
         ),
-        Some(Reason::StartDialog) => "a dialog is open before its start".to_owned(),
+        Some(Reason::StartDialog) => ask.map_or_else(
+            || "a dialog is open before its start".to_owned(),
+            |ask| format!("a dialog is open before its start: {ask}"),
+        ),
         Some(Reason::Ambiguous) => ambiguous(session),
         Some(Reason::Starting) | None => said.to_owned(),
         Some(reason) if said.is_empty() => reason.as_str().to_owned(),

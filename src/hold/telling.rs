@@ -128,6 +128,7 @@ impl Holder {
         if told.title != clean {
             told.title = clean;
             told.titled_at = Some(clock::now());
+            told.titled_by = self.pty.foreground();
             self.telling.note(SLOW);
         }
     }

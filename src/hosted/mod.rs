@@ -6,6 +6,7 @@
 
 pub mod asking;
 pub mod attach;
+pub mod follow;
 pub mod frame;
 pub mod keys;
 pub mod limit;

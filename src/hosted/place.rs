@@ -57,6 +57,12 @@ impl Place {
         Self::at(paths.runtime.join("hosted"), state.join("hosted"))
     }
 
+    /// Where sessions are found in this directory, and no logs.
+    #[must_use]
+    pub fn of_dir(dir: PathBuf) -> Self {
+        Self::at(dir, PathBuf::new())
+    }
+
     /// With sockets and files in one directory, and logs in another.
     #[must_use]
     pub fn at(dir: PathBuf, logs: PathBuf) -> Self {

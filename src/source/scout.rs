@@ -23,6 +23,7 @@ use crate::sys::inotify::{Change, Lack};
 use crate::sys::proc::handle::{self, Handle};
 
 mod around;
+mod kept;
 mod verify;
 
 pub use crate::agent::{Roots, Senses};
@@ -89,6 +90,7 @@ impl Scout {
         let ends = known.filter_map(|known| known.handle.as_ref());
         let watcher = self.outside.watcher.descriptor().into_iter();
         let mut all: Vec<BorrowedFd<'_>> = watcher.chain(ends.map(Handle::pidfd)).collect();
+        all.extend(self.outside.holders.descriptors());
         for watch in &self.watches {
             watch.descriptors(&mut all);
         }
@@ -131,6 +133,7 @@ impl Scout {
         let unheard = self.lack().is_some();
         self.outside.watcher.renew();
         self.look_again(if unheard { Again::All } else { Again::Due });
+        self.look_at_holders(unheard);
         let young = std::mem::take(&mut self.young);
         self.find_new()?;
         for pid in young {
@@ -159,6 +162,7 @@ impl Scout {
                     let outside = &mut self.outside;
                     let spots = outside.grounds.changed(&dir, &mut outside.watcher);
                     self.ground_changed(&spots);
+                    self.holder_changed(&dir);
                     self.each(|watch, outside| watch.changed(&dir, &name, outside));
                 }
                 Change::Lost { dir } => {
@@ -178,6 +182,7 @@ impl Scout {
         for pid in handle::ended(handles) {
             self.end(pid);
         }
+        self.hear_holders();
         self.each(|watch, outside| watch.ready(outside));
         self.reports()
     }
@@ -324,7 +329,8 @@ impl Scout {
 
     /// Looks at a process that is not tracked; its agent tracks it if it is a session.
     fn adopt(&mut self, pid: Pid) {
-        if self.outside.is_tracked(pid) || self.outside.rests(pid) {
+        let yields = self.yields(pid);
+        if (self.outside.is_tracked(pid) && !yields) || self.outside.rests(pid) {
             return;
         }
         let recognised = catch_unwind(AssertUnwindSafe(|| self.recognise(pid)));
@@ -334,6 +340,9 @@ impl Scout {
         let Some((at, looks, role)) = recognised.filter(|_| !self.may_be_fork(pid)) else {
             return;
         };
+        if yields {
+            self.end(pid);
+        }
         self.outside.calls = (at, self.agents[at].name());
         guarded(
             &mut *self.watches[at],
@@ -366,11 +375,17 @@ impl Scout {
     /// but about to run a hook, or the shell of a tool: those may go on for minutes.
     fn may_be_fork(&self, pid: Pid) -> bool {
         let parent = || self.outside.proc.stat(pid).map(|stat| stat.ppid);
-        self.young.contains(&pid.0) && parent().is_some_and(|pid| self.outside.is_tracked(pid))
+        let is_session = |pid: Pid| self.outside.is_tracked(pid) && !self.yields(pid);
+        self.young.contains(&pid.0) && parent().is_some_and(is_session)
     }
 
     fn end(&mut self, pid: Pid) {
-        if let Some(Known { key, agent, .. }) = self.outside.forget(pid) {
+        if let Some(Known {
+            key, agent, own, ..
+        }) = self.outside.forget(pid)
+        {
+            // What it ran in is in the list again.
+            self.outside.look_around |= own.is_some();
             self.outside.departed.push(pid.0);
             self.outside.calls = (agent, self.agents[agent].name());
             self.watches[agent].end(pid, &mut self.outside);

@@ -275,6 +275,12 @@ impl Watcher {
         self.watches.len()
     }
 
+    /// Whether this directory is watched.
+    #[must_use]
+    pub fn is_watched(&self, dir: &Path) -> bool {
+        self.watches.contains_key(dir)
+    }
+
     /// Whether nothing is watched.
     #[must_use]
     pub fn is_empty(&self) -> bool {

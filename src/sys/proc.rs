@@ -49,8 +49,14 @@ pub struct Stat {
     pub state: u8,
     /// The parent.
     pub ppid: Pid,
+    /// Its process group.
+    pub group: u32,
+    /// The session that it is in, by the pid of who leads it.
+    pub session: u32,
     /// Device number of the controlling terminal, 0 for none.
     pub tty_nr: u32,
+    /// The process group that has that terminal.
+    pub foreground: Option<u32>,
     /// Start, in clock ticks since boot.
     pub start_ticks: u64,
 }
@@ -400,7 +406,10 @@ pub fn parse_stat(bytes: &[u8]) -> Option<Stat> {
     Some(Stat {
         state: *fields.first()?.as_bytes().first()?,
         ppid: Pid(fields.get(1)?.parse().ok()?),
+        group: fields.get(2)?.parse().unwrap_or(0),
+        session: fields.get(3)?.parse().unwrap_or(0),
         tty_nr: fields.get(4)?.parse::<i32>().ok()?.cast_unsigned(),
+        foreground: fields.get(5)?.parse().ok(),
         start_ticks: fields.get(19)?.parse().ok()?,
     })
 }

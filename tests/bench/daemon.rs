@@ -89,6 +89,7 @@ fn scans(report: &mut Report) {
         configs: [("claude", home.path("home/.claude"))].into(),
         uid,
         only_configs: true,
+        kept: None,
         looker: None,
     };
     let mut floor = Proc::open(Path::new("/proc")).unwrap();

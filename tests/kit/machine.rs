@@ -60,6 +60,7 @@ impl Machine {
             configs: [("claude", self.config())].into(),
             uid: rustix::process::getuid().as_raw(),
             only_configs: false,
+            kept: Some(self.path("hosted")),
             looker: None,
         }
     }

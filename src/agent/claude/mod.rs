@@ -24,8 +24,9 @@ mod watch;
 use std::path::{Path, PathBuf};
 
 pub use crate::agent::version::parse_version;
-use crate::agent::{Agent, Health, Hooks, Looks, Message, Role, Roots, Watch};
-use crate::core::model::{Decision, Dialog, HookReport, Session};
+use crate::agent::{Agent, Health, Hooks, Looks, Message, Role, Roots, Watch, told};
+use crate::core::model::{Claim, Decision, Dialog, HookReport, Reason, Record, Session, State};
+use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
 
 /// The agent's name on the wire.
@@ -85,6 +86,30 @@ impl Agent for ClaudeCode {
         )
     }
 
+    /// A shell that goes on after the turn reads as work in its reports; what it asks begins with a
+    /// word of its own.
+    ///
+    /// **Source:** observed on 2.1.295 to 2.1.332: `1 shell still running`, `approve Bash: make`,
+    /// `answer: Which colour? (Red · Blue)`.
+    fn told(&self, records: &[&Record]) -> Option<Claim> {
+        let mut claim = told::plain(records)?;
+        let root = records.iter().find(|record| record.id.is_empty());
+        let msg = root.and_then(|root| root.msg.as_deref());
+        if claim.state == State::Working && msg.is_some_and(only_shells_run) {
+            let rule = "it tells its terminal that only a shell of it still runs";
+            let idle = Claim::new(claim.source, State::Idle, rule).since(claim.since);
+            return Some(idle.because(Reason::BackgroundShell));
+        }
+        for asked in [&mut claim.ask, &mut claim.question] {
+            let text = asked.as_deref().unwrap_or_default();
+            let rest = text
+                .strip_prefix("approve ")
+                .or_else(|| text.strip_prefix("answer: "));
+            *asked = rest.map(CleanText::line).or(asked.take());
+        }
+        Some(claim)
+    }
+
     fn sections(&self) -> &'static [(&'static str, &'static str)] {
         &[
             ("inbox_at", "inbox"),
@@ -142,6 +167,15 @@ impl Hooks for ClaudeCode {
     fn answer(&self, payload: &[u8], decision: &Decision) -> Option<String> {
         request::answer(payload, decision)
     }
+}
+
+/// `1 shell still running`, `2 shells still running`.
+fn only_shells_run(msg: &str) -> bool {
+    let Some((count, rest)) = msg.split_once(' ') else {
+        return false;
+    };
+    count.bytes().all(|b| b.is_ascii_digit())
+        && matches!(rest, "shell still running" | "shells still running")
 }
 
 /// First version that writes `sessions/<pid>.json`: an older one has no status file, a newer one

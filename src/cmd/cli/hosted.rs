@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::agents;
+use crate::cmd::agents;
 use crate::hosted::limit;
 
 /// Of `start`.
@@ -19,7 +19,7 @@ pub struct Start {
     #[arg(long)]
     pub workspace: Option<String>,
     /// Run this coding tool
-    #[arg(long, value_name = "NAME", value_parser = agents(), conflicts_with = "command")]
+    #[arg(long, value_name = "NAME", value_parser = agents::tools(), conflicts_with = "command")]
     pub agent: Option<String>,
     /// Show it here at once
     #[arg(long, conflicts_with = "json")]

@@ -23,6 +23,8 @@ pub enum Source {
     Title,
     /// The agent's own word on its state, through a socket.
     Socket,
+    /// The program's own word on its state, to the terminal that a holder keeps for it.
+    Terminal,
 }
 
 impl Source {
@@ -36,6 +38,7 @@ impl Source {
             Self::Hook => "hook",
             Self::Title => "title",
             Self::Socket => "socket",
+            Self::Terminal => "terminal",
         }
     }
 }

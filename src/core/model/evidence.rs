@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Claim, ConversationId, Kind, LocalKey, Place, RawPath, State};
+use super::{Claim, ConversationId, Kind, LocalKey, Place, RawPath, State, Told};
 use crate::core::text::CleanText;
 
 /// Everything known about one session, as its agent saw it last. Complete by itself: a newer
@@ -58,6 +58,9 @@ pub struct Evidence {
     /// What the agent has read, each fact as it is: only for `explain`.
     #[serde(flatten)]
     pub facts: AsRead,
+    /// What is heard in its terminal, if a holder keeps that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<TerminalFact>,
     /// Why reading its files failed, which is a bug of vmux: nothing else here is to be believed.
     pub failed: Option<CleanText>,
     /// What could not be read, in words for `explain`.
@@ -108,6 +111,16 @@ pub struct ProcessFact {
     pub container: bool,
     /// When this was read.
     pub read_at: DateTime<Utc>,
+}
+
+/// What a holder has heard in the terminal of a session.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct TerminalFact {
+    /// The holder's name for it.
+    pub kept_as: CleanText,
+    /// What its program says of itself.
+    #[serde(flatten)]
+    pub told: Told,
 }
 
 /// The git repository around a directory, read from its files.

@@ -114,6 +114,9 @@ pub struct Told {
     /// Since when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub titled_at: Option<DateTime<Utc>>,
+    /// The process group that had the terminal then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub titled_by: Option<u32>,
     /// When it rang the bell last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rang_at: Option<DateTime<Utc>>,

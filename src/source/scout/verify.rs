@@ -80,6 +80,7 @@ mod tests {
             configs: [("claude", config.into())].into(),
             uid: rustix::process::getuid().as_raw(),
             only_configs: true,
+            kept: None,
             looker: None,
         };
         (Scout::new(roots).unwrap(), pid)

@@ -4,6 +4,7 @@ mod bad_days;
 mod clients;
 mod enter;
 mod limits;
+mod rows;
 mod skew;
 mod survive;
 mod told;
