@@ -13,6 +13,7 @@ pub(crate) mod app_server;
 pub(crate) mod desktop;
 pub(crate) mod home;
 pub(crate) mod install;
+pub(crate) mod judge;
 pub(crate) mod lab;
 pub(crate) mod machine;
 pub(crate) mod manager;

@@ -21,6 +21,7 @@
 
 mod codex;
 mod hosted;
+mod recorded;
 mod screen;
 mod session;
 mod stories;
@@ -125,4 +126,5 @@ contract! { newest newest() => {
     answers_there();
     answers_nothing();
     answers_plan(false);
+    cuts_are_exact();
 }}
