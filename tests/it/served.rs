@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::kit::app_server::{AppServer, THREAD};
 use crate::machine::Machine;
-use crate::service::{Daemon, command, shown, vmux};
+use crate::service::{Daemon, command, shown, vmux, wait_for};
 
 /// A machine with a session of Codex that asks.
 fn asking(machine: &Machine) -> AppServer {
@@ -68,4 +68,37 @@ fn a_no_needs_no_reading_and_what_was_answered_is_so_once() {
     assert_eq!(server.decisions(), [json!("decline")]);
     let again = vmux(&machine, &["answer", "shop", "deny"]);
     assert_eq!(again.status.code(), Some(1));
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn pick_shows_the_whole_command_and_allows_it() {
+    let machine = Machine::new();
+    let server = asking(&machine);
+    let daemon = Daemon::start(&machine);
+    answers(&daemon);
+    let tmux = |words: &[&str]| {
+        let mut tmux = command(&machine, "tmux");
+        tmux.arg("-S").arg(machine.path("tmux"));
+        let done = tmux.args(["-f", "/dev/null"]).args(words).output().unwrap();
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let shows = |part: &str| {
+        wait_for(part, || {
+            let screen = tmux(&["capture-pane", "-p"]);
+            screen.contains(part).then_some(screen)
+        })
+    };
+    let pick = format!("{} pick", env!("CARGO_BIN_EXE_vmux"));
+    tmux(&["new-session", "-d", "-x", "100", "-y", "30", &pick]);
+    shows("shop");
+    tmux(&["send-keys", "M-a"]);
+    let asked = shows("make install");
+    assert!(asked.contains("May I run it?"), "{asked}");
+    assert_eq!(server.decisions(), [] as [Value; 0], "nothing was answered");
+    tmux(&["send-keys", "y", "Enter"]);
+    wait_for("the answer", || {
+        (server.decisions() == [json!("accept")]).then_some(())
+    });
+    tmux(&["kill-server"]);
 }
