@@ -20,7 +20,9 @@ pub use looks::{Looks, Role};
 pub use outside::{Outside, Roots, Senses, guarded};
 pub use watch::Watch;
 
-use crate::core::model::{Claim, Decision, Dialog, HookReport, Record, Session, State};
+use crate::core::model::{
+    Claim, ConversationId, Decision, Dialog, HookReport, Record, Session, State,
+};
 use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
 
@@ -67,7 +69,12 @@ pub trait Agent: Sync {
     }
 
     /// The command that goes on with a session's conversation, in its directory.
-    fn resume(&self, session: &Session) -> Option<Vec<String>>;
+    fn resume(&self, session: &Session) -> Option<Vec<String>> {
+        self.go_on(&[], session.session_id.as_ref()?)
+    }
+
+    /// The command that goes on with a conversation as this command, if there is one, had it begun.
+    fn go_on(&self, started: &[String], conversation: &ConversationId) -> Option<Vec<String>>;
 
     /// Whether what a session asks may be answered through the agent itself, without a hook.
     fn answers(&self) -> bool {
@@ -131,6 +138,22 @@ pub type TitleReader = fn(&str) -> Option<State>;
 pub fn tools() -> impl Iterator<Item = &'static dyn Agent> {
     let all = AGENTS.iter().copied();
     all.filter(|agent| !agent.program().is_empty())
+}
+
+/// The program of a command that started this agent, else as it is found by its name.
+fn program_of(agent: &dyn Agent, started: &[String]) -> String {
+    let own = |path: &&String| {
+        let name = Path::new(path).file_name();
+        name.is_some_and(|name| name == agent.program())
+    };
+    let started = started.first().filter(own).cloned();
+    started.unwrap_or_else(|| agent.program().to_owned())
+}
+
+/// An id as an argument: one that looks like an option is none.
+fn as_argument(conversation: &ConversationId) -> Option<String> {
+    let id = conversation.as_str();
+    (!id.starts_with('-')).then(|| id.to_owned())
 }
 
 /// Their names, for a hint: `claude or codex`.
@@ -211,7 +234,7 @@ pub enum Speaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::{ConversationId, HookEvent};
+    use crate::core::model::HookEvent;
 
     #[test]
     fn a_hook_that_names_no_agent_is_the_first_ones() {
@@ -252,5 +275,11 @@ mod tests {
         session.session_id = ConversationId::new("abc");
         let command = claude.resume(&session).unwrap().join(" ");
         assert_eq!(command, "claude --resume abc");
+        session.session_id = ConversationId::new("--dangerously-skip-permissions");
+        assert_eq!(
+            claude.resume(&session),
+            None,
+            "a name made up to be an option"
+        );
     }
 }

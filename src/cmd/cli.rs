@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-pub use self::hosted::{Attach, Detach, History, Logs, Open, Send, Start, Upgrade};
+pub use self::hosted::{Attach, Detach, History, Logs, Open, Restore, Send, Start, Upgrade};
 use super::agents;
 
 /// See which AI coding session needs you, and be there.
@@ -80,6 +80,8 @@ pub enum Verb {
     History(History),
     /// Print what a started session wrote, from its log
     Logs(Logs),
+    /// Bring back what was hosted before a crash or a reboot
+    Restore(Restore),
     /// Type into a started session
     Send(Send),
     /// Open a terminal window that shows a started session

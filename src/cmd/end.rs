@@ -9,6 +9,7 @@ use crate::cmd::cli::End;
 use crate::cmd::exit::{Exit, Failure};
 use crate::frontend::row;
 use crate::hosted::Info;
+use crate::hosted::place::Place;
 use crate::protocol::request::{EndArgs, PreviewArgs, Target};
 use crate::sys::clock;
 
@@ -22,6 +23,19 @@ pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
             return Ok(Exit::Cancelled);
         }
         return end_hosted(context, &info);
+    }
+    if let Some(record) = hosted::lost(context, &args.query) {
+        let line = hosted::line(&record.session);
+        if !args.yes
+            && !confirmed(&format!(
+                "Forget {line}, which `vmux restore` would bring back?"
+            ))?
+        {
+            return Ok(Exit::Cancelled);
+        }
+        Place::of(&context.paths).let_go(&record.session.id)?;
+        out::write(format!("{}  is not to be restored\n", record.session.id).as_bytes())?;
+        return Ok(Exit::Done);
     }
     // Which session is meant is settled before anything is asked; then only its id counts.
     let find = PreviewArgs {

@@ -11,6 +11,7 @@ use crate::hosted::keys::DetachKey;
 use crate::hosted::link::Link;
 use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
+use crate::hosted::record::Record;
 use crate::hosted::{Hello, Info, VARIABLE};
 use crate::protocol::request::PreviewArgs;
 use crate::sys::proc::Proc;
@@ -66,6 +67,18 @@ pub(super) fn exactly(context: &Context, query: &str) -> Option<Info> {
         }
         _ => None,
     })
+}
+
+/// The session that was lost, and is meant exactly: by its id or its name.
+pub(super) fn lost(context: &Context, query: &str) -> Option<Record> {
+    let place = Place::of(&context.paths);
+    let mut kept = place.records().kept.into_iter();
+    let record = kept.find(|record| {
+        let session = &record.session;
+        session.id == query || session.name.as_deref() == Some(query)
+    })?;
+    let found = place.find(&record.session.id, PATIENCE);
+    (!matches!(found, Some(Found::Live(_) | Found::Silent(_)))).then_some(record)
 }
 
 /// The holder above a process.

@@ -68,7 +68,12 @@ const SECTIONS: [(&str, &[(&str, &str)]); 6] = [
             ),
             (
                 "~/.local/state/vmux/hosted",
-                "What those sessions wrote: ID.log, and ID.times for scriptreplay(1).",
+                "What those sessions wrote: ID.log, and ID.times for scriptreplay(1). ID.kept is what vmux \
+                 restore needs to bring one back.",
+            ),
+            (
+                "~/.local/state/vmux/sessions.json",
+                "Which sessions there are: their conversations and workspaces, for vmux restore.",
             ),
         ],
     ),

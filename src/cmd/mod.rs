@@ -31,6 +31,7 @@ mod out;
 mod pick;
 mod preview;
 mod protocol;
+mod restore;
 pub mod rofi;
 mod start;
 mod status;
@@ -109,6 +110,7 @@ fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {
         Verb::Detach(args) => attach::leave(context, &args),
         Verb::History(args) => history::history(context, &args),
         Verb::Logs(args) => history::logs(context, &args),
+        Verb::Restore(args) => restore::run(context, &args),
         Verb::Send(args) => history::send(context, &args),
         Verb::Upgrade(args) => upgrade::run(context, &args),
         Verb::Open(args) => open::run(context, &args),

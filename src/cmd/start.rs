@@ -14,8 +14,8 @@ use crate::agent::{self, AGENTS, Agent};
 use crate::cmd::cli::Start;
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::CleanText;
-use crate::hosted::Info;
 use crate::hosted::place::Place;
+use crate::hosted::{AGAIN, Info};
 use crate::sys::clock::Deadline;
 
 /// Longest wait for the holder to be there.
@@ -71,10 +71,35 @@ pub(super) fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
     Err(Failure::new(words).exit(Exit::Usage))
 }
 
+/// A session that was there before.
+#[derive(Default)]
+pub(super) struct Again<'a> {
+    /// The id that it had.
+    pub(super) id: Option<&'a str>,
+    /// What it needs of its environment.
+    pub(super) environ: &'a [(String, String)],
+}
+
 /// Starts a holder and waits until it says what it keeps.
 pub(super) fn host(context: &Context, args: &Start, dir: &Path) -> anyhow::Result<Info> {
+    host_again(context, args, dir, &Again::default())
+}
+
+/// The same for a session that was there before.
+pub(super) fn host_again(
+    context: &Context,
+    args: &Start,
+    dir: &Path,
+    again: &Again<'_>,
+) -> anyhow::Result<Info> {
     let program = sibling("vmux-host").map_err(Failure::new)?;
     let mut command = command(context, args, dir, &program)?;
+    if let Some(id) = again.id {
+        command.env(AGAIN, id);
+    }
+    for (name, value) in again.environ {
+        command.env(name, value);
+    }
     let child = command.spawn().map_err(|error| {
         Failure::new(format!("could not run {}: {error}", program.display()))
             .hint("it is installed beside vmux, unless vmux was built without the feature `host`")

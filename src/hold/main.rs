@@ -30,6 +30,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use clap::Parser as _;
 use signal_hook::consts::signal::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
@@ -37,7 +38,7 @@ use vmux::desktop::host::DRIVERS;
 use vmux::hosted::missed;
 use vmux::hosted::place::Place;
 use vmux::hosted::record::Record;
-use vmux::hosted::{Info, PROTOCOL, VARIABLE};
+use vmux::hosted::{AGAIN, Info, PROTOCOL, VARIABLE};
 use vmux::sys::paths;
 use vmux::sys::{clock, files, logger};
 
@@ -96,6 +97,9 @@ struct Args {
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
+
+/// Longest wait for a holder that may keep the session already.
+const ASK: Duration = Duration::from_secs(2);
 
 /// What a child is not to take for its own: the terminal it has is this one.
 const FOREIGN: [&str; 12] = [
@@ -180,10 +184,20 @@ fn start(args: &Args) -> anyhow::Result<Holder> {
     // Whatever the session leaves without a parent comes here, and is ended with it.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let signals = signals()?;
-    let id = place.claim(seed()).context("could not claim an id")?;
+    let environ = paths::environment();
+    let again = environ.text(AGAIN);
+    let claimed = match again {
+        Some(id) => place.claim_again(id, ASK),
+        None => place.claim(seed()),
+    };
+    let id = claimed.context("could not claim an id")?;
     let started = session(args, &place, &id, signals);
-    if started.is_err() {
+    if started.is_err() && again.is_none() {
         place.forget(&id);
+    } else if started.is_err() {
+        // Its log stays: it may come back yet.
+        drop(std::fs::remove_file(place.socket(&id)));
+        drop(std::fs::remove_file(place.file(&id)));
     }
     let holder = started?;
     let mut line = serde_json::to_vec(&holder.info())?;
@@ -264,6 +278,7 @@ fn command(args: &Args, id: &str) -> Command {
     command
         .env("TERM", "xterm-256color")
         .env("COLORTERM", "truecolor")
+        .env_remove(AGAIN)
         .env(VARIABLE, id);
     command
 }

@@ -31,6 +31,9 @@ pub const PROTOCOL: u32 = 1;
 /// In the environment of what a session runs: its id.
 pub const VARIABLE: &str = "VMUX_SESSION";
 
+/// In the environment of a holder: the id of the session that it brings back.
+pub const AGAIN: &str = "VMUX_AGAIN";
+
 /// What a client is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

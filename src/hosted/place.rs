@@ -126,17 +126,45 @@ impl Place {
             // Odd multiplier: all ids come before one comes again.
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let id = id(seed >> 33);
-            let file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(self.file(&id));
-            match file {
-                Ok(_) => return Ok(id),
+            // One that is to come back keeps its id.
+            if self.kept(&id).is_ok() {
+                continue;
+            }
+            match self.claim_file(&id) {
+                Ok(()) => return Ok(id),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Takes the id of a session that is there no more, for the same session.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it is there, and those of the file system.
+    pub fn claim_again(&self, id: &str, patience: Duration) -> io::Result<String> {
+        if !is_id(id) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if let Some(Found::Live(_) | Found::Silent(_)) = self.find(id, patience) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        for path in [self.socket(id), self.file(id)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.claim_file(id).map(|()| id.to_owned())
+    }
+
+    fn claim_file(&self, id: &str) -> io::Result<()> {
+        let file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(self.file(id));
+        file.map(drop)
     }
 
     /// All sessions, those that ended too, oldest first. Each is asked, for `patience` at most.

@@ -35,9 +35,22 @@ pub struct Config {
     pub terminal: Option<String>,
     /// The key that leaves a hosted session: `ctrl-]` if not set, `off` for none.
     pub detach_key: Option<String>,
+    /// What `vmux restore` brings back.
+    pub restore: Restore,
     /// What is not known.
     #[serde(flatten)]
     unknown: Table,
+}
+
+/// What `vmux restore` brings back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Restore {
+    /// What was hosted.
+    #[default]
+    Hosted,
+    /// What ran in windows of its own, too.
+    All,
 }
 
 impl Default for Config {
@@ -51,6 +64,7 @@ impl Default for Config {
             urgency: true,
             terminal: None,
             detach_key: None,
+            restore: Restore::Hosted,
             unknown: Table::new(),
         }
     }

@@ -10,7 +10,9 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use vmux::agent::{Agent, Looks, Message, Outside, Role, Roots, Watch, guarded};
-use vmux::core::model::{Claim, Evidence, Pid, ProcessFact, Reason, Session, Source, State};
+use vmux::core::model::{
+    Claim, ConversationId, Evidence, Pid, ProcessFact, Reason, Session, Source, State,
+};
 use vmux::core::text::CleanText;
 use vmux::sys::proc::Environ;
 
@@ -65,7 +67,7 @@ impl Agent for Parrot {
         Ok(Vec::new())
     }
 
-    fn resume(&self, _session: &Session) -> Option<Vec<String>> {
+    fn go_on(&self, _started: &[String], _conversation: &ConversationId) -> Option<Vec<String>> {
         Some(vec!["parrot".into(), "again".into()])
     }
 }

@@ -196,6 +196,46 @@ pub fn read(arguments: &[OsString]) -> Asked {
     if prints { Asked::Print } else { Asked::Session }
 }
 
+/// Options that concern one start only.
+const ONCE: [&str; 7] = [
+    "--continue",
+    "--fork-session",
+    "--from-pr",
+    "--resume",
+    "--session-id",
+    "-c",
+    "-r",
+];
+
+/// The options that hold for a conversation however it is gone on with: which model, which tools. What
+/// is not known, and prompts, are left out.
+#[must_use]
+pub fn lasting(arguments: &[String]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut at = 0;
+    while let Some(word) = arguments.get(at).filter(|word| **word != "--") {
+        at += 1;
+        if !is_option(word) {
+            continue;
+        }
+        let name = word.split('=').next().unwrap_or_default();
+        let from = at - 1;
+        match option(word) {
+            Means::TakesWord => at += 1,
+            Means::TakesWords => {
+                let rest = arguments.iter().skip(at);
+                at += rest.take_while(|word| !is_option(word)).count();
+            }
+            Means::Nothing if word.starts_with("--") => {}
+            _ => continue,
+        }
+        if !ONCE.contains(&name) {
+            kept.extend(arguments.iter().take(at).skip(from).cloned());
+        }
+    }
+    kept
+}
+
 /// What the first word that is no option asks for; `first` if no option stands before it.
 fn command(words: &[&str], first: bool) -> Asked {
     let (word, argument) = (words.first().copied().unwrap_or_default(), words.get(1));
@@ -337,6 +377,30 @@ mod tests {
         assert_eq!(asked(&["--of-a-newer-version", "fix it"]), Asked::Session);
         assert_eq!(asked(&["-r", "0b1c", "go on"]), Asked::Session);
         assert_eq!(asked(&["--resume"]), Asked::Session);
+    }
+
+    #[test]
+    fn what_holds_for_a_conversation_is_told_from_its_start() {
+        for (line, kept) in [
+            ("--model opus fix it", "--model opus"),
+            ("--model=opus -c", "--model=opus"),
+            (
+                "--add-dir /a /b --verbose -r 0b1c go on",
+                "--add-dir /a /b --verbose",
+            ),
+            ("--resume 0b1c --fork-session", ""),
+            (
+                "--session-id 0b1c --dangerously-skip-permissions",
+                "--dangerously-skip-permissions",
+            ),
+            ("--of-a-newer-version 3 --resume=0b1c", ""),
+            ("--mcp-config a.json -- --model opus", "--mcp-config a.json"),
+            ("--model", "--model"),
+            ("", ""),
+        ] {
+            let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(lasting(&words).join(" "), kept, "{line:?}");
+        }
     }
 
     #[test]

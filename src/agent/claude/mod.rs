@@ -25,7 +25,9 @@ use std::path::{Path, PathBuf};
 
 pub use crate::agent::version::parse_version;
 use crate::agent::{Agent, Health, Hooks, Looks, Message, Role, Roots, Watch, told};
-use crate::core::model::{Claim, Decision, Dialog, HookReport, Reason, Record, Session, State};
+use crate::core::model::{
+    Claim, ConversationId, Decision, Dialog, HookReport, Reason, Record, Session, State,
+};
 use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
 
@@ -77,13 +79,13 @@ impl Agent for ClaudeCode {
             .map_err(|error| format!("could not read the conversation: {error}"))
     }
 
-    fn resume(&self, session: &Session) -> Option<Vec<String>> {
-        let id = session.session_id.as_ref()?;
-        Some(
-            ["claude", "--resume", id.as_str()]
-                .map(str::to_owned)
-                .into(),
-        )
+    fn go_on(&self, started: &[String], conversation: &ConversationId) -> Option<Vec<String>> {
+        let id = super::as_argument(conversation)?;
+        let program = super::program_of(self, started);
+        let own = started.first() == Some(&program);
+        let options = arguments::lasting(if own { &started[1..] } else { &[] });
+        let command = [vec![program], options, vec!["--resume".to_owned(), id]];
+        Some(command.concat())
     }
 
     /// A shell that goes on after the turn reads as work in its reports; what it asks begins with a

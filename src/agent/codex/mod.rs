@@ -97,9 +97,10 @@ impl Agent for Codex {
         Some(title::state)
     }
 
-    fn resume(&self, session: &Session) -> Option<Vec<String>> {
-        let id = session.session_id.as_ref()?;
-        Some(["codex", "resume", id.as_str()].map(str::to_owned).into())
+    fn go_on(&self, started: &[String], conversation: &ConversationId) -> Option<Vec<String>> {
+        let id = super::as_argument(conversation)?;
+        let program = super::program_of(self, started);
+        Some(vec![program, "resume".to_owned(), id])
     }
 
     fn answers(&self) -> bool {

@@ -11,7 +11,9 @@ use chrono::TimeDelta;
 
 use crate::agent::looks::Start;
 use crate::agent::{Agent, Looks, Message, Outside, Role, Roots, Watch, guarded, told, tools};
-use crate::core::model::{Claim, Evidence, Pid, ProcessFact, Session, Source, State, time};
+use crate::core::model::{
+    Claim, ConversationId, Evidence, Pid, ProcessFact, Session, Source, State, time,
+};
 use crate::core::text::CleanText;
 use crate::hosted::Info;
 use crate::sys::clock;
@@ -66,7 +68,7 @@ impl Agent for Program {
         Ok(Vec::new())
     }
 
-    fn resume(&self, _session: &Session) -> Option<Vec<String>> {
+    fn go_on(&self, _started: &[String], _conversation: &ConversationId) -> Option<Vec<String>> {
         None
     }
 }

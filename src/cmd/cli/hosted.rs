@@ -41,6 +41,20 @@ pub struct Start {
     pub command: Vec<std::ffi::OsString>,
 }
 
+/// Of `restore`.
+#[derive(Args, Debug)]
+pub struct Restore {
+    /// Also what ran in windows of its own; it comes back as hosted
+    #[arg(long)]
+    pub all: bool,
+    /// Also run again what is no coding tool
+    #[arg(long)]
+    pub commands: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
 /// Of `attach`.
 #[derive(Args, Debug)]
 pub struct Attach {

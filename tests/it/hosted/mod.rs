@@ -4,6 +4,7 @@ mod bad_days;
 mod clients;
 mod enter;
 mod limits;
+mod restore;
 mod rows;
 mod skew;
 mod survive;
@@ -25,7 +26,7 @@ use crate::kit::process::{is_alive, private_kib};
 use crate::kit::{Home, Tty, wait_for};
 
 /// A home whose hosted sessions end with it.
-struct World(Home);
+pub(super) struct World(Home);
 
 impl Drop for World {
     fn drop(&mut self) {
