@@ -120,3 +120,70 @@ fn three_of_two_agents_outlive_their_daemon() {
     });
     wait_for("no rows", || lab.rows(&["--all"]).is_empty().then_some(()));
 }
+
+/// What the claims of a session are now, those that are in force.
+fn claims(lab: &Lab, pid: u32) -> String {
+    let said = lab.says(&["explain", &pid.to_string()]).unwrap();
+    let claims = said.lines().filter(|line| line.ends_with(", in force"));
+    claims.map(str::trim).collect::<Vec<_>>().join("; ")
+}
+
+/// Claude Code tells the terminal that vmux keeps for it what its files do not: the dialog before
+/// its session has a file. Where there is a file the two agree, and the file decides.
+#[test]
+#[ignore = "installs Claude Code from npm"]
+fn a_kept_one_tells_its_terminal_what_it_does() {
+    let lab = super::newest();
+    let mut claude = lab.hosted_claude("one", "unknown");
+    let trust = Want::asking("start dialog", "trust this folder");
+    claude.expect(Shown::StartDialog, &trust);
+    let asks = "terminal: needs_input (start dialog), in force";
+    assert!(claims(&lab, claude.pid).starts_with(asks));
+    // It is heard of before it is drawn, and one that has just opened ignores keys.
+    wait_for("yes to be chosen", || {
+        let yes = || claude.screen().contains("\u{276f} Yes").then_some(());
+        poll(AGAIN, yes).or_else(|| {
+            claude.press("Down");
+            None
+        })
+    });
+    claude.answer(Shown::StartDialog, "Enter");
+    claude.expect(Shown::Idle, &Want::idle());
+    let says = |claude: &Session<'_>, by_file: &str, by_terminal: &str| {
+        let both = format!("file: {by_file}, in force; terminal: {by_terminal}, in force");
+        wait_for(&both, || (claims(&lab, claude.pid) == both).then_some(()));
+    };
+    says(&claude, "idle", "idle");
+    claude.say("hold:x");
+    lab.until_said("x");
+    claude.expect(Shown::Working, &Want::working());
+    says(&claude, "working", "working");
+    lab.go("x");
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("bash:touch there.txt");
+    let ask = Want::asking("permission prompt", "Bash(touch there.txt)");
+    claude.expect(Shown::Permission, &ask);
+    let asks = "needs_input (permission prompt)";
+    says(&claude, asks, asks);
+    claude.answer(Shown::Permission, "Enter");
+    claude.makes(&lab.path("unknown/there.txt"));
+    claude.expect(Shown::Idle, &Want::idle());
+    says(&claude, "idle", "idle");
+    claude.say("ask");
+    let asked = Want::asking("question", "Which colour do you want?");
+    claude.expect(Shown::Question, &asked);
+    says(&claude, "needs_input (question)", "needs_input (question)");
+    claude.answer(Shown::Question, "Enter");
+    claude.expect(Shown::Idle, &Want::idle());
+    claude.say("error:400");
+    claude.expect(Shown::Idle, &Want::idle_because("error"));
+    says(&claude, "idle (error)", "idle (error)");
+    // Its reports call this work.
+    claude.say("bg:sleep 60");
+    claude.expect(Shown::Idle, &Want::idle_because("background shell"));
+    says(
+        &claude,
+        "idle (background shell)",
+        "idle (background shell)",
+    );
+}
