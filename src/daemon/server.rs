@@ -274,7 +274,12 @@ impl Server {
     fn accept(&mut self) {
         loop {
             match self.listener.accept() {
-                Ok((stream, _)) => self.admit(stream),
+                Ok((stream, _)) => {
+                    if let Some(slot) = self.admit(stream) {
+                        // Who connects asks at once: it need not be waited for.
+                        self.serve(slot, false);
+                    }
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -287,26 +292,28 @@ impl Server {
         }
     }
 
-    fn admit(&mut self, stream: UnixStream) {
+    /// Takes a client in, and says where it is kept.
+    fn admit(&mut self, stream: UnixStream) -> Option<usize> {
         let uid = rustix::process::getuid().as_raw();
         match socket::peer_uid(&stream) {
             Ok(peer) if peer == uid || peer == 0 => {}
             Ok(peer) => {
                 log::warn!("turned away a client of user {peer}");
-                return;
+                return None;
             }
-            Err(_) => return,
+            Err(_) => return None,
         }
-        let Ok(client) = Connection::new(stream) else {
-            return;
-        };
+        let client = Connection::new(stream).ok()?;
         if self.connections() >= CLIENTS {
             self.drop_quietest();
         }
-        match self.clients.iter().position(Option::is_none) {
-            Some(slot) => self.clients[slot] = Some(client),
-            None => self.clients.push(Some(client)),
+        let free = self.clients.iter().position(Option::is_none);
+        let slot = free.unwrap_or(self.clients.len());
+        if free.is_none() {
+            self.clients.push(None);
         }
+        self.clients[slot] = Some(client);
+        Some(slot)
     }
 
     fn drop_quietest(&mut self) {
