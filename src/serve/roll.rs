@@ -221,14 +221,18 @@ impl Roll {
         self.entries != before
     }
 
-    /// What is known of a hosted session: of several that ran in it the one that was seen last.
+    /// What is known of a hosted session: of several that ran in it one that can be resumed, and of
+    /// those the one that was seen last.
     #[must_use]
     pub fn of_hosted(&self, id: &str) -> Option<&Entry> {
         let of_it = self
             .entries
             .iter()
             .filter(|entry| entry.hosted.as_deref() == Some(id));
-        of_it.max_by_key(|entry| (entry.alive, entry.ended.is_none(), entry.seen))
+        of_it.max_by_key(|entry| {
+            let resumable = entry.conversation.is_some();
+            (resumable, entry.alive, entry.ended.is_none(), entry.seen)
+        })
     }
 
     /// Where the terminals of hosted sessions are opened: where they were last, else where their users
