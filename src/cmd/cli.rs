@@ -136,6 +136,9 @@ pub struct List {
     /// Print it in this format
     #[arg(long, value_enum, conflicts_with = "json")]
     pub format: Option<ListFormat>,
+    /// List what vmux keeps itself: who is attached, its size, its log
+    #[arg(long, conflicts_with_all = ["all", "agent", "format"])]
+    pub hosted: bool,
     /// Also list what scripts run (`claude -p`, SDK)
     #[arg(long, short)]
     pub all: bool,

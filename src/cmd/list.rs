@@ -1,16 +1,24 @@
 //! `vmux list`
 
+use std::path::Path;
+
 use super::call::{Context, failure, unreachable_daemon};
 use super::out;
 use crate::agent;
 use crate::cmd::cli::{List, ListFormat};
 use crate::cmd::exit::{self, Exit};
+use crate::core::text::CleanText;
+use crate::hosted::Info;
+use crate::hosted::place::{Found, Place};
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
 use crate::protocol::reply::{Listed, is_done};
 use crate::protocol::request::{Format, ListArgs};
 use crate::sys::clock::Deadline;
 
 pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
+    if args.hosted {
+        return hosted(context, args.json);
+    }
     let format = match (args.json, args.format) {
         (true, _) | (_, Some(ListFormat::Json)) => Format::Json,
         (_, Some(ListFormat::Dmenu)) => Format::Dmenu,
@@ -30,6 +38,59 @@ pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
         say_none(args.agent.as_deref());
     }
     Ok(Exit::Done)
+}
+
+/// What holders say of the sessions that they keep: the daemon is not asked.
+fn hosted(context: &Context, json: bool) -> anyhow::Result<Exit> {
+    let place = Place::of(&context.paths);
+    let all = place
+        .all(PATIENCE)
+        .into_iter()
+        .filter_map(|found| match found {
+            Found::Live(info) => Some(info),
+            _ => None,
+        });
+    let all: Vec<Info> = all.collect();
+    if json {
+        out::write((serde_json::to_string(&all)? + "\n").as_bytes())?;
+        return Ok(Exit::Done);
+    }
+    let text: String = all.iter().map(described).collect();
+    out::write(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// A hosted session with all who are attached, a line each.
+fn described(info: &Info) -> String {
+    let (columns, rows) = (info.columns, info.rows);
+    let mut text = format!("{}\n  {columns}x{rows}", super::hosted::line(info));
+    if let Some(log) = &info.log {
+        text.push_str(&format!(
+            ", log {}",
+            CleanText::line(&log.display().to_string())
+        ));
+    }
+    text.push('\n');
+    for client in &info.clients {
+        let tty = client
+            .tty
+            .as_deref()
+            .unwrap_or(Path::new("?"))
+            .display()
+            .to_string();
+        let mut words = format!("{tty} ({}) {}x{}", client.pid, client.columns, client.rows);
+        if client.leads {
+            words.push_str(", leads");
+        }
+        if client.read_only {
+            words.push_str(", only looks");
+        }
+        text.push_str(&format!("  attached: {}\n", CleanText::line(&words)));
+    }
+    if info.clients.is_empty() {
+        text.push_str("  nobody is attached\n");
+    }
+    text
 }
 
 fn list_args(context: &Context, format: Format, args: &List) -> ListArgs {

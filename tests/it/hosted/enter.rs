@@ -57,6 +57,25 @@ fn a_directory_is_entered_and_entered_again() {
 }
 
 #[test]
+fn the_list_says_who_is_attached_where_asked() {
+    let world = World::new();
+    let info = world.start("listed", "echo up; exec cat");
+    let nobody = world.says(&["list", "--hosted"]);
+    assert!(nobody.contains("nobody is attached"), "{nobody}");
+    assert!(nobody.contains(info["log"].as_str().unwrap()), "{nobody}");
+    let mut one = world.attach(&["listed"], 90, 30);
+    one.waits_for("up");
+    let mut other = world.attach(&["--read-only", "listed"], 60, 20);
+    other.waits_for("up");
+    let listed = world.says(&["list", "--hosted"]);
+    for words in ["  90x30, log ", ") 90x30, leads", ") 60x20, only looks"] {
+        assert!(listed.contains(words), "{words:?} in {listed}");
+    }
+    let json: Value = serde_json::from_str(&world.says(&["list", "--hosted", "--json"])).unwrap();
+    assert_eq!(json[0]["clients"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn two_who_enter_a_directory_at_once_meet_in_one_session() {
     let world = World::new();
     play(&world, "claude", "echo started; exec cat");
