@@ -93,7 +93,6 @@ enum Heard {
 }
 
 struct Escrow {
-    paths: Paths,
     place: Place,
     watcher: Watcher,
     /// The watcher tells what changes in the directory.
@@ -107,9 +106,12 @@ struct Escrow {
 
 impl Escrow {
     fn new(paths: &Paths) -> io::Result<Self> {
+        let place = Place::of(paths);
+        if let Err(error) = place.create(paths) {
+            log::debug!("could not make the place of hosted sessions: {error}");
+        }
         Ok(Self {
-            paths: paths.clone(),
-            place: Place::of(paths),
+            place,
             watcher: Watcher::new(inotify::instance),
             watches: false,
             kept: Vec::new(),
@@ -129,14 +131,19 @@ impl Escrow {
         }
     }
 
-    /// Watches the directory, which is made anew if it is gone, and then looks at what is in it.
+    /// Watches the directory, and then looks at what is in it. Its end, and another in its place, is
+    /// told by the one above: a socket in it that somebody has open keeps it in the kernel's memory.
+    /// It is not made anew: whoever removes the one above would find that not empty.
     fn watch(&mut self) {
         let [dir, _] = self.place.dirs().map(Path::to_owned);
         self.watcher.renew();
-        let made = self.place.create(&self.paths);
-        match made.and_then(|()| self.watcher.add(&dir)) {
-            Ok(watches) => self.watches = watches,
-            Err(error) => log::debug!("could not watch {}: {error}", dir.display()),
+        self.watches = false;
+        for dir in dir.parent().into_iter().chain([&*dir]) {
+            self.watcher.remove(dir);
+            match self.watcher.add(dir) {
+                Ok(watches) => self.watches |= watches,
+                Err(error) => log::debug!("could not watch {}: {error}", dir.display()),
+            }
         }
         self.look();
     }
@@ -187,8 +194,12 @@ impl Escrow {
     }
 
     fn changed(&mut self) {
+        let [own, _] = self.place.dirs().map(Path::to_owned);
         for change in self.watcher.read() {
             match change {
+                Change::Entry { dir, name } if dir != own => {
+                    self.watches &= own.file_name() != Some(name.as_ref());
+                }
                 Change::Entry { name, .. } => {
                     // The file is written once its holder listens.
                     if let Some(id) = name.strip_suffix(".json") {
@@ -288,6 +299,11 @@ impl Escrow {
         let due = |orphan: &mut Orphan| orphan.due <= now;
         let orphans: Vec<Orphan> = self.orphans.extract_if(.., due).collect();
         for mut orphan in orphans {
+            // Another daemon may have seen to it.
+            if socket::connect(&self.place.socket(&orphan.id), KNOCK).is_ok() {
+                self.ask_again(&orphan.id, vec![orphan.terminal, orphan.state]);
+                continue;
+            }
             match self.adopt(&orphan) {
                 Ok(()) => self.ask_again(&orphan.id, vec![orphan.terminal, orphan.state]),
                 Err(error) => {

@@ -7,14 +7,17 @@
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::FlockOperation;
 use rustix::process::Signal;
 use vmux::hosted::place::Place;
 use vmux::sys::clock::Deadline;
+use vmux::sys::socket;
 
 use crate::holder::{Holder, Signals};
 use crate::parser::Parser;
@@ -28,12 +31,25 @@ use crate::upgrade::{child, work};
 pub(crate) const ADOPT: &str = "--adopt";
 /// What the one that goes on is called with.
 pub(crate) const ADOPTED: &str = "--adopted";
+/// Longest wait for an answer at the place of the session.
+const KNOCK: Duration = Duration::from_millis(500);
 /// Longest wait until it does.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Tries the state, and starts the one that goes on with it.
 pub(crate) fn adopt() -> anyhow::Result<()> {
-    drop(work(&read()?));
+    let state = read()?;
+    let [dir, logs] = state.head.dirs.clone();
+    stand::make_dirs(&Place::at(dir.clone(), logs))?;
+    // One after the other: two daemons may keep one session, and both have seen its holder go.
+    let mut turn = fs::File::options();
+    let turn = turn
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(dir.join("adopting"))?;
+    rustix::fs::flock(&turn, FlockOperation::LockExclusive)?;
+    drop(work(&state));
     let mut adopted = Command::new(std::env::current_exe()?);
     let mut child = adopted.arg(ADOPTED).stderr(Stdio::piped()).spawn()?;
     let mut pipe = child.stderr.take().context("could not open a pipe")?;
@@ -67,6 +83,9 @@ pub(crate) fn adopted(signals: Signals) -> anyhow::Result<Holder> {
     let parser = Parser::start(work(&state))?;
     let child = child(head, false)?;
     let path = place.socket(&info.id);
+    if socket::connect(&path, KNOCK).is_ok() {
+        bail!("somebody holds it");
+    }
     fs::remove_file(&path).or_else(|error| match error.kind() {
         io::ErrorKind::NotFound => Ok(()),
         _ => Err(error),

@@ -352,7 +352,7 @@ fn what_a_session_leaves_is_hung_up_though_the_daemon_keeps_terminals() {
     let daemon = world.daemon();
     // In a group of its own: it is told by what it writes alone.
     let script = "set -m; (trap '' HUP; while echo x; do sleep 0.05; done) & \
-                  echo $! > left; read go; exit 0";
+                  echo $! > left; read go; sleep 0.5; exit 0";
     world.start("leaves", script);
     world.kept(daemon, 1);
     let left = wait_for("the one that is left", || {
@@ -522,4 +522,61 @@ fn each_row_of_the_table_of_survival_has_its_test() {
         let there = test.is_empty() || tests.contains(&format!("#[test]\nfn {test}("));
         assert!(there, "{test} for {row}");
     }
+}
+
+/// A cleaner of the runtime directory costs neither what is kept nor what comes.
+#[test]
+fn terminals_are_kept_though_their_directory_was_removed() {
+    let world = World::new();
+    let daemon = world.daemon();
+    let first = world.start("first", "exec cat");
+    world.kept(daemon, 1);
+    fs::remove_dir_all(world.0.path("vmux/hosted")).unwrap();
+    let second = world.start("second", "exec cat");
+    world.kept(daemon, 2);
+    world.crash(second["id"].as_str().unwrap());
+    world.kept(daemon, 2);
+    assert!(is_alive(pid_of(&second["pid"])));
+    // Nothing leads to the first one any more; a signal ends it.
+    super::signal(pid_of(&first["holder"]), Signal::TERM);
+    wait_for("its end", || {
+        (!is_alive(pid_of(&first["pid"]))).then_some(())
+    });
+    world.kept(daemon, 1);
+    super::signal(daemon, Signal::TERM);
+}
+
+/// Two daemons may keep one session: one holder goes on, not two.
+#[test]
+fn two_daemons_that_keep_a_session_do_not_hold_it_twice() {
+    let world = World::new();
+    let daemon = world.daemon();
+    let other = world.0.path("other.sock");
+    let mut second = world.0.command(VMUX);
+    second.args(["daemon", "run"]).env("VMUX_SOCKET", &other);
+    let second = crate::kit::Killed(second.spawn().unwrap());
+    let info = world.start("one", "while read word; do echo \"<$word>\"; done");
+    let id = info["id"].as_str().unwrap();
+    for pid in [daemon, second.0.id()] {
+        world.kept(pid, 1);
+    }
+    let holder = world.crash(id);
+    for pid in [daemon, second.0.id()] {
+        world.kept(pid, 1);
+    }
+    for n in 0..20 {
+        world.says(&["send", "--enter", "one", &format!("word{n}")]);
+        world.shows("one", &format!("<word{n}>"));
+    }
+    assert_eq!(pid_of(&world.holder(id)["holder"]), holder);
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let held = all.filter(|entry| {
+        let dir = entry.path();
+        let command = fs::read(dir.join("cmdline")).unwrap_or_default();
+        let own = fs::read(dir.join("environ")).unwrap_or_default();
+        let home = world.0.dir().to_str().unwrap().as_bytes();
+        command.ends_with(b"--adopted\0") && memchr::memmem::find(&own, home).is_some()
+    });
+    assert_eq!(held.count(), 1);
+    super::signal(daemon, Signal::TERM);
 }
