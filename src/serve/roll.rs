@@ -81,7 +81,10 @@ impl Entry {
         self.config_dir.clone_from(&session.config_dir);
         let known = session.session_id.clone();
         self.conversation = known.or_else(|| self.conversation.take());
-        self.hosted = hosted(session);
+        // A daemon that begins has not found it yet; a process stays where it is.
+        if session.host.is_some() {
+            self.hosted = hosted(session);
+        }
         let workspace = session
             .workspace
             .as_ref()
@@ -317,6 +320,11 @@ mod tests {
             at,
         );
         roll.see([&session(1, "a", None)].into_iter(), "boot", at);
+        let unplaced = Session {
+            host: None,
+            ..session(1, "a", None)
+        };
+        roll.see([&unplaced].into_iter(), "boot", at);
         let wanted = [("h0001", "9"), ("h0002", "2")];
         let wanted = wanted.map(|(id, name)| (id.to_owned(), CleanText::line(name)));
         let homes = roll.homes(&wanted.into());
