@@ -7,6 +7,7 @@ mod limits;
 mod restore;
 mod rows;
 mod skew;
+mod soak;
 mod survive;
 mod told;
 mod trees;
