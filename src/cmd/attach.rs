@@ -43,6 +43,7 @@ pub(super) fn show(
         key: hosted::detach_key(key.or(configured.as_deref()))?,
         inside,
         asks: !matches!(context.environ.text("TERM"), None | Some("dumb" | "linux")),
+        title: hosted::title(info),
     };
     let socket = Place::of(&context.paths).socket(&info.id);
     let failed = |error: io::Error| hosted::failed("attach to", info, &error);

@@ -191,6 +191,13 @@ pub(super) fn line(info: &Info) -> CleanText {
     ))
 }
 
+/// What a session is called on its terminal: its name, or its directory's.
+pub(super) fn title(info: &Info) -> CleanText {
+    let dir = info.cwd.file_name().unwrap_or(info.cwd.as_os_str());
+    let dir = dir.to_string_lossy();
+    CleanText::line(info.name.as_deref().unwrap_or(&dir))
+}
+
 /// A connection that only asks.
 pub(super) fn link(context: &Context, info: &Info) -> Result<Link, Failure> {
     let socket = Place::of(&context.paths).socket(&info.id);

@@ -23,6 +23,7 @@ use super::keys::DetachKey;
 use super::link::Link;
 use super::undo::Undo;
 use super::{Ended, Hello, Role};
+use crate::core::text::CleanText;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::socket;
 
@@ -56,6 +57,8 @@ pub struct Options {
     pub inside: Option<String>,
     /// Ask the terminal what it knows; one that is no more than a console may show the question.
     pub asks: bool,
+    /// What the terminal is called until the program says it.
+    pub title: CleanText,
 }
 
 /// Why a session is shown no longer.
@@ -114,6 +117,7 @@ pub fn attach(socket: &Path, options: &Options) -> io::Result<Left> {
         undo: Undo::default(),
         in_snapshot: false,
         asks: options.asks,
+        title: format!("\x1b]2;{}\x1b\\", options.title).into_bytes(),
         asking: None,
         reports: Vec::new(),
     };
@@ -146,6 +150,8 @@ struct View {
     in_snapshot: bool,
     /// The terminal is to be asked what it knows.
     asks: bool,
+    /// Before each snapshot: the terminal's title, if the program has set none.
+    title: Vec<u8>,
     /// It was, and may answer until then.
     asking: Option<(Asking, Deadline)>,
     /// For the terminal, between two sequences.
@@ -293,10 +299,12 @@ impl View {
                     self.output.push_back(Piece::Bytes(bytes, 0));
                 }
                 frame::SNAP | frame::SNAP_MORE => {
-                    let bytes = payload.to_vec();
+                    let mut bytes = Vec::new();
                     if !self.in_snapshot {
                         self.output.push_back(Piece::Reset);
+                        bytes.extend_from_slice(&self.title);
                     }
+                    bytes.extend_from_slice(payload);
                     self.ask();
                     self.in_snapshot = kind == frame::SNAP_MORE;
                     self.output.push_back(Piece::Bytes(bytes, 0));

@@ -303,6 +303,19 @@ fn queries_are_answered_with_nobody_attached() {
 }
 
 #[test]
+fn a_terminal_is_called_as_the_session_until_the_program_says_more() {
+    let world = World::new();
+    let script = "stty -echo; read go; printf '\\033]2;of the program\\033\\\\'; exec cat";
+    world.start("named", script);
+    let mut terminal = world.attach(&["named"], 80, 24);
+    terminal.waits_for("\x1b]2;named\x1b\\");
+    terminal.types("go\r");
+    terminal.waits_for("\x1b]2;of the program\x1b\\");
+    let mut second = world.attach(&["named"], 80, 24);
+    second.waits_for("\x1b]2;of the program\x1b\\");
+}
+
+#[test]
 fn a_session_is_not_attached_to_inside_of_itself() {
     let world = World::new();
     world.start(
