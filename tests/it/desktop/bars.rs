@@ -194,7 +194,7 @@ fn find_color(shot: &[u8], color: [u8; 3]) -> Option<(usize, usize)> {
 }
 
 /// Keeps a shot for people, where they ask for one.
-fn keep_shot(name: &str, shot: &[u8]) {
+pub(super) fn keep_shot(name: &str, shot: &[u8]) {
     if let Some(dir) = std::env::var_os("VMUX_TEST_SHOTS") {
         fs::write(PathBuf::from(dir).join(format!("{name}.ppm")), shot).unwrap();
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::bars::keep_shot;
 use super::{Desktop, Shown, wait_for};
 
 /// rofi's window, if it shows one.
@@ -328,4 +329,74 @@ fn rofi_alone_starts_the_daemon_and_lists() {
         }
         (desktop.focused() == Some(alpha_window)).then_some(())
     });
+}
+
+/// Enter on a session that no terminal shows opens one, on its workspace, with its screen in it and its
+/// keys going there. Enter again goes to that one, and opens no other.
+#[test]
+#[ignore = "needs a desktop"]
+fn a_choice_opens_a_terminal_for_what_vmux_keeps_and_then_goes_to_it() {
+    const PIXELS: usize = 1280 * 800;
+    let desktop = Desktop::new();
+    desktop.set("TERMINAL", "xterm");
+    let green = r"printf '\033[48;5;46m\033[2J\033[H'";
+    let script = format!("{green}; {}", desktop.listening("kept"));
+    let name = desktop.unique("kept");
+    let words = [
+        "start",
+        "--workspace",
+        "7",
+        "--name",
+        &name,
+        "--",
+        "sh",
+        "-c",
+        &script,
+    ];
+    let done = desktop.vmux(&words);
+    assert!(done.status.success(), "{done:?}");
+    let kept = desktop.register("kept");
+    let other = desktop.xterm("other");
+    let origin = desktop.window_of(&other);
+    let session = || desktop.session(&kept).unwrap_or_default();
+    wait_for("its host", || {
+        (session()["host"]["kind"] == "vmux").then_some(())
+    });
+    let choose = || {
+        desktop.i3(&format!("[id={origin}] focus"));
+        desktop.wait_for_focus(origin);
+        open(&desktop);
+        narrow(&desktop, &kept);
+        desktop.xdotool(&["key", "Return"]);
+        wait_closed(&desktop);
+    };
+    choose();
+    let window = wait_for("a window of its own", || {
+        session()["window"]["xid"].as_u64()
+    });
+    desktop.wait_for_focus(window);
+    assert_eq!(session()["workspace"], "7");
+    wait_for("its screen", || {
+        let shot = desktop.screenshot();
+        keep_shot("hosted", &shot);
+        // Its pixels are the end of it; the session has 80 columns and 24 rows of 6 by 13.
+        let pixels = shot[shot.len() - 3 * PIXELS..].chunks_exact(3);
+        let green = pixels.filter(|pixel| pixel == &[0, 255, 0]).count();
+        (green > 100_000).then_some(())
+    });
+    desktop.xdotool(&["type", "hello"]);
+    wait_for("what was typed", || {
+        kept.typed().contains("hello").then_some(())
+    });
+    choose();
+    desktop.assert_focus_stays(window);
+    let mut search = desktop.command("xdotool");
+    let terminals = search
+        .args(["search", "--class", "xterm"])
+        .output()
+        .unwrap();
+    let terminals = String::from_utf8_lossy(&terminals.stdout).lines().count();
+    assert_eq!(terminals, 2, "its own and the other one");
+    let done = desktop.vmux(&["end", "--yes", &name]);
+    assert!(done.status.success(), "{done:?}");
 }
