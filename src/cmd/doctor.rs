@@ -23,6 +23,7 @@ use crate::daemon::lock;
 use crate::desktop::wm::{Found, discover};
 use crate::frontend::menu::{self, LAUNCHERS};
 use crate::hosted::Info;
+use crate::hosted::missed;
 use crate::hosted::place::{self, Place};
 use crate::notify::dbus::{Argument, Body, Bus};
 use crate::protocol::client::{Client, ClientError};
@@ -125,7 +126,9 @@ fn check_hosted(context: &Context) -> Option<Check> {
         place::Found::Live(info) => Some(info),
         _ => None,
     };
-    let found = Place::of(&context.paths).all(hosted::PATIENCE);
+    let place = Place::of(&context.paths);
+    missed::call(&place);
+    let found = place.all(hosted::PATIENCE);
     let live: Vec<Info> = found.into_iter().filter_map(live).collect();
     let other = |info: &&Info| info.is_held_by(&program) == Some(false);
     let others: Vec<&str> = live.iter().filter(other).map(|info| &*info.id).collect();

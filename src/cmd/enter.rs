@@ -15,6 +15,7 @@ use crate::cmd::cli::{Start, Verb};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::CleanText;
 use crate::hosted::Info;
+use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
 
 /// Longest wait for others that start a session just now.
@@ -51,8 +52,9 @@ pub(super) fn run(context: &Context, named: Option<&Path>) -> anyhow::Result<Exi
 pub(super) fn enter(context: &Context, dir: &Path) -> anyhow::Result<(Info, Vec<Info>)> {
     let _lock = lock(context)?;
     let place = Place::of(&context.paths);
-    let all = place.all(hosted::PATIENCE);
-    if let Some(found) = choose(all, dir) {
+    let find = || choose(place.all(hosted::PATIENCE), dir);
+    let missed = || missed::call(&place).then(find).flatten();
+    if let Some(found) = find().or_else(missed) {
         return Ok(found);
     }
     let info = start::host(context, &Start::default(), dir)?;

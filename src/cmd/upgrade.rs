@@ -9,6 +9,7 @@ use crate::cmd::cli::Upgrade;
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::CleanText;
 use crate::hosted::Info;
+use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
 
 /// Longest wait for one holder: it tries the program first, and finishes what it has begun.
@@ -25,9 +26,12 @@ enum Done {
 
 pub(super) fn run(context: &Context, args: &Upgrade) -> anyhow::Result<Exit> {
     let program = sibling("vmux-host").map_err(Failure::new)?;
-    let found = match &args.query {
-        Some(query) => vec![Found::Live(hosted::find(context, query)?)],
-        None => Place::of(&context.paths).all(hosted::PATIENCE),
+    let found = if let Some(query) = &args.query {
+        vec![Found::Live(hosted::find(context, query)?)]
+    } else {
+        let place = Place::of(&context.paths);
+        missed::call(&place);
+        place.all(hosted::PATIENCE)
     };
     let mut exit = Exit::Done;
     let mut text = String::new();

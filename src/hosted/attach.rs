@@ -31,6 +31,8 @@ use crate::sys::socket;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes for the terminal that may wait; then the holder is not read.
 const OUTPUT: usize = 256 * 1024;
+/// What it is to write to a terminal that is gone.
+const HUNG_UP: i32 = rustix::io::Errno::IO.raw_os_error();
 /// Keys for the holder that may wait; then the terminal is not read.
 const INPUT: usize = 16 * 1024 * 1024;
 /// How long the terminal may take to be set back.
@@ -176,7 +178,13 @@ impl View {
                 return Ok(left);
             }
             self.send()?;
-            self.draw()?;
+            match self.draw() {
+                Err(error) if error.raw_os_error() == Some(HUNG_UP) => {
+                    self.say_goodbye();
+                    return Ok(Left::Detached);
+                }
+                drawn => drawn?,
+            }
         }
     }
 

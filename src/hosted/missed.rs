@@ -65,7 +65,6 @@ pub fn id_in(socket: &Path) -> Option<&str> {
 
 /// Tells all holders of this user whose sessions are not where they are looked for, and waits until
 /// they are. Whether any is. Reads all processes: for when something that was asked for is missing.
-#[must_use]
 pub fn call(place: &Place) -> bool {
     let Ok(mut proc) = Proc::open(Path::new("/proc")) else {
         return false;

@@ -11,7 +11,9 @@ use crate::core::text::CleanText;
 use crate::desktop::way::Search;
 use crate::hosted::link::Link;
 use crate::hosted::missed::{self, COMM};
+use crate::hosted::place::Place;
 use crate::hosted::{Hello, Info, VARIABLE};
+use crate::sys::paths::Paths;
 use crate::sys::proc::Proc;
 
 /// Longest wait for an answer.
@@ -39,7 +41,7 @@ impl Multiplexer for Holder {
         inside: &Inside<'_>,
         search: &mut Search,
     ) -> Result<Shown, Trouble> {
-        let info = ask(proc, inside.server)?;
+        let info = ask(proc, inside)?;
         let id = CleanText::line(&info.id);
         search.host.get_or_insert_with(|| Host {
             kind: HostKind::Vmux,
@@ -86,9 +88,10 @@ fn shown_by(client: crate::hosted::Attached) -> Client {
 }
 
 /// Asks a holder, at the socket that it made.
-fn ask(proc: &Proc, holder: Pid) -> Result<Info, Trouble> {
+fn ask(proc: &Proc, inside: &Inside<'_>) -> Result<Info, Trouble> {
+    let holder = inside.server;
     let unknown = |why: String| Trouble::new(TroubleCode::NoWindow, &why);
-    let Some(socket) = socket(proc, holder) else {
+    let Some(socket) = socket(proc, inside) else {
         let message = format!("the holder {holder} of its session does not let its socket be seen");
         return Err(unknown(message));
     };
@@ -111,9 +114,15 @@ fn ask(proc: &Proc, holder: Pid) -> Result<Info, Trouble> {
 }
 
 /// The socket of a holder: `ID.sock`.
-fn socket(proc: &Proc, holder: Pid) -> Option<PathBuf> {
-    let mut sockets = proc.listens_on(holder).into_iter();
-    sockets.find(|path| missed::id_in(path).is_some())
+fn socket(proc: &Proc, inside: &Inside<'_>) -> Option<PathBuf> {
+    let mut sockets = proc.listens_on(inside.server).into_iter();
+    let found = sockets.find(|path| missed::id_in(path).is_some())?;
+    if !found.starts_with("/proc/self/fd") {
+        return Some(found);
+    }
+    // Its whole name is too long for an address: it is where the session's environment says.
+    let paths = Paths::of(inside.environ, None).ok()?;
+    Some(Place::of(&paths).socket(missed::id_in(&found)?))
 }
 
 /// Its clients show nothing else.

@@ -331,12 +331,18 @@ fn rofi_alone_starts_the_daemon_and_lists() {
     });
 }
 
+/// How many pixels of a shot are green: a session of 80 columns and 24 rows has 6 by 13 for each.
+fn green_in(shot: &[u8]) -> usize {
+    // Pixels are the end of it.
+    let pixels = shot[shot.len() - 3 * 1280 * 800..].chunks_exact(3);
+    pixels.filter(|pixel| pixel == &[0, 255, 0]).count()
+}
+
 /// Enter on a session that no terminal shows opens one, on its workspace, with its screen in it and its
 /// keys going there. Enter again goes to that one, and opens no other.
 #[test]
 #[ignore = "needs a desktop"]
 fn a_choice_opens_a_terminal_for_what_vmux_keeps_and_then_goes_to_it() {
-    const PIXELS: usize = 1280 * 800;
     let desktop = Desktop::new();
     desktop.set("TERMINAL", "xterm");
     let green = r"printf '\033[48;5;46m\033[2J\033[H'";
@@ -379,10 +385,7 @@ fn a_choice_opens_a_terminal_for_what_vmux_keeps_and_then_goes_to_it() {
     wait_for("its screen", || {
         let shot = desktop.screenshot();
         keep_shot("hosted", &shot);
-        // Its pixels are the end of it; the session has 80 columns and 24 rows of 6 by 13.
-        let pixels = shot[shot.len() - 3 * PIXELS..].chunks_exact(3);
-        let green = pixels.filter(|pixel| pixel == &[0, 255, 0]).count();
-        (green > 100_000).then_some(())
+        (green_in(&shot) > 100_000).then_some(())
     });
     desktop.xdotool(&["type", "hello"]);
     wait_for("what was typed", || {

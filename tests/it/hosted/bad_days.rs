@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::{World, pid_of, signal};
 use crate::kit::home::VMUX;
 use crate::kit::process::{is_alive, private_kib, processes_of, run};
-use crate::kit::{Home, wait_for};
+use crate::kit::{Home, Tty, wait_for};
 
 /// A user cleans up, or the last login ends: sockets, files and logs are gone, and who looks for a
 /// session finds it again. Who is attached stays so.
@@ -50,6 +50,13 @@ fn a_runtime_directory_that_was_removed_is_made_anew() {
         let socket = fs::metadata(world.0.path(&format!("vmux/hosted/{id}.sock"))).unwrap();
         assert_eq!(socket.permissions().mode() & 0o777, 0o600);
     }
+    // Who enters its directory meets it, and starts no other.
+    fs::remove_dir_all(world.0.path("vmux")).unwrap();
+    let mut enters = world.0.command(VMUX);
+    enters.arg(".");
+    let mut entered = Tty::run(&enters, 80, 24);
+    entered.waits_for("\x1b[?2026l");
+    assert_eq!(world.ids().len(), 2);
     world.says(&["end", "--yes", "kept"]);
     assert!(is_alive(pid_of(&other["holder"])), "another session");
 }
@@ -110,21 +117,20 @@ fn sizes_that_cannot_be_are_made_ones_that_can() {
     let info = world.start("sizes", script);
     let mut tty = world.attach(&["sizes"], 0, 0);
     tty.waits_for("24 80");
-    for (columns, rows, seen) in [
-        (1, 1, "5 20\r\n"),
-        (u16::MAX, u16::MAX, "500 1000\r\n"),
-        (0, 0, "24 80\r\n"),
-        (90, 20, "20 90\r\n"),
-        (u16::MAX, 0, "24 80\r\n"),
-        (1, u16::MAX, "500 20\r\n"),
-        (100, 30, "30 100\r\n"),
+    for (columns, rows, size) in [
+        (1, 1, "5 20\n"),
+        (u16::MAX, u16::MAX, "500 1000\n"),
+        (90, 20, "20 90\n"),
+        (u16::MAX, 0, "24 80\n"),
+        (1, u16::MAX, "500 20\n"),
+        (100, 30, "30 100\n"),
     ] {
-        tty.seen.clear();
         tty.resize(columns, rows);
-        tty.waits_for(seen);
-        tty.types("typed\r");
-        tty.waits_for("<typed>");
+        world.shows("sizes", size);
+        tty.reads(Duration::from_millis(10));
     }
+    tty.types("typed\r");
+    tty.waits_for("<typed>");
     assert!(private_kib(pid_of(&info["holder"])) < 64 * 1024);
 }
 
@@ -304,4 +310,22 @@ fn a_new_daemon_finds_sessions_whose_directory_is_gone() {
     fs::remove_dir_all(world.0.path("vmux")).unwrap();
     wait_for("its host again", || hosted(&lost));
     wait_for("its socket", || (world.ids().len() == 1).then_some(()));
+}
+
+/// More than the 108 bytes of a socket's address.
+#[test]
+fn a_runtime_directory_with_a_long_name_is_as_good() {
+    let world = World::new();
+    let dir = format!("vmux/{}", "long".repeat(30));
+    world.0.set("VMUX_DIR", world.0.make_dir(&dir));
+    let script = world.0.script("deep");
+    world.start("deep", &script);
+    let deep = world.0.register("deep");
+    wait_for("its host", || {
+        let session = world.0.session(&deep).unwrap_or_default();
+        (session["host"]["kind"] == "vmux").then_some(())
+    });
+    fs::remove_dir_all(world.0.path(&dir).join("hosted")).unwrap();
+    world.history("deep");
+    world.says(&["end", "--yes", "deep"]);
 }
