@@ -17,7 +17,7 @@ use crate::sys::clock;
 const PATIENCE: Duration = Duration::from_secs(12);
 
 pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
-    if let Some(info) = hosted::exactly(context, &args.query) {
+    if let Some(info) = hosted::exactly(context, &args.query)? {
         let question = format!("End {}?", hosted::line(&info));
         if !args.yes && !confirmed(&question)? {
             return Ok(Exit::Cancelled);
@@ -53,7 +53,8 @@ pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
     {
         return Ok(Exit::Cancelled);
     }
-    if let Some(info) = hosted::above(context, session.pid) {
+    // One in a terminal within that ends alone.
+    if let Some(info) = hosted::around(context, session.pid) {
         return end_hosted(context, &info);
     }
     let target = Target {

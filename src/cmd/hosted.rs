@@ -12,7 +12,7 @@ use crate::hosted::link::Link;
 use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
 use crate::hosted::record::Record;
-use crate::hosted::{Hello, Info, VARIABLE};
+use crate::hosted::{Hello, Info, NO_SESSION, VARIABLE};
 use crate::protocol::request::PreviewArgs;
 use crate::sys::proc::Proc;
 
@@ -21,7 +21,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The session that this command runs in itself, if a holder keeps it.
 pub(super) fn inside(context: &Context) -> Option<String> {
-    context.environ.text(VARIABLE).map(str::to_owned)
+    let id = context.environ.text(VARIABLE);
+    id.filter(|id| *id != NO_SESSION).map(str::to_owned)
 }
 
 /// A session that is alive. Its id, pid or name, or a part of its name, directory or command; or
@@ -38,7 +39,7 @@ pub(super) fn find_any(context: &Context, query: &str) -> anyhow::Result<Info> {
     if let Some(info) = choose_live(context, query)? {
         return Ok(info);
     }
-    match choose(context, query, true)? {
+    match choose(context, query, Age::Over, ANY)? {
         Some(info) => Ok(info),
         None => by_daemon(context, query),
     }
@@ -46,27 +47,16 @@ pub(super) fn find_any(context: &Context, query: &str) -> anyhow::Result<Info> {
 
 /// One that is alive. Its holder may have lost its place, and is called back.
 fn choose_live(context: &Context, query: &str) -> anyhow::Result<Option<Info>> {
-    let found = choose(context, query, false)?;
+    let found = choose(context, query, Age::Alive, ANY)?;
     if found.is_none() && missed::call(&Place::of(&context.paths)) {
-        return choose(context, query, false);
+        return choose(context, query, Age::Alive, ANY);
     }
     Ok(found)
 }
 
-/// The hosted session that is meant exactly: by its id or its name.
-pub(super) fn exactly(context: &Context, query: &str) -> Option<Info> {
-    let place = Place::of(&context.paths);
-    let all = place.all(PATIENCE);
-    all.into_iter().find_map(|found| match found {
-        Found::Live(info)
-            if info.id == query
-                || info.name.as_deref() == Some(query)
-                || query.parse() == Ok(info.pid) =>
-        {
-            Some(info)
-        }
-        _ => None,
-    })
+/// The hosted session that is meant exactly: by its id, its pid or its name.
+pub(super) fn exactly(context: &Context, query: &str) -> anyhow::Result<Option<Info>> {
+    choose(context, query, Age::Alive, EXACT)
 }
 
 /// The session that was lost, and is meant exactly: by its id or its name.
@@ -81,30 +71,67 @@ pub(super) fn lost(context: &Context, query: &str) -> Option<Record> {
     (!matches!(found, Some(Found::Live(_) | Found::Silent(_)))).then_some(record)
 }
 
-/// The holder above a process.
-pub(super) fn above(context: &Context, pid: Pid) -> Option<Info> {
+/// The session in whose terminal a process is.
+pub(super) fn around(context: &Context, pid: Pid) -> Option<Info> {
     let proc = Proc::open(Path::new("/proc")).ok()?;
-    let chain = proc.chain(pid);
-    let place = Place::of(&context.paths);
-    place
-        .all(PATIENCE)
-        .into_iter()
-        .find_map(|found| match found {
-            Found::Live(info) if chain.0.iter().any(|link| link.pid.0 == info.holder) => Some(info),
-            _ => None,
-        })
+    let live = live(context);
+    live.into_iter().find(|info| has_terminal(&proc, info, pid))
 }
 
-fn choose(context: &Context, query: &str, ended: bool) -> anyhow::Result<Option<Info>> {
-    let all = Place::of(&context.paths).all(PATIENCE);
-    let wanted = |found: &&Found| match found {
-        Found::Live(_) | Found::Silent(_) => !ended,
-        Found::Ended(_) | Found::Lost(_) => ended,
+/// The session that a process runs in, if in a terminal within that.
+fn above(context: &Context, pid: Pid) -> Option<Info> {
+    let proc = Proc::open(Path::new("/proc")).ok()?;
+    let mut live = live(context);
+    if let Some(at) = live.iter().position(|info| has_terminal(&proc, info, pid)) {
+        return Some(live.swap_remove(at));
+    }
+    // The nearest: a session may have been started in another one.
+    let chain = proc.chain(pid).0;
+    let mut chain = chain.iter().map(|link| link.pid.0);
+    let at = chain.find_map(|pid| live.iter().position(|info| info.holder == pid))?;
+    Some(live.swap_remove(at))
+}
+
+/// Whether a process is in the terminal of a session. Its holder need not be above it: it may be one
+/// that goes on after a crash.
+fn has_terminal(proc: &Proc, info: &Info, pid: Pid) -> bool {
+    let own = Pid(std::process::id());
+    let tty = info.tty.as_deref().and_then(Path::to_str);
+    // Not by its name alone: a container has terminals of the same names.
+    let tty = tty.and_then(|tty| proc.terminal_named(own, tty));
+    tty.is_some() && proc.terminal(pid) == tty
+}
+
+fn live(context: &Context) -> Vec<Info> {
+    let all = Place::of(&context.paths).all(PATIENCE).into_iter();
+    let live = all.filter_map(|found| match found {
+        Found::Live(info) => Some(info),
+        _ => None,
+    });
+    live.collect()
+}
+
+/// Whether a session is wanted that is alive, or one that is no longer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Age {
+    Alive,
+    Over,
+}
+
+/// The session that a query fits best, and no worse than `worst`: see [`rank`].
+fn choose(context: &Context, query: &str, age: Age, worst: u8) -> anyhow::Result<Option<Info>> {
+    let place = Place::of(&context.paths);
+    // An id is one session's: others are not asked, which may be slow to answer.
+    let all = match place.find(query, PATIENCE) {
+        Some(found) if age_of(&found) == age => vec![found],
+        _ => place.all(PATIENCE),
     };
+    let wanted = |found: &&Found| age_of(found) == age;
     let infos: Vec<&Info> = all.iter().filter(wanted).map(Found::info).collect();
     let best = infos
         .iter()
-        .filter_map(|info| Some((rank(info, query)?, *info)));
+        .filter_map(|info| Some((rank(info, query)?, *info)))
+        .filter(|(rank, _)| *rank <= worst);
     let best: Vec<_> = best.collect();
     let Some(least) = best.iter().map(|(rank, _)| *rank).min() else {
         return Ok(None);
@@ -114,10 +141,9 @@ fn choose(context: &Context, query: &str, ended: bool) -> anyhow::Result<Option<
         .filter(|(rank, _)| *rank == least)
         .map(|(_, info)| info);
     // Of those that ended, the last one is meant.
-    let (first, second) = if ended {
-        (best.next_back(), None)
-    } else {
-        (best.next(), best.next())
+    let (first, second) = match age {
+        Age::Over => (best.next_back(), None),
+        Age::Alive => (best.next(), best.next()),
     };
     match (first, second) {
         (Some(first), Some(second)) => {
@@ -130,6 +156,17 @@ fn choose(context: &Context, query: &str, ended: bool) -> anyhow::Result<Option<
         (first, _) => Ok(first.cloned()),
     }
 }
+
+fn age_of(found: &Found) -> Age {
+    match found {
+        Found::Live(_) | Found::Silent(_) => Age::Alive,
+        Found::Ended(_) | Found::Lost(_) => Age::Over,
+    }
+}
+
+/// The worst rank of a query that is meant exactly, and of any that fits.
+const EXACT: u8 = 1;
+const ANY: u8 = u8::MAX;
 
 /// How well a query fits; less is better.
 fn rank(info: &Info, query: &str) -> Option<u8> {

@@ -9,6 +9,7 @@ use super::call::{Context, vmux_program};
 use super::hosted;
 use crate::cmd::cli::Open;
 use crate::cmd::exit::{Exit, Failure};
+use crate::hosted::{NO_SESSION, VARIABLE};
 use crate::sys::exec;
 use crate::sys::proc::Environ;
 
@@ -44,6 +45,8 @@ pub(super) fn run(context: &Context, args: &Open) -> anyhow::Result<Exit> {
     let program = words.next().unwrap_or_default();
     Command::new(&program)
         .args(words)
+        // Whoever calls this may be in a session; the terminal is in none.
+        .env(VARIABLE, NO_SESSION)
         // It stays when this process, and the one that called it, end.
         .process_group(0)
         .stdin(Stdio::null())

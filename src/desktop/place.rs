@@ -381,7 +381,10 @@ impl Places {
         }
         let masters = self.masters.get_or_insert_with(|| masters(&mut self.proc));
         let found = masters.get(&tty).cloned().unwrap_or_default();
-        let others = found.into_iter().filter(|other| *other != pid);
+        // This daemon has the terminals of its sessions open, and shows none.
+        let own = Pid(std::process::id());
+        let others = found.into_iter();
+        let others = others.filter(|other| ![pid, own].contains(other));
         let keys: Vec<LocalKey> = others.filter_map(|pid| self.proc.key(pid)).collect();
         let pids = keys.iter().map(|key| key.pid).collect();
         self.holders.insert((key, tty), keys);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::process::Pid;
 use vmux::core::model::Pid as Number;
-use vmux::hosted::VARIABLE;
+use vmux::hosted::{NO_SESSION, VARIABLE};
 use vmux::sys::proc::Proc;
 
 /// Deepest tree of processes that is walked.
@@ -17,9 +17,13 @@ fn number(pid: Number) -> Option<Pid> {
     Pid::from_raw(pid.0.try_into().ok()?)
 }
 
-/// Whether it is a daemon or the holder of another session, which somebody in this session
-/// started: neither is a part of it.
+/// Whether it is a daemon, the holder of another session, or a terminal that vmux opened, which
+/// somebody in this session started: none is a part of it.
 fn is_apart(proc: &Proc, pid: Number) -> bool {
+    let environ = proc.environ(pid).ok();
+    if environ.is_some_and(|environ| environ.text(VARIABLE) == Some(NO_SESSION)) {
+        return true;
+    }
     match proc.comm(pid).as_deref() {
         Some("vmux-host") => true,
         Some("vmux") => proc

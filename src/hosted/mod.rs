@@ -30,6 +30,9 @@ use crate::core::model::Told;
 pub const PROTOCOL: u32 = 1;
 /// In the environment of what a session runs: its id.
 pub const VARIABLE: &str = "VMUX_SESSION";
+/// The same in a terminal that vmux opened, whatever session the daemon was started in: what is in it
+/// is no part of that.
+pub const NO_SESSION: &str = "none";
 
 /// In the environment of a holder: the id of the session that it brings back.
 pub const AGAIN: &str = "VMUX_AGAIN";

@@ -12,6 +12,7 @@ mod survive;
 mod told;
 mod trees;
 mod unit;
+mod whose;
 mod window;
 
 use std::collections::BTreeSet;
