@@ -6,6 +6,7 @@ pub mod codex;
 pub mod lines;
 pub mod looks;
 pub mod outside;
+pub mod past;
 pub mod program;
 mod record;
 pub mod told;
@@ -21,7 +22,7 @@ pub use outside::{Outside, Roots, Senses, guarded};
 pub use watch::Watch;
 
 use crate::core::model::{
-    Claim, ConversationId, Decision, Dialog, HookReport, Record, Session, State,
+    Claim, ConversationId, Decision, Dialog, HookReport, Past, RawPath, Record, Session, State,
 };
 use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
@@ -75,6 +76,13 @@ pub trait Agent: Sync {
 
     /// The command that goes on with a conversation as this command, if there is one, had it begun.
     fn go_on(&self, started: &[String], conversation: &ConversationId) -> Option<Vec<String>>;
+
+    /// Conversations that its files in `config` tell of, with the directory in which each can be gone
+    /// on with: those that were written last, at most so many, the newest first. Which of them are
+    /// alive it does not know.
+    fn past(&self, _config: &Path, _most: usize) -> Vec<(RawPath, Past)> {
+        Vec::new()
+    }
 
     /// Whether what a session asks may be answered through the agent itself, without a hook.
     fn answers(&self) -> bool {

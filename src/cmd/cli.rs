@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-pub use self::hosted::{Attach, Detach, History, Logs, Open, Restore, Send, Start, Upgrade};
+pub use self::hosted::{Attach, Detach, History, Logs, New, Open, Restore, Send, Start, Upgrade};
 use super::agents;
 
 /// See which AI coding session needs you, and be there.
@@ -84,6 +84,8 @@ pub enum Verb {
     Restore(Restore),
     /// Type into a started session
     Send(Send),
+    /// Start or enter the session of a project in a window, or list projects
+    New(New),
     /// Open a terminal window that shows a started session
     Open(Open),
     /// Let what keeps started sessions be of this version, while they go on

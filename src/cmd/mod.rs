@@ -26,6 +26,7 @@ mod man;
 mod mark;
 mod menu;
 mod moves;
+pub mod new;
 mod open;
 mod out;
 mod pick;
@@ -113,6 +114,7 @@ fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {
         Verb::Restore(args) => restore::run(context, &args),
         Verb::Send(args) => history::send(context, &args),
         Verb::Upgrade(args) => upgrade::run(context, &args),
+        Verb::New(args) => new::run(context, &args),
         Verb::Open(args) => open::run(context, &args),
         Verb::Pick(args) => pick::run(context, &args),
         Verb::Menu(args) => menu::run(context, &args),

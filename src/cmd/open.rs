@@ -9,7 +9,7 @@ use super::call::{Context, vmux_program};
 use super::hosted;
 use crate::cmd::cli::Open;
 use crate::cmd::exit::{Exit, Failure};
-use crate::hosted::{NO_SESSION, VARIABLE};
+use crate::hosted::{Info, NO_SESSION, VARIABLE};
 use crate::sys::exec;
 use crate::sys::proc::Environ;
 
@@ -34,13 +34,26 @@ const KNOWN: [(&str, &[&str]); 12] = [
 
 pub(super) fn run(context: &Context, args: &Open) -> anyhow::Result<Exit> {
     let info = hosted::find(context, &args.query)?;
+    window(context, &info)?;
+    Ok(Exit::Done)
+}
+
+/// Opens it.
+///
+/// # Errors
+/// If there is no terminal.
+pub(super) fn window(context: &Context, info: &Info) -> Result<(), Failure> {
     let configured = context.config().config.terminal;
     let mut words = terminal(configured.as_deref(), &context.environ).ok_or_else(|| {
         Failure::new("could not find a terminal to open")
             .hint("`terminal = \"xterm\"` in config.toml, or $TERMINAL, names one")
     })?;
     let vmux = vmux_program().map_err(Failure::new)?;
-    words.extend([vmux.into_os_string(), "attach".into(), info.id.into()]);
+    words.extend([
+        vmux.into_os_string(),
+        "attach".into(),
+        info.id.clone().into(),
+    ]);
     let mut words = words.into_iter();
     let program = words.next().unwrap_or_default();
     Command::new(&program)
@@ -59,7 +72,7 @@ pub(super) fn run(context: &Context, args: &Open) -> anyhow::Result<Exit> {
                 program.to_string_lossy()
             ))
         })?;
-    Ok(Exit::Done)
+    Ok(())
 }
 
 /// The terminal to open, with what comes before its command: as configured, as `TERMINAL` says, or

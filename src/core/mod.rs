@@ -3,6 +3,7 @@
 pub mod counts;
 pub mod model;
 pub mod order;
+pub mod projects;
 pub mod query;
 pub mod registry;
 pub mod text;

@@ -37,6 +37,8 @@ pub struct Config {
     pub detach_key: Option<String>,
     /// What `vmux restore` brings back.
     pub restore: Restore,
+    /// Directories below which repositories are offered for new sessions; `~` is the home.
+    pub roots: Vec<String>,
     /// What is not known.
     #[serde(flatten)]
     unknown: Table,
@@ -65,6 +67,7 @@ impl Default for Config {
             terminal: None,
             detach_key: None,
             restore: Restore::Hosted,
+            roots: Vec::new(),
             unknown: Table::new(),
         }
     }

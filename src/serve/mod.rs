@@ -4,5 +4,6 @@ pub mod act;
 pub mod config;
 pub mod labels;
 pub mod local;
+pub mod projects;
 pub mod reply;
 pub mod roll;

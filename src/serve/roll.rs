@@ -103,7 +103,8 @@ impl Entry {
 }
 
 /// The hosted session that a session runs in.
-fn hosted(session: &Session) -> Option<String> {
+#[must_use]
+pub fn hosted(session: &Session) -> Option<String> {
     let target = session.host.as_ref()?.target.as_ref()?;
     session.is_kept().then(|| target.to_string())
 }

@@ -125,6 +125,12 @@ impl Ground {
     }
 }
 
+/// Tells of paths whether their file system answers as long as the machine does.
+pub fn local(proc: &Path) -> impl Fn(&Path) -> bool + use<> {
+    let mounts = mounts::Mounts::read(&proc.join("self/mountinfo"));
+    move |dir| mounts.is_local(dir)
+}
+
 fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -11,6 +11,7 @@ pub mod facts;
 pub mod find;
 pub mod hook;
 pub mod job;
+mod past;
 pub mod process;
 use super::record;
 pub mod request;
@@ -26,7 +27,8 @@ use std::path::{Path, PathBuf};
 pub use crate::agent::version::parse_version;
 use crate::agent::{Agent, Health, Hooks, Looks, Message, Role, Roots, Watch, told};
 use crate::core::model::{
-    Claim, ConversationId, Decision, Dialog, HookReport, Reason, Record, Session, State,
+    Claim, ConversationId, Decision, Dialog, HookReport, Past, RawPath, Reason, Record, Session,
+    State,
 };
 use crate::core::text::CleanText;
 use crate::sys::proc::Environ;
@@ -86,6 +88,10 @@ impl Agent for ClaudeCode {
         let options = arguments::lasting(if own { &started[1..] } else { &[] });
         let command = [vec![program], options, vec!["--resume".to_owned(), id]];
         Some(command.concat())
+    }
+
+    fn past(&self, config: &Path, most: usize) -> Vec<(RawPath, Past)> {
+        past::past(config, most)
     }
 
     /// A shell that goes on after the turn reads as work in its reports; what it asks begins with a

@@ -13,6 +13,7 @@ pub mod dialog;
 pub mod frames;
 pub mod link;
 pub mod pairing;
+mod past;
 pub mod process;
 pub mod rollout;
 pub mod rpc;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use crate::agent::lines::Follower;
 use crate::agent::{Agent, Health, Looks, Message, Role, Roots, TitleReader, Watch};
-use crate::core::model::{ConversationId, Decision, Dialog, Session};
+use crate::core::model::{ConversationId, Decision, Dialog, Past, RawPath, Session};
 use crate::sys::proc::Environ;
 use process::Purpose;
 use rollout::Rollout;
@@ -101,6 +102,10 @@ impl Agent for Codex {
         let id = super::as_argument(conversation)?;
         let program = super::program_of(self, started);
         Some(vec![program, "resume".to_owned(), id])
+    }
+
+    fn past(&self, config: &Path, most: usize) -> Vec<(RawPath, Past)> {
+        past::past(config, most)
     }
 
     fn answers(&self) -> bool {

@@ -82,6 +82,20 @@ pub struct Upgrade {
     pub query: Option<String>,
 }
 
+/// Of `new`.
+#[derive(Args, Debug)]
+pub struct New {
+    /// A directory, or part of the path of a project; without it all projects are listed
+    #[arg(value_hint = clap::ValueHint::DirPath)]
+    pub project: Option<PathBuf>,
+    /// Go on with this conversation of the past
+    #[arg(long, value_name = "ID", conflicts_with = "project")]
+    pub resume: Option<String>,
+    /// Print the projects as JSON
+    #[arg(long, conflicts_with_all = ["project", "resume"])]
+    pub json: bool,
+}
+
 /// Of `open`.
 #[derive(Args, Debug)]
 pub struct Open {

@@ -11,6 +11,7 @@ mod hook;
 mod key;
 #[cfg(test)]
 pub(crate) mod made;
+mod project;
 mod session;
 mod standing;
 pub mod time;
@@ -23,6 +24,7 @@ pub use event::*;
 pub use evidence::*;
 pub use hook::*;
 pub use key::*;
+pub use project::*;
 pub use session::*;
 pub use standing::Standing;
 pub use told::*;

@@ -1,0 +1,103 @@
+//! A new session of a project, and a conversation of the past that goes on.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::World;
+use super::enter::play;
+use crate::kit::home::VMUX;
+use crate::kit::wait_for;
+
+const ID: &str = "68eaa3d6-0000-4000-8000-000000000001";
+
+/// A world with a played Claude Code and a terminal that notes what it is to show.
+fn world() -> World {
+    let world = World::new();
+    play(
+        &world,
+        "claude",
+        "echo \"$PWD $*\" >> \"$HOME/started\"; exec cat",
+    );
+    play(&world, "xterm", "echo \"$*\" >> \"$HOME/opened\"");
+    world
+}
+
+fn new(world: &World, words: &[&str]) -> Command {
+    let mut command = world.0.command(VMUX);
+    command.arg("new").args(words).env("TERMINAL", "xterm");
+    command
+}
+
+fn says(world: &World, words: &[&str]) -> String {
+    let done = new(world, words).output().unwrap();
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{words:?}: {error}");
+    String::from_utf8(done.stdout).unwrap()
+}
+
+fn noted(world: &World, file: &str, lines: usize) -> String {
+    let path = world.0.path("home").join(file);
+    wait_for(file, || {
+        let text = fs::read_to_string(&path).ok()?;
+        (text.lines().count() >= lines).then_some(text)
+    })
+}
+
+#[test]
+fn a_project_is_begun_once_and_then_entered() {
+    let world = world();
+    let shop = world.0.make_dir("work/shop");
+    let shop = fs::canonicalize(shop).unwrap();
+    let shop = shop.to_str().unwrap();
+    let first = says(&world, &[shop]);
+    assert!(first.trim_end().ends_with(shop), "{first}");
+    let id = first.split(' ').next().unwrap();
+    assert!(noted(&world, "opened", 1).ends_with(&format!("attach {id}\n")));
+    let again = says(&world, &[shop]);
+    assert_eq!(again, first);
+    assert_eq!(world.ids(), [id]);
+    let listed: Value = serde_json::from_str(&says(&world, &["--json"])).unwrap();
+    assert_eq!(listed[0]["dir"], shop, "{listed}");
+    assert_eq!(says(&world, &["shop"]), first, "by its name, too");
+    let failed = new(&world, &["nowhere"]).output().unwrap();
+    let error = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert!(
+        error.contains("could not find a project by \"nowhere\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_conversation_of_the_past_goes_on_once() {
+    let world = world();
+    let site = fs::canonicalize(world.0.make_dir("work/site")).unwrap();
+    let site = site.to_str().unwrap();
+    let encoded: String = site
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let project = world
+        .0
+        .make_dir(&format!("home/.claude/projects/{encoded}"));
+    let line = format!(
+        r#"{{"type":"user","cwd":"{site}","message":{{"content":"mend \u001b]0;the site"}}}}"#
+    );
+    fs::write(project.join(format!("{ID}.jsonl")), line + "\n").unwrap();
+    let listed = says(&world, &[]);
+    assert!(
+        listed.contains(&format!("{site}\n    {ID}  claude  ")),
+        "{listed}"
+    );
+    assert!(!listed.contains('\u{1b}'), "{listed}");
+    let first = says(&world, &["--resume", ID]);
+    assert_eq!(
+        noted(&world, "started", 1),
+        format!("{site} --resume {ID}\n")
+    );
+    assert_eq!(says(&world, &["--resume", ID]), first, "it goes on already");
+    assert_eq!(world.ids().len(), 1);
+    let failed = new(&world, &["--resume", "none"]).output().unwrap();
+    assert!(!failed.status.success());
+}
