@@ -112,6 +112,7 @@ mod tests {
     fn a_record_is_kept_until_it_is_let_go_and_a_broken_one_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let place = Place::at(dir.path().join("run"), dir.path().join("state"));
+        fs::create_dir(dir.path().join("state")).unwrap();
         let record = Record {
             session: Info {
                 id: "habcd".into(),
