@@ -261,8 +261,8 @@ fn drain_to(tty: &mut Tty, mark: &str) {
 
 /// Bytes that a client does not take.
 const STUCK: usize = 200 << 20;
-/// A program that was not let go on for so long is taken for stopped.
-const STOPPED: Duration = Duration::from_secs(5);
+/// A program that has not written all of it after so long is taken for stopped.
+const STOPPED: Duration = Duration::from_secs(30);
 
 fn stuck(report: &mut Report, layers: &[Layer]) {
     report.title("200 MiB are written, and one of two clients reads nothing");
@@ -278,7 +278,9 @@ fn stuck(report: &mut Report, layers: &[Layer]) {
             report.say(&format!("{name}: it grows by"), found.growth, "MB");
             continue;
         }
-        let stalled = found.stalled.unwrap_or(Duration::MAX).as_secs_f64();
+        let stalled = found
+            .stalled
+            .map_or(f64::INFINITY, |stalled| stalled.as_secs_f64());
         report.limit(
             "vmux-host: the program waits at most",
             stalled,
@@ -329,20 +331,21 @@ fn beside_a_stuck_client(cast: &Cast) -> Found {
     };
     let (before, mut most, mut pause) = (memory(), 0.0, Duration::ZERO);
     play.go(1);
-    let (mut last, mut looked) = (Instant::now(), Instant::now());
+    let started = Instant::now();
+    let (mut last, mut looked) = (started, started);
     let done = loop {
         reads.seen.clear();
         reads.reads(Duration::from_millis(20));
         let now = Instant::now();
+        pause = pause.max(now - last);
         if !reads.seen.is_empty() {
-            pause = pause.max(now - last);
             last = now;
         }
         if now - looked > Duration::from_millis(50) {
             looked = now;
             most = f64::max(most, memory() - before);
             let done = play.done(1);
-            if done.is_some() || now - last > STOPPED {
+            if done.is_some() || now - started > STOPPED {
                 break done;
             }
         }

@@ -163,10 +163,13 @@ pub(crate) fn play() -> Option<()> {
     tcsetattr(input.as_fd(), OptionalActions::Now, &raw).unwrap();
     out.write_all(&screen(text)).unwrap();
     out.flush().unwrap();
+    // Open before anybody hears of this one: what is written to a pipe that nobody has is gone.
+    let go = File::options().read(true).write(true).open(dir.join("go"));
+    let go = go.unwrap();
     let parent = rustix::process::getppid().unwrap().as_raw_nonzero();
     tell(&dir, "parent", &parent.to_string());
     let floods = dir.clone();
-    std::thread::spawn(move || flood_when_told(&floods, text, bytes));
+    std::thread::spawn(move || flood_when_told(&floods, go, text, bytes));
     let mut block = [0; 4096];
     let mut input = input.lock();
     while let Ok(n @ 1..) = input.read(&mut block) {
@@ -193,9 +196,8 @@ fn screen(text: Text) -> Vec<u8> {
     out
 }
 
-fn flood_when_told(dir: &Path, text: Text, bytes: usize) {
-    let go = File::options().read(true).write(true).open(dir.join("go"));
-    for line in BufReader::new(go.unwrap()).lines() {
+fn flood_when_told(dir: &Path, go: File, text: Text, bytes: usize) {
+    for line in BufReader::new(go).lines() {
         let n: usize = line.unwrap().parse().unwrap();
         let done = flood(text, bytes, n);
         let (took, stalled) = (done.took.as_micros(), done.stalled.as_micros());
