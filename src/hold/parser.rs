@@ -67,6 +67,16 @@ pub(crate) enum Seen {
 }
 
 impl Job {
+    /// The same again, if it is to be answered.
+    fn question(&self) -> Option<Self> {
+        match *self {
+            Self::Snapshot { client, seen } => Some(Self::Snapshot { client, seen }),
+            Self::Crop { client, size } => Some(Self::Crop { client, size }),
+            Self::Text { client, colours } => Some(Self::Text { client, colours }),
+            _ => None,
+        }
+    }
+
     /// Bytes that wait because of it.
     fn size(&self) -> usize {
         match self {
@@ -254,7 +264,13 @@ impl Thread {
                 Ok(job) => {
                     rested = false;
                     let bytes = job.size();
-                    self.guarded(|thread| thread.job(job));
+                    let question = job.question();
+                    if !self.guarded(|thread| thread.job(job))
+                        && let Some(question) = question
+                    {
+                        // Somebody waits for the answer.
+                        self.guarded(|thread| thread.job(question));
+                    }
                     let before = self.waiting.fetch_sub(bytes, Ordering::Release);
                     // Output is wanted again.
                     if before >= MOST {
@@ -274,14 +290,15 @@ impl Thread {
         }
     }
 
-    /// A panic costs the state of the screen, not the session.
-    fn guarded(&mut self, act: impl FnOnce(&mut Self)) {
+    /// A panic costs the state of the screen, not the session. Whether there was none.
+    fn guarded(&mut self, act: impl FnOnce(&mut Self)) -> bool {
         let result = catch_unwind(AssertUnwindSafe(|| act(self)));
         if result.is_err() {
             log::error!("the state of the screen was lost by a panic");
             self.work.screen = Box::new(Emulator::new(self.work.size));
             self.work.marks.forget();
         }
+        result.is_ok()
     }
 
     fn job(&mut self, job: Job) {
@@ -349,5 +366,73 @@ impl Thread {
     fn ring(&self) {
         // A bell that cannot be rung more rings already.
         rustix::io::write(&*self.bell, &1u64.to_ne_bytes()).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use vmux::sys::clock;
+
+    use super::*;
+
+    /// A screen that can do nothing that it is asked for.
+    struct Broken;
+
+    impl Screen for Broken {
+        fn feed(&mut self, _: &[u8]) {}
+        fn resize(&mut self, _: Size) {}
+        fn snapshot(&mut self, _: Paint) -> Vec<u8> {
+            panic!("a snapshot")
+        }
+        fn text(&mut self, _: bool) -> Vec<u8> {
+            panic!("a text")
+        }
+        fn crop(&mut self, _: Size) -> Vec<u8> {
+            panic!("a part")
+        }
+        fn take_answers(&mut self) -> Vec<u8> {
+            Vec::new()
+        }
+        fn title(&self) -> Option<&str> {
+            None
+        }
+        fn gone(&self) -> u64 {
+            0
+        }
+        fn take_bell(&mut self) -> bool {
+            false
+        }
+        fn set_colours(&mut self, _: [Option<String>; 2]) {}
+        fn rest(&mut self) {}
+        fn keep(&mut self) -> Kept {
+            Kept::default()
+        }
+        fn restore(&mut self, _: &Kept) {}
+    }
+
+    /// The program waits for who waits for a snapshot: one has to come.
+    #[test]
+    fn what_is_asked_for_is_answered_after_a_panic() {
+        let size = Size::clamped(80, 24);
+        let seen = Seen::Nothing;
+        let jobs: [fn(Size, Seen) -> Job; 3] = [
+            |_, seen| Job::Snapshot { client: 1, seen },
+            |size, _| Job::Crop { client: 1, size },
+            |_, _| Job::Text {
+                client: 1,
+                colours: false,
+            },
+        ];
+        for job in jobs {
+            let mut work = Work::new(size, None);
+            work.screen = Box::new(Broken);
+            let parser = Parser::start(work).unwrap();
+            parser.give(job(size, seen));
+            let mut fds = [PollFd::new(&parser, PollFlags::IN)];
+            let timeout = clock::timespec(Duration::from_secs(20));
+            assert_eq!(poll(&mut fds, Some(&timeout)), Ok(1), "no answer");
+            assert_eq!(parser.take().len(), 1);
+        }
     }
 }
