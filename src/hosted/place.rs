@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::link::Link;
 use super::{Hello, Info};
@@ -126,8 +126,8 @@ impl Place {
             // Odd multiplier: all ids come before one comes again.
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let id = id(seed >> 33);
-            // One that is to come back keeps its id.
-            if self.kept(&id).is_ok() {
+            // One that is to come back keeps its id, and one that is over its log.
+            if self.kept(&id).is_ok() || self.log(&id).exists() {
                 continue;
             }
             match self.claim_file(&id) {
@@ -225,9 +225,10 @@ impl Place {
         }
     }
 
-    /// Removes what sessions that ended long ago have left.
+    /// Removes what sessions that ended long ago have left; also the logs of those whose files went
+    /// with the runtime directory, as at a reboot.
     pub fn tidy(&self) {
-        let mut ended: Vec<_> = self
+        let ended: Vec<_> = self
             .ids()
             .into_iter()
             .filter_map(|id| {
@@ -235,22 +236,37 @@ impl Place {
                 Some((info.ended?.at, id))
             })
             .collect();
-        ended.sort_unstable();
-        let surplus = ended.len().saturating_sub(KEPT);
-        for (_, id) in ended.into_iter().take(surplus) {
+        self.forget_oldest(ended);
+        self.forget_oldest(self.left_logs());
+    }
+
+    /// Forgets all but the newest sessions of these.
+    fn forget_oldest<T: Ord>(&self, mut all: Vec<(T, String)>) {
+        all.sort_unstable();
+        let surplus = all.len().saturating_sub(KEPT);
+        for (_, id) in all.into_iter().take(surplus) {
             self.forget(&id);
         }
+    }
+
+    /// Sessions of which there is a log and nothing else, with the time when it was written last.
+    fn left_logs(&self) -> Vec<(SystemTime, String)> {
+        let entries = fs::read_dir(&self.logs).into_iter().flatten().flatten();
+        let logs = entries.take(MOST).filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let id = name.strip_suffix(".log").filter(|id| is_id(id))?;
+            let nothing = !self.file(id).exists() && self.kept(id).is_err();
+            let written = entry.metadata().and_then(|data| data.modified()).ok()?;
+            nothing.then(|| (written, id.to_owned()))
+        });
+        logs.collect()
     }
 
     /// Removes all files of a session.
     pub fn forget(&self, id: &str) {
         let log = self.log(id);
-        for path in [
-            self.socket(id),
-            self.file(id),
-            log.with_extension("log.1"),
-            log,
-        ] {
+        let logs = ["log", "log.1", "times", "times.1"].map(|tail| log.with_extension(tail));
+        for path in [self.socket(id), self.file(id)].into_iter().chain(logs) {
             if let Err(error) = fs::remove_file(&path)
                 && error.kind() != io::ErrorKind::NotFound
             {
@@ -295,6 +311,7 @@ pub fn is_id(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::hosted::Ended;
+    use crate::hosted::record::Record;
     use crate::sys::clock;
 
     fn place() -> (tempfile::TempDir, Place) {
@@ -345,6 +362,39 @@ mod tests {
         put(&info);
         assert_eq!(place.all(patience), [Found::Ended(info)]);
         assert_eq!(place.find("../habcd", patience), None);
+    }
+
+    #[test]
+    fn logs_that_nothing_leads_to_are_kept_up_to_a_number() {
+        let (_dir, place) = place();
+        fs::create_dir(&place.logs).unwrap();
+        let write = |id: &str, age: u64| {
+            for tail in ["log", "log.1", "times", "times.1"] {
+                let file = fs::File::create(place.log(id).with_extension(tail)).unwrap();
+                let written = SystemTime::now() - Duration::from_secs(age);
+                file.set_modified(written).unwrap();
+            }
+        };
+        let ids: Vec<String> = (0..60).map(id).collect();
+        for (age, id) in (1000..).zip(&ids) {
+            write(id, age);
+        }
+        // Both are older, and something leads to them.
+        write("hhere", 5000);
+        fs::write(place.file("hhere"), b"{}").unwrap();
+        write("hback", 5000);
+        let mut back = Record::default();
+        back.session.id = "hback".into();
+        back.session.command = vec!["claude".into()];
+        place.keep(&back).unwrap();
+        assert!(!ids.contains(&place.claim(0).unwrap()), "it has a log");
+        place.tidy();
+        let left = |id: &String| place.log(id).exists();
+        assert!(ids[..KEPT].iter().all(left) && !ids[KEPT..].iter().any(left));
+        assert!(left(&"hhere".into()) && left(&"hback".into()));
+        assert!(!place.log(&ids[59]).with_extension("times.1").exists());
+        let all = fs::read_dir(&place.logs).unwrap().count();
+        assert_eq!(all, (KEPT + 2) * 4 + 1, "of each all files, and one record");
     }
 
     #[test]
