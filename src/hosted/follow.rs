@@ -136,8 +136,11 @@ impl Holders {
         }
         for id in gone {
             let holder = self.links.remove(&id);
-            let info = holder.and_then(|holder| holder.info);
-            news.terminals.extend(info.and_then(|info| info.tty));
+            let Some(info) = holder.and_then(|holder| holder.info) else {
+                // One that lets nobody in would be asked without end.
+                continue;
+            };
+            news.terminals.extend(info.tty);
             news.others = true;
             // It may have become another process, which listens again.
             self.stale = true;
