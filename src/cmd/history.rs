@@ -1,7 +1,8 @@
 //! `vmux history`, `vmux logs` and `vmux send`: what a session wrote, and keys for it.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Read as _, Seek as _};
+use std::io::{self, IsTerminal as _, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,12 +10,16 @@ use super::call::Context;
 use super::{hosted, out};
 use crate::cmd::cli::{History, Logs, Send};
 use crate::cmd::exit::{Exit, Failure};
-use crate::hosted::frame;
+use crate::hosted::place::{Found, Place};
 use crate::hosted::scan::Scanner;
+use crate::hosted::{Info, frame};
 use crate::sys::clock::{self, Deadline};
+use crate::sys::exec;
 
 /// How often a log that is followed is looked at.
 const BEAT: Duration = Duration::from_millis(200);
+/// Longest time from the end of a session to that of its holder.
+const LAST: Duration = Duration::from_secs(2);
 /// Longest wait for a history of ten thousand lines.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Most bytes of a history.
@@ -55,42 +60,54 @@ pub(super) fn logs(context: &Context, args: &Logs) -> anyhow::Result<Exit> {
     if before.exists() {
         copy(&mut open(&before)?, &mut plain)?;
     }
-    let mut file = match open(path) {
-        Ok(file) => file,
-        // Nothing was written yet.
-        Err(_) if args.follow => wait_for(path)?,
-        Err(_) => return Ok(Exit::Done),
-    };
+    let mut file: Option<File> = None;
     loop {
-        copy(&mut file, &mut plain)?;
-        if !args.follow || hosted::find_any(context, &info.id)?.ended.is_some() {
-            // What came between the last look and the end.
-            copy(&mut file, &mut plain)?;
+        // Asked first: what it wrote before its end is there then.
+        let over = !args.follow || is_over(context, &info);
+        let now = File::open(path).ok();
+        if identity(now.as_ref()) != identity(file.as_ref()) {
+            // The one before was put aside.
+            if let Some(before) = &mut file {
+                copy(before, &mut plain)?;
+            }
+            file = now.or(file);
+        }
+        // Nothing may have been written yet.
+        if let Some(file) = &mut file {
+            copy(file, &mut plain)?;
+        }
+        if over {
             return Ok(Exit::Done);
         }
         clock::sleep(BEAT);
-        // It was put aside, and a new one begun.
-        let turned = open(path).is_ok_and(|mut now| {
-            let len = now.seek(io::SeekFrom::End(0)).unwrap_or(u64::MAX);
-            len < file.stream_position().unwrap_or(0)
-        });
-        if turned {
-            copy(&mut file, &mut plain)?;
-            file = open(path)?;
-        }
     }
+}
+
+/// Whether a session writes nothing more.
+fn is_over(context: &Context, info: &Info) -> bool {
+    match Place::of(&context.paths).find(&info.id, hosted::PATIENCE) {
+        Some(Found::Live(_) | Found::Silent(_)) => false,
+        // It says so first, and then writes the rest of the log.
+        Some(Found::Ended(ended)) => {
+            if !exec::wait_for_exit(ended.holder, LAST) {
+                log::debug!("the holder of {} has not ended", info.id);
+            }
+            true
+        }
+        // Another holder may go on.
+        Some(Found::Lost(_)) | None => exec::wait_for_exit(info.pid, Duration::ZERO),
+    }
+}
+
+/// Device and inode.
+fn identity(file: Option<&File>) -> Option<(u64, u64)> {
+    let data = file?.metadata().ok()?;
+    Some((data.dev(), data.ino()))
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {
     File::open(path)
         .map_err(|error| Failure::new(format!("could not read {}: {error}", path.display())).into())
-}
-
-fn wait_for(path: &Path) -> anyhow::Result<File> {
-    while !path.exists() {
-        clock::sleep(BEAT);
-    }
-    open(path)
 }
 
 /// Copies what is there, without sequences if they are not wanted.
@@ -119,9 +136,17 @@ pub(super) fn send(context: &Context, args: &Send) -> anyhow::Result<Exit> {
     if args.enter {
         keys.push(b'\r');
     }
-    // The answer to the question comes once the keys before it are taken.
-    link.send(frame::INPUT, &keys)
-        .and_then(|()| link.info(hosted::PATIENCE))
-        .map_err(|error| hosted::failed("type into", &info, &error))?;
-    Ok(Exit::Done)
+    // The answer to the question comes once the keys before it are taken; or the session ended of them.
+    let failed = |error: io::Error| hosted::failed("type into", &info, &error);
+    link.send(frame::INPUT, &keys).map_err(failed)?;
+    match link.info(hosted::PATIENCE) {
+        Err(error) if !has_ended(context, &info) => Err(failed(error).into()),
+        _ => Ok(Exit::Done),
+    }
+}
+
+/// Whether a session has ended, and says how.
+fn has_ended(context: &Context, info: &Info) -> bool {
+    let found = Place::of(&context.paths).find(&info.id, hosted::PATIENCE);
+    matches!(found, Some(Found::Ended(_)))
 }

@@ -4,6 +4,7 @@ mod bad_days;
 mod clients;
 mod enter;
 mod limits;
+mod logs;
 mod new;
 mod restore;
 mod rows;
