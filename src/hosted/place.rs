@@ -370,8 +370,8 @@ mod tests {
         fs::create_dir(&place.logs).unwrap();
         let write = |id: &str, age: u64| {
             for tail in ["log", "log.1", "times", "times.1"] {
-                let file = fs::File::create(place.log(id).with_extension(tail)).unwrap();
-                let written = SystemTime::now() - Duration::from_secs(age);
+                let file = File::create(place.log(id).with_extension(tail)).unwrap();
+                let written = SystemTime::from(clock::now()) - Duration::from_secs(age);
                 file.set_modified(written).unwrap();
             }
         };
