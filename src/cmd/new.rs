@@ -1,10 +1,13 @@
 //! `vmux new`: begins, or enters again, the session of a project, in a terminal window of its own;
 //! and what all pickers do for "New session…".
 
+use std::io::IsTerminal as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use super::call::{Context, failure, has_terminal};
+use super::call::{Context, failure, has_terminal, vmux_program};
 use super::{enter, hosted, open, out, start};
 use crate::agent;
 use crate::cmd::cli::{New, Start};
@@ -133,13 +136,20 @@ pub fn typed(context: &Context, text: &str) -> Option<PathBuf> {
     (path.is_absolute() && path.is_dir()).then_some(path)
 }
 
-/// Goes to the window that shows a hosted session, or opens one.
+/// Goes to the window that shows a hosted session, or opens one; shows it right here where there are
+/// no windows.
 fn show(context: &Context, info: &Info) -> anyhow::Result<String> {
     let shown = format!(
         "{}  {}",
         info.id,
         CleanText::line(&info.cwd.display().to_string())
     );
+    if !opens_terminals(context)
+        && std::io::stdin().is_terminal()
+        && std::io::stdout().is_terminal()
+    {
+        return Err(attach_here(info).into());
+    }
     let sessions = context.call(every())?.sessions;
     let mut kept = sessions.iter();
     let done = match kept.find(|session| roll::hosted(session).as_ref() == Some(&info.id)) {
@@ -154,6 +164,23 @@ fn show(context: &Context, info: &Info) -> anyhow::Result<String> {
             Err(Failure::new(words).hint(hint).into())
         }
     }
+}
+
+/// Whether a terminal can be opened: there is a desktop, or the user said how.
+fn opens_terminals(context: &Context) -> bool {
+    let set = |name| context.environ.get(name).is_some_and(|it| !it.is_empty());
+    set("DISPLAY") || set("WAYLAND_DISPLAY") || context.config().config.terminal.is_some()
+}
+
+/// Becomes `vmux attach`: threads of a finder that was here before read no more keys. Returns why it
+/// could not.
+fn attach_here(info: &Info) -> Failure {
+    let program = match vmux_program() {
+        Ok(program) => program,
+        Err(error) => return Failure::new(error),
+    };
+    let error = Command::new(&program).args(["attach", &info.id]).exec();
+    Failure::new(format!("could not run {}: {error}", program.display()))
 }
 
 fn focus(context: &Context, id: &SessionKey) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use chrono::{DateTime, Utc};
 use ratatui::text::Line;
 use skim::{DisplayContext, ItemPreview, PreviewContext, SkimItem};
-use vmux::core::model::{Session, SessionKey};
+use vmux::core::model::{Project, Session, SessionKey};
 use vmux::core::query::Searched;
 use vmux::frontend::row;
 use vmux::protocol::reply::PreviewMessage;
@@ -61,6 +61,9 @@ impl SkimItem for Item {
 /// The end of a conversation, or why it cannot be shown.
 pub(crate) type Said = Result<Vec<PreviewMessage>, String>;
 
+/// Where a session can be started, or why that is not known.
+pub(crate) type Offered = Result<Vec<Project>, String>;
+
 #[derive(Default)]
 struct State {
     /// In the order of their first appearance; the first listing is in display order.
@@ -70,6 +73,10 @@ struct State {
     texts: u64,
     /// Why the list may be out of date.
     trouble: Option<String>,
+    /// Where a session can be started, once that is known,
+    projects: Option<Arc<Offered>>,
+    /// and whether somebody looks for it.
+    looking: bool,
 }
 
 /// All of it.
@@ -169,6 +176,25 @@ impl Board {
     /// Why the list may be out of date.
     pub(crate) fn trouble(&self) -> Option<String> {
         read(&self.state).trouble.clone()
+    }
+
+    /// Forgets where a session can be started. Says whether nobody looks for it yet; whoever asked
+    /// does so now.
+    pub(crate) fn look(&self) -> bool {
+        let mut state = write(&self.state);
+        state.projects = None;
+        !std::mem::replace(&mut state.looking, true)
+    }
+
+    /// Takes over where a session can be started.
+    pub(crate) fn offer(&self, projects: Offered) {
+        let mut state = write(&self.state);
+        (state.projects, state.looking) = (Some(Arc::new(projects)), false);
+    }
+
+    /// Where a session can be started, if that is known already.
+    pub(crate) fn projects(&self) -> Option<Arc<Offered>> {
+        read(&self.state).projects.clone()
     }
 
     /// All items, and a number that grows when what they are matched by changes.

@@ -14,6 +14,7 @@ use skim::{
 use vmux::core::query::Pattern;
 
 use crate::board::Item;
+use crate::palette::Offer;
 
 /// What skim asks how well items fit: the best score first, of equal ones the first listed.
 pub(crate) fn matcher() -> Matcher {
@@ -36,8 +37,11 @@ struct Engine(Pattern);
 
 impl MatchEngine for Engine {
     fn match_item(&self, item: &dyn SkimItem) -> Option<MatchResult> {
-        let item: &Item = item.as_any().downcast_ref()?;
-        let fit = self.0.fit(&item.searched())?;
+        let item = item.as_any();
+        let fit = match item.downcast_ref::<Offer>() {
+            Some(offer) => offer.fit(&self.0)?,
+            None => self.0.fit(&item.downcast_ref::<Item>()?.searched())?,
+        };
         let rank = Rank {
             score: fit.score,
             ..Rank::default()

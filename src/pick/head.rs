@@ -94,6 +94,7 @@ fn hints(next: Filter, answerable: bool, columns: usize) -> Line {
             Command::End => "end".to_owned(),
             Command::Answer => "answer".to_owned(),
             Command::Filter => format!("show {}", next.word()),
+            Command::New => "new".to_owned(),
             Command::Preview => "preview".to_owned(),
         };
         keys.push((key, word));
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!(
             render(&list(Filter::All, None), 100, false),
             "2 waiting \u{b7} 1 working \u{b7} 3 idle\n\
-             enter focus  alt-r label  alt-k end  alt-s show waiting  alt-p preview  esc close"
+             enter focus  alt-r label  alt-k end  alt-s show waiting  alt-n new  alt-p preview  esc close"
         );
         assert_eq!(
             render(&list(Filter::Workspace, Some("could not do it")), 30, false),

@@ -15,6 +15,8 @@ pub(crate) enum Command {
     Answer,
     /// Show the next part of the sessions.
     Filter,
+    /// Offer projects to start a session in.
+    New,
     /// Show or hide the conversation.
     Preview,
 }
@@ -26,6 +28,7 @@ impl Command {
             Self::End => "end",
             Self::Answer => "answer",
             Self::Filter => "filter",
+            Self::New => "new",
             Self::Preview => "preview",
         }
     }
@@ -37,6 +40,7 @@ impl Command {
             Self::End,
             Self::Answer,
             Self::Filter,
+            Self::New,
             Self::Preview,
         ];
         all.into_iter().find(|command| command.word() == word)
@@ -44,11 +48,12 @@ impl Command {
 }
 
 /// Keys and what they do. Of two keys for one thing the first is hinted at.
-pub(crate) const KEYS: [(&str, Command); 7] = [
+pub(crate) const KEYS: [(&str, Command); 8] = [
     ("alt-a", Command::Answer),
     ("alt-r", Command::Label),
     ("alt-k", Command::End),
     ("alt-s", Command::Filter),
+    ("alt-n", Command::New),
     ("alt-p", Command::Preview),
     ("ctrl-/", Command::Preview),
     // What a terminal without the newer protocol sends for ctrl-/: 0x1f.

@@ -6,11 +6,13 @@
 //! Two threads: [`feed`] asks the daemon and writes the [`board`]; this one draws it and takes
 //! the keys ([`ui`]). Everything else here is pure.
 
+mod begin;
 mod board;
 mod engine;
 mod feed;
 mod head;
 mod keys;
+mod palette;
 mod pane;
 mod prompt;
 mod row;
@@ -29,7 +31,7 @@ use skim::prelude::SkimOptionsBuilder;
 use skim::tui::Size;
 use vmux::cmd::exit::{self, Exit, Failure};
 use vmux::cmd::{Context, failure, no_sessions};
-use vmux::core::model::{Decision, Dialog, SessionKey};
+use vmux::core::model::{Decision, Dialog, RawPath, SessionKey};
 use vmux::core::query;
 use vmux::desktop::wm::discover;
 use vmux::protocol::request::{
@@ -39,6 +41,7 @@ use vmux::protocol::{Refusal, Verb};
 use vmux::sys::clock;
 use vmux::sys::proc::Proc;
 
+use crate::begin::Projects;
 use crate::board::Board;
 use crate::feed::{Source, Wish};
 use crate::terminal::Terminal;
@@ -83,9 +86,10 @@ fn run(args: &Args) -> anyhow::Result<Exit> {
     // An error is said where the user sent his errors.
     drop(terminal);
     match chosen? {
-        Some(id) if args.print => print(&format!("{id}\n")),
-        Some(_) => Ok(Exit::Done),
-        None => Ok(Exit::Cancelled),
+        Outcome::Chosen(id) if args.print => print(&format!("{id}\n")),
+        Outcome::Chosen(_) => Ok(Exit::Done),
+        Outcome::New(start) => begin::run(&context, &start),
+        Outcome::Cancelled => Ok(Exit::Cancelled),
     }
 }
 
@@ -114,10 +118,11 @@ fn print(text: &str) -> anyhow::Result<Exit> {
 
 /// Shows the list, and focuses the choice while it is still there: a terminal that closes gives
 /// the focus away once more.
-fn choose(context: &Arc<Context>, args: &Args) -> anyhow::Result<Option<SessionKey>> {
+fn choose(context: &Arc<Context>, args: &Args) -> anyhow::Result<Outcome> {
     let mut source = Source::open(Arc::clone(context))?;
     let sessions = source.list()?;
-    if sessions.is_empty() {
+    let nothing = sessions.is_empty();
+    if nothing && args.print {
         return Err(no_sessions().into());
     }
     let colored = context
@@ -135,18 +140,23 @@ fn choose(context: &Arc<Context>, args: &Args) -> anyhow::Result<Option<SessionK
         skim.enter().await.map_err(|error| finder(&error))?;
         terminal::quit_on_signals(skim.event_sender())?;
         let wishes = feed::start(source, Arc::clone(&board), skim.event_sender())?;
+        let projects = Projects::new(context, &board, skim.event_sender(), args.print);
         let desk = Desk {
             context: Arc::clone(context),
             wishes,
+            projects,
         };
         let mut ui = Ui::new(skim, board, desk, colored);
-        let Outcome::Chosen(id) = ui.run().await? else {
-            return Ok(None);
-        };
-        if !args.print {
+        if nothing {
+            ui.open_palette();
+        }
+        let outcome = ui.run().await?;
+        if let Outcome::Chosen(id) = &outcome
+            && !args.print
+        {
             focus(context, id.clone())?;
         }
-        Ok(Some(id))
+        Ok(outcome)
     })
 }
 
@@ -211,6 +221,7 @@ fn target(id: SessionKey) -> Target {
 struct Desk {
     context: Arc<Context>,
     wishes: Sender<Wish>,
+    projects: Projects,
 }
 
 impl Desk {
@@ -274,5 +285,17 @@ impl Outside for Desk {
 
     fn show(&mut self, id: Option<SessionKey>) {
         self.wish(Wish::Preview(id));
+    }
+
+    fn gather(&mut self) -> Result<(), String> {
+        self.projects.gather()
+    }
+
+    fn directory(&mut self, query: &str) -> Option<RawPath> {
+        self.projects.directory(query)
+    }
+
+    fn home(&self) -> &Path {
+        &self.context.paths.home
     }
 }

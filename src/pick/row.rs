@@ -13,7 +13,7 @@ use vmux::core::text::{push_column, truncate, width};
 use vmux::frontend::row::{Row, Widths};
 
 /// Space between columns.
-const GAP: usize = 2;
+pub(crate) const GAP: usize = 2;
 /// The reason is worth more than the end of a long name: this much is kept for it.
 const DETAIL: usize = 16;
 /// Branches and names are not cut below this.
@@ -162,7 +162,7 @@ pub(crate) fn line(entry: &Entry, context: &DisplayContext, colored: bool) -> Li
 }
 
 /// Appends a column, cut or filled to its width, what is marked underlined.
-fn push_cell(
+pub(crate) fn push_cell(
     spans: &mut Vec<Span<'static>>,
     text: &str,
     columns: usize,

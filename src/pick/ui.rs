@@ -4,6 +4,7 @@
 //! Everything passes [`Ui::handle`], one event at a time; what is not ours goes on to skim.
 //! **Source:** skim 5.9.0, `Skim::tick` and `App::handle_event`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use skim::tui::actions::Action;
 use skim::tui::{App, Event, Tui};
 use vmux::cmd::exit::Failure;
 use vmux::core::counts::Counts;
-use vmux::core::model::{Decision, Dialog, SessionKey};
+use vmux::core::model::{Decision, Dialog, RawPath, SessionKey};
 use vmux::core::text::CleanText;
 use vmux::frontend::filter::Filter;
 use vmux::frontend::preview::{self, Line, Tone};
@@ -26,11 +27,15 @@ use vmux::sys::clock::{self, Deadline};
 use crate::board::{Board, Item};
 use crate::head::{self, Scene};
 use crate::keys::Command;
+use crate::palette::{Offer, Start};
 use crate::pane;
 use crate::prompt::{OpenPrompt, Prompt, edits};
 use crate::row::Entry;
 
+mod palette;
 mod prompts;
+
+use self::palette::OpenPalette;
 
 /// How often skim looks at its search while one may be running.
 const BEAT: Duration = Duration::from_millis(10);
@@ -73,13 +78,21 @@ pub(crate) trait Outside {
     fn workspace(&mut self) -> Option<String>;
     /// This session's conversation is wanted.
     fn show(&mut self, id: Option<SessionKey>);
+    /// Looks for projects; the board is told of them later.
+    fn gather(&mut self) -> Result<(), String>;
+    /// The directory that this query names, if it is one.
+    fn directory(&mut self, query: &str) -> Option<RawPath>;
+    /// The directory of the user.
+    fn home(&self) -> &Path;
 }
 
 /// How it ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Outcome {
     /// With this session.
     Chosen(SessionKey),
+    /// With a session that is to be started.
+    New(Start),
     /// With none.
     Cancelled,
 }
@@ -102,6 +115,8 @@ where
     /// Where the cursor was before the list was searched anew: its session, or else its row.
     anchor: Option<(Option<SessionKey>, usize)>,
     open: Option<OpenPrompt>,
+    /// Projects stand in the list instead of sessions.
+    palette: Option<OpenPalette>,
     /// What went wrong, until the next key.
     notice: Option<String>,
     /// The session in the pane, by how many lines it was scrolled back, and what it shows.
@@ -134,6 +149,7 @@ where
             texts: 0,
             anchor: None,
             open: None,
+            palette: None,
             notice: None,
             shown: None,
             back: 0,
@@ -231,6 +247,11 @@ where
                 self.close_prompt();
                 self.draw()?;
             }
+            Action::Abort if self.palette.is_some() => {
+                self.close_palette();
+                self.draw()?;
+            }
+            Action::Accept(None) if self.palette.is_some() => return self.choose_offer(),
             Action::Accept(None) => return self.choose(),
             Action::Abort => return Ok(Some(Outcome::Cancelled)),
             Action::PreviewUp(lines) => self.scroll(i64::from(lines))?,
@@ -285,6 +306,9 @@ where
 
     fn command(&mut self, command: Command) -> Result<(), Failure> {
         match command {
+            // They are about sessions.
+            _ if self.palette.is_some() && command != Command::Preview => {}
+            Command::New => self.open_palette(),
             Command::Label => self.ask(Prompt::Label),
             Command::End => self.ask(Prompt::End),
             Command::Answer => self.show_dialog(),
@@ -333,6 +357,10 @@ where
     fn refresh_list(&mut self) {
         // The prompt holds no query meanwhile.
         if self.open.is_some() {
+            return;
+        }
+        if self.palette.is_some() {
+            self.refresh_offers();
             return;
         }
         let (items, texts) = self.board.items();
@@ -403,6 +431,8 @@ where
         let notice = notice.map(|notice| CleanText::line(&notice));
         let open = self.open.as_ref();
         let prompt = open.map(|open| (open.about.clone(), open.prompt.keys()));
+        let palette = self.palette.as_ref();
+        let prompt = prompt.or_else(|| Some(palette?.scene(self.notice.as_deref())));
         let (app, _) = self.skim.app_and_tui();
         let area = app.layout.header_area.unwrap_or(app.layout.list_area);
         let columns = usize::from(area.width.saturating_sub(2));
@@ -449,15 +479,20 @@ where
             (self.shown, self.back) = (id.clone(), 0);
             self.outside.show(id);
         }
+        let about = self.offered(Offer::about);
+        let none = match self.palette {
+            Some(_) => "no project fits",
+            None => "no session fits",
+        };
         let (app, _) = self.skim.app_and_tui();
         let Some(area) = app.layout.preview_area else {
             return false;
         };
         let room = pane::room(app.preview.direction, area.width, area.height);
-        let (mut head, mut body) = entry.map_or_else(
-            || (vec![faint("no session fits")], Vec::new()),
-            |entry| conversation(&self.board, &entry),
-        );
+        let (mut head, mut body) = match entry {
+            Some(entry) => conversation(&self.board, &entry),
+            None => (about.unwrap_or_else(|| vec![faint(none)]), Vec::new()),
+        };
         if let Some(asked) = self.open.as_ref().and_then(|open| open.dialog.as_ref()) {
             body = preview::asked(asked);
             // Room for the request: the pane may be a few lines high.

@@ -2,6 +2,7 @@
 //! sessions that are real processes whose files the test writes.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::time::Duration;
 
@@ -75,10 +76,13 @@ impl World {
 
     /// Runs `vmux pick` in a terminal of 100 by 30; `redirect` is for the shell.
     fn open(&self, args: &str, redirect: &str) -> Screen<'_> {
+        self.open_here(&format!("{args} >out {redirect}"))
+    }
+
+    /// The same with the terminal as its standard output.
+    fn open_here(&self, args: &str) -> Screen<'_> {
         let vmux = env!("CARGO_BIN_EXE_vmux");
-        let script = format!(
-            "{vmux} pick {args} >out {redirect}; echo $? >rc.new; mv rc.new rc; exec sleep 3600"
-        );
+        let script = format!("{vmux} pick {args}; echo $? >rc.new; mv rc.new rc; exec sleep 3600");
         self.tmux(&["new-session", "-d", "-x", "100", "-y", "30", &script]);
         self.tmux(&["set", "-g", "status", "off"]);
         Screen { world: self }
@@ -133,7 +137,7 @@ fn pick_filters_by_what_is_typed_and_prints_the_choice() {
     let api = world.session("api-server", "idle", json!({}));
     let screen = world.open("--print", "");
     let text = screen.shows(&["shop-web", "api-server", "enter focus"]);
-    assert!(text.contains("alt-r label  alt-k end  alt-s show waiting"));
+    assert!(text.contains("alt-r label  alt-k end  alt-s show waiting  alt-n new"));
     screen.press(&["apis"]);
     screen.shows(&[
         "vmux> apis",
@@ -279,6 +283,58 @@ fn pick_ends_a_session_only_after_a_yes() {
     screen.shows(&["shop-web has ended"]);
     screen.press(&["Escape"]);
     assert_eq!(screen.end(), (130, String::new()));
+}
+
+/// No desktop is there: what is started is shown where the list was.
+#[test]
+#[ignore = "needs tmux"]
+fn pick_starts_a_session_and_enters_it_again() {
+    let world = World::new();
+    let _web = world.session("shop-web", "busy", json!({}));
+    let tool = world.home.path("bin/tool");
+    fs::write(
+        &tool,
+        "#!/bin/sh\necho \"in $PWD.\"; exec timeout 100 cat\n",
+    )
+    .unwrap();
+    fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).unwrap();
+    // A link to a program of the machine lies there: it must be replaced, never written through.
+    fs::rename(&tool, world.home.path("bin/claude")).unwrap();
+    let docs = world.home.make_dir("work/docs");
+    let docs = docs.to_str().unwrap();
+    for what in ["its first line", "the same"] {
+        let screen = world.open_here("-- shop");
+        screen.shows(&["vmux> shop\n", "shop-web"]);
+        screen.press(&["M-n"]);
+        screen.shows(&["new>", "where?", "\u{258c} ", "1 live"]);
+        screen.press(&["Escape"]);
+        screen.shows(&["vmux> shop\n", "\u{258c} shop-web"]);
+        screen.press(&["M-n"]);
+        screen.shows(&["where?"]);
+        screen.press(&["-l", docs]);
+        screen.shows(&["\u{258c} docs ", "as typed"]);
+        screen.press(&["Enter"]);
+        screen.shows(&[&format!("in {docs}."), "!new>"]);
+        screen.press(&[what, "Enter"]);
+        screen.shows(&[what]);
+        screen.press(&["C-]"]);
+        screen.shows(&["detached from ", "comes back"]);
+        let rc = wait_for("its end", || {
+            fs::read_to_string(world.home.path("work/rc")).map_err(|_| screen.text())
+        });
+        assert_eq!(rc.trim(), "0");
+        fs::remove_file(world.home.path("work/rc")).unwrap();
+        world.tmux(&["kill-server"]);
+    }
+    let hosted = world.vmux(&["list", "--hosted", "--json"]);
+    let hosted: Value = serde_json::from_slice(&hosted.stdout).unwrap();
+    let hosted = hosted.as_array().unwrap();
+    assert_eq!(hosted.len(), 1, "{hosted:?}");
+    let id = hosted[0]["id"].as_str().unwrap();
+    let history = world.vmux(&["history", id]).stdout;
+    let history = String::from_utf8_lossy(&history).into_owned();
+    assert!(history.contains("the same"), "{history}");
+    assert!(world.vmux(&["end", "--yes", id]).status.success());
 }
 
 #[test]

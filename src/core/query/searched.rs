@@ -48,7 +48,9 @@ impl Searched {
         Self::over(&search_fields(session))
     }
 
-    fn over(fields: &[(Field, CleanText)]) -> Self {
+    /// Makes anything else that has such parts ready to be searched.
+    #[must_use]
+    pub fn over(fields: &[(Field, CleanText)]) -> Self {
         let size = fields.iter().map(|(_, text)| text.len() + 1).sum();
         let mut searched = Self {
             text: String::with_capacity(size),

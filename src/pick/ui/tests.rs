@@ -16,6 +16,7 @@ use crate::board::tests::{key, session};
 use crate::{Args, ui_options};
 
 mod matching;
+mod palette;
 
 /// Notes what it is asked.
 #[derive(Default)]
@@ -50,6 +51,17 @@ impl Outside for Fake {
         self.workspace.clone()
     }
     fn show(&mut self, _id: Option<SessionKey>) {}
+    fn gather(&mut self) -> Result<(), String> {
+        self.asked.push("gather".into());
+        self.refuses.take().map_or(Ok(()), Err)
+    }
+    fn directory(&mut self, query: &str) -> Option<RawPath> {
+        let there = ["/srv", "/srv/docs"].contains(&query);
+        there.then(|| RawPath(query.to_owned()))
+    }
+    fn home(&self) -> &Path {
+        Path::new("/home/someone")
+    }
 }
 
 /// The list, never dropped: it would reset the terminal that the tests run in.
@@ -513,9 +525,9 @@ enum Op {
 }
 
 fn ops() -> impl Strategy<Value = Vec<Op>> {
-    const KEYS: [&str; 22] = [
+    const KEYS: [&str; 23] = [
         "a", "s", "e", "w", "1", "space", "!", "'", "bspace", "ctrl-u", "up", "down", "pgdown",
-        "tab", "alt-r", "alt-k", "alt-s", "alt-p", "y", "esc", "enter", "shift-up",
+        "tab", "alt-r", "alt-k", "alt-s", "alt-n", "alt-p", "y", "esc", "enter", "shift-up",
     ];
     let news = prop::collection::vec(prop::option::weighted(0.8, 0..4usize), 6);
     let op = prop_oneof![
