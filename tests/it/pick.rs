@@ -2,7 +2,6 @@
 //! sessions that are real processes whose files the test writes.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 use std::time::Duration;
 
@@ -291,15 +290,8 @@ fn pick_ends_a_session_only_after_a_yes() {
 fn pick_starts_a_session_and_enters_it_again() {
     let world = World::new();
     let _web = world.session("shop-web", "busy", json!({}));
-    let tool = world.home.path("bin/tool");
-    fs::write(
-        &tool,
-        "#!/bin/sh\necho \"in $PWD.\"; exec timeout 100 cat\n",
-    )
-    .unwrap();
-    fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).unwrap();
-    // A link to a program of the machine lies there: it must be replaced, never written through.
-    fs::rename(&tool, world.home.path("bin/claude")).unwrap();
+    let script = "echo \"in $PWD.\"; exec timeout 100 cat";
+    world.home.play("claude", script);
     let docs = world.home.make_dir("work/docs");
     let docs = docs.to_str().unwrap();
     for what in ["its first line", "the same"] {
@@ -335,6 +327,24 @@ fn pick_starts_a_session_and_enters_it_again() {
     let history = String::from_utf8_lossy(&history).into_owned();
     assert!(history.contains("the same"), "{history}");
     assert!(world.vmux(&["end", "--yes", id]).status.success());
+}
+
+#[test]
+#[ignore = "needs tmux"]
+fn pick_offers_projects_where_no_session_is() {
+    let world = World::new();
+    let screen = world.open("", "");
+    screen.shows(&["new>", "no project is known yet"]);
+    screen.press(&["Escape"]);
+    screen.shows(&["vmux>", "no sessions"]);
+    screen.press(&["Escape"]);
+    assert_eq!(screen.end(), (130, String::new()));
+    world.tmux(&["kill-server"]);
+    fs::remove_file(world.home.path("work/rc")).unwrap();
+    let screen = world.open("--print", "2>err");
+    assert_eq!(screen.end(), (1, String::new()));
+    let error = fs::read_to_string(world.home.path("work/err")).unwrap();
+    assert!(error.starts_with("vmux: no sessions\n"), "{error}");
 }
 
 #[test]

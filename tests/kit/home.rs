@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::fs::{chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -105,6 +105,15 @@ impl Home {
     /// Leaves its directory there at the end.
     pub(crate) fn keep(&mut self) {
         self.dir.disable_cleanup(true);
+    }
+
+    /// Puts a script in the place of a program.
+    pub(crate) fn play(&self, program: &str, script: &str) {
+        let new = self.path("bin/new");
+        fs::write(&new, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).unwrap();
+        // A link to a program of the machine may lie there: that is replaced, never written through.
+        fs::rename(&new, self.path("bin").join(program)).unwrap();
     }
 
     /// Makes a directory that belongs to its user.

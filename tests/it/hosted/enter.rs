@@ -12,12 +12,7 @@ use crate::kit::{Tty, wait_for};
 
 /// A script that stands for a coding tool.
 pub(super) fn play(world: &World, program: &str, script: &str) {
-    let path = world.0.path("bin").join(program);
-    // A link to another program may lie there.
-    fs::remove_file(&path).unwrap_or_default();
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&path, mode).unwrap();
+    world.0.play(program, script);
 }
 
 #[test]
