@@ -2,13 +2,16 @@
 
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::call::{Context, failure, no_sessions};
+use super::call::{Context, failure};
 use super::moves::tell;
+use super::new;
 use crate::cmd::cli::Dmenu;
 use crate::cmd::exit::{Exit, Failure};
 use crate::frontend::menu::{self, Choice, Launcher};
+use crate::frontend::projects::{Chosen, NEW, lines};
 use crate::frontend::row;
 use crate::frontend::table;
 use crate::protocol::request::{ListArgs, SwitchArgs, Target};
@@ -40,12 +43,13 @@ pub(super) fn choose(
     args: &[String],
 ) -> anyhow::Result<Exit> {
     let sessions = context.call(ListArgs::default())?.sessions;
-    if sessions.is_empty() {
-        return Err(no_sessions().into());
-    }
-    let rows = table::render_unique(&row::rows(&sessions, clock::now()));
+    let mut rows = table::render_unique(&row::rows(&sessions, clock::now()));
+    rows.push(NEW.to_owned());
     let opened = clock::steady();
     let number = match show(launcher, args, &rows)? {
+        Choice::Row(number) if number == sessions.len() => {
+            return new_session(context, launcher, args);
+        }
         Choice::Row(number) => number,
         Choice::Cancelled => return Ok(Exit::Cancelled),
         Choice::Unknown(text) => {
@@ -74,6 +78,29 @@ pub(super) fn choose(
             Err(failure(&refusal).into())
         }
     }
+}
+
+/// Asks again: where a session begins, or what goes on.
+fn new_session(context: &Context, launcher: &Launcher, args: &[String]) -> anyhow::Result<Exit> {
+    let projects = new::projects(context, new::PATIENCE)?;
+    let lines = lines(&projects, clock::now());
+    let rows: Vec<String> = lines.iter().map(|line| line.text.clone()).collect();
+    let line = match show(launcher, args, &rows)? {
+        Choice::Row(number) => lines.get(number),
+        Choice::Cancelled => return Ok(Exit::Cancelled),
+        Choice::Unknown(text) => {
+            let dir = new::typed(context, &text);
+            let words = format!("could not begin a session: {text:?} is no directory");
+            new::begin(context, &dir.ok_or_else(|| Failure::new(words))?)?;
+            return Ok(Exit::Done);
+        }
+    };
+    match line.map(|line| &line.chosen) {
+        None => {}
+        Some(Chosen::Begin(dir)) => drop(new::begin(context, Path::new(dir))?),
+        Some(Chosen::Resume(id)) => drop(new::resume_by_id(context, &projects, id.as_str())?),
+    }
+    Ok(Exit::Done)
 }
 
 fn show(launcher: &Launcher, args: &[String], rows: &[String]) -> Result<Choice, Failure> {

@@ -23,7 +23,7 @@ use crate::serve::roll;
 use crate::sys::clock;
 
 /// Longest wait for what tells of projects.
-const PATIENCE: Duration = Duration::from_secs(1);
+pub const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(context: &Context, args: &New) -> anyhow::Result<Exit> {
     let done = go(context, args);
@@ -38,8 +38,7 @@ pub(super) fn run(context: &Context, args: &New) -> anyhow::Result<Exit> {
 fn go(context: &Context, args: &New) -> anyhow::Result<Exit> {
     let words = if let Some(id) = &args.resume {
         let all = projects(context, PATIENCE)?;
-        let (past, dir) = conversation(&all, id)?;
-        resume(context, past, dir)?
+        resume_by_id(context, &all, id)?
     } else if let Some(named) = &args.project {
         begin(context, &project(context, named)?)?
     } else {
@@ -101,6 +100,15 @@ pub fn resume(context: &Context, past: &Past, dir: &Path) -> anyhow::Result<Stri
     };
     drop(lock);
     show(context, &info?)
+}
+
+/// The same for one of these projects.
+///
+/// # Errors
+/// If it has no such conversation, and those of [`resume`].
+pub(super) fn resume_by_id(context: &Context, all: &[Project], id: &str) -> anyhow::Result<String> {
+    let (past, dir) = conversation(all, id)?;
+    resume(context, past, dir)
 }
 
 fn go_on(context: &Context, past: &Past, dir: &Path) -> anyhow::Result<Info> {

@@ -5,20 +5,25 @@
 
 use std::ffi::OsStr;
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use super::call::Context;
+use super::call::{Context, vmux_program};
+use super::new;
 use super::out::Pieces;
 use crate::cmd::exit::Exit;
 use crate::core::model::Pid;
-use crate::frontend::rofi::keys::{Places, keys};
+use crate::core::text::CleanText;
+use crate::frontend::projects::{Chosen, lines};
+use crate::frontend::rofi::keys::{Keys, Places, keys};
+use crate::frontend::rofi::projects::{self, Asked};
 use crate::frontend::rofi::{self, show_trouble};
 use crate::protocol::client::{Client, ClientError, read};
 use crate::protocol::reply::{Page, is_done};
 use crate::protocol::request::RofiArgs;
-use crate::sys::clock::Deadline;
+use crate::sys::clock::{self, Deadline};
 use crate::sys::files::read_bounded;
 use crate::sys::proc::Proc;
 
@@ -29,6 +34,9 @@ const PATIENCE: Duration = Duration::from_millis(280);
 /// Longest wait for what an agent is asked: it is read or answered at its user's own word, and takes
 /// 50 ms, on a busy machine some hundred.
 const AGENT: Duration = Duration::from_secs(3);
+
+/// What is left of that when projects were gathered: they still have to be written.
+const SHOWN: Duration = Duration::from_millis(60);
 
 /// Largest of rofi's files that is read, in bytes.
 const CONFIG_CAP: usize = 256 * 1024;
@@ -117,6 +125,12 @@ fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
         outside,
         environ: context.travelling(),
     };
+    let mut request = request;
+    match projects::asked(request.retv, request.info.as_deref()) {
+        None => {}
+        Some(Asked::Back) => (request.retv, request.info) = (0, None),
+        Some(asked) => return new_session(context, &asked, &request.keys, deadline, out),
+    }
     let mut client = match Client::connect(&context.paths.socket, deadline.left()) {
         Ok(client) => client,
         Err(ClientError::NotRunning(_)) => {
@@ -140,4 +154,55 @@ fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
         Ok(Err(refusal)) => Err(refusal.error),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// What the page of projects asks for: itself, or a session that another process begins, because
+/// rofi holds the keyboard until this one ends.
+fn new_session(
+    context: &Context,
+    asked: &Asked,
+    keys: &[String],
+    deadline: Deadline,
+    out: &mut Pieces,
+) -> Result<(), String> {
+    let mut word = None;
+    let chosen = match asked {
+        Asked::Chosen(chosen) => Some(chosen.clone()),
+        Asked::Typed => {
+            let text = std::env::args_os().next_back().unwrap_or_default();
+            let text = text.to_string_lossy();
+            let dir = new::typed(context, &text);
+            word = Some(format!("{} is no directory.", CleanText::line(&text)));
+            dir.map(|dir| Chosen::Begin(dir.to_string_lossy().into_owned()))
+        }
+        Asked::Page | Asked::Back => None,
+    };
+    if let Some(chosen) = chosen {
+        return begin(&chosen);
+    }
+    let left = deadline.left().saturating_sub(SHOWN);
+    let projects = new::projects(context, left).map_err(|error| error.to_string())?;
+    let lines = lines(&projects, clock::now());
+    let hints = context.config().config.hints.then(|| Keys::of(keys));
+    let page = projects::page(&lines, word.as_deref(), hints.as_ref());
+    out.write_all(&page).map_err(|error| error.to_string())
+}
+
+fn begin(chosen: &Chosen) -> Result<(), String> {
+    let mut command = Command::new(vmux_program()?);
+    command
+        .args(chosen.command())
+        // They are of this rofi alone, and a session would keep them.
+        .env_remove("ROFI_RETV")
+        .env_remove("ROFI_INFO")
+        .env_remove("ROFI_DATA")
+        .env_remove("ROFI_OUTSIDE")
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let begun = command.spawn();
+    begun
+        .map(drop)
+        .map_err(|error| format!("could not run vmux: {error}"))
 }

@@ -6,6 +6,7 @@ pub mod filter;
 pub mod icons;
 pub mod menu;
 pub mod preview;
+pub mod projects;
 pub mod prompt;
 pub mod rofi;
 pub mod row;

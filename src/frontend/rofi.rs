@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 mod dialog;
 pub mod keys;
+pub mod projects;
 
 use self::keys::Keys;
 use super::filter::Filter;
@@ -394,9 +395,9 @@ fn message(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> String {
     }
     if scene.sessions.is_empty() {
         out.push_str("No sessions. Start a coding tool in a terminal and it appears here.");
-        return out;
+    } else {
+        push_counts(&mut out, &Counts::of(scene.sessions));
     }
-    push_counts(&mut out, &Counts::of(scene.sessions));
     if filter != Filter::All {
         out.push_str(" \u{b7} showing ");
         out.push_str(filter.word());
@@ -418,11 +419,17 @@ fn push_hints(out: &mut String, filter: Filter, scene: &Scene<'_>) {
         (3, "end"),
         (4, &*show),
         (5, "answer"),
+        (projects::CUSTOM, "new session"),
     ];
     let mut before = ["&#10;", QUIET].concat();
     for (n, does) in hints {
         let key = scene.keys.and_then(|keys| keys.get(n));
-        let Some(key) = key.filter(|_| n < 5 || answers) else {
+        let helps = match n {
+            5 => answers,
+            projects::CUSTOM => true,
+            _ => !scene.sessions.is_empty(),
+        };
+        let Some(key) = key.filter(|_| helps) else {
             continue;
         };
         out.push_str(&before);

@@ -21,7 +21,7 @@ use crate::sys::ground;
 use crate::sys::paths::Paths;
 
 /// Most conversations that are read of one agent.
-const TALKS: usize = 200;
+const TALKS: usize = 100;
 /// How far below a root repositories are looked for.
 const DEPTH: usize = 3;
 /// Most directories that are looked into below one root.

@@ -1,4 +1,4 @@
-//! Which keys call the script: rofi's `kb-custom-1` to `-5`, as its user has configured them. Pure
+//! Which keys call the script: rofi's `kb-custom-1` to `-6`, as its user has configured them. Pure
 //! but for the files it is given.
 //!
 //! What is not certain is no key: a hint that does not work is worse than none.
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::core::text::CleanText;
 
 /// The keys, as rofi writes them, and how many there are.
-pub const KEYS: usize = 5;
+pub const KEYS: usize = 6;
 
 /// Files that are read at most: a configuration and a theme have a few.
 const FILES: usize = 16;
@@ -298,21 +298,21 @@ mod tests {
 
     #[test]
     fn keys_are_those_that_the_user_has() {
-        let usual = "Alt+1 Alt+2 Alt+3 Alt+4 Alt+5";
+        let usual = "Alt+1 Alt+2 Alt+3 Alt+4 Alt+5 Alt+6";
         for (config, want) in [
             ("", usual),
             ("configuration { kb-row-up: \"Up\"; }", usual),
             (
                 "configuration{kb-custom-1:\"Control+1\";}",
-                "Control+1 Alt+2 Alt+3 Alt+4 Alt+5",
+                "Control+1 Alt+2 Alt+3 Alt+4 Alt+5 Alt+6",
             ),
             (
                 "configuration { kb-custom-2 : \"\" ; }",
-                "Alt+1  Alt+3 Alt+4 Alt+5",
+                "Alt+1  Alt+3 Alt+4 Alt+5 Alt+6",
             ),
             (
                 "* { kb-custom-3: \"Super+x,Alt+3\"; }",
-                "Alt+1 Alt+2 Super+x Alt+4 Alt+5",
+                "Alt+1 Alt+2 Super+x Alt+4 Alt+5 Alt+6",
             ),
             ("/* kb-custom-1: \"F1\"; */ // kb-custom-2: \"F2\";", usual),
             (
@@ -321,15 +321,15 @@ mod tests {
             ),
             (
                 "configuration { kb-custom-4: env(KEY); }",
-                "Alt+1 Alt+2 Alt+3  Alt+5",
+                "Alt+1 Alt+2 Alt+3  Alt+5 Alt+6",
             ),
             (
                 "kb-custom-1: \"F1\"; kb-custom-1: \"F2\";",
-                " Alt+2 Alt+3 Alt+4 Alt+5",
+                " Alt+2 Alt+3 Alt+4 Alt+5 Alt+6",
             ),
             (
                 "x: \"// no comment\"; kb-custom-5: \"F5\";",
-                "Alt+1 Alt+2 Alt+3 Alt+4 F5",
+                "Alt+1 Alt+2 Alt+3 Alt+4 F5 Alt+6",
             ),
             ("/* open, and \" too", usual),
         ] {
@@ -341,7 +341,7 @@ mod tests {
     fn themes_and_imports_count_and_what_is_missing_may_say_anything() {
         let theme = "/usr/share/rofi/themes/dark.rasi";
         let files = |config: &'static str| [(CONFIG, config), (theme, "kb-custom-2: \"F2\";")];
-        let with_theme = "Alt+1 F2 Alt+3 Alt+4 Alt+5";
+        let with_theme = "Alt+1 F2 Alt+3 Alt+4 Alt+5 Alt+6";
         assert_eq!(found(&[], &files("@theme \"dark\"")), with_theme);
         assert_eq!(
             found(&[], &files("@import \"/usr/share/rofi/themes/dark\"")),
@@ -354,33 +354,33 @@ mod tests {
         );
         assert_eq!(
             found(&[], &files("@theme \"/dev/null\"")),
-            "Alt+1 Alt+2 Alt+3 Alt+4 Alt+5"
+            "Alt+1 Alt+2 Alt+3 Alt+4 Alt+5 Alt+6"
         );
         assert_eq!(
             found(&[], &files("?import \"mine\"")),
-            "Alt+1 Alt+2 Alt+3 Alt+4 Alt+5"
+            "Alt+1 Alt+2 Alt+3 Alt+4 Alt+5 Alt+6"
         );
         let lost = files("kb-custom-1: \"F1\"; @import \"gone\"");
-        assert_eq!(found(&[], &lost), "F1    ");
-        assert_eq!(found(&["-theme", "gone"], &[]), "    ");
+        assert_eq!(found(&[], &lost), "F1     ");
+        assert_eq!(found(&["-theme", "gone"], &[]), "     ");
         let circle = [(CONFIG, "@import \"config\"")];
-        assert_eq!(found(&[], &circle), "    ");
+        assert_eq!(found(&[], &circle), "     ");
     }
 
     #[test]
     fn the_command_line_has_the_last_word() {
         let config = [(CONFIG, "kb-custom-1: \"F1\"; kb-custom-2: \"F2\";")];
         let args = ["rofi", "-kb-custom-1", "Alt+q", "-kb-custom-3", ""];
-        assert_eq!(found(&args, &config), "Alt+q F2  Alt+4 Alt+5");
+        assert_eq!(found(&args, &config), "Alt+q F2  Alt+4 Alt+5 Alt+6");
         assert_eq!(
             found(&["-no-config"], &config),
-            "Alt+1 Alt+2 Alt+3 Alt+4 Alt+5"
+            "Alt+1 Alt+2 Alt+3 Alt+4 Alt+5 Alt+6"
         );
         let other = [("/x/other.rasi", "kb-custom-5: \"F5\";"), config[0]];
         assert_eq!(
             found(&["-config", "/x/other.rasi"], &other),
-            "Alt+1 Alt+2 Alt+3 Alt+4 F5"
+            "Alt+1 Alt+2 Alt+3 Alt+4 F5 Alt+6"
         );
-        assert_eq!(found(&["-config", "/x/none.rasi"], &config), "    ");
+        assert_eq!(found(&["-config", "/x/none.rasi"], &config), "     ");
     }
 }

@@ -69,6 +69,82 @@ fn a_project_is_begun_once_and_then_entered() {
     );
 }
 
+/// What rofi is told when it calls with this.
+fn rofi(world: &World, retv: &str, info: Option<&str>, typed: &str) -> String {
+    let mut rofi = world.0.command(env!("CARGO_BIN_EXE_vmux-rofi"));
+    rofi.arg(typed)
+        .env("ROFI_RETV", retv)
+        .env("TERMINAL", "xterm");
+    if let Some(info) = info {
+        rofi.env("ROFI_INFO", info);
+    }
+    let done = rofi.output().unwrap();
+    let page = String::from_utf8(done.stdout).unwrap();
+    page.replace(['\0', '\u{1f}'], "|")
+}
+
+#[test]
+fn rofi_leads_to_the_projects_and_begins_the_chosen_one() {
+    let world = world();
+    let shop = fs::canonicalize(world.0.make_dir("work/R&D <b>shop")).unwrap();
+    let shop = shop.to_str().unwrap();
+    let list = rofi(&world, "0", None, "");
+    assert!(
+        !list.contains(shop) && list.contains("|no-custom|true"),
+        "{list}"
+    );
+    let page = rofi(&world, "15", None, "");
+    assert!(page.contains("|prompt|new\n|no-custom|false\n"), "{page}");
+    let refused = rofi(&world, "2", None, "/no/<b>where");
+    assert!(
+        refused.contains("|message|<b>/no/&lt;b&gt;where is no directory.</b>"),
+        "{refused}"
+    );
+    assert_eq!(rofi(&world, "2", None, shop), "", "rofi closes");
+    noted(&world, "opened", 1);
+    let page = rofi(&world, "15", None, "");
+    let info = format!("new:{shop}");
+    assert!(
+        page.contains(&format!("\n{shop}  \u{b7} 0s|info|{info}|meta|\n")),
+        "{page}"
+    );
+    assert_eq!(rofi(&world, "1", Some(&info), shop), "");
+    noted(&world, "opened", 2);
+    assert_eq!(world.ids().len(), 1, "it was entered again");
+    assert_eq!(
+        rofi(&world, "15", Some(&info), shop),
+        rofi(&world, "0", None, "")
+    );
+}
+
+#[test]
+fn dmenu_leads_to_the_projects_and_begins_the_chosen_one() {
+    let world = world();
+    let shop = fs::canonicalize(world.0.make_dir("work/shop")).unwrap();
+    let shop = shop.to_str().unwrap();
+    says(&world, &[shop]);
+    // The first time it takes the last row, then what the second time is the first one.
+    play(
+        &world,
+        "dmenu",
+        "rows=$(cat); echo \"$rows\" >> \"$HOME/rows\"\ncase $rows in *'New session'*) echo \"$rows\" | tail -n 1;; *) echo \"$rows\" | head -n 1;; esac",
+    );
+    let mut dmenu = world.0.command(VMUX);
+    let done = dmenu
+        .arg("dmenu")
+        .env("TERMINAL", "xterm")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let rows = fs::read_to_string(world.0.path("home/rows")).unwrap();
+    assert!(
+        rows.contains(&format!("New session\u{2026}\n{shop}  \u{b7} ")),
+        "{rows}"
+    );
+    noted(&world, "opened", 2);
+    assert_eq!(world.ids().len(), 1, "it was entered again");
+}
+
 #[test]
 fn a_conversation_of_the_past_goes_on_once() {
     let world = world();
