@@ -381,6 +381,9 @@ fn show_list(filter: Filter, word: Option<&str>, scene: &Scene<'_>) -> Vec<u8> {
             "No session is on this workspace."
         };
         page.row(&format!("{what} Show all."), &[("info", "all")]);
+    } else if rows.is_empty() {
+        // Without a row rofi passes no key on.
+        page.row(super::projects::NEW, &[("info", projects::INFO)]);
     }
     page.into_bytes()
 }

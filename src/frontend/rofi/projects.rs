@@ -10,6 +10,9 @@ const KEY: u32 = 15;
 /// Which of the keys that is.
 pub(super) const CUSTOM: usize = 6;
 
+/// `info` of a row that does the same.
+pub(super) const INFO: &str = "new";
+
 /// What a call asks of the page.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Asked {
@@ -30,6 +33,7 @@ pub fn asked(retv: u32, info: Option<&str>) -> Option<Asked> {
     match (retv, chosen) {
         (1, Some(chosen)) => Some(Asked::Chosen(chosen)),
         (2, _) => Some(Asked::Typed),
+        (1, None) if info == Some(INFO) => Some(Asked::Page),
         (KEY, None) => Some(Asked::Page),
         (3 | 10.., Some(_)) => Some(Asked::Back),
         _ => None,
@@ -46,6 +50,8 @@ pub fn page(lines: &[Line], word: Option<&str>, keys: Option<&Keys>) -> Vec<u8> 
         text.push_str("</b>&#10;");
     }
     text.push_str("New session: choose where, or what goes on. A directory can be typed.");
+    // Without a row rofi passes no key on.
+    let keys = keys.filter(|_| !lines.is_empty());
     if let Some(key) = keys.and_then(|keys| keys.get(CUSTOM)) {
         text.push_str(&format!("&#10;{QUIET}<b>"));
         push_pango(&mut text, key);
@@ -78,6 +84,7 @@ mod tests {
             (1, Some("new:/srv/shop"), Some(Asked::Chosen(dir()))),
             (1, Some("12-34"), None),
             (1, Some("all"), None),
+            (1, Some("new"), Some(Asked::Page)),
             (1, None, None),
             (2, None, Some(Asked::Typed)),
             (14, Some("12-34"), None),

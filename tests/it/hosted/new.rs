@@ -93,7 +93,11 @@ fn rofi_leads_to_the_projects_and_begins_the_chosen_one() {
         !list.contains(shop) && list.contains("|no-custom|true"),
         "{list}"
     );
-    let page = rofi(&world, "15", None, "");
+    assert!(
+        list.ends_with("\nNew session\u{2026}|info|new\n"),
+        "a key needs a row: {list}"
+    );
+    let page = rofi(&world, "1", Some("new"), "");
     assert!(page.contains("|prompt|new\n|no-custom|false\n"), "{page}");
     let refused = rofi(&world, "2", None, "/no/<b>where");
     assert!(
