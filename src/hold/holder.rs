@@ -225,18 +225,17 @@ impl Holder {
     }
 
     /// Whether the program's output is wanted: not while the parser, or the client that leads, has
-    /// fallen behind. Others that have are drawn anew, and slow nobody.
+    /// fallen behind. Others that have are drawn anew, and slow nobody: who waits for a snapshot
+    /// waits for the parser, and with it the program does. Else more would come than can be shown
+    /// after it, and in a flood no snapshot would be the last word.
     fn reads_pty(&self) -> bool {
-        let paced = self.clients.iter().any(|client| {
-            Some(client.id) == self.leader
-                && match &client.view {
-                    View::All => client.is_behind(),
-                    // Else its snapshot is never the last word in a flood.
-                    View::Soon { after, .. } => after.len() > BEHIND / 2,
-                    _ => false,
-                }
+        let paced = self.clients.iter().any(|client| match &client.view {
+            View::All => Some(client.id) == self.leader && client.is_behind(),
+            View::Soon { after, .. } => after.len() > BEHIND / 2,
+            _ => false,
         });
-        self.parser.keeps_up() && !paced
+        let watched = self.clients.iter().any(Self::shows);
+        self.parser.keeps_up(watched) && !paced
     }
 
     /// When something has to be looked at that no event tells.

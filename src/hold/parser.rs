@@ -19,8 +19,10 @@ use crate::marks::Marks;
 use crate::raw;
 use crate::term::{Emulator, Kept, Paint, Screen, Size};
 
-/// Bytes that may wait to be parsed; then the program is not read.
+/// Bytes that may wait to be parsed while nobody looks; then the program is not read.
 const MOST: usize = 4 * 1024 * 1024;
+/// The same while somebody does: who has to be drawn anew waits for all of it.
+const WATCHED: usize = 1024 * 1024;
 /// After so long without output memory that is kept for speed is given back.
 const REST: Duration = Duration::from_secs(1);
 
@@ -174,8 +176,9 @@ impl Parser {
     }
 
     /// Whether more output may be handed over.
-    pub(crate) fn keeps_up(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) < MOST
+    pub(crate) fn keeps_up(&self, watched: bool) -> bool {
+        let most = if watched { WATCHED } else { MOST };
+        self.waiting.load(Ordering::Relaxed) < most
     }
 
     /// Whether all output is parsed and kept.
@@ -272,8 +275,12 @@ impl Thread {
                         self.guarded(|thread| thread.job(question));
                     }
                     let before = self.waiting.fetch_sub(bytes, Ordering::Release);
+                    let after = before - bytes;
                     // Output is wanted again.
-                    if before >= MOST {
+                    if [WATCHED, MOST]
+                        .iter()
+                        .any(|most| (after..before).contains(&(most - 1)))
+                    {
                         self.ring();
                     }
                 }

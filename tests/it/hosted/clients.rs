@@ -69,3 +69,39 @@ fn a_terminal_that_was_stuck_misses_no_line_unsaid() {
     );
     fs::remove_file(done).unwrap();
 }
+
+/// The last of the numbered lines that stand in a text.
+fn last_line(text: &str) -> usize {
+    let numbers = text.split("line ").skip(1);
+    let numbers = numbers.filter_map(|rest| rest.split_once(' ')?.0.parse().ok());
+    numbers.max().unwrap_or(0)
+}
+
+/// One leads and takes nothing, and the other has been behind once: while the program writes on
+/// and on, the other is shown what it writes.
+#[test]
+fn who_was_behind_is_shown_a_flood_that_does_not_end() {
+    let world = World::new();
+    world.start("flood", &lines(100_000_000));
+    let mut other = world.attach(&["flood"], 80, 24);
+    other.waits_for("\x1b[?2026l");
+    let mut stuck = world.attach(&["flood"], 80, 24);
+    stuck.waits_for("\x1b[?2026l");
+    stuck.types("\r");
+    let written = || last_line(&world.history("flood"));
+    wait_for("8 MB", || (written() > 40_000).then_some(()));
+    for _ in 0..3 {
+        let now = written();
+        let since = Instant::now();
+        loop {
+            other.seen.clear();
+            for _ in 0..50 {
+                other.reads(Duration::from_millis(20));
+            }
+            if last_line(&String::from_utf8_lossy(&other.seen)) > now {
+                break;
+            }
+            assert!(since.elapsed() < PATIENCE, "nothing is shown since {now}");
+        }
+    }
+}
