@@ -11,6 +11,7 @@ use crate::cmd::cli::{Restore, Start};
 use crate::cmd::exit::{self, Exit, Failure};
 use crate::core::model::ConversationId;
 use crate::core::text::CleanText;
+use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
 use crate::hosted::record::Record;
 use crate::protocol::request::ListArgs;
@@ -35,7 +36,8 @@ pub(super) fn run(context: &Context, args: &Restore) -> anyhow::Result<Exit> {
         all: args.all || context.config().config.restore == crate::serve::config::Restore::All,
         commands: args.commands,
     };
-    let plan = plan(records.kept, &roll, &there(context, &place)?, scope);
+    let there = there(context, &place, &records.kept)?;
+    let plan = plan(records.kept, &roll, &there, scope);
     if plan.is_empty() && failed == 0 {
         out::write(b"Nothing is to be restored.\n")?;
     }
@@ -57,10 +59,14 @@ pub(super) fn run(context: &Context, args: &Restore) -> anyhow::Result<Exit> {
 #[derive(Default)]
 struct There {
     hosted: BTreeSet<String>,
+    /// Those that no holder answers for, and whose programs still run.
+    running: BTreeSet<String>,
     conversations: BTreeSet<ConversationId>,
 }
 
-fn there(context: &Context, place: &Place) -> anyhow::Result<There> {
+fn there(context: &Context, place: &Place, records: &[Record]) -> anyhow::Result<There> {
+    // Holders that cannot be found would be doubled.
+    missed::call(place);
     let all = ListArgs {
         all: true,
         ..ListArgs::default()
@@ -71,7 +77,9 @@ fn there(context: &Context, place: &Place) -> anyhow::Result<There> {
         Found::Live(info) | Found::Silent(info) => Some(info.id.clone()),
         Found::Ended(_) | Found::Lost(_) => None,
     });
+    let running = records.iter().filter(|record| record.still_runs());
     Ok(There {
+        running: running.map(|record| record.session.id.clone()).collect(),
         hosted: hosted.collect(),
         conversations: sessions
             .iter()
@@ -110,6 +118,8 @@ enum Step {
     Start(Vec<String>, bool),
     /// Its conversation goes on elsewhere: it is not to come back.
     Forget(ConversationId),
+    /// Its program, of this pid, still runs without a holder.
+    Await(u32),
     /// It is no coding tool.
     Leave(Vec<String>),
 }
@@ -134,6 +144,9 @@ impl Step {
             Self::Forget(conversation) => {
                 format!("left: its conversation {conversation} goes on elsewhere")
             }
+            Self::Await(pid) => {
+                format!("left: it still runs (process {pid}), its next holder is awaited")
+            }
             Self::Leave(command) => format!(
                 "left: `{}` in {dir} is no coding tool; --commands runs it again",
                 command.join(" ")
@@ -150,13 +163,19 @@ fn line(subject: &Subject, step: &Step, dry_run: bool) -> String {
 /// What is done about each that was there and is there no more. No conversation is resumed twice.
 fn plan(records: Vec<Record>, roll: &Roll, there: &There, scope: Scope) -> Vec<(Subject, Step)> {
     let mut taken = there.conversations.clone();
+    let running = there.running.iter().filter_map(|id| roll.of_hosted(id));
+    taken.extend(running.filter_map(|entry| entry.conversation.clone()));
     let mut plan = Vec::new();
     for record in records {
         if there.hosted.contains(&record.session.id) {
             continue;
         }
         let entry = roll.of_hosted(&record.session.id);
-        let step = step(&record, entry, &mut taken, scope);
+        let step = if there.running.contains(&record.session.id) {
+            Step::Await(record.session.pid)
+        } else {
+            step(&record, entry, &mut taken, scope)
+        };
         plan.push((subject(record, entry), step));
     }
     let lost = roll
@@ -242,7 +261,7 @@ fn in_a_window(entry: &Entry) -> Subject {
 /// Does a step; what it cannot do it says, and whether it could.
 fn perform(context: &Context, place: &Place, subject: &Subject, step: &Step) -> bool {
     let done = match step {
-        Step::Leave(_) => Ok(()),
+        Step::Leave(_) | Step::Await(_) => Ok(()),
         Step::Forget(_) => forget(place, subject),
         Step::Start(command, _) => start_again(context, subject, command),
     };
@@ -329,6 +348,8 @@ mod tests {
             record("hffff", &["npm", "run", "dev"]),
             record("hgggg", &["claude"]),
             record("hhhhh", &["claude"]),
+            record("hiiii", &["claude"]),
+            record("hjjjj", &["claude"]),
         ];
         let entries = vec![
             entry(Some("haaaa"), "claude", "a"),
@@ -336,6 +357,8 @@ mod tests {
             entry(Some("hcccc"), "claude", "c"),
             entry(Some("hdddd"), "claude", "c"),
             entry(Some("hgggg"), "claude", "elsewhere"),
+            entry(Some("hiiii"), "claude", "runs"),
+            entry(Some("hjjjj"), "claude", "runs"),
             entry(None, "claude", "w"),
             entry(None, "codex", "elsewhere"),
             Entry {
@@ -345,6 +368,7 @@ mod tests {
         ];
         let there = There {
             hosted: ["hhhhh".to_owned()].into(),
+            running: ["hiiii".to_owned()].into(),
             conversations: ConversationId::new("elsewhere").into_iter().collect(),
         };
         let some = said(records.clone(), entries.clone(), &there, Scope::default());
@@ -356,6 +380,8 @@ mod tests {
             "heeee  would start `claude fresh` in /srv/shop, on workspace 9",
             "hffff  left: `npm run dev` in /srv/shop is no coding tool; --commands runs it again",
             "hgggg  left: its conversation elsewhere goes on elsewhere",
+            "hiiii  left: it still runs (process 0), its next holder is awaited",
+            "hjjjj  left: its conversation runs goes on elsewhere",
         ];
         assert_eq!(some, wanted);
         let scope = Scope {
@@ -368,7 +394,7 @@ mod tests {
             "hffff  would start `npm run dev` in /srv/shop, on workspace 9"
         );
         assert_eq!(
-            all[7..],
+            all[9..],
             ["-  would resume `claude --resume w` in /srv/site, on workspace 3"]
         );
     }

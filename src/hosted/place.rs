@@ -141,13 +141,18 @@ impl Place {
     /// Takes the id of a session that is there no more, for the same session.
     ///
     /// # Errors
-    /// `AlreadyExists` if it is there, and those of the file system.
+    /// `AlreadyExists` if it is there or its program still runs, and those of the file system.
     pub fn claim_again(&self, id: &str, patience: Duration) -> io::Result<String> {
         if !is_id(id) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         if let Some(Found::Live(_) | Found::Silent(_)) = self.find(id, patience) {
             return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        // Whoever keeps its terminal lets it go once another session has the id.
+        if self.kept(id).is_ok_and(|record| record.still_runs()) {
+            let words = "its program still runs, and its next holder is awaited";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, words));
         }
         for path in [self.socket(id), self.file(id)] {
             match fs::remove_file(path) {
@@ -310,8 +315,8 @@ pub fn is_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hosted::Ended;
     use crate::hosted::record::Record;
+    use crate::hosted::{Ended, VARIABLE};
     use crate::sys::clock;
 
     fn place() -> (tempfile::TempDir, Place) {
@@ -362,6 +367,50 @@ mod tests {
         put(&info);
         assert_eq!(place.all(patience), [Found::Ended(info)]);
         assert_eq!(place.find("../habcd", patience), None);
+    }
+
+    #[test]
+    fn the_id_of_a_program_that_still_runs_is_not_claimed_again() {
+        use std::process::Command;
+
+        let (_dir, place) = place();
+        fs::create_dir_all(&place.logs).unwrap();
+        let mut record = Record::default();
+        record.session.id = "habcd".into();
+        record.session.command = vec!["sleep".into()];
+        let put = |record: &Record| {
+            place.keep(record).unwrap();
+            let bytes = serde_json::to_vec(&record.session).unwrap();
+            fs::write(place.file("habcd"), bytes).unwrap();
+        };
+        let claimed = || place.claim_again("habcd", Duration::from_secs(1));
+        let now = clock::now();
+        let earlier = now - chrono::TimeDelta::hours(1);
+        // By its environment, by its start, and one that has only the pid.
+        for (own, started, runs) in [
+            ("habcd", earlier, true),
+            ("none", now, true),
+            ("hother", earlier, false),
+        ] {
+            let mut sleep = Command::new("sleep");
+            sleep.arg("60").env(VARIABLE, own);
+            let mut sleep = sleep.spawn().unwrap();
+            record.session.pid = sleep.id();
+            record.session.started = started;
+            put(&record);
+            let claim = claimed().map_err(|error| error.kind());
+            let before = read(&place.file("habcd"));
+            sleep.kill().unwrap();
+            sleep.wait().unwrap();
+            if runs {
+                assert_eq!(claim, Err(io::ErrorKind::AlreadyExists), "{own}");
+                assert_eq!(before, Some(record.session.clone()), "{own}: it is left");
+                put(&record);
+                claimed().unwrap();
+            } else {
+                claim.unwrap();
+            }
+        }
     }
 
     #[test]

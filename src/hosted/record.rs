@@ -4,17 +4,22 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Info;
 use super::place::{Place, is_id};
+use super::{Info, VARIABLE};
+use crate::core::model::Pid;
 use crate::sys::files;
+use crate::sys::proc::Proc;
 
 /// Largest record, in bytes.
 const LARGEST: usize = 256 * 1024;
 /// Most records that are looked at.
 const MOST: usize = 4096;
+/// Most seconds between the start of a program and the note of it: each is read from another clock.
+const APART: i64 = 3;
 /// How a record's name ends.
 const TAIL: &str = "kept";
 
@@ -26,6 +31,32 @@ pub struct Record {
     pub session: Info,
     /// Variables that it needs to be started as it was: where programs and their files are.
     pub environ: BTreeMap<String, String>,
+}
+
+impl Record {
+    /// Whether the program of the session still runs, whoever holds its terminal. Its pid may be
+    /// another process's by now: it has to have the session in its environment or, where it has an
+    /// environment of its own making, to have begun with the session.
+    #[must_use]
+    pub fn still_runs(&self) -> bool {
+        let pid = Pid(self.session.pid);
+        let Ok(proc) = Proc::open(Path::new("/proc")) else {
+            return false;
+        };
+        let Some(key) = proc.key(pid).filter(|_| pid.0 != 0) else {
+            return false;
+        };
+        let environ = proc.environ(pid).unwrap_or_default();
+        if environ.text(VARIABLE) == Some(&self.session.id) {
+            return true;
+        }
+        let ticks = key.start_ticks / rustix::param::clock_ticks_per_second().max(1);
+        let begun = proc.boot_seconds().zip(i64::try_from(ticks).ok());
+        begun.is_some_and(|(boot, ticks)| {
+            let apart = self.session.started.timestamp() - boot.saturating_add(ticks);
+            apart.abs() <= APART
+        })
+    }
 }
 
 /// Records, and what could not be read of them.

@@ -251,3 +251,38 @@ fn what_was_hosted_comes_back_once_with_its_conversation() {
     let left = machine.says(&["restore", "--commands", "--dry-run"]);
     assert!(!left.contains("sleep 3339"), "{left}");
 }
+
+/// A session whose holder crashed, and that no other one goes on with yet, is there: to start it
+/// again would let its terminal go.
+#[test]
+fn a_session_that_waits_for_a_holder_is_not_restored() {
+    let world = World::new();
+    let vmux = world.earlier();
+    let listed = world.0.command(&vmux).arg("list").output().unwrap();
+    assert!(listed.status.success(), "{listed:?}");
+    let daemon = world.daemon();
+    let info = world.start_by(&vmux, "waits", "exec cat");
+    let pid = pid_of(&info["pid"]);
+    let record = world.0.path("vmux/hosted");
+    let record = record.join(format!("{}.kept", id(&info)));
+    wait_for("its record", || record.exists().then_some(()));
+    world.kept(daemon, 1);
+    fs::remove_file(vmux.with_file_name("vmux-host")).unwrap();
+    signal(pid_of(&info["holder"]), Signal::KILL);
+    let log = world.0.path("vmux/vmux.log");
+    wait_for("a try", || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.contains("could not go on").then_some(())
+    });
+    let words = format!("{}  left: it still runs (process {pid})", id(&info));
+    let said = world.says(&["restore", "--commands"]);
+    assert!(said.contains(&words), "{said}");
+    world.kept(daemon, 1);
+    assert!(is_alive(pid));
+    // Once it is gone there is something to restore.
+    signal(pid, Signal::KILL);
+    world.kept(daemon, 0);
+    let said = world.says(&["restore", "--commands"]);
+    assert!(said.contains("  started `sh -c exec cat` in "), "{said}");
+    signal(daemon, Signal::TERM);
+}
