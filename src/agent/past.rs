@@ -38,10 +38,13 @@ pub fn edges(path: &Path, head: u64, tail: u64) -> io::Result<(Vec<u8>, Vec<u8>)
 
 /// The lines that are JSON objects. One that is cut or broken costs only itself.
 pub fn lines(bytes: &[u8]) -> impl Iterator<Item = Value> {
-    let lines = bytes.split(|byte| *byte == b'\n');
-    lines
-        .filter_map(|line| serde_json::from_slice(line).ok())
-        .filter(Value::is_object)
+    bytes.split(|byte| *byte == b'\n').filter_map(line)
+}
+
+/// One of them.
+#[must_use]
+pub fn line(bytes: &[u8]) -> Option<Value> {
+    serde_json::from_slice(bytes).ok().filter(Value::is_object)
 }
 
 /// A word of an object, if it is one.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::{NAME, find};
-use crate::agent::past::{edges, lines, names, newest, prompt, word};
+use crate::agent::past::{edges, line, names, newest, prompt, word};
 use crate::core::model::{ConversationId, Past, RawPath, time};
 use crate::core::text::CleanText;
 
@@ -17,6 +17,9 @@ const PROJECTS: usize = 4096;
 const HEAD: u64 = 64 * 1024;
 /// See [`HEAD`].
 const TAIL: u64 = 32 * 1024;
+
+/// Longest line that is read for a title alone, in bytes: most of a transcript is longer.
+const TITLE: usize = 800;
 
 /// See [`crate::agent::Agent::past`].
 pub(super) fn past(config: &Path, most: usize) -> Vec<(RawPath, Past)> {
@@ -45,7 +48,13 @@ fn read(path: &Path, written: SystemTime) -> Option<(RawPath, Past)> {
         (find::encode_cwd(cwd) == project).then(|| RawPath(cwd.to_owned()))
     };
     let (mut cwd, mut title, mut said) = (None, None, None);
-    for line in lines(&head).chain(lines(&tail)) {
+    let raw = [&head, &tail].into_iter();
+    for raw in raw.flat_map(|bytes| bytes.split(|byte| *byte == b'\n')) {
+        let known = cwd.is_some() && said.is_some();
+        let read = !known || raw.len() <= TITLE;
+        let Some(line) = read.then(|| line(raw)).flatten() else {
+            continue;
+        };
         let sdk = word(&line, "entrypoint").is_some_and(|entry| entry.starts_with("sdk"));
         if sdk || is(&line, "isSidechain") {
             return None;
