@@ -42,6 +42,7 @@ use crate::serve::config::Config;
 use crate::serve::labels;
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
+use crate::sys::files;
 use crate::sys::paths::Paths;
 use crate::sys::proc::Environ;
 
@@ -146,7 +147,14 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Finds everything out once.
 fn look(paths: &Paths, registry: &mut Registry) -> anyhow::Result<Scout> {
-    let mut scout = Scout::new(Roots::of(paths)).context("could not watch for sessions")?;
+    let roots = Roots::of(paths);
+    // Before the first session is kept there would be nothing to watch.
+    if let Some(kept) = &roots.kept
+        && let Err(error) = files::create_private_dir(kept)
+    {
+        log::warn!("could not make {}: {error}", kept.display());
+    }
+    let mut scout = Scout::new(roots).context("could not watch for sessions")?;
     let now = clock::now();
     // A scan that panics is made again under supervision; until then there is nothing to tell.
     let found = supervise::caught("the first scan", || scout.scan(now)).unwrap_or(Ok(Vec::new()));

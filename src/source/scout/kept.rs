@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::Scout;
 use crate::core::model::{Pid, TitleFact};
 use crate::hosted::follow::News;
-use crate::sys::files;
 
 impl Scout {
     /// Whether a process is a session of an agent that gives way to others.
@@ -28,10 +27,6 @@ impl Scout {
             return;
         };
         if unheard || !outside.watcher.is_watched(&dir) {
-            // Before the first session is kept there is nothing to watch.
-            if dir.parent().is_some_and(Path::is_dir) {
-                files::create_private_dir(&dir).unwrap_or_default();
-            }
             outside.holders.note();
             if let Err(error) = outside.watcher.add(&dir) {
                 log::debug!("could not watch {}: {error}", dir.display());
