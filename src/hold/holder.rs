@@ -250,7 +250,12 @@ impl Holder {
             _ => None,
         });
         let ending = self.ending.as_ref().map(Ending::next);
-        clients.chain(ending).chain(self.news_due()).min()
+        let parser = self.parser.begins_at();
+        clients
+            .chain(ending)
+            .chain(parser)
+            .chain(self.news_due())
+            .min()
     }
 
     fn read_pty(&mut self) {
@@ -354,6 +359,7 @@ impl Holder {
 
     /// Sends what can be sent, lets go of who is gone, and draws anew for who was behind.
     fn look_after_clients(&mut self) {
+        self.parser.begin();
         let now = clock::steady();
         let mut jobs = Vec::new();
         for client in &mut self.clients {

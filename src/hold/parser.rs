@@ -7,11 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SendError, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::event::EventfdFlags;
+use vmux::sys::clock;
 
 use crate::escrow::Saved;
 use crate::keep::Keep;
@@ -25,6 +26,8 @@ const MOST: usize = 4 * 1024 * 1024;
 const WATCHED: usize = 1024 * 1024;
 /// After so long without output memory that is kept for speed is given back.
 const REST: Duration = Duration::from_secs(1);
+/// A thread that could not be had is tried again after so long.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// What is to be done.
 pub(crate) enum Job {
@@ -111,8 +114,12 @@ pub(crate) enum Done {
 
 /// The thread, from outside.
 pub(crate) struct Parser {
+    /// While it takes jobs.
+    jobs: Option<Sender<Job>>,
     /// While it runs.
-    thread: Option<(Sender<Job>, JoinHandle<Work>)>,
+    thread: Option<JoinHandle<Option<Work>>>,
+    /// What it is to run, and when that is tried again: jobs wait until there is a thread.
+    wanted: Option<(Thread, Instant)>,
     out: Sender<Done>,
     done: Receiver<Done>,
     bell: Arc<OwnedFd>,
@@ -128,48 +135,83 @@ impl Parser {
         )?);
         let (out, done) = channel();
         let mut parser = Self {
+            jobs: None,
             thread: None,
+            wanted: None,
             out,
             done,
             bell,
             waiting: Arc::new(AtomicUsize::new(0)),
         };
-        parser.go_on(work)?;
+        parser.go_on(work);
         Ok(parser)
     }
 
-    /// Goes on with the work of [`Parser::stop`].
-    pub(crate) fn go_on(&mut self, work: Work) -> io::Result<()> {
+    /// Goes on with the work of [`Parser::stop`]: as soon as there is room for a thread, which a
+    /// session at its limit of tasks has not always.
+    pub(crate) fn go_on(&mut self, work: Work) {
+        self.want(work);
+        self.begin();
+        if self.wanted.is_some() {
+            log::warn!("could not start the parser; it is tried again");
+        }
+    }
+
+    fn want(&mut self, work: Work) {
         let (jobs, inbox) = channel();
-        let mut thread = Thread {
+        let thread = Thread {
             work,
+            inbox,
             out: self.out.clone(),
             bell: self.bell.clone(),
             waiting: self.waiting.clone(),
         };
-        let run = move || {
-            thread.run(&inbox);
-            thread.work
+        self.jobs = Some(jobs);
+        self.wanted = Some((thread, clock::steady()));
+    }
+
+    /// Starts the thread that is wanted, if it is time to try.
+    pub(crate) fn begin(&mut self) {
+        self.begin_by(Builder::new());
+    }
+
+    /// When there is something to begin.
+    pub(crate) fn begins_at(&self) -> Option<Instant> {
+        self.wanted.as_ref().map(|(_, at)| *at)
+    }
+
+    fn begin_by(&mut self, builder: Builder) {
+        let now = clock::steady();
+        let Some((thread, _)) = self.wanted.take_if(|(_, at)| *at <= now) else {
+            return;
         };
-        let thread = std::thread::Builder::new()
-            .name("parser".into())
-            .spawn(run)?;
-        self.thread = Some((jobs, thread));
-        Ok(())
+        // What a thread is given that cannot be had is lost: this one is given all afterwards.
+        let (over, given) = channel::<Thread>();
+        let run = move || {
+            let mut thread = given.recv().ok()?;
+            thread.run();
+            Some(thread.work)
+        };
+        let begun = builder.name("parser".into()).spawn(run);
+        // Nobody receives where there is no thread.
+        match over.send(thread) {
+            Ok(()) => self.thread = begun.ok(),
+            Err(SendError(thread)) => self.wanted = Some((thread, now + AGAIN)),
+        }
     }
 
     /// Has all jobs done, and the thread ended. Until it goes on it takes no more.
     pub(crate) fn stop(&mut self) -> io::Result<Work> {
-        let ended = || io::Error::other("the parser has ended");
-        let (jobs, thread) = self.thread.take().ok_or_else(ended)?;
-        drop(jobs);
-        thread.join().map_err(|_| ended())
+        let ended = || io::Error::other("the parser does not run");
+        let thread = self.thread.take().ok_or_else(ended)?;
+        self.jobs = None;
+        thread.join().ok().flatten().ok_or_else(ended)
     }
 
     /// Hands over a job.
     pub(crate) fn give(&self, job: Job) {
         self.waiting.fetch_add(job.size(), Ordering::Relaxed);
-        let given = self.thread.as_ref().map(|(jobs, _)| jobs.send(job).is_ok());
+        let given = self.jobs.as_ref().map(|jobs| jobs.send(job).is_ok());
         if given != Some(true) {
             log::error!("the parser has ended");
         }
@@ -249,19 +291,22 @@ impl Work {
 
 struct Thread {
     work: Work,
+    inbox: Receiver<Job>,
     out: Sender<Done>,
     bell: Arc<OwnedFd>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Thread {
-    fn run(&mut self, inbox: &Receiver<Job>) {
+    fn run(&mut self) {
         let mut rested = true;
         loop {
             let job = if rested {
-                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                self.inbox
+                    .recv()
+                    .map_err(|_| RecvTimeoutError::Disconnected)
             } else {
-                inbox.recv_timeout(REST)
+                self.inbox.recv_timeout(REST)
             };
             match job {
                 Ok(job) => {
@@ -379,7 +424,6 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use rustix::event::{PollFd, PollFlags, poll};
-    use vmux::sys::clock;
 
     use super::*;
 
@@ -418,6 +462,44 @@ mod tests {
         fn restore(&mut self, _: &Kept) {}
     }
 
+    /// Whether something is done in this time.
+    fn rings(parser: &Parser, within: Duration) -> bool {
+        let mut fds = [PollFd::new(parser, PollFlags::IN)];
+        poll(&mut fds, Some(&clock::timespec(within))) == Ok(1)
+    }
+
+    #[test]
+    fn without_a_thread_jobs_wait_and_nothing_is_lost() {
+        let mut parser = Parser::start(Work::new(Size::clamped(80, 24), None)).unwrap();
+        let output = |text: &str| Job::Output {
+            bytes: text.into(),
+            raw: None,
+            answer: false,
+        };
+        parser.give(output("before"));
+        let work = parser.stop().unwrap();
+        parser.want(work);
+        // No machine has room for this one.
+        parser.begin_by(Builder::new().stack_size(1 << 50));
+        assert!(parser.stop().is_err());
+        parser.give(output(", after"));
+        parser.give(Job::Text {
+            client: 1,
+            colours: false,
+        });
+        let at = parser.begins_at().unwrap();
+        assert!(at > clock::steady());
+        assert!(!rings(&parser, at.duration_since(clock::steady())));
+        parser.begin();
+        assert_eq!(parser.begins_at(), None);
+        assert!(rings(&parser, Duration::from_secs(20)), "no answer");
+        let done = parser.take();
+        let [Done::Text { bytes, .. }] = &done[..] else {
+            panic!("{} are done", done.len())
+        };
+        assert!(String::from_utf8_lossy(bytes).contains("before, after"));
+    }
+
     /// The program waits for who waits for a snapshot: one has to come.
     #[test]
     fn what_is_asked_for_is_answered_after_a_panic() {
@@ -436,9 +518,7 @@ mod tests {
             work.screen = Box::new(Broken);
             let parser = Parser::start(work).unwrap();
             parser.give(job(size, seen));
-            let mut fds = [PollFd::new(&parser, PollFlags::IN)];
-            let timeout = clock::timespec(Duration::from_secs(20));
-            assert_eq!(poll(&mut fds, Some(&timeout)), Ok(1), "no answer");
+            assert!(rings(&parser, Duration::from_secs(20)), "no answer");
             assert_eq!(parser.take().len(), 1);
         }
     }

@@ -64,7 +64,7 @@ impl Holder {
             Err(error) => error,
             Ok(never) => match never {},
         };
-        self.parser.go_on(work)?;
+        self.parser.go_on(work);
         self.ask_again();
         Err(error)
     }
