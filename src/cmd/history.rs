@@ -11,7 +11,7 @@ use super::{hosted, out};
 use crate::cmd::cli::{History, Logs, Send};
 use crate::cmd::exit::{Exit, Failure};
 use crate::hosted::place::{Found, Place};
-use crate::hosted::scan::Scanner;
+use crate::hosted::plain::Plain;
 use crate::hosted::{Info, frame};
 use crate::sys::clock::{self, Deadline};
 use crate::sys::exec;
@@ -40,7 +40,8 @@ pub(super) fn history(context: &Context, args: &History) -> anyhow::Result<Exit>
         }
         all.extend(piece);
     }
-    out::write(&all)?;
+    // One of another version may let more pass.
+    out::write(&Plain::new(args.colours).feed(&all))?;
     Ok(Exit::Done)
 }
 
@@ -52,7 +53,7 @@ pub(super) fn logs(context: &Context, args: &Logs) -> anyhow::Result<Exit> {
             .into());
     };
     // To a terminal goes text alone: the sequences of another size would be noise there.
-    let mut plain = (!args.raw).then(Scanner::default);
+    let mut plain = (!args.raw).then(Plain::default);
     if io::stdout().is_terminal() && args.raw {
         log::warn!("the terminal is given all that the session wrote, modes too");
     }
@@ -111,7 +112,7 @@ fn open(path: &Path) -> anyhow::Result<File> {
 }
 
 /// Copies what is there, without sequences if they are not wanted.
-fn copy(file: &mut File, plain: &mut Option<Scanner>) -> anyhow::Result<()> {
+fn copy(file: &mut File, plain: &mut Option<Plain>) -> anyhow::Result<()> {
     let mut block = vec![0; 64 * 1024];
     loop {
         let n = file.read(&mut block)?;
@@ -120,11 +121,7 @@ fn copy(file: &mut File, plain: &mut Option<Scanner>) -> anyhow::Result<()> {
         }
         match plain {
             None => out::write(&block[..n])?,
-            Some(scanner) => {
-                let mut text = scanner.text(&block[..n]);
-                text.retain(|byte| !matches!(byte, 0..=8 | 11..=31 | 127));
-                out::write(&text)?;
-            }
+            Some(plain) => out::write(&plain.feed(&block[..n]))?,
         }
     }
 }

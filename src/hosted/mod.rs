@@ -13,6 +13,7 @@ pub mod limit;
 pub mod link;
 pub mod missed;
 pub mod place;
+pub mod plain;
 pub mod record;
 pub mod scan;
 pub mod sieve;

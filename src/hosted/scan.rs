@@ -81,16 +81,22 @@ impl Scanner {
         (at, None)
     }
 
+    /// How many of the bytes stand before the next sequence, or outside of any.
+    #[must_use]
+    pub fn text_before(&self, bytes: &[u8]) -> usize {
+        match self.state {
+            State::Ground => memchr::memchr(ESC, bytes).unwrap_or(bytes.len()),
+            _ => 0,
+        }
+    }
+
     /// What of the bytes stands outside of sequences, controls too.
     pub fn text(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(bytes.len());
         let mut at = 0;
         while at < bytes.len() {
             let rest = &bytes[at..];
-            if matches!(self.state, State::Ground) {
-                let plain = memchr::memchr(ESC, rest).unwrap_or(rest.len());
-                out.extend_from_slice(&rest[..plain]);
-            }
+            out.extend_from_slice(&rest[..self.text_before(rest)]);
             at += self.step(rest).0;
         }
         out

@@ -61,3 +61,26 @@ fn keys_that_end_a_session_are_typed_like_others() {
         world.says(&["send", "--enter", &name, "go"]);
     }
 }
+
+/// What a session wrote is shown on another terminal, which does nothing of it.
+#[test]
+fn nothing_of_a_log_or_a_history_acts_on_the_terminal() {
+    let world = World::new();
+    let script = r"printf 'a\302\233cb\033[31mred\033[m\033]52;c;aGk=\007\033[6n\302\2350;t\302\234.\n'; exec cat";
+    world.start("hostile", script);
+    world.shows("hostile", "red");
+    for words in [
+        &["logs", "hostile"][..],
+        &["history", "hostile"],
+        &["history", "--colours", "hostile"],
+    ] {
+        let said = world.says(words);
+        let rest = said.replace("\x1b[0;31m", "").replace("\x1b[0m", "");
+        let rest = rest.replace("\x1b[31m", "").replace("\x1b[m", "");
+        let acts = |c: char| c.is_control() && c != '\n';
+        assert!(
+            !rest.contains(acts) && rest.contains("red"),
+            "{words:?}: {said:?}"
+        );
+    }
+}
