@@ -24,8 +24,15 @@ pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
         }
         return end_hosted(context, &info);
     }
-    if let Some(record) = hosted::lost(context, &args.query) {
+    if let Some(record) = hosted::lost(context, &args.query)? {
         let line = hosted::line(&record.session);
+        if record.still_runs() {
+            let pid = record.session.pid;
+            let words =
+                format!("could not end {line}: its holder is gone, and the next one awaited");
+            let hint = format!("it goes on then; `kill {pid}` tells its program to end now");
+            return Err(Failure::new(words).hint(hint).into());
+        }
         if !args.yes
             && !confirmed(&format!(
                 "Forget {line}, which `vmux restore` would bring back?"

@@ -60,15 +60,32 @@ pub(super) fn exactly(context: &Context, query: &str) -> anyhow::Result<Option<I
 }
 
 /// The session that was lost, and is meant exactly: by its id or its name.
-pub(super) fn lost(context: &Context, query: &str) -> Option<Record> {
+pub(super) fn lost(context: &Context, query: &str) -> anyhow::Result<Option<Record>> {
     let place = Place::of(&context.paths);
-    let mut kept = place.records().kept.into_iter();
-    let record = kept.find(|record| {
+    let mut fit = place.records().kept;
+    fit.retain(|record| {
         let session = &record.session;
-        session.id == query || session.name.as_deref() == Some(query)
-    })?;
-    let found = place.find(&record.session.id, PATIENCE);
-    (!matches!(found, Some(Found::Live(_) | Found::Silent(_)))).then_some(record)
+        let named = session.id == query || session.name.as_deref() == Some(query);
+        let there = || place.find(&session.id, PATIENCE);
+        named && !matches!(there(), Some(Found::Live(_) | Found::Silent(_)))
+    });
+    // An id is that session's, whatever others are called.
+    if let Some(at) = fit.iter().position(|record| record.session.id == query) {
+        return Ok(Some(fit.swap_remove(at)));
+    }
+    if fit.len() > 1 {
+        return Err(several(query, fit.iter().map(|record| &record.session)).into());
+    }
+    Ok(fit.pop())
+}
+
+/// A query fits all of these.
+fn several<'a>(query: &str, infos: impl Iterator<Item = &'a Info>) -> Failure {
+    let mut words = format!("{query:?} fits several hosted sessions");
+    for info in infos {
+        words.push_str(&format!("\n  {}", line(info)));
+    }
+    Failure::new(words).exit(Exit::Usage)
 }
 
 /// The session in whose terminal a process is.
@@ -147,11 +164,8 @@ fn choose(context: &Context, query: &str, age: Age, worst: u8) -> anyhow::Result
     };
     match (first, second) {
         (Some(first), Some(second)) => {
-            let mut words = format!("{query:?} fits several hosted sessions");
-            for info in [first, second].into_iter().chain(best) {
-                words.push_str(&format!("\n  {}", line(info)));
-            }
-            Err(Failure::new(words).exit(Exit::Usage).into())
+            let all = [first, second].into_iter().chain(best);
+            Err(several(query, all).into())
         }
         (first, _) => Ok(first.cloned()),
     }

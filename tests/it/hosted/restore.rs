@@ -274,6 +274,10 @@ fn a_session_that_waits_for_a_holder_is_not_restored() {
         let log = fs::read_to_string(&log).unwrap_or_default();
         log.contains("could not go on").then_some(())
     });
+    let refused = world.0.vmux(&["end", "--yes", "waits"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains(&format!("`kill {pid}`")), "{said}");
+    assert!(record.exists(), "it is not forgotten");
     let words = format!("{}  left: it still runs (process {pid})", id(&info));
     let said = world.says(&["restore", "--commands"]);
     assert!(said.contains(&words), "{said}");
@@ -284,5 +288,37 @@ fn a_session_that_waits_for_a_holder_is_not_restored() {
     world.kept(daemon, 0);
     let said = world.says(&["restore", "--commands"]);
     assert!(said.contains("  started `sh -c exec cat` in "), "{said}");
+    signal(daemon, Signal::TERM);
+}
+
+/// Two that were lost have one name: neither is forgotten by it.
+#[test]
+fn a_name_that_two_lost_sessions_have_forgets_neither() {
+    let world = World::new();
+    let both = [(); 2].map(|()| world.start("shop", "exec cat"));
+    let daemon = world.daemon();
+    let records = both.each_ref().map(|info| {
+        let file = format!("vmux/hosted/{}.kept", id(info));
+        let file = world.0.path(&file);
+        wait_for("its record", || file.exists().then_some(()));
+        file
+    });
+    world.kept(daemon, 2);
+    for info in &both {
+        signal(pid_of(&info["holder"]), Signal::STOP);
+        signal(pid_of(&info["pid"]), Signal::KILL);
+        signal(pid_of(&info["holder"]), Signal::KILL);
+    }
+    world.kept(daemon, 0);
+    let refused = world.0.vmux(&["end", "--yes", "shop"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("fits several"), "{said}");
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    let left = || records.each_ref().map(|file| file.exists());
+    assert_eq!(left(), [true, true]);
+    world.says(&["end", "--yes", &id(&both[1])]);
+    assert_eq!(left(), [true, false]);
+    world.says(&["end", "--yes", "shop"]);
+    assert_eq!(left(), [false, false]);
     signal(daemon, Signal::TERM);
 }
