@@ -84,8 +84,10 @@ pub(crate) struct Client {
     pub(crate) leaving: bool,
     /// Nothing can be sent to it, or read from it.
     pub(crate) gone: bool,
-    /// It has sent keys for which there is no room yet.
+    /// It has sent keys for which there is no room yet, or asks and does not take the answers.
     pub(crate) held: bool,
+    /// The history that it asked for is being written.
+    pub(crate) awaits_text: bool,
     queue: VecDeque<Piece>,
     /// Bytes of the first of the queue that are sent.
     sent: usize,
@@ -115,6 +117,7 @@ impl Client {
             leaving: false,
             gone: false,
             held: false,
+            awaits_text: false,
             queue: VecDeque::new(),
             sent: 0,
             queued: 0,
@@ -161,6 +164,9 @@ impl Client {
 
     /// Queues whole frames.
     fn push(&mut self, frames: Rc<[u8]>, seen: Option<Seen>) {
+        if self.gone {
+            return;
+        }
         self.queued += frames.len();
         self.queue.push_back(Piece { frames, seen });
     }
@@ -207,6 +213,19 @@ impl Client {
 
     pub(crate) fn is_behind(&self) -> bool {
         self.queued > BEHIND
+    }
+
+    /// Whether the next of what it has sent has to wait: keys while there is no room for them, and
+    /// questions while it does not take the answers, which would grow without end.
+    pub(crate) fn has_to_wait(&self, full: bool) -> bool {
+        match self.reader.kind() {
+            Some(frame::INPUT) => full,
+            Some(frame::HISTORY) if self.awaits_text => !self.gone,
+            Some(frame::PING | frame::ASK | frame::FOLLOW | frame::HISTORY) => {
+                self.is_behind() && !self.gone
+            }
+            _ => false,
+        }
     }
 
     /// Whether it has fallen behind for good, and has to be drawn anew. See the head of this file.

@@ -330,6 +330,7 @@ impl Holder {
                 Done::Crop { client, bytes } => self.give_part(client, &bytes),
                 Done::Text { client, bytes } => {
                     if let Some(client) = self.client(client) {
+                        client.awaits_text = false;
                         client.send(frame::TEXT, &bytes);
                         if !bytes.is_empty() {
                             client.send(frame::TEXT, b"");
@@ -398,6 +399,13 @@ impl Holder {
         }
         for job in jobs {
             self.parser.give(job);
+        }
+        // Those that have taken answers may ask again.
+        let full = self.input.len() >= INPUT;
+        let held = self.clients.iter();
+        let held = held.filter(|client| client.held && !client.has_to_wait(full));
+        for id in held.map(|client| client.id).collect::<Vec<_>>() {
+            self.take_frames(id);
         }
         self.clients
             .retain(|c| c.held || !c.gone && (!c.leaving || c.has_queue()));

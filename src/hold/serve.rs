@@ -39,7 +39,7 @@ impl Holder {
             let Some(client) = self.client(id) else {
                 return;
             };
-            client.held = full && client.reader.kind() == Some(frame::INPUT);
+            client.held = client.has_to_wait(full);
             if client.held {
                 return;
             }
@@ -99,7 +99,8 @@ impl Holder {
             }
             frame::ESCROW => self.escrow(id),
             frame::UPGRADE => self.upgrade(id, payload),
-            frame::HISTORY => {
+            frame::HISTORY if !client.gone => {
+                client.awaits_text = true;
                 let colours = payload.first() == Some(&1);
                 self.parser.give(Job::Text {
                     client: id,

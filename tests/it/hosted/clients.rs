@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use super::World;
+use vmux::hosted::link::Link;
+use vmux::hosted::{Hello, frame};
+use vmux::sys::clock::Deadline;
+
+use super::{World, pid_of};
+use crate::kit::process::private_kib;
 use crate::kit::{PATIENCE, wait_for};
 
 /// Writes numbered lines of 200 bytes, and says in a file that it has.
@@ -102,6 +108,43 @@ fn who_was_behind_is_shown_a_flood_that_does_not_end() {
                 break;
             }
             assert!(since.elapsed() < PATIENCE, "nothing is shown since {now}");
+        }
+    }
+}
+
+/// Who asks and does not read the answers is heard again once it does; until then nothing grows.
+#[test]
+fn questions_of_who_reads_no_answers_wait() {
+    let world = World::new();
+    let info = world.start("asked", "seq -f '%0200.0f' 100; exec cat");
+    world.shows("asked", &format!("{:0200}", 100));
+    let socket = world.0.path("vmux/hosted");
+    let socket = socket.join(format!("{}.sock", info["id"].as_str().unwrap()));
+    let holder = pid_of(&info["holder"]);
+    let before = private_kib(holder);
+    for (kind, answer, count) in [
+        (frame::ASK, frame::INFO, 20_000),
+        (frame::HISTORY, frame::TEXT, 1_000),
+    ] {
+        let mut link = Link::connect(&socket, &Hello::default(), PATIENCE).unwrap();
+        let mut all = Vec::new();
+        for _ in 0..count {
+            frame::write(kind, b"", &mut all);
+        }
+        // At once: the connection has room for that, which it has not for so many pieces.
+        link.stream().write_all(&all).unwrap();
+        // Others are heard meanwhile, after all that can be done.
+        for n in 0..3 {
+            let word = format!("{kind} {n}");
+            world.says(&["send", "--enter", "asked", &word]);
+            world.shows("asked", &format!("{word}\n{word}"));
+        }
+        let grown = private_kib(holder).saturating_sub(before);
+        assert!(grown < 8 * 1024, "the holder grew by {grown} KiB");
+        let deadline = Deadline::after(PATIENCE);
+        for n in 0..count {
+            link.wait(answer, deadline)
+                .unwrap_or_else(|error| panic!("answer {n} to {kind}: {error}"));
         }
     }
 }
