@@ -5,14 +5,20 @@ const MOST: usize = 64;
 /// Most entries of a stack of keyboard modes or titles.
 const DEEPEST: usize = 32;
 
-/// Private modes in the order in which they were last switched: of some, such as those of the
-/// mouse, the last one counts.
+/// What the mouse tells, and how: in some terminals the last mode that was switched on counts, in
+/// some any that is switched off ends all, in some each is for itself.
+const MOUSE: [u16; 9] = [9, 1000, 1001, 1002, 1003, 1005, 1006, 1015, 1016];
+
+/// Private modes in the order in which they were last switched. Of a mode of the mouse both are
+/// kept, that it was switched on last and off last: so all terminals come to what they would have.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub(crate) struct Switches(Vec<(u16, bool)>);
 
 impl Switches {
     pub(crate) fn set(&mut self, mode: u16, on: bool) {
-        self.0.retain(|(known, _)| *known != mode);
+        let both = MOUSE.contains(&mode);
+        self.0
+            .retain(|(known, was)| *known != mode || (both && *was != on));
         if self.0.len() < MOST {
             self.0.push((mode, on));
         }
@@ -20,7 +26,7 @@ impl Switches {
 
     /// `None` if the program never touched it.
     pub(crate) fn get(&self, mode: u16) -> Option<bool> {
-        let known = self.0.iter().find(|(known, _)| *known == mode);
+        let known = self.0.iter().rfind(|(known, _)| *known == mode);
         known.map(|(_, on)| *on)
     }
 
@@ -117,6 +123,34 @@ impl Titles {
         }
         if !self.aside.is_empty() || !self.current.is_empty() {
             out.extend_from_slice(format!("\x1b]2;{}\x1b\\", self.current).as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_terminal_makes_of_modes_of_the_mouse_is_in_their_order() {
+        for (switched, kept) in [
+            ("1000h 1002h 1002l", "1000h 1002h 1002l"),
+            ("1002h 1000h 1002l", "1002h 1000h 1002l"),
+            ("1000l 1000h 1000l 1000h", "1000l 1000h"),
+            ("2004h 2004l 2004h 2004l", "2004l"),
+        ] {
+            let mut switches = Switches::default();
+            for word in switched.split(' ') {
+                let (mode, last) = word.split_at(4);
+                switches.set(mode.parse().unwrap(), last == "h");
+            }
+            let words = switches.iter().map(|(mode, on)| {
+                assert_ne!(switches.get(mode), None);
+                format!("{mode}{}", if on { 'h' } else { 'l' })
+            });
+            assert_eq!(words.collect::<Vec<_>>().join(" "), kept);
+            let on = switched.ends_with('h');
+            assert_eq!(switches.iter().last().map(|(_, was)| was), Some(on));
         }
     }
 }
