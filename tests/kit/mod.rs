@@ -21,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod sway;
+#[cfg(feature = "host")]
 pub(crate) mod tty;
 
 pub(crate) use desktop::{Desktop, Display};
@@ -29,4 +30,5 @@ pub(crate) use lab::Lab;
 pub(crate) use process::{Killed, PATIENCE, wait_for};
 pub(crate) use shown::Shown;
 pub(crate) use sway::Sway;
+#[cfg(feature = "host")]
 pub(crate) use tty::Tty;

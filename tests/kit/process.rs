@@ -95,6 +95,7 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 }
 
 /// Memory that a process shares with no other.
+#[cfg(feature = "host")]
 pub(crate) fn private_kib(pid: u32) -> u64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let lines = rollup.lines().filter(|line| line.starts_with("Private_"));
