@@ -372,7 +372,7 @@ mod tests {
         published.count_subscriber(true);
         let session = Arc::new(Session {
             preview: CleanText::line(&"x".repeat(1000)).some(),
-            ..made::session(1, "/work/shop", State::Idle)
+            ..made::session(1, "/srv/shop", State::Idle)
         });
         for generation in 1..=10_000 {
             let snapshot = Snapshot {

@@ -375,7 +375,7 @@ mod tests {
         Session {
             git_branch: Some(CleanText::line("main")),
             reason,
-            ..made::session(pid, &format!("/work/{dir}"), state)
+            ..made::session(pid, &format!("/srv/{dir}"), state)
         }
     }
 

@@ -250,7 +250,7 @@ pub(crate) mod tests {
         Arc::new(Session {
             id: key(pid),
             pid: Pid(pid),
-            cwd: RawPath(format!("/work/{dir}")),
+            cwd: RawPath(format!("/srv/{dir}")),
             state,
             state_since: DateTime::from_timestamp(0, 0),
             ..Session::default()

@@ -210,7 +210,7 @@ mod tests {
 
     fn entry() -> Entry {
         let session = Arc::new(Session {
-            cwd: RawPath("/work/shop-web".into()),
+            cwd: RawPath("/srv/shop-web".into()),
             git_branch: Some(CleanText::line("feature/cart-survives-reload")),
             state: State::NeedsInput,
             ask: Some(CleanText::line("Bash(cargo test)")),
@@ -287,7 +287,7 @@ mod tests {
         // Cut off in its column, and the ellipsis is no letter of it.
         assert_eq!(marked(places("survives-reload")), ["survives"]);
         assert_eq!(marked(places("ne")), ["waiting"]);
-        assert!(marked(places("/work")).is_empty());
+        assert!(marked(places("/srv")).is_empty());
         assert!(marked(Matches::None).is_empty());
     }
 

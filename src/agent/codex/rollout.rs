@@ -447,7 +447,7 @@ mod tests {
             assert_eq!(got, (last, Some(said), asked), "{name}");
             assert_eq!(read.model.as_deref(), Some("lab-model"), "{name}");
             let dir = name.split('/').next_back().unwrap();
-            assert_eq!(read.cwd, Some(format!("/home/dev/work/{dir}")), "{name}");
+            assert_eq!(read.cwd, Some(format!("/home/dev/{dir}")), "{name}");
             assert!(
                 read.at.is_some() && read.turn_at.is_some() && read.broken == 0,
                 "{name}"

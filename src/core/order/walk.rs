@@ -119,7 +119,7 @@ mod tests {
     fn session(pid: u32, state: State, since: i64) -> Session {
         Session {
             state_since: Some(at(since)),
-            ..made::session(pid, "/work/shop", state)
+            ..made::session(pid, "/srv/shop", state)
         }
     }
 

@@ -212,7 +212,7 @@ mod tests {
     fn session(pid: u32, dir: &str, id: &str) -> Session {
         Session {
             session_id: ConversationId::new(id),
-            ..made::session(pid, &format!("/work/{dir}"), State::Unknown)
+            ..made::session(pid, &format!("/opt/works/{dir}"), State::Unknown)
         }
     }
 

@@ -188,7 +188,7 @@ fn working_directories_are_looked_at_in_turn_and_configurations_each_time() {
     // Without a list of mounts nothing is known to answer.
     let mut grounds = Grounds::new(look, Path::new("/nowhere"));
     let mut watcher = watcher();
-    let mut spots: Vec<Spot> = (10..30).map(|n| spot(&format!("/work/{n}"))).collect();
+    let mut spots: Vec<Spot> = (10..30).map(|n| spot(&format!("/srv/{n}"))).collect();
     let config = Spot::only(Path::new("/config"));
     spots.push(config.clone());
     grounds.look_at(spots.clone(), &mut watcher);
