@@ -21,6 +21,7 @@ mod escrow;
 mod leaving;
 mod listing;
 pub mod lock;
+mod orders;
 mod published;
 mod roll;
 mod server;

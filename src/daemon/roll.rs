@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Settings;
+use super::orders::Orders;
 use super::published::Published;
 use super::supervise::caught;
 use crate::core::model::Session;
@@ -23,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
-struct Orders {
+struct Known {
     /// What there is, as far as the server was told.
     roll: Roll,
     /// It is not written.
@@ -32,23 +33,10 @@ struct Orders {
     ended: bool,
 }
 
-#[derive(Default)]
-struct Shared {
-    orders: Mutex<Orders>,
-    changed: Condvar,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Orders> {
-        // A thread that panicked while it held the lock left whole values.
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Tells the thread what there is.
 #[derive(Clone)]
 pub(super) struct Keeper {
-    shared: Arc<Shared>,
+    orders: Arc<Orders<Known>>,
     boot: String,
     told: Arc<Snapshot>,
 }
@@ -67,21 +55,18 @@ impl Keeper {
         self.told = Arc::clone(snapshot);
         if changed {
             let sessions = snapshot.sessions.iter().map(|session| &**session);
-            let mut orders = self.shared.lock();
-            orders.roll.see(sessions, &self.boot, clock::now());
-            orders.owed = true;
-            drop(orders);
-            self.shared.changed.notify_all();
+            self.orders.change(|known| {
+                known.roll.see(sessions, &self.boot, clock::now());
+                known.owed = true;
+            });
         }
     }
 
     /// Has the end of the daemon noted, and waits for that.
     pub(super) fn finish(&self, patience: Duration) {
-        let changed = &self.shared.changed;
-        let mut orders = self.shared.lock();
-        orders.end = true;
-        changed.notify_all();
-        drop(changed.wait_timeout_while(orders, patience, |orders| !orders.ended));
+        self.orders.change(|known| known.end = true);
+        self.orders
+            .take(Some(patience), |known| !known.ended, |_| ());
     }
 }
 
@@ -95,21 +80,18 @@ pub(super) fn start(settings: &Settings, published: &Arc<Published>) -> std::io:
     // It is written anew: what it held cannot be read anyway.
     let told = |error: &_| log::warn!("could not read {}: {error}", path.display());
     let roll = roll.inspect_err(told).unwrap_or_default();
-    let shared = Arc::new(Shared {
-        orders: Mutex::new(Orders {
-            roll,
-            owed: true,
-            ..Orders::default()
-        }),
-        changed: Condvar::default(),
-    });
+    let orders = Arc::new(Orders::new(Known {
+        roll,
+        owed: true,
+        ..Known::default()
+    }));
     let keeper = Keeper {
-        shared: Arc::clone(&shared),
+        orders: Arc::clone(&orders),
         boot: boot_id(&settings.paths.proc),
         told: Arc::default(),
     };
     let mut writer = Writer {
-        shared: Arc::clone(&shared),
+        orders: Arc::clone(&orders),
         place: Place::of(&settings.paths),
         hosted: BTreeSet::new(),
         wanted: BTreeMap::new(),
@@ -119,15 +101,14 @@ pub(super) fn start(settings: &Settings, published: &Arc<Published>) -> std::io:
     };
     let run = move || {
         while caught("roll", || writer.step()).unwrap_or(true) {}
-        shared.lock().ended = true;
-        shared.changed.notify_all();
+        orders.change(|known| known.ended = true);
     };
     thread::Builder::new().name("roll".into()).spawn(run)?;
     Ok(keeper)
 }
 
 struct Writer {
-    shared: Arc<Shared>,
+    orders: Arc<Orders<Known>>,
     place: Place,
     /// The hosted sessions that are known, and the workspaces that their users want.
     hosted: BTreeSet<String>,
@@ -169,20 +150,15 @@ impl Writer {
 
     /// The roll, whether it has changed, and whether the daemon ends.
     fn wait(&self) -> (Roll, bool, bool) {
-        let idle = |orders: &mut Orders| !orders.owed && !orders.end;
-        let (lock, changed) = (self.shared.lock(), &self.shared.changed);
-        let mut orders = match self.owed_since {
-            None => changed
-                .wait_while(lock, idle)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(since) => {
-                let left = PAUSE.saturating_sub(since.elapsed());
-                let waited = changed.wait_timeout_while(lock, left, idle);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
-        let owed = std::mem::take(&mut orders.owed);
-        (orders.roll.clone(), owed, orders.end)
+        let left = |since: Instant| PAUSE.saturating_sub(since.elapsed());
+        self.orders.take(
+            self.owed_since.map(left),
+            |known| !known.owed && !known.end,
+            |known| {
+                let owed = std::mem::take(&mut known.owed);
+                (known.roll.clone(), owed, known.end)
+            },
+        )
     }
 
     /// Decides what became of sessions that ended a moment ago: a holder that ends, too, has said so
@@ -200,9 +176,10 @@ impl Writer {
         };
         let (ripe, unripe): (Vec<_>, Vec<_>) = ended.partition(|(_, ripe)| *ripe);
         let lost: BTreeMap<&str, bool> = ripe.iter().map(|(id, _)| (*id, is_lost(id))).collect();
-        let mut orders = self.shared.lock();
-        let news = orders.roll.settle(|id| lost.get(id).copied()) || !unripe.is_empty();
-        orders.owed |= news;
-        news
+        self.orders.change(|known| {
+            let news = known.roll.settle(|id| lost.get(id).copied()) || !unripe.is_empty();
+            known.owed |= news;
+            news
+        })
     }
 }

@@ -4,12 +4,13 @@
 //! rarely without one. Whoever waits for an answer is told how the try that he asked for went.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Input;
+use super::orders::Orders;
 use super::published::{Completion, Published, Ticket};
 use super::supervise::{Part, caught};
 use crate::core::registry::{Marks, Owed};
@@ -30,7 +31,7 @@ const WAITING: usize = 256;
 
 /// What the thread is told.
 #[derive(Default)]
-struct Orders {
+struct Wishes {
     /// All that is owed: a newer word holds what the older one held.
     owed: Option<Owed>,
     /// Who waits for it to be written.
@@ -43,23 +44,10 @@ struct Orders {
     ended: bool,
 }
 
-#[derive(Default)]
-struct Shared {
-    orders: Mutex<Orders>,
-    changed: Condvar,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Orders> {
-        // A thread that panicked while it held the lock left whole values.
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The thread that writes labels.
 #[derive(Clone)]
 pub(super) struct Storage {
-    shared: Arc<Shared>,
+    orders: Arc<Orders<Wishes>>,
     /// When a look was asked for last.
     asked_at: Option<Instant>,
 }
@@ -71,39 +59,32 @@ impl Storage {
         owed: Option<Owed>,
         answer: Option<(Ticket, Reply<Acted>)>,
     ) -> Option<Ticket> {
-        let mut orders = self.shared.lock();
-        if owed.is_some() {
-            orders.owed = owed;
-        }
-        let mut refused = None;
-        if let Some((ticket, reply)) = answer {
-            if orders.waiting.len() < WAITING {
-                orders.waiting.push((ticket, reply));
-            } else {
-                refused = Some(ticket);
+        self.orders.change(|wishes| {
+            if owed.is_some() {
+                wishes.owed = owed;
             }
-        }
-        drop(orders);
-        self.shared.changed.notify_all();
-        refused
+            let (ticket, reply) = answer?;
+            if wishes.waiting.len() >= WAITING {
+                return Some(ticket);
+            }
+            wishes.waiting.push((ticket, reply));
+            None
+        })
     }
 
     /// Has the file looked at soon: somebody shows labels.
     pub(super) fn look(&mut self) {
         if self.asked_at.is_none_or(|at| at.elapsed() >= STALE) {
             self.asked_at = Some(clock::steady());
-            self.shared.lock().look = true;
-            self.shared.changed.notify_all();
+            self.orders.change(|wishes| wishes.look = true);
         }
     }
 
     /// Has what is owed written, and waits for that.
     pub(super) fn finish(&self, patience: Duration) {
-        let changed = &self.shared.changed;
-        let mut orders = self.shared.lock();
-        orders.end = true;
-        changed.notify_all();
-        drop(changed.wait_timeout_while(orders, patience, |orders| !orders.ended));
+        self.orders.change(|wishes| wishes.end = true);
+        self.orders
+            .take(Some(patience), |wishes| !wishes.ended, |_| ());
     }
 }
 
@@ -127,7 +108,10 @@ pub(super) fn start(
     engine: SyncSender<Input>,
     published: Arc<Published>,
 ) -> std::io::Result<Storage> {
-    let shared = Arc::new(Shared::default());
+    let storage = Storage {
+        orders: Arc::default(),
+        asked_at: None,
+    };
     let mut keeper = Keeper {
         path,
         known: kept.marks,
@@ -140,19 +124,15 @@ pub(super) fn start(
         looked_at: clock::steady(),
         ill: kept.ill,
     };
-    let orders = Arc::clone(&shared);
+    let orders = Arc::clone(&storage.orders);
     let run = move || {
         tidy(&keeper.path);
         // What is owed is kept, and written with the next try.
         while caught("storage", || keeper.step(&orders)).unwrap_or(true) {}
-        orders.lock().ended = true;
-        orders.changed.notify_all();
+        orders.change(|wishes| wishes.ended = true);
     };
     thread::Builder::new().name("storage".into()).spawn(run)?;
-    Ok(Storage {
-        shared,
-        asked_at: None,
-    })
+    Ok(storage)
 }
 
 /// What the thread knows.
@@ -175,34 +155,33 @@ struct Keeper {
 
 impl Keeper {
     /// Waits for something to do and does it; `false` once the daemon ends.
-    fn step(&mut self, shared: &Shared) -> bool {
-        let orders = self.wait(shared);
-        self.owed = orders.owed.or_else(|| self.owed.take());
+    fn step(&mut self, orders: &Orders<Wishes>) -> bool {
+        let wishes = self.wait(orders);
+        self.owed = wishes.owed.or_else(|| self.owed.take());
         let due = self.retry_at.is_none_or(|at| at <= clock::steady());
-        if !orders.waiting.is_empty() || (self.owed.is_some() && (due || orders.end)) {
+        if !wishes.waiting.is_empty() || (self.owed.is_some() && (due || wishes.end)) {
             let written = self.write();
-            for (ticket, reply) in orders.waiting {
+            for (ticket, reply) in wishes.waiting {
                 let reply = written.as_ref().map_err(unsaved).copied().and(reply);
                 self.published.complete(ticket, Completion::reply(&reply));
             }
-        } else if orders.look || self.looked_at.elapsed() >= LOOK {
+        } else if wishes.look || self.looked_at.elapsed() >= LOOK {
             self.look();
         }
-        !orders.end
+        !wishes.end
     }
 
-    fn wait(&self, shared: &Shared) -> Orders {
+    fn wait(&self, orders: &Orders<Wishes>) -> Wishes {
         let look_at = self.looked_at + LOOK;
         let until = self.retry_at.map_or(look_at, |at| at.min(look_at));
         let left = until.saturating_duration_since(clock::steady());
         self.published.pulse.rest(Part::Storage);
-        let idle = |orders: &mut Orders| {
-            !(orders.look || orders.end || orders.owed.is_some() || !orders.waiting.is_empty())
+        let idle = |wishes: &mut Wishes| {
+            !(wishes.look || wishes.end || wishes.owed.is_some() || !wishes.waiting.is_empty())
         };
-        let waited = shared.changed.wait_timeout_while(shared.lock(), left, idle);
-        let mut orders = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let wishes = orders.take(Some(left), idle, std::mem::take);
         self.published.pulse.begin(Part::Storage);
-        std::mem::take(&mut *orders)
+        wishes
     }
 
     fn write(&mut self) -> Result<(), Refused> {
