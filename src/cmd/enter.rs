@@ -123,30 +123,10 @@ fn explained(named: &Path, failure: Failure) -> Failure {
 fn nearest(word: &str) -> Option<String> {
     let verbs = Verb::augment_subcommands(clap::Command::new("vmux"));
     let names = verbs.get_subcommands().map(clap::Command::get_name);
-    let edits = names.map(|name| (edits(word, name), name));
+    let edits = names.map(|name| (strsim::osa_distance(word, name), name));
     let (edits, name) = edits.min()?;
     let few = if word.len() < 5 { 1 } else { 2 };
     (edits <= few).then(|| name.to_owned())
-}
-
-/// How many letters have to be changed, left out, put in or swapped with the next one.
-fn edits(one: &str, other: &str) -> usize {
-    let (one, other) = (one.as_bytes(), other.as_bytes());
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in other.iter().enumerate() {
-            let mut best = last[j] + usize::from(a != b);
-            best = best.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *a == other[j - 1] && one[i - 1] == *b {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[other.len()]
 }
 
 #[cfg(test)]
