@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::call::{Context, target};
-use crate::cmd::exit::{Exit, Failure};
+use crate::cmd::exit::{self, Exit, Failure};
 use crate::core::model::Pid;
 use crate::core::text::CleanText;
 use crate::hosted::keys::DetachKey;
@@ -247,6 +247,11 @@ pub(super) fn title(info: &Info) -> CleanText {
     let dir = info.cwd.file_name().unwrap_or(info.cwd.as_os_str());
     let dir = dir.to_string_lossy();
     CleanText::line(info.name.as_deref().unwrap_or(&dir))
+}
+
+/// Says beside the output that nothing is hosted.
+pub(super) fn say_none() {
+    exit::say("No hosted sessions. `vmux start` starts one.\n");
 }
 
 /// A connection that only asks.

@@ -57,6 +57,9 @@ fn hosted(context: &Context, json: bool) -> anyhow::Result<Exit> {
     }
     let text: String = all.iter().map(described).collect();
     out::write(text.as_bytes())?;
+    if all.is_empty() {
+        super::hosted::say_none();
+    }
     Ok(Exit::Done)
 }
 

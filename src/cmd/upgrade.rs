@@ -55,6 +55,9 @@ pub(super) fn run(context: &Context, args: &Upgrade) -> anyhow::Result<Exit> {
         text.push_str(&format!("{line}\n"));
     }
     out::write(text.as_bytes())?;
+    if text.is_empty() {
+        hosted::say_none();
+    }
     Ok(exit)
 }
 

@@ -319,6 +319,18 @@ fn a_terminal_is_called_as_the_session_until_the_program_says_more() {
 }
 
 #[test]
+fn who_asks_for_all_where_there_is_none_is_told_so() {
+    let world = World::new();
+    for words in [&["list", "--hosted"][..], &["upgrade"]] {
+        let done = world.0.vmux(words);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(said.starts_with("No hosted sessions."), "{words:?}: {said}");
+        assert!(done.status.success() && done.stdout.is_empty());
+    }
+    assert_eq!(world.says(&["list", "--hosted", "--json"]), "[]\n");
+}
+
+#[test]
 fn a_session_is_not_attached_to_inside_of_itself() {
     let world = World::new();
     world.start(
