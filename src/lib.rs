@@ -52,6 +52,7 @@
 //! | [`protocol`] | a type per request and reply, versions, schema, the client's side of the socket |
 //! | [`hosted`] | sessions that vmux itself keeps: wire, directory, the client's side; `vmux-host` keeps them |
 //! | [`agent`] | the trait of coding tools and its table; a folder each: processes, files, sockets, hooks, claims |
+//! | [`capture`] | what of those conversations belongs to which commit: replay, selection, redaction, records, git |
 //! | [`source`] | finds processes, holds on to them and tells agents what changes: names no agent |
 //! | [`desktop`] | from a session to its focused window: i3, sway and EWMH; tmux, screen and tabs; where, and the way there and back |
 //! | [`notify`] | news, when to tell it, D-Bus |
@@ -61,6 +62,7 @@
 //! | [`cmd`] | one file a verb |
 
 pub mod agent;
+pub mod capture;
 pub mod cmd;
 pub mod core;
 pub mod daemon;

@@ -13,7 +13,10 @@ pub mod told;
 pub mod version;
 mod watch;
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
@@ -25,6 +28,7 @@ use crate::core::model::{
     Claim, ConversationId, Decision, Dialog, HookReport, Past, RawPath, Record, Session, State,
 };
 use crate::core::text::CleanText;
+use crate::core::transcript::Transcript;
 use crate::sys::proc::Environ;
 
 /// All agents. The first that recognises a process has it.
@@ -82,6 +86,33 @@ pub trait Agent: Sync {
     /// alive it does not know.
     fn past(&self, _config: &Path, _most: usize) -> Vec<(RawPath, Past)> {
         Vec::new()
+    }
+
+    /// Files in `config` that tell of conversations, subagents' parts too, and were written since.
+    /// Looks at names and times only.
+    fn transcripts(&self, _config: &Path, _since: SystemTime) -> Vec<PathBuf> {
+        Vec::new()
+    }
+
+    /// What one of them tells from this offset on, in bytes: which files changed, by their absolute
+    /// paths, and up to where it was read: the end of its last whole line.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    fn touched(&self, _transcript: &Path, from: u64) -> io::Result<(BTreeSet<PathBuf>, u64)> {
+        Ok((BTreeSet::new(), from))
+    }
+
+    /// All that one of them tells, with the changes of those files only for which `wanted` holds.
+    ///
+    /// # Errors
+    /// Those of reading it; `InvalidData` if it tells of no conversation.
+    fn transcript(
+        &self,
+        _transcript: &Path,
+        _wanted: &dyn Fn(&Path) -> bool,
+    ) -> io::Result<Transcript> {
+        Err(io::ErrorKind::InvalidData.into())
     }
 
     /// Whether what a session asks may be answered through the agent itself, without a hook.

@@ -7,4 +7,5 @@ pub mod projects;
 pub mod query;
 pub mod registry;
 pub mod text;
+pub mod transcript;
 pub mod verdict;

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::Path;
 
 /// A room, and the rooms that it may use; `*` is all.
-const PLAN: [(&str, &[&str]); 14] = [
+const PLAN: [(&str, &[&str]); 15] = [
     ("core", &[]),
     ("sys", &["core"]),
     ("protocol", &["core", "sys"]),
     ("hosted", &["core", "sys"]),
     ("agent", &["core", "sys", "hosted"]),
+    ("capture", &["core", "sys", "agent"]),
     ("source", &["core", "sys", "hosted", "agent"]),
     ("desktop", &["core", "sys", "protocol", "hosted"]),
     ("notify", &["core", "sys", "protocol"]),
@@ -19,13 +20,14 @@ const PLAN: [(&str, &[&str]); 14] = [
     (
         "serve",
         &[
-            "core", "sys", "protocol", "hosted", "agent", "source", "desktop", "notify", "frontend",
+            "core", "sys", "protocol", "hosted", "agent", "capture", "source", "desktop", "notify",
+            "frontend",
         ],
     ),
     (
         "daemon",
         &[
-            "core", "sys", "protocol", "hosted", "agent", "source", "desktop", "notify",
+            "core", "sys", "protocol", "hosted", "agent", "capture", "source", "desktop", "notify",
             "frontend", "serve",
         ],
     ),
