@@ -341,7 +341,7 @@ mod tests {
     fn each_conversation_is_resumed_once_and_none_that_goes_on() {
         let records = vec![
             record("haaaa", &["/x/claude", "--model", "opus", "go"]),
-            record("hbbbb", &["codex"]),
+            record("hbbbb", &["codex", "-m", "o3", "-C", "sub", "go"]),
             record("hcccc", &["sh", "-c", "claude"]),
             record("hdddd", &["claude"]),
             record("heeee", &["claude", "fresh"]),
@@ -374,7 +374,7 @@ mod tests {
         let some = said(records.clone(), entries.clone(), &there, Scope::default());
         let wanted = [
             "haaaa  would resume `/x/claude --model opus --resume a` in /srv/site, on workspace 3",
-            "hbbbb  would resume `codex resume b` in /srv/site, on workspace 3",
+            "hbbbb  would resume `codex resume -m o3 b` in /srv/site, on workspace 3",
             "hcccc  would resume `claude --resume c` in /srv/site, on workspace 3",
             "hdddd  left: its conversation c goes on elsewhere",
             "heeee  would start `claude fresh` in /srv/shop, on workspace 9",
