@@ -111,7 +111,7 @@ pub(super) fn purpose(words: &[&str]) -> Purpose {
 
 /// What the arguments of a session say of its conversation.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Asked {
+pub(super) struct Asked {
     /// It goes on with a conversation, or forks one.
     pub resumes: bool,
     /// The conversation that it goes on with.
@@ -124,7 +124,7 @@ pub struct Asked {
 
 /// Reads what the arguments of a session say of its conversation.
 #[must_use]
-pub fn asked(argv: &[std::ffi::OsString]) -> Asked {
+pub(super) fn asked(argv: &[std::ffi::OsString]) -> Asked {
     let mut asked = Asked::default();
     let mut words = argv.iter().skip(1);
     let mut verb = None;
