@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-/// What the README says of survival, row by row, and what proves it.
+/// What the manual says of survival, row by row, and what proves it.
 const ROWS: [(&str, &str); 10] = [
     ("the window is closed", "a_session_outlives_its_terminals"),
     (
@@ -35,7 +35,7 @@ const ROWS: [(&str, &str); 10] = [
 #[test]
 fn each_row_of_the_table_of_survival_has_its_test() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let readme = fs::read_to_string(root.join("src/cmd/man/hosting.md")).unwrap();
     let table = readme
         .split("| what happens | the session |\n|---|---|\n")
         .nth(1);
