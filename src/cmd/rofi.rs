@@ -1,31 +1,32 @@
-//! `vmux rofi`, which is also `vmux-rofi`: the script that rofi calls.
+//! `vmux rofi`, and `vmux-rofi`: the script that rofi calls.
 //!
 //! rofi waits for it with the keyboard grabbed, so it answers within 300 ms, with a row that
 //! says what is wrong if need be; later only where an agent is asked what it asks. Its exit status and standard error go nowhere.
+//!
+//! `vmux-rofi` only asks the daemon: each page of a program that is run costs its start, and all
+//! else of vmux is a hundred of them. What the daemon cannot do it leaves to `vmux rofi`.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use super::call::{Context, vmux_program};
-use super::new;
 use super::out::Pieces;
 use crate::cmd::exit::Exit;
 use crate::core::model::Pid;
-use crate::core::text::CleanText;
-use crate::frontend::projects::{Chosen, lines};
-use crate::frontend::rofi::keys::{Keys, Places, keys};
-use crate::frontend::rofi::projects::{self, Asked};
+use crate::frontend::rofi::keys::{Places, keys};
+use crate::frontend::rofi::projects::{Asked, asked};
 use crate::frontend::rofi::{self, show_trouble};
-use crate::protocol::client::{Client, ClientError, read};
-use crate::protocol::reply::{Page, is_done};
+use crate::protocol::client::{Client, ClientError, refusal_words};
 use crate::protocol::request::RofiArgs;
-use crate::sys::clock::{self, Deadline};
+use crate::sys::clock::Deadline;
 use crate::sys::files::read_bounded;
 use crate::sys::proc::Proc;
+
+mod rest;
 
 /// Longest wait for everything: rofi's own window takes 22 ms to appear, and a person notices
 /// a dead keyboard after some 300.
@@ -35,22 +36,35 @@ const PATIENCE: Duration = Duration::from_millis(280);
 /// 50 ms, on a busy machine some hundred.
 const AGENT: Duration = Duration::from_secs(3);
 
-/// What is left of that when projects were gathered: they still have to be written.
-const SHOWN: Duration = Duration::from_millis(60);
-
 /// Largest of rofi's files that is read, in bytes.
 const CONFIG_CAP: usize = 256 * 1024;
 
-/// The whole program.
-#[must_use]
-pub fn main() -> ExitCode {
-    script().into()
+/// What does the [`Rest`] of a call: `vmux` itself, or `vmux-rofi`, which has `vmux` do it.
+type Does = fn(&Context, &Call, Rest, &mut Pieces) -> Result<(), String>;
+
+/// A call of rofi's.
+struct Call {
+    request: RofiArgs,
+    deadline: Deadline,
 }
 
-/// One call of rofi's script mode.
-fn script() -> Exit {
+/// What the daemon does not do for a call.
+enum Rest {
+    /// It does not run.
+    Start,
+    /// The page of projects, which is no part of it.
+    Projects(Asked),
+}
+
+/// The whole of `vmux-rofi`.
+#[must_use]
+pub fn main() -> ExitCode {
+    script(hand_over).into()
+}
+
+fn script(does: Does) -> Exit {
     match Context::new(None, false) {
-        Ok(context) => run(&context),
+        Ok(context) => serve(&context, does),
         Err(error) => {
             show(&mut Pieces::default(), &format!("{error:#}"));
             Exit::Done
@@ -58,18 +72,32 @@ fn script() -> Exit {
     }
 }
 
-/// The same under `vmux rofi`, done before clap builds its tree.
-#[must_use]
-pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
-    (!words.contains(&"--help")).then(|| Ok(script()))
-}
-
-pub(super) fn run(context: &Context) -> Exit {
+/// One call of rofi's script mode.
+fn serve(context: &Context, does: Does) -> Exit {
     let mut out = Pieces::default();
-    if let Err(word) = page(context, &mut out) {
+    if let Err(word) = page(context, does, &mut out) {
         show(&mut out, &word);
     }
     Exit::Done
+}
+
+/// `vmux rofi`, done before clap builds its tree.
+#[must_use]
+pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
+    (!words.contains(&"--help")).then(|| Ok(script(rest::run)))
+}
+
+pub(super) fn run(context: &Context) -> Exit {
+    serve(context, rest::run)
+}
+
+/// Becomes `vmux rofi`. Returns only if it cannot.
+fn hand_over(_: &Context, _: &Call, _: Rest, _: &mut Pieces) -> Result<(), String> {
+    // What was typed may look like an option.
+    let words = std::env::args_os().skip(1);
+    let mut command = Command::new(vmux_program()?);
+    let error = command.args(["rofi", "--"]).args(words).exec();
+    Err(format!("could not run vmux: {error}"))
 }
 
 /// Shows what went wrong, below the part of a page that came before it.
@@ -109,7 +137,7 @@ fn keys_of(context: &Context, rofi: u32) -> Vec<String> {
     })
 }
 
-fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
+fn page(context: &Context, does: Does, out: &mut Pieces) -> Result<(), String> {
     let deadline = Deadline::after(PATIENCE);
     let number = |name: &str| {
         context
@@ -125,84 +153,34 @@ fn page(context: &Context, out: &mut Pieces) -> Result<(), String> {
         outside,
         environ: context.travelling(),
     };
-    let mut request = request;
-    match projects::asked(request.retv, request.info.as_deref()) {
+    let mut call = Call { request, deadline };
+    match asked(call.request.retv, call.request.info.as_deref()) {
         None => {}
-        Some(Asked::Back) => (request.retv, request.info) = (0, None),
-        Some(asked) => return new_session(context, &asked, &request.keys, deadline, out),
+        Some(Asked::Back) => (call.request.retv, call.request.info) = (0, None),
+        Some(asked) => return does(context, &call, Rest::Projects(asked), out),
     }
-    let mut client = match Client::connect(&context.paths.socket, deadline.left()) {
-        Ok(client) => client,
-        Err(ClientError::NotRunning(_)) => {
-            context.start_daemon(deadline.left())?;
-            Client::connect(&context.paths.socket, deadline.left())
-                .map_err(|error| error.to_string())?
-        }
-        Err(error) => return Err(error.to_string()),
-    };
-    let patience = match rofi::asks_agent(request.retv, request.info.as_deref()) {
-        true => AGENT,
-        false => deadline.left(),
-    };
-    let answer = client.relay(&request, patience, out);
-    let line = answer.map_err(|error| error.to_string())?;
-    if is_done(&line) {
-        return Ok(());
-    }
-    match read::<Page>(&line) {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(refusal)) => Err(refusal.error),
+    match connect(context, deadline) {
+        Ok(client) => ask(client, &call, out),
+        Err(ClientError::NotRunning(_)) => does(context, &call, Rest::Start, out),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// What the page of projects asks for: itself, or a session that another process begins, because
-/// rofi holds the keyboard until this one ends.
-fn new_session(
-    context: &Context,
-    asked: &Asked,
-    keys: &[String],
-    deadline: Deadline,
-    out: &mut Pieces,
-) -> Result<(), String> {
-    let mut word = None;
-    let chosen = match asked {
-        Asked::Chosen(chosen) => Some(chosen.clone()),
-        Asked::Typed => {
-            let text = std::env::args_os().next_back().unwrap_or_default();
-            let text = text.to_string_lossy();
-            let dir = new::typed(context, &text);
-            word = Some(format!("{} is no directory.", CleanText::line(&text)));
-            dir.map(|dir| Chosen::Begin(dir.to_string_lossy().into_owned()))
-        }
-        Asked::Page | Asked::Back => None,
-    };
-    if let Some(chosen) = chosen {
-        return begin(&chosen);
-    }
-    let left = deadline.left().saturating_sub(SHOWN);
-    let projects = new::projects(context, left).map_err(|error| error.to_string())?;
-    let lines = lines(&projects, clock::now());
-    let hints = context.config().config.hints.then(|| Keys::of(keys));
-    let page = projects::page(&lines, word.as_deref(), hints.as_ref());
-    out.write_all(&page).map_err(|error| error.to_string())
+fn connect(context: &Context, deadline: Deadline) -> Result<Client, ClientError> {
+    Client::connect(&context.paths.socket, deadline.left())
 }
 
-fn begin(chosen: &Chosen) -> Result<(), String> {
-    let mut command = Command::new(vmux_program()?);
-    command
-        .args(chosen.command())
-        // They are of this rofi alone, and a session would keep them.
-        .env_remove("ROFI_RETV")
-        .env_remove("ROFI_INFO")
-        .env_remove("ROFI_DATA")
-        .env_remove("ROFI_OUTSIDE")
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    let begun = command.spawn();
-    begun
-        .map(drop)
-        .map_err(|error| format!("could not run vmux: {error}"))
+/// Has the daemon do it, and shows its page.
+fn ask(mut client: Client, call: &Call, out: &mut Pieces) -> Result<(), String> {
+    let request = &call.request;
+    let patience = match rofi::asks_agent(request.retv, request.info.as_deref()) {
+        true => AGENT,
+        false => call.deadline.left(),
+    };
+    let answer = client.relay(request, patience, out);
+    let words = answer.and_then(|line| refusal_words(&line));
+    match words.map_err(|error| error.to_string())? {
+        None => Ok(()),
+        Some(words) => Err(words),
+    }
 }

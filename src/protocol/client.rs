@@ -233,6 +233,14 @@ pub fn read<R: reply::Body>(line: &[u8]) -> Result<Reply<R>, ClientError> {
     reply::read(line).map_err(|error| ClientError::Broken(error.to_string()))
 }
 
+/// The words of a refusal, if the line of a reply is one.
+///
+/// # Errors
+/// `Broken`.
+pub fn refusal_words(line: &[u8]) -> Result<Option<String>, ClientError> {
+    reply::refusal_words(line).map_err(|error| ClientError::Broken(error.to_string()))
+}
+
 fn broken(error: &io::Error) -> ClientError {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => ClientError::Slow,

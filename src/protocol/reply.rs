@@ -353,6 +353,24 @@ pub fn is_done(line: &[u8]) -> bool {
     line.starts_with(b"{\"ok\":true")
 }
 
+/// Why the line of a reply says that it was not done, in words for people; `None` if it was. The
+/// rest of the line is not read: what does that is most of a small program.
+///
+/// # Errors
+/// Those of JSON that is none.
+pub fn refusal_words(line: &[u8]) -> Result<Option<String>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Head {
+        ok: bool,
+        error: Option<String>,
+    }
+    if is_done(line) {
+        return Ok(None);
+    }
+    let head: Head = serde_json::from_slice(line)?;
+    Ok((!head.ok).then(|| head.error.unwrap_or_else(refused)))
+}
+
 /// Reads the line of a reply.
 ///
 /// # Errors
