@@ -1,4 +1,9 @@
 //! Prompts, answers and changes of the sessions in a repository, kept with its commits.
 
+pub mod consent;
+pub mod cursor;
+pub mod git;
+pub mod known;
 pub mod record;
-pub mod select;
+pub mod reflog;
+pub mod trees;

@@ -1,5 +1,6 @@
 //! The command line, as clap structs. What the verbs do is in `cmd`.
 
+mod capture;
 mod hosted;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub use self::capture::{Capture, CaptureVerb, Place};
 pub use self::hosted::{Attach, Detach, History, Logs, New, Open, Restore, Send, Start, Upgrade};
 use super::agents;
 
@@ -110,6 +112,8 @@ pub enum Verb {
     ///
     /// A click goes to the next session, the right button opens the menu, the middle one goes back.
     Bar(Bar),
+    /// Keep prompts and changes of sessions with the commits of a repository
+    Capture(Capture),
     /// Have Claude Code report dialogs and ends of turns at once (optional)
     Hooks(Hooks),
     /// Be the hook that Claude Code calls
@@ -465,7 +469,7 @@ pub struct Demo {
 /// Of `man`.
 #[derive(Args, Debug)]
 pub struct Man {
-    /// The page of this verb or topic (bar, configuration, desktops, hosting, states, …)
+    /// The page of this verb
     pub verb: Option<String>,
     /// Write all pages into this directory
     #[arg(long, value_name = "DIR", conflicts_with = "verb")]

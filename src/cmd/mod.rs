@@ -5,6 +5,7 @@ mod answer;
 mod attach;
 mod bar;
 mod call;
+mod capture;
 pub mod cli;
 mod completions;
 mod daemon;
@@ -130,6 +131,7 @@ fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {
         Verb::Events(args) => events::run(context, args.json),
         Verb::Status(args) => status::run(context, args.json),
         Verb::Bar(args) => bar::run(context, &args),
+        Verb::Capture(args) => capture::run(context, &args.verb),
         Verb::Hooks(args) => hooks::run(context, &args.verb),
         Verb::Hook(args) => {
             hook::report(&args.event);

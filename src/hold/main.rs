@@ -1,12 +1,11 @@
 //! `vmux-host`: keeps one session alive, whoever looks at it. `vmux start` starts it.
 //!
 //! A binary of its own, because nothing else needs the state of a terminal. One thread around a
-//! `poll` ([`holder`]), one that parses ([`parser`]) and one that writes to the disk ([`disk`]): a
-//! program that writes much waits for neither the parser, nor a client that is slow, nor a disk.
+//! `poll` ([`holder`]), and one that parses ([`parser`]): a program that writes much waits for
+//! neither the parser nor a client that is slow.
 
 mod adopt;
 mod client;
-mod disk;
 mod ending;
 mod escrow;
 mod holder;
@@ -31,7 +30,6 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -44,8 +42,8 @@ use vmux::hosted::{AGAIN, Info, PROTOCOL, VARIABLE};
 use vmux::sys::paths;
 use vmux::sys::{clock, files, logger};
 
-use crate::disk::Disk;
 use crate::holder::{Holder, Signals};
+use crate::keep::Keep;
 use crate::parser::{Parser, Work};
 use crate::pty::{Child, Pty};
 use crate::scope::Limits;
@@ -206,7 +204,8 @@ fn start(args: &Args) -> anyhow::Result<Holder> {
     line.push(b'\n');
     say(&line);
     detach_output()?;
-    keep(args, &holder);
+    // Nobody waits for the disk.
+    keep(args, &place, &holder.info);
     Ok(holder)
 }
 
@@ -225,8 +224,7 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
     };
     scope::enter(&paths::environment(), id, limits)?;
     let log = (!args.no_log).then(|| place.log(id));
-    let disk = Arc::new(Disk::new(place.clone(), log.clone()));
-    let parser = Parser::start(Work::new(size, Some(disk.clone())))?;
+    let parser = Parser::start(Work::new(size, log.clone().map(Keep::new)))?;
     let (pty, terminal) = Pty::open(size).context("could not open a terminal")?;
     let command = command(args, id);
     let words = args
@@ -261,7 +259,7 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
     Ok(Holder::new(
         (info, place),
         (pty, child, size),
-        (parser, disk),
+        parser,
         listener,
         signals,
     ))
@@ -286,15 +284,18 @@ fn command(args: &Args, id: &str) -> Command {
 }
 
 /// Writes down what has to be there again after a crash or a reboot.
-fn keep(args: &Args, holder: &Holder) {
+fn keep(args: &Args, place: &Place, session: &Info) {
     let environ = paths::environment();
     let names = args.keep.iter().map(String::as_str).chain(["PATH"]);
-    holder.disk.keep(Record {
-        session: holder.info.clone(),
+    let record = Record {
+        session: session.clone(),
         environ: names
             .filter_map(|name| Some((name.to_owned(), environ.text(name)?.to_owned())))
             .collect(),
-    });
+    };
+    if let Err(error) = place.keep(&record) {
+        log::warn!("could not note the session for `vmux restore`: {error}");
+    }
 }
 
 /// Signals come through sockets, so that the loop can wait for them.

@@ -1,8 +1,8 @@
 //! Child processes with a deadline. The only place that starts and waits for them.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -34,15 +34,42 @@ pub struct Finished {
 /// # Errors
 /// Those of starting it; `TimedOut`; `FileTooLarge` past 4 MiB of output.
 pub fn run(command: &mut Command, patience: Duration) -> io::Result<Finished> {
+    let mut stdout = Vec::new();
+    let mut keep = |piece: &[u8]| {
+        stdout.extend_from_slice(piece);
+        let fits = stdout.len() <= OUTPUT_CAP;
+        fits.then_some(())
+            .ok_or_else(|| io::ErrorKind::FileTooLarge.into())
+    };
+    let mut done = pass(command, &[], &mut keep, patience)?;
+    done.stdout = stdout;
+    Ok(done)
+}
+
+/// The same with an input, and its output handed on in pieces as it comes: an error of who takes
+/// them ends the child. A child that does not read its input to the end is none.
+///
+/// # Errors
+/// Those of [`run`], and what `take` says.
+pub fn pass(
+    command: &mut Command,
+    input: &[u8],
+    take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    patience: Duration,
+) -> io::Result<Finished> {
+    let stdin = match input {
+        [] => Stdio::null(),
+        _ => Stdio::piped(),
+    };
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    match follow(&mut child, Deadline::after(patience)) {
-        Ok((stdout, stderr)) => Ok(Finished {
+    match follow(&mut child, input, take, Deadline::after(patience)) {
+        Ok(stderr) => Ok(Finished {
             status: child.wait()?,
-            stdout,
+            stdout: Vec::new(),
             stderr,
         }),
         Err(error) => {
@@ -53,29 +80,81 @@ pub fn run(command: &mut Command, patience: Duration) -> io::Result<Finished> {
 }
 
 /// Reads until the child has ended, and what it has written by then.
-fn follow(child: &mut Child, deadline: Deadline) -> io::Result<(Vec<u8>, Vec<u8>)> {
+fn follow(
+    child: &mut Child,
+    input: &[u8],
+    take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    deadline: Deadline,
+) -> io::Result<Vec<u8>> {
     let ends = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    let mut feed = Input::of(child.stdin.take(), input)?;
     let mut out = Output::of(child.stdout.take())?;
     let mut err = Output::of(child.stderr.take())?;
+    let mut words = Vec::new();
     loop {
         let mut fds = vec![PollFd::new(&ends, PollFlags::IN)];
         let pipes = out.pipe.iter().map(AsFd::as_fd);
         let pipes = pipes.chain(err.pipe.iter().map(AsFd::as_fd));
         fds.extend(pipes.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
+        fds.extend(
+            feed.pipe
+                .iter()
+                .map(|pipe| PollFd::new(pipe, PollFlags::OUT)),
+        );
         match poll(&mut fds, Some(&deadline.timespec())) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         // Asked before the pipes are read: what a child wrote that has ended is in them.
         let ended = !fds[0].revents().is_empty();
-        out.read()?;
-        err.read()?;
+        feed.write()?;
+        out.read(take)?;
+        err.read(&mut |piece| {
+            words.extend_from_slice(piece);
+            let fits = words.len() <= OUTPUT_CAP;
+            fits.then_some(())
+                .ok_or_else(|| io::ErrorKind::FileTooLarge.into())
+        })?;
         if ended {
-            return Ok((out.bytes, err.bytes));
+            return Ok(words);
         }
         if deadline.passed() {
             return Err(io::ErrorKind::TimedOut.into());
         }
+    }
+}
+
+/// What a child is given to read.
+struct Input<'a> {
+    /// Until all is written.
+    pipe: Option<ChildStdin>,
+    left: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    fn of(pipe: Option<ChildStdin>, left: &'a [u8]) -> io::Result<Self> {
+        if let Some(pipe) = &pipe {
+            rustix::io::ioctl_fionbio(pipe, true)?;
+        }
+        Ok(Self { pipe, left })
+    }
+
+    /// Writes what fits.
+    fn write(&mut self) -> io::Result<()> {
+        while let Some(pipe) = &mut self.pipe {
+            match pipe.write(self.left) {
+                Ok(n) => self.left = &self.left[n..],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // It reads no further.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.left = &[],
+                Err(error) => return Err(error),
+            }
+            if self.left.is_empty() {
+                self.pipe = None;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -98,7 +177,6 @@ fn end(mut child: Child) {
 struct Output<R> {
     /// Until its end.
     pipe: Option<R>,
-    bytes: Vec<u8>,
 }
 
 impl<R: Read + AsFd> Output<R> {
@@ -106,25 +184,19 @@ impl<R: Read + AsFd> Output<R> {
         if let Some(pipe) = &pipe {
             rustix::io::ioctl_fionbio(pipe, true)?;
         }
-        Ok(Self {
-            pipe,
-            bytes: Vec::new(),
-        })
+        Ok(Self { pipe })
     }
 
     /// Reads what is there.
-    fn read(&mut self) -> io::Result<()> {
+    fn read(&mut self, take: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let mut block = [0u8; 16 * 1024];
         while let Some(pipe) = &mut self.pipe {
             match pipe.read(&mut block) {
                 Ok(0) => self.pipe = None,
-                Ok(n) => self.bytes.extend_from_slice(&block[..n]),
+                Ok(n) => take(&block[..n])?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
-            }
-            if self.bytes.len() > OUTPUT_CAP {
-                return Err(io::ErrorKind::FileTooLarge.into());
             }
         }
         Ok(())
@@ -207,6 +279,41 @@ mod tests {
             (b"out\n".to_vec(), b"err\n".to_vec())
         );
         assert_eq!(done.status.code(), Some(3));
+    }
+
+    #[test]
+    fn a_child_reads_and_writes_more_than_its_pipes_hold() {
+        let input = vec![b'x'; 3_000_000];
+        let mut passed = 0;
+        let mut count = |piece: &[u8]| {
+            passed += piece.len();
+            Ok(())
+        };
+        let done = pass(
+            &mut Command::new("cat"),
+            &input,
+            &mut count,
+            Duration::from_secs(20),
+        );
+        assert!(done.unwrap().status.success());
+        assert_eq!(passed, input.len());
+        // One that reads nothing has no quarrel with its input.
+        let mut none = |_: &[u8]| Ok(());
+        let done = pass(
+            &mut Command::new("true"),
+            &input,
+            &mut none,
+            Duration::from_secs(20),
+        );
+        assert!(done.unwrap().status.success());
+        let mut refuse = |_: &[u8]| Err(io::ErrorKind::FileTooLarge.into());
+        let done = pass(
+            &mut Command::new("yes"),
+            b"",
+            &mut refuse,
+            Duration::from_secs(20),
+        );
+        assert_eq!(done.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 
     #[test]

@@ -269,6 +269,24 @@ impl Repository {
         })
     }
 
+    /// The directory that holds `HEAD`: that of a linked worktree is its own.
+    #[must_use]
+    pub fn git_dir(&self) -> &Path {
+        &self.git_dir
+    }
+
+    /// What all worktrees of the repository share.
+    #[must_use]
+    pub fn common(&self) -> &Path {
+        &self.common
+    }
+
+    /// The top of the working tree; a bare repository's own directory.
+    #[must_use]
+    pub fn top(&self) -> &Path {
+        &self.top
+    }
+
     /// The directory to watch for a checkout: where [`matters`] tells what counts.
     #[must_use]
     pub fn watched(&self) -> PathBuf {
@@ -351,7 +369,7 @@ fn project_name(common: &Path, top: &Path, env: &GitEnv) -> CleanText {
 }
 
 /// Whether a `.git` is this repository, as a directory, a link or a file.
-fn leads_to(dot_git: &Path, common: &Path) -> bool {
+pub(crate) fn leads_to(dot_git: &Path, common: &Path) -> bool {
     let target = match gitfile(dot_git) {
         Gitfile::Names(target) => target,
         Gitfile::None => dot_git.to_path_buf(),

@@ -141,6 +141,12 @@ impl Paths {
         self.log.with_file_name("sessions.json")
     }
 
+    /// Which repositories are captured.
+    #[must_use]
+    pub fn captured(&self) -> PathBuf {
+        self.log.with_file_name("capture.json")
+    }
+
     /// Which daemon of another version its user was told of.
     #[must_use]
     pub fn told_version(&self) -> PathBuf {

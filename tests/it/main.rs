@@ -11,6 +11,7 @@
 mod asks;
 mod background;
 mod bar;
+mod capture;
 mod cli;
 mod containers;
 mod contract;
@@ -31,7 +32,6 @@ mod look;
 mod lost;
 #[cfg(feature = "pick")]
 mod odd;
-mod pages;
 mod parrot;
 mod pick;
 mod props;

@@ -18,6 +18,7 @@ pub(crate) mod lab;
 pub(crate) mod machine;
 pub(crate) mod manager;
 pub(crate) mod process;
+pub(crate) mod repository;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod sway;

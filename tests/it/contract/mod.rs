@@ -22,7 +22,6 @@
 mod codex;
 mod hosted;
 mod recorded;
-mod restored;
 mod screen;
 mod session;
 mod stories;

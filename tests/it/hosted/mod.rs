@@ -11,7 +11,6 @@ mod rows;
 mod skew;
 mod soak;
 mod survive;
-mod table;
 mod told;
 mod trees;
 mod unit;
