@@ -62,6 +62,8 @@ pub struct Prompt {
 pub struct Command {
     /// Its words, at most 200 characters.
     pub text: CleanText,
+    /// In which directory, absolute, if that is told.
+    pub cwd: Option<PathBuf>,
     /// When it was started.
     pub from: DateTime<Utc>,
     /// When its result was there; nothing while it runs.
