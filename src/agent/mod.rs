@@ -115,6 +115,12 @@ pub trait Agent: Sync {
         Err(io::ErrorKind::InvalidData.into())
     }
 
+    /// Directories that its other files in `config` tell of, and when a person was last there, where they
+    /// say that. Nobody has looked whether they are there still.
+    fn dirs(&self, _config: &Path) -> Vec<(RawPath, Option<DateTime<Utc>>)> {
+        Vec::new()
+    }
+
     /// Whether what a session asks may be answered through the agent itself, without a hook.
     fn answers(&self) -> bool {
         false

@@ -12,19 +12,19 @@ pub const MOST: usize = 500;
 /// Most conversations of one.
 pub const PAST: usize = 5;
 
-/// The directories of sessions, past and alive, the most recent first; then repositories by their
-/// paths. A conversation that is alive is none of the past, and a directory that could not be shown
+/// The directories of sessions, past and alive, the most recent first; then others by their paths:
+/// repositories, and those of which nobody knows when. A conversation that is alive is none of the past, and a directory that could not be shown
 /// exactly as it is, is left out: what is chosen is what was read.
 #[must_use]
 pub fn projects(
     live: &[Arc<Session>],
     seen: &[(RawPath, DateTime<Utc>)],
     past: Vec<(RawPath, Past)>,
-    repositories: Vec<RawPath>,
+    others: Vec<RawPath>,
     now: DateTime<Utc>,
 ) -> Vec<Project> {
     let mut all: BTreeMap<RawPath, Project> = BTreeMap::new();
-    for dir in repositories {
+    for dir in others {
         all.entry(dir).or_default();
     }
     let of_past = past.iter().map(|(dir, past)| (dir, past.at));

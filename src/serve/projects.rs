@@ -32,7 +32,7 @@ const DIRS: usize = 4096;
 struct Part {
     seen: Vec<(RawPath, DateTime<Utc>)>,
     past: Vec<(RawPath, Past)>,
-    repositories: Vec<RawPath>,
+    others: Vec<RawPath>,
 }
 
 /// All projects. A source that does not answer in time is left behind, and tells nothing.
@@ -55,11 +55,12 @@ pub fn gather(
     };
     for agent in agent::tools() {
         let config = agent.config_dir(&paths.environ, &paths.home);
-        let there = there(paths);
+        let (stands, there, dir) = (there(paths), there(paths), config.clone());
         ask(Box::new(move || Part {
-            past: kept(agent.past(&config, TALKS), there),
+            past: kept(agent.past(&dir, TALKS), there),
             ..Part::default()
         }));
+        ask(Box::new(move || named(kept(agent.dirs(&config), stands))));
     }
     let (roll, place, stands) = (paths.roll(), Place::of(paths), there(paths));
     ask(Box::new(move || {
@@ -76,7 +77,7 @@ pub fn gather(
     }));
     for root in roots(config, &paths.home) {
         ask(Box::new(move || Part {
-            repositories: repositories(&root),
+            others: repositories(&root),
             ..Part::default()
         }));
     }
@@ -86,9 +87,21 @@ pub fn gather(
     while let Ok(part) = receive.recv_timeout(deadline.left()) {
         all.seen.extend(part.seen);
         all.past.extend(part.past);
-        all.repositories.extend(part.repositories);
+        all.others.extend(part.others);
     }
-    projects(live, &all.seen, all.past, all.repositories, clock::now())
+    projects(live, &all.seen, all.past, all.others, clock::now())
+}
+
+/// Some of which the time is known, others of which it is not.
+fn named(dirs: Vec<(RawPath, Option<DateTime<Utc>>)>) -> Part {
+    let mut part = Part::default();
+    for (dir, at) in dirs {
+        match at {
+            Some(at) => part.seen.push((dir, at)),
+            None => part.others.push(dir),
+        }
+    }
+    part
 }
 
 /// Tells whether a directory stands. What may not answer is not asked, and counts as there.

@@ -7,6 +7,7 @@
 pub mod arguments;
 pub mod beginning;
 pub mod conversation;
+mod dirs;
 pub mod facts;
 pub mod find;
 pub mod hook;
@@ -23,6 +24,8 @@ pub mod verdict;
 mod watch;
 
 use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
 
 pub use crate::agent::version::parse_version;
 use crate::agent::{Agent, Health, Hooks, Looks, Message, Role, Roots, Watch, told};
@@ -92,6 +95,10 @@ impl Agent for ClaudeCode {
 
     fn past(&self, config: &Path, most: usize) -> Vec<(RawPath, Past)> {
         past::past(config, most)
+    }
+
+    fn dirs(&self, config: &Path) -> Vec<(RawPath, Option<DateTime<Utc>>)> {
+        dirs::dirs(config)
     }
 
     /// A shell that goes on after the turn reads as work in its reports; what it asks begins with a

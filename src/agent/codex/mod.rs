@@ -10,6 +10,7 @@
 
 pub mod app_server;
 pub mod dialog;
+mod dirs;
 pub mod frames;
 pub mod link;
 pub mod pairing;
@@ -22,6 +23,8 @@ pub mod verdict;
 mod watch;
 
 use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
 
 use crate::agent::lines::Follower;
 use crate::agent::{Agent, Health, Looks, Message, Role, Roots, TitleReader, Watch};
@@ -106,6 +109,11 @@ impl Agent for Codex {
 
     fn past(&self, config: &Path, most: usize) -> Vec<(RawPath, Past)> {
         past::past(config, most)
+    }
+
+    fn dirs(&self, config: &Path) -> Vec<(RawPath, Option<DateTime<Utc>>)> {
+        let dirs = dirs::dirs(config).into_iter();
+        dirs.map(|dir| (dir, None)).collect()
     }
 
     fn answers(&self) -> bool {

@@ -69,6 +69,39 @@ fn a_project_is_begun_once_and_then_entered() {
     );
 }
 
+/// What agents noted of directories whose conversations are gone: the last one first, then what is trusted.
+#[test]
+fn directories_that_only_agents_know_are_projects() {
+    let world = world();
+    let dirs = ["shop", "site", "docs", "lib"].map(|name| {
+        let dir = world.0.make_dir(&format!("work/{name}"));
+        fs::canonicalize(dir).unwrap().to_str().unwrap().to_owned()
+    });
+    let [shop, site, docs, lib] = &dirs;
+    let typed = |dir: &str, at: u64| format!("{{\"project\":{dir:?},\"timestamp\":{at}}}\n");
+    let history = [
+        typed(shop, 1_795_890_018_189),
+        typed(site, 1_795_890_024_804),
+        typed("/srv/vanished", 1_795_890_024_804),
+        typed("shop", 1_795_890_024_804),
+    ];
+    fs::write(world.0.path("home/.claude/history.jsonl"), history.concat()).unwrap();
+    let trusted = ["/srv/gone", docs, "work"]
+        .map(|dir| format!("{dir:?}:{{\"hasTrustDialogAccepted\":true}}"))
+        .join(",");
+    let settings = format!("{{\"projects\":{{{trusted}}}}}");
+    fs::write(world.0.path("home/.claude.json"), settings).unwrap();
+    world.0.make_dir("home/.codex");
+    let settings = format!("[projects.{lib:?}]\ntrust_level = \"trusted\"\n");
+    fs::write(world.0.path("home/.codex/config.toml"), settings).unwrap();
+    let listed: Value = serde_json::from_str(&says(&world, &["--json"])).unwrap();
+    let listed = listed.as_array().unwrap().iter();
+    let listed: Vec<&str> = listed
+        .map(|project| project["dir"].as_str().unwrap())
+        .collect();
+    assert_eq!(listed, [site, shop, docs, lib]);
+}
+
 /// What rofi is told when it calls with this.
 fn rofi(world: &World, retv: &str, info: Option<&str>, typed: &str) -> String {
     let mut rofi = world.0.command(env!("CARGO_BIN_EXE_vmux-rofi"));
