@@ -185,14 +185,17 @@ pub fn tools() -> impl Iterator<Item = &'static dyn Agent> {
     all.filter(|agent| !agent.program().is_empty())
 }
 
-/// The program of a command that started this agent, else as it is found by its name.
-fn program_of(agent: &dyn Agent, started: &[String]) -> String {
-    let own = |path: &&String| {
-        let name = Path::new(path).file_name();
+/// The program of a command that started this agent, with its arguments; else as it is found by its
+/// name, with none.
+fn begun<'c>(agent: &dyn Agent, started: &'c [String]) -> (String, &'c [String]) {
+    let own = |program: &String| {
+        let name = Path::new(program).file_name();
         name.is_some_and(|name| name == agent.program())
     };
-    let started = started.first().filter(own).cloned();
-    started.unwrap_or_else(|| agent.program().to_owned())
+    match started.split_first().filter(|(program, _)| own(program)) {
+        Some((program, arguments)) => (program.clone(), arguments),
+        None => (agent.program().to_owned(), &[]),
+    }
 }
 
 /// An id as an argument: one that looks like an option is none.

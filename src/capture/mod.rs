@@ -6,4 +6,5 @@ pub mod git;
 pub mod known;
 pub mod record;
 pub mod reflog;
+pub mod select;
 pub mod trees;

@@ -35,6 +35,19 @@ pub struct Record {
     pub cut: Vec<CleanText>,
 }
 
+/// What of conversations belongs to a commit, whole and unredacted: never written or shown.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Selection {
+    /// Who took part.
+    pub conversations: Vec<Talk>,
+    /// What was asked, by time.
+    pub prompts: Vec<Asked>,
+    /// The files of the commit.
+    pub files: Vec<FilePart>,
+    /// Whether all turns in it had ended.
+    pub complete: bool,
+}
+
 /// A conversation that took part.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Talk {
@@ -64,6 +77,10 @@ pub struct Asked {
     /// Its text.
     #[serde(deserialize_with = "crate::core::text::deserialize_block")]
     pub text: CleanText,
+    /// What was pasted into it, as [`Prompt`](crate::core::transcript::Prompt) has it. A record has
+    /// none: it is put back into the text, or left out.
+    #[serde(skip)]
+    pub pasted: Vec<CleanText>,
     /// What the agent answered, the last first to be kept.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub answers: Vec<CleanText>,
@@ -99,7 +116,7 @@ pub struct Span {
     /// The command that wrote them, if a shell did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub by: Option<CleanText>,
-    /// [`line_hash`] of each line.
+    /// [`line_hash`] of each line, 0 for a blank one.
     #[serde(default)]
     pub hashes: Vec<u32>,
 }

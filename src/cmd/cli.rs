@@ -469,7 +469,7 @@ pub struct Demo {
 /// Of `man`.
 #[derive(Args, Debug)]
 pub struct Man {
-    /// The page of this verb
+    /// The page of this verb or topic (bar, configuration, desktops, hosting, states, …)
     pub verb: Option<String>,
     /// Write all pages into this directory
     #[arg(long, value_name = "DIR", conflicts_with = "verb")]

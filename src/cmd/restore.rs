@@ -9,13 +9,14 @@ use super::{enter, hosted, out, start};
 use crate::agent::{self, AGENTS, Agent};
 use crate::cmd::cli::{Restore, Start};
 use crate::cmd::exit::{self, Exit, Failure};
-use crate::core::model::ConversationId;
+use crate::core::model::{ConversationId, LocalKey, SessionKey};
 use crate::core::text::CleanText;
 use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
 use crate::hosted::record::Record;
 use crate::protocol::request::ListArgs;
 use crate::serve::roll::{Entry, Roll};
+use crate::sys::proc::{Proc, boot_id};
 
 pub(super) fn run(context: &Context, args: &Restore) -> anyhow::Result<Exit> {
     // Who runs it a second time finds everything there.
@@ -36,15 +37,21 @@ pub(super) fn run(context: &Context, args: &Restore) -> anyhow::Result<Exit> {
         all: args.all || context.config().config.restore == crate::serve::config::Restore::All,
         commands: args.commands,
     };
-    let there = there(context, &place, &records.kept)?;
+    let there = there(context, &place, &records.kept, &roll)?;
     let plan = plan(records.kept, &roll, &there, scope);
     if plan.is_empty() && failed == 0 {
         out::write(b"Nothing is to be restored.\n")?;
     }
-    for (subject, step) in plan {
-        if !args.dry_run && !perform(context, &place, &subject, &step) {
-            failed += 1;
-            continue;
+    for (mut subject, step) in plan {
+        if !args.dry_run {
+            match perform(context, &place, &subject, &step) {
+                Ok(begun) => subject.id = begun.or(subject.id),
+                Err(error) => {
+                    exit::complain(&error);
+                    failed += 1;
+                    continue;
+                }
+            }
         }
         out::write(format!("{}\n", line(&subject, &step, args.dry_run)).as_bytes())?;
     }
@@ -61,10 +68,17 @@ struct There {
     hosted: BTreeSet<String>,
     /// Those that no holder answers for, and whose programs still run.
     running: BTreeSet<String>,
+    /// Processes on the roll that run.
+    processes: BTreeSet<SessionKey>,
     conversations: BTreeSet<ConversationId>,
 }
 
-fn there(context: &Context, place: &Place, records: &[Record]) -> anyhow::Result<There> {
+fn there(
+    context: &Context,
+    place: &Place,
+    records: &[Record],
+    roll: &Roll,
+) -> anyhow::Result<There> {
     // Holders that cannot be found would be doubled.
     missed::call(place);
     let all = ListArgs {
@@ -78,7 +92,14 @@ fn there(context: &Context, place: &Place, records: &[Record]) -> anyhow::Result
         Found::Ended(_) | Found::Lost(_) => None,
     });
     let running = records.iter().filter(|record| record.still_runs());
+    let boot = boot_id(&context.paths.proc);
+    let proc = Proc::open(&context.paths.proc)?;
+    let processes = roll.entries.iter().filter(|entry| {
+        let runs = |key: LocalKey| proc.key(key.pid) == Some(key);
+        entry.boot == boot && entry.id.local().is_some_and(runs)
+    });
     Ok(There {
+        processes: processes.map(|entry| entry.id.clone()).collect(),
         running: running.map(|record| record.session.id.clone()).collect(),
         hosted: hosted.collect(),
         conversations: sessions
@@ -165,6 +186,10 @@ fn plan(records: Vec<Record>, roll: &Roll, there: &There, scope: Scope) -> Vec<(
     let mut taken = there.conversations.clone();
     let running = there.running.iter().filter_map(|id| roll.of_hosted(id));
     taken.extend(running.filter_map(|entry| entry.conversation.clone()));
+    // A daemon that has just begun may not know yet which conversation is whose.
+    let runs = |entry: &&Entry| there.processes.contains(&entry.id);
+    let known = roll.entries.iter().filter(runs);
+    taken.extend(known.filter_map(|entry| entry.conversation.clone()));
     let mut plan = Vec::new();
     for record in records {
         if there.hosted.contains(&record.session.id) {
@@ -258,17 +283,18 @@ fn in_a_window(entry: &Entry) -> Subject {
     }
 }
 
-/// Does a step; what it cannot do it says, and whether it could.
-fn perform(context: &Context, place: &Place, subject: &Subject, step: &Step) -> bool {
-    let done = match step {
-        Step::Leave(_) | Step::Await(_) => Ok(()),
-        Step::Forget(_) => forget(place, subject),
-        Step::Start(command, _) => start_again(context, subject, command),
-    };
-    if let Err(error) = &done {
-        exit::complain(error);
+/// Does a step; the id of what it started.
+fn perform(
+    context: &Context,
+    place: &Place,
+    subject: &Subject,
+    step: &Step,
+) -> anyhow::Result<Option<String>> {
+    match step {
+        Step::Leave(_) | Step::Await(_) => Ok(None),
+        Step::Forget(_) => forget(place, subject).map(|()| None),
+        Step::Start(command, _) => start_again(context, subject, command).map(Some),
     }
-    done.is_ok()
 }
 
 fn forget(place: &Place, subject: &Subject) -> anyhow::Result<()> {
@@ -278,7 +304,7 @@ fn forget(place: &Place, subject: &Subject) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn start_again(context: &Context, subject: &Subject, command: &[String]) -> anyhow::Result<()> {
+fn start_again(context: &Context, subject: &Subject, command: &[String]) -> anyhow::Result<String> {
     let dir = start::directory(Some(&subject.dir))?;
     let args = Start {
         name: subject.name.clone(),
@@ -293,13 +319,13 @@ fn start_again(context: &Context, subject: &Subject, command: &[String]) -> anyh
         id: subject.id.as_deref(),
         environ: &subject.environ,
     };
-    start::host_again(context, &args, &dir, &again).map(drop)
+    Ok(start::host_again(context, &args, &dir, &again)?.id)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::model::RawPath;
+    use crate::core::model::{Pid, RawPath};
     use crate::hosted::Info;
 
     fn record(id: &str, command: &[&str]) -> Record {
@@ -341,7 +367,7 @@ mod tests {
     fn each_conversation_is_resumed_once_and_none_that_goes_on() {
         let records = vec![
             record("haaaa", &["/x/claude", "--model", "opus", "go"]),
-            record("hbbbb", &["codex"]),
+            record("hbbbb", &["codex", "-m", "o3", "-C", "sub", "go"]),
             record("hcccc", &["sh", "-c", "claude"]),
             record("hdddd", &["claude"]),
             record("heeee", &["claude", "fresh"]),
@@ -370,11 +396,12 @@ mod tests {
             hosted: ["hhhhh".to_owned()].into(),
             running: ["hiiii".to_owned()].into(),
             conversations: ConversationId::new("elsewhere").into_iter().collect(),
+            ..There::default()
         };
         let some = said(records.clone(), entries.clone(), &there, Scope::default());
         let wanted = [
             "haaaa  would resume `/x/claude --model opus --resume a` in /srv/site, on workspace 3",
-            "hbbbb  would resume `codex resume b` in /srv/site, on workspace 3",
+            "hbbbb  would resume `codex resume -m o3 b` in /srv/site, on workspace 3",
             "hcccc  would resume `claude --resume c` in /srv/site, on workspace 3",
             "hdddd  left: its conversation c goes on elsewhere",
             "heeee  would start `claude fresh` in /srv/shop, on workspace 9",
@@ -397,5 +424,30 @@ mod tests {
             all[9..],
             ["-  would resume `claude --resume w` in /srv/site, on workspace 3"]
         );
+    }
+
+    #[test]
+    fn a_process_on_the_roll_that_runs_keeps_its_conversation() {
+        let key = SessionKey {
+            pid: Pid(77),
+            ..SessionKey::default()
+        };
+        let entries = vec![
+            entry(None, "claude", "lost"),
+            Entry {
+                id: key.clone(),
+                ..entry(None, "claude", "runs")
+            },
+        ];
+        let there = There {
+            processes: [key].into(),
+            ..There::default()
+        };
+        let all = Scope {
+            all: true,
+            ..Scope::default()
+        };
+        let wanted = "-  would resume `claude --resume lost` in /srv/site, on workspace 3";
+        assert_eq!(said(Vec::new(), entries, &there, all), [wanted]);
     }
 }

@@ -90,10 +90,12 @@ pub struct Change {
 pub enum Edit {
     /// The whole file was written.
     Whole {
-        /// What it held; nothing if it is new, or if that was not kept.
+        /// What it held, an empty text if it is new; nothing if that was not kept.
         before: Option<String>,
         /// What it holds.
         after: String,
+        /// What differs, as the agent shows it: white space in it may differ from the file's.
+        shown: Vec<Hunk>,
     },
     /// A text in it was replaced by another one.
     Replace {

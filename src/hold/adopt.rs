@@ -80,7 +80,8 @@ pub(crate) fn adopted(signals: Signals) -> anyhow::Result<Holder> {
     let [dir, logs] = head.dirs.clone();
     let place = Place::at(dir, logs);
     let size = Size::clamped(info.columns, info.rows);
-    let parser = Parser::start(work(&state))?;
+    let (work, disk) = work(&state);
+    let parser = Parser::start(work)?;
     let child = child(head, false)?;
     let path = place.socket(&info.id);
     if socket::connect(&path, KNOCK).is_ok() {
@@ -101,7 +102,7 @@ pub(crate) fn adopted(signals: Signals) -> anyhow::Result<Holder> {
     pty.resize(size)?;
     repaint(&pty);
     let parts = (pty, child, size);
-    let mut holder = Holder::new((info, place), parts, parser, listener, signals);
+    let mut holder = Holder::new((info, place), parts, (parser, disk), listener, signals);
     holder.child.collect();
     holder.write_file();
     io::stderr().write_all(b"on\n")?;

@@ -77,7 +77,7 @@ impl Holder {
     /// From now on the state is laid down there.
     pub(crate) fn save_on(&self, shelf: Shelf) {
         let saved = Saved::new(shelf, self.state());
-        self.parser.give(Job::Save(Box::new(saved)));
+        self.parser.give(Job::Save(Some(Box::new(saved))));
     }
 
     /// The state but for clients and screen.

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -12,6 +13,7 @@ use vmux::hosted::{Ended, Info, Role, frame};
 use vmux::sys::{clock, files, socket};
 
 use crate::client::{BEHIND, Client, View};
+use crate::disk::Disk;
 use crate::ending::Ending;
 use crate::parser::{Done, Job, Parser};
 use crate::pty::{Child, Pty};
@@ -27,8 +29,8 @@ const CLIENTS: usize = 64;
 const FRAME: Duration = Duration::from_millis(33);
 /// Most reads of the terminal after the end.
 const LAST_READS: usize = 64;
-/// How long the last words may take to reach the clients.
-const LAST: Duration = Duration::from_secs(1);
+/// How long the last words may take to reach the disk, and then the clients.
+pub(crate) const LAST: Duration = Duration::from_secs(1);
 
 /// A session and all that belongs to it.
 pub(crate) struct Holder {
@@ -38,6 +40,7 @@ pub(crate) struct Holder {
     pub(crate) size: Size,
     pub(crate) child: Child,
     pub(crate) parser: Parser,
+    pub(crate) disk: Arc<Disk>,
     pub(crate) clients: Vec<Client>,
     /// Keys that the program has not taken.
     pub(crate) input: Vec<u8>,
@@ -85,7 +88,7 @@ impl Holder {
     pub(crate) fn new(
         (info, place): (Info, Place),
         (pty, child, size): (Pty, Child, Size),
-        parser: Parser,
+        (parser, disk): (Parser, Arc<Disk>),
         listener: UnixListener,
         signals: Signals,
     ) -> Self {
@@ -97,6 +100,7 @@ impl Holder {
             size,
             child,
             parser,
+            disk,
             clients: Vec::new(),
             input: Vec::new(),
             leader: None,
@@ -430,6 +434,7 @@ impl Holder {
             at: clock::now(),
             ..Ended::default()
         });
+        self.settle();
         self.write_down(&ended)?;
         let mut told = false;
         let deadline = clock::steady() + LAST;
@@ -461,6 +466,15 @@ impl Holder {
         }
     }
 
+    /// Has all output parsed, and given to the disk.
+    fn settle(&mut self) {
+        // Where there is no thread nobody has waited for one.
+        if let Ok(work) = self.parser.stop() {
+            self.take_done();
+            self.parser.go_on(work);
+        }
+    }
+
     /// Writes down how the session ended, before anybody is told: whoever is may look.
     fn write_down(&mut self, ended: &Ended) -> io::Result<()> {
         self.info.ended = Some(ended.clone());
@@ -468,8 +482,11 @@ impl Holder {
         self.info.told = Some(self.telling.last_words());
         let id = &self.info.id;
         let over = self.dismissed || (ended.by_itself() && !self.is_told_to_end());
-        if over && let Err(error) = self.place.let_go(id) {
-            log::warn!("could not note that the session has ended: {error}");
+        if over {
+            self.disk.let_go(id);
+        }
+        if !self.disk.settle(LAST) {
+            log::warn!("the disk takes too long: the end of the log is lost");
         }
         let written = files::write_own(
             &self.place.file(id),

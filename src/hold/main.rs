@@ -1,11 +1,12 @@
 //! `vmux-host`: keeps one session alive, whoever looks at it. `vmux start` starts it.
 //!
 //! A binary of its own, because nothing else needs the state of a terminal. One thread around a
-//! `poll` ([`holder`]), and one that parses ([`parser`]): a program that writes much waits for
-//! neither the parser nor a client that is slow.
+//! `poll` ([`holder`]), one that parses ([`parser`]) and one that writes to the disk ([`disk`]): a
+//! program that writes much waits for neither the parser, nor a client that is slow, nor a disk.
 
 mod adopt;
 mod client;
+mod disk;
 mod ending;
 mod escrow;
 mod holder;
@@ -30,6 +31,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
@@ -42,8 +44,8 @@ use vmux::hosted::{AGAIN, Info, PROTOCOL, VARIABLE};
 use vmux::sys::paths;
 use vmux::sys::{clock, files, logger};
 
+use crate::disk::Disk;
 use crate::holder::{Holder, Signals};
-use crate::keep::Keep;
 use crate::parser::{Parser, Work};
 use crate::pty::{Child, Pty};
 use crate::scope::Limits;
@@ -204,8 +206,7 @@ fn start(args: &Args) -> anyhow::Result<Holder> {
     line.push(b'\n');
     say(&line);
     detach_output()?;
-    // Nobody waits for the disk.
-    keep(args, &place, &holder.info);
+    keep(args, &holder);
     Ok(holder)
 }
 
@@ -224,7 +225,8 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
     };
     scope::enter(&paths::environment(), id, limits)?;
     let log = (!args.no_log).then(|| place.log(id));
-    let parser = Parser::start(Work::new(size, log.clone().map(Keep::new)))?;
+    let disk = Arc::new(Disk::new(place.clone(), log.clone()));
+    let parser = Parser::start(Work::new(size, Some(disk.clone())))?;
     let (pty, terminal) = Pty::open(size).context("could not open a terminal")?;
     let command = command(args, id);
     let words = args
@@ -259,7 +261,7 @@ fn session(args: &Args, place: &Place, id: &str, signals: Signals) -> anyhow::Re
     Ok(Holder::new(
         (info, place),
         (pty, child, size),
-        parser,
+        (parser, disk),
         listener,
         signals,
     ))
@@ -284,18 +286,15 @@ fn command(args: &Args, id: &str) -> Command {
 }
 
 /// Writes down what has to be there again after a crash or a reboot.
-fn keep(args: &Args, place: &Place, session: &Info) {
+fn keep(args: &Args, holder: &Holder) {
     let environ = paths::environment();
     let names = args.keep.iter().map(String::as_str).chain(["PATH"]);
-    let record = Record {
-        session: session.clone(),
+    holder.disk.keep(Record {
+        session: holder.info.clone(),
         environ: names
             .filter_map(|name| Some((name.to_owned(), environ.text(name)?.to_owned())))
             .collect(),
-    };
-    if let Err(error) = place.keep(&record) {
-        log::warn!("could not note the session for `vmux restore`: {error}");
-    }
+    });
 }
 
 /// Signals come through sockets, so that the loop can wait for them.

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use rustix::event::EventfdFlags;
 use vmux::sys::clock;
 
+use crate::disk::Disk;
 use crate::escrow::Saved;
-use crate::keep::Keep;
 use crate::marks::Marks;
 use crate::raw;
 use crate::term::{Emulator, Kept, Paint, Screen, Size};
@@ -54,7 +54,7 @@ pub(crate) enum Job {
         colours: bool,
     },
     /// Lays the state down, from now on.
-    Save(Box<Saved>),
+    Save(Option<Box<Saved>>),
 }
 
 /// What a terminal shows of the session before a snapshot comes.
@@ -72,14 +72,12 @@ pub(crate) enum Seen {
 }
 
 impl Job {
-    /// The same again, if it is to be answered.
-    fn question(&self) -> Option<Self> {
-        match *self {
-            Self::Snapshot { client, seen } => Some(Self::Snapshot { client, seen }),
-            Self::Crop { client, size } => Some(Self::Crop { client, size }),
-            Self::Text { client, colours } => Some(Self::Text { client, colours }),
-            _ => None,
-        }
+    /// Whether somebody waits for the answer.
+    fn is_question(&self) -> bool {
+        matches!(
+            self,
+            Self::Snapshot { .. } | Self::Crop { .. } | Self::Text { .. }
+        )
     }
 
     /// Bytes that wait because of it.
@@ -223,7 +221,7 @@ impl Parser {
         self.waiting.load(Ordering::Relaxed) < most
     }
 
-    /// Whether all output is parsed and kept.
+    /// Whether all output is parsed.
     pub(crate) fn is_done(&self) -> bool {
         self.waiting.load(Ordering::Acquire) == 0
     }
@@ -247,18 +245,19 @@ impl AsFd for Parser {
 pub(crate) struct Work {
     pub(crate) screen: Box<dyn Screen>,
     pub(crate) size: Size,
-    pub(crate) keep: Option<Keep>,
+    /// Where output is kept, too.
+    disk: Option<Arc<Disk>>,
     title: Option<String>,
     saved: Option<Box<Saved>>,
     marks: Marks,
 }
 
 impl Work {
-    pub(crate) fn new(size: Size, keep: Option<Keep>) -> Self {
+    pub(crate) fn new(size: Size, disk: Option<Arc<Disk>>) -> Self {
         Self {
             screen: Box::new(Emulator::new(size)),
             size,
-            keep,
+            disk,
             title: None,
             saved: None,
             marks: Marks::from(0),
@@ -280,8 +279,8 @@ impl Work {
     }
 
     /// Goes on with a state.
-    pub(crate) fn restored(size: Size, keep: Option<Keep>, state: &Kept) -> Self {
-        let mut work = Self::new(size, keep);
+    pub(crate) fn restored(size: Size, disk: Option<Arc<Disk>>, state: &Kept) -> Self {
+        let mut work = Self::new(size, disk);
         work.screen.restore(state);
         work.title = work.screen.title().map(str::to_owned);
         work.marks = Marks::from(work.screen.gone());
@@ -309,15 +308,14 @@ impl Thread {
                 self.inbox.recv_timeout(REST)
             };
             match job {
-                Ok(job) => {
+                Ok(mut job) => {
                     rested = false;
                     let bytes = job.size();
-                    let question = job.question();
-                    if !self.guarded(|thread| thread.job(job))
-                        && let Some(question) = question
-                    {
-                        // Somebody waits for the answer.
-                        self.guarded(|thread| thread.job(question));
+                    if !self.guarded(|thread| thread.job(&mut job)) && job.is_question() {
+                        self.guarded(|thread| thread.job(&mut job));
+                    }
+                    if let (Job::Output { bytes, raw, .. }, Some(disk)) = (job, &self.work.disk) {
+                        disk.log(raw.unwrap_or(bytes));
                     }
                     let before = self.waiting.fetch_sub(bytes, Ordering::Release);
                     let after = before - bytes;
@@ -353,16 +351,15 @@ impl Thread {
         result.is_ok()
     }
 
-    fn job(&mut self, job: Job) {
-        match job {
-            Job::Output { bytes, raw, answer } => {
-                if let Some(keep) = &mut self.work.keep {
-                    keep.write(raw.as_deref().unwrap_or(&bytes));
-                }
-                self.output(&bytes, answer);
+    fn job(&mut self, job: &mut Job) {
+        match *job {
+            Job::Output {
+                ref bytes, answer, ..
+            } => {
+                self.output(bytes, answer);
                 self.work.touched();
             }
-            Job::Colours(colours) => self.work.screen.set_colours(colours),
+            Job::Colours(ref mut colours) => self.work.screen.set_colours(std::mem::take(colours)),
             Job::Resize(size) => {
                 self.work.size = size;
                 self.work.screen.resize(size);
@@ -382,8 +379,8 @@ impl Thread {
                 let bytes = self.work.screen.crop(size);
                 self.tell(Done::Crop { client, bytes });
             }
-            Job::Save(saved) => {
-                self.work.saved = Some(saved);
+            Job::Save(ref mut saved) => {
+                self.work.saved = saved.take();
                 self.work.save();
             }
             Job::Text { client, colours } => {

@@ -11,6 +11,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -21,8 +22,8 @@ use vmux::hosted::{Image, PROTOCOL, frame};
 use vmux::sys::exec;
 
 use crate::client::{Client, View};
-use crate::holder::{Holder, Signals};
-use crate::keep::Keep;
+use crate::disk::Disk;
+use crate::holder::{Holder, LAST, Signals};
 use crate::parser::{Job, Parser, Work};
 use crate::pty::{Child, Pty, started};
 use crate::raw;
@@ -60,7 +61,13 @@ impl Holder {
         check(path).with_context(|| format!("could not take {program}"))?;
         let mut work = self.parser.stop()?;
         self.take_done();
-        let error = match self.hand_over(client, path, &mut work) {
+        // Nothing of what waits would be written; and a thread that hangs may let no image begin.
+        let written = self.disk.settle(LAST);
+        let handed = match written {
+            true => self.hand_over(client, path, &mut work),
+            false => Err(anyhow::anyhow!("its log cannot be written now")),
+        };
+        let error = match handed {
             Err(error) => error,
             Ok(never) => match never {},
         };
@@ -105,7 +112,7 @@ impl Holder {
         // It only returns if it fails.
         let error = Command::new(path).args([TAKE_OVER, &number]).exec();
         // It has set this signal to end the process: a handler, whatever it does, prevents that.
-        let flag = std::sync::Arc::default();
+        let flag = Arc::default();
         signal_hook::flag::register(signal_hook::consts::SIGPIPE, flag)?;
         for fd in carried() {
             inherit(fd, false)?;
@@ -177,12 +184,14 @@ fn read(number: &str) -> anyhow::Result<State> {
     Ok(Shelf::found(fd)?.read()?)
 }
 
-/// The screen of a state, and what is done with what comes.
-pub(crate) fn work(state: &State) -> Work {
-    let info = &state.head.info;
-    let keep = info.log.clone().map(Keep::new);
+/// The screen of a state, and where what comes is kept.
+pub(crate) fn work(state: &State) -> (Work, Arc<Disk>) {
+    let Head { info, dirs, .. } = &state.head;
+    let [dir, logs] = dirs.clone();
+    let disk = Arc::new(Disk::new(Place::at(dir, logs), info.log.clone()));
     let size = Size::clamped(info.columns, info.rows);
-    Work::restored(size, keep, &state.screen())
+    let work = Work::restored(size, Some(disk.clone()), &state.screen());
+    (work, disk)
 }
 
 /// Whether this image can go on with a state: all is done that can be, but for what only one
@@ -213,7 +222,8 @@ pub(crate) fn child(head: &Head, own: bool) -> anyhow::Result<Child> {
 pub(crate) fn take_over(number: &str, signals: Signals) -> anyhow::Result<Holder> {
     let state = read(number)?;
     let head = &state.head;
-    let parser = Parser::start(work(&state))?;
+    let (work, disk) = work(&state);
+    let parser = Parser::start(work)?;
     let mut info = head.info.clone();
     info.version = env!("CARGO_PKG_VERSION").to_owned();
     info.protocol = PROTOCOL;
@@ -228,7 +238,7 @@ pub(crate) fn take_over(number: &str, signals: Signals) -> anyhow::Result<Holder
     let mut holder = Holder::new(
         (info, Place::at(dir, logs)),
         (pty, child, size),
-        parser,
+        (parser, disk),
         listener,
         signals,
     );

@@ -454,6 +454,16 @@ fn every_verb_has_a_manual_page() {
     }
     let page = run(&machine, &["man", "hooks-install"]);
     assert!(page.contains("\\-\\-answers"), "verbs of verbs: {page}");
+    let page = run(&machine, &["man", "hooks"]);
+    let heading = ".SH \"ANSWER WITHOUT GOING THERE\"";
+    assert!(page.contains(heading), "what more there is to say: {page}");
+    let dir = machine.path("share/man");
+    run(
+        &machine,
+        &["man", "--dir", dir.join("man1").to_str().unwrap()],
+    );
+    let page = std::fs::read_to_string(dir.join("man7/vmux-states.7")).unwrap();
+    assert_eq!(page, run(&machine, &["man", "states"]));
     let done = vmux(&machine, &["man", "nonsense"]);
     assert_eq!(done.status.code(), Some(2));
 }

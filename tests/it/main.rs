@@ -32,6 +32,7 @@ mod look;
 mod lost;
 #[cfg(feature = "pick")]
 mod odd;
+mod pages;
 mod parrot;
 mod pick;
 mod props;

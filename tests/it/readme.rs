@@ -1,4 +1,5 @@
-//! What the README shows, works: every command line parses, every block loads.
+//! What README, CONTRIBUTING and the manual's topics show, works: every command line parses, every
+//! block loads.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,13 +14,31 @@ use vmux::serve::config::{Config, Loaded};
 
 use crate::schema::Schema;
 
-fn readme() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+/// All that people read, one after the other.
+fn pages() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut paths: Vec<_> = ["README.md", "CONTRIBUTING.md", "SECURITY.md"]
+        .map(|name| root.join(name))
+        .into();
+    paths.extend(crate::pages::sources());
+    let texts = paths.iter().map(|path| fs::read_to_string(path).unwrap());
+    texts.collect()
+}
+
+#[test]
+fn the_first_page_is_read_to_its_end() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    assert!(readme.lines().count() < 150);
+    for link in readme.split("](").skip(1) {
+        let link = link.split(')').next().unwrap();
+        assert!(root.join(link).is_file(), "{link}");
+    }
 }
 
 /// The fenced blocks of a language.
 pub(crate) fn blocks(language: &str) -> Vec<String> {
-    let text = readme();
+    let text = pages();
     let mut found = Vec::new();
     let mut rest = text.as_str();
     while let Some(start) = rest.find(&format!("```{language}\n")) {
@@ -34,7 +53,7 @@ pub(crate) fn blocks(language: &str) -> Vec<String> {
 
 /// Every piece of code that starts with `vmux `: in blocks, tables and sentences.
 fn command_lines() -> Vec<String> {
-    let text = readme();
+    let text = pages();
     let inline = text
         .split("```")
         .step_by(2)
@@ -104,7 +123,7 @@ fn every_request_is_one() {
 
 /// Pieces of code in sentences that are JSON, with `[…]` for any array.
 fn samples() -> Vec<Value> {
-    let text = readme();
+    let text = pages();
     let prose = text.split("```").step_by(2);
     let inline = prose.flat_map(|prose| prose.split('`').skip(1).step_by(2));
     let objects = inline.filter(|piece| piece.starts_with("{\""));

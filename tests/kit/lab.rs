@@ -18,7 +18,7 @@ use vmux::sys::proc::Proc;
 
 use super::home::{Home, VMUX};
 use super::install;
-use super::process::{Killed, PATIENCE, processes_of, run, wait_for};
+use super::process::{Killed, PATIENCE, end_all_of, processes_of, run, wait_for};
 
 /// Columns and rows of the terminal.
 const SIZE: (u16, u16) = (120, 50);
@@ -112,18 +112,31 @@ impl Lab {
         };
         lab.seed("home");
         lab.says(&["daemon", "start"]).unwrap();
+        lab.open_terminal();
+        lab
+    }
+
+    /// Starts the terminal server in which everything is shown.
+    fn open_terminal(&self) {
         let (columns, rows) = (SIZE.0.to_string(), SIZE.1.to_string());
         // Ends with this test, however that ends: nothing of it is left running.
         let guard = format!(
             "tail --pid={} -f /dev/null; exec tmux -S {} kill-server",
             std::process::id(),
-            lab.path("t").display()
+            self.path("t").display()
         );
         let start = ["new-session", "-d", "-x", &columns, "-y", &rows, &guard];
         // What a session leaves on its screen is there after its end.
         let keep = [";", "set-option", "-g", "remain-on-exit", "on"];
-        lab.tmux(&[&start[..], &keep].concat());
-        lab
+        self.tmux(&[&start[..], &keep].concat());
+    }
+
+    /// Kills all that runs, the terminals and the daemon too, as a crash of the machine does; what
+    /// comes up again is a terminal.
+    pub(crate) fn crash(&self) {
+        end_all_of(self.dir());
+        self.started.borrow_mut().clear();
+        self.open_terminal();
     }
 
     /// Makes a configuration directory.

@@ -86,11 +86,9 @@ impl Agent for ClaudeCode {
 
     fn go_on(&self, started: &[String], conversation: &ConversationId) -> Option<Vec<String>> {
         let id = super::as_argument(conversation)?;
-        let program = super::program_of(self, started);
-        let own = started.first() == Some(&program);
-        let options = arguments::lasting(if own { &started[1..] } else { &[] });
-        let command = [vec![program], options, vec!["--resume".to_owned(), id]];
-        Some(command.concat())
+        let (program, arguments) = super::begun(self, started);
+        let options = arguments::lasting(arguments);
+        Some([vec![program], options, vec!["--resume".to_owned(), id]].concat())
     }
 
     fn past(&self, config: &Path, most: usize) -> Vec<(RawPath, Past)> {

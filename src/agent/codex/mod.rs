@@ -9,6 +9,7 @@
 //! defensively: a missing field, an unknown word, a broken line cost only themselves.
 
 pub mod app_server;
+mod arguments;
 pub mod dialog;
 mod dirs;
 pub mod frames;
@@ -103,8 +104,9 @@ impl Agent for Codex {
 
     fn go_on(&self, started: &[String], conversation: &ConversationId) -> Option<Vec<String>> {
         let id = super::as_argument(conversation)?;
-        let program = super::program_of(self, started);
-        Some(vec![program, "resume".to_owned(), id])
+        let (program, arguments) = super::begun(self, started);
+        let options = arguments::lasting(arguments);
+        Some([vec![program, "resume".to_owned()], options, vec![id]].concat())
     }
 
     fn past(&self, config: &Path, most: usize) -> Vec<(RawPath, Past)> {

@@ -7,6 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::arguments;
 use crate::agent::Looks;
 use crate::agent::version::parse_version;
 use crate::sys::proc::Environ;
@@ -36,68 +37,6 @@ fn is_name(base: &str) -> bool {
     base == "codex" || base.starts_with("codex-x86_64-un") || base.starts_with("codex-aarch64-u")
 }
 
-/// Sub-commands that open a session on the terminal.
-const OPENS: [&str; 2] = ["fork", "resume"];
-
-/// Sub-commands that run a prompt and end.
-const RUNS: [&str; 3] = ["e", "exec", "review"];
-
-/// All others, hidden ones too. Any other first word is a prompt.
-/// **Source:** `codex --help` of 0.139.0 to 0.171.0.
-const COMMANDS: [&str; 27] = [
-    "a",
-    "agents",
-    "app",
-    "app-server",
-    "apply",
-    "archive",
-    "cloud",
-    "completion",
-    "debug",
-    "delete",
-    "doctor",
-    "exec-server",
-    "execpolicy",
-    "features",
-    "help",
-    "login",
-    "logout",
-    "mcp",
-    "mcp-server",
-    "migrate-nfs-db",
-    "migrate-rollouts",
-    "plugin",
-    "queue",
-    "remote-control",
-    "sandbox",
-    "unarchive",
-    "update",
-];
-
-/// Options that take the next word.
-const TAKES_WORD: [&str; 20] = [
-    "--add-dir",
-    "--ask-for-approval",
-    "--cd",
-    "--config",
-    "--disable",
-    "--enable",
-    "--image",
-    "--local-provider",
-    "--model",
-    "--profile",
-    "--remote",
-    "--remote-auth-token-env",
-    "--sandbox",
-    "-C",
-    "-a",
-    "-c",
-    "-i",
-    "-m",
-    "-p",
-    "-s",
-];
-
 /// Judges a process. `None`: not Codex CLI.
 #[must_use]
 pub fn recognise(looks: &Looks) -> Option<Purpose> {
@@ -113,85 +52,11 @@ pub fn recognise(looks: &Looks) -> Option<Purpose> {
     if !called.is_some_and(|name| is_name(&name)) {
         return Some(Purpose::Never("a tool of Codex under another name"));
     }
-    let role = by_arguments(words.get(1..).unwrap_or_default());
+    let role = arguments::purpose(words.get(1..).unwrap_or_default());
     Some(match role {
         Purpose::Session if !looks.terminal => Purpose::Never("it has no terminal"),
         role => role,
     })
-}
-
-/// What the arguments after the program's name ask for.
-fn by_arguments(words: &[&str]) -> Purpose {
-    let mut words = words.iter().copied();
-    while let Some(word) = words.next() {
-        match word {
-            "-h" | "--help" | "-V" | "--version" => {
-                return Purpose::Never("prints something and ends");
-            }
-            "--" => return Purpose::Session,
-            _ if TAKES_WORD.contains(&word) => drop(words.next()),
-            _ if word.len() > 1 && word.starts_with('-') => {}
-            _ if OPENS.contains(&word) => return Purpose::Session,
-            _ if RUNS.contains(&word) => return Purpose::Headless,
-            "app-server" => return app_server(words),
-            _ if COMMANDS.contains(&word) => {
-                return Purpose::Never("a sub-command that opens no session");
-            }
-            _ => return Purpose::Session,
-        }
-    }
-    Purpose::Session
-}
-
-/// What the arguments of a session say of its conversation.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Asked {
-    /// It goes on with a conversation, or forks one.
-    pub resumes: bool,
-    /// The conversation that it goes on with.
-    pub named: Option<String>,
-    /// Where it is to work.
-    pub dir: Option<PathBuf>,
-    /// It runs its conversation itself.
-    pub alone: bool,
-}
-
-/// Reads what the arguments of a session say of its conversation.
-#[must_use]
-pub fn asked(argv: &[std::ffi::OsString]) -> Asked {
-    let mut asked = Asked::default();
-    let mut words = argv.iter().skip(1);
-    let mut verb = None;
-    while let Some(word) = words.next() {
-        match word.to_str().unwrap_or_default() {
-            "--" => break,
-            "-C" | "--cd" => asked.dir = words.next().map(PathBuf::from),
-            "--no-daemon" | "--dangerously-bypass-hook-trust" => asked.alone = true,
-            word if TAKES_WORD.contains(&word) => drop(words.next()),
-            word if word.len() > 1 && word.starts_with('-') => {
-                asked.dir = word.strip_prefix("--cd=").map(PathBuf::from).or(asked.dir);
-            }
-            word if verb.is_none() && OPENS.contains(&word) => {
-                asked.resumes = true;
-                verb = Some(word == "resume");
-            }
-            // Anything else than an id is a name, or a prompt.
-            word if verb == Some(true) && super::pairing::made_at(word).is_some() => {
-                asked.named = Some(word.to_ascii_lowercase());
-                break;
-            }
-            _ => break,
-        }
-    }
-    asked
-}
-
-/// `app-server --listen unix:// …` serves; `app-server daemon …`, `app-server proxy` do not.
-fn app_server<'a>(mut words: impl Iterator<Item = &'a str>) -> Purpose {
-    match words.any(|word| word.starts_with("unix://")) {
-        true => Purpose::Daemon,
-        false => Purpose::Never("an app-server of another program, or its updater"),
-    }
 }
 
 /// The version that an executable's place tells: the directory of a release that the app-server
@@ -313,25 +178,6 @@ mod tests {
             judge("/n/codex-code-mode-host", &["codex-code-mode-host"], true),
             None
         );
-    }
-
-    #[test]
-    fn arguments_tell_of_the_conversation() {
-        let read = |line: &[&str]| asked(&line.iter().map(OsString::from).collect::<Vec<_>>());
-        let id = "01a221f3-6a13-73f3-838d-9deb067035b8";
-        let resumed = read(&["codex", "-m", "x", "resume", "-C", "/w", id, "go on"]);
-        assert!(resumed.resumes && !resumed.alone);
-        assert_eq!(resumed.named.as_deref(), Some(id));
-        assert_eq!(resumed.dir, Some("/w".into()));
-        assert_eq!(read(&["codex", "resume", "--last"]).named, None);
-        let forked = read(&["codex", "fork", id]);
-        assert!(
-            forked.resumes && forked.named.is_none(),
-            "a fork gets an id of its own"
-        );
-        assert_eq!(read(&["codex", "fix", "resume"]), Asked::default());
-        assert!(read(&["codex", "--cd=/v", "--no-daemon"]).alone);
-        assert_eq!(read(&["codex", "--cd=/v"]).dir, Some("/v".into()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::kit::lab::{Model, Row};
+use crate::kit::lab::{Model, Row, TRUSTED};
 use crate::kit::process::{poll, wait_within};
 use crate::kit::{Lab, install};
 
@@ -23,6 +23,8 @@ const TYPED: Duration = Duration::from_secs(5);
 /// A Codex CLI in a terminal, and its model.
 pub(super) struct Codex<'l> {
     lab: &'l Lab,
+    /// Where it works.
+    dir: &'static str,
     pane: String,
     model: Model,
     /// Its process: a child of what npm starts.
@@ -30,42 +32,69 @@ pub(super) struct Codex<'l> {
 }
 
 impl<'l> Codex<'l> {
-    fn start(lab: &'l Lab, version: &str) -> Self {
-        Self::started_by(lab, version, |cli| {
+    pub(super) fn start(lab: &'l Lab, version: &str) -> Self {
+        Self::started_by(lab, version, "work", |cli| {
             lab.run("work", &[cli.to_str().unwrap()]).0
         })
     }
 
     /// One that vmux keeps, in a terminal that is attached to it.
     pub(super) fn hosted(lab: &'l Lab, name: &str) -> Self {
-        Self::started_by(lab, "0.171.0", |cli| {
-            symlink(cli, lab.path("bin/codex")).unwrap();
+        Self::started_by(lab, "0.171.0", "work", |_| {
             lab.host(name, "work", &["--agent", "codex"]);
             lab.attach(name)
         })
     }
 
+    /// The same, started with options, by which it works in another directory.
+    pub(super) fn hosted_elsewhere(lab: &'l Lab, name: &str, options: &[&str]) -> Self {
+        Self::started_by(lab, "0.171.0", "other", |_| {
+            lab.make_dir("other");
+            let command = ["--", "codex", "-C", "../other"];
+            lab.host(name, "work", &[&command[..], options].concat());
+            lab.attach(name)
+        })
+    }
+
     /// Writes its settings; what starts it is told of the program, and says the pane.
-    fn started_by(lab: &'l Lab, version: &str, start: impl FnOnce(&Path) -> String) -> Self {
+    fn started_by(
+        lab: &'l Lab,
+        version: &str,
+        dir: &'static str,
+        start: impl FnOnce(&Path) -> String,
+    ) -> Self {
         let cli = install::codex(version);
+        symlink(&cli, lab.path("bin/codex")).unwrap();
         let model = Model::start("fake_responses.py");
         let port = model.port;
         let home = lab.path("home/.codex");
         fs::create_dir_all(&home).unwrap();
-        let work = lab.path("work");
+        let dirs = TRUSTED.map(|dir| {
+            format!(
+                "[projects.{:?}]\ntrust_level = \"trusted\"\n",
+                lab.path(dir)
+            )
+        });
         let settings = format!(
             "model = \"lab-model\"\nmodel_provider = \"lab\"\napproval_policy = \"on-request\"\n\
              sandbox_mode = \"workspace-write\"\ncheck_for_update_on_startup = false\n\
              [model_providers.lab]\nname = \"lab\"\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
-             wire_api = \"responses\"\n[projects.{work:?}]\ntrust_level = \"trusted\"\n"
+             wire_api = \"responses\"\n{}",
+            dirs.concat()
         );
         fs::write(home.join("config.toml"), settings).unwrap();
         Self {
             lab,
+            dir,
             pane: start(&cli),
             model,
             pid: Cell::new(0),
         }
+    }
+
+    /// One that goes on, in another terminal.
+    pub(super) fn moved_to(&mut self, pane: String) {
+        self.pane = pane;
     }
 
     fn screen(&self) -> String {
@@ -77,7 +106,7 @@ impl<'l> Codex<'l> {
     }
 
     /// Types a line and sends it once it stands there.
-    fn says(&self, line: &str) {
+    pub(super) fn says(&self, line: &str) {
         let keys = |keys: &[&str]| {
             self.lab
                 .tmux(&[&["send-keys", "-t", &self.pane], keys].concat())
@@ -109,8 +138,8 @@ impl<'l> Codex<'l> {
 
     fn row(&self) -> Option<Row> {
         let mut rows = self.lab.rows(&[]).into_iter();
-        let work = self.lab.path("work");
-        let row = rows.find(|row| row.agent == "codex" && row.cwd == work)?;
+        let dir = self.lab.path(self.dir);
+        let row = rows.find(|row| row.agent == "codex" && row.cwd == dir)?;
         self.pid.set(row.pid);
         Some(row)
     }

@@ -34,7 +34,7 @@ impl Lab {
         self.run("work", &[VMUX, "attach", name]).0
     }
 
-    fn hosted_claude(&self, name: &str, dir: &str) -> Session<'_> {
+    pub(super) fn hosted_claude(&self, name: &str, dir: &str) -> Session<'_> {
         let info = self.host(name, dir, &[&["--", "claude"], &ASKING[..]].concat());
         let pid = info["pid"].as_u64().unwrap().try_into().unwrap();
         Session::new(self, self.attach(name), pid)
@@ -48,7 +48,7 @@ impl Lab {
     }
 
     /// Programs of this world that are called so.
-    fn running(&self, names: &[&str]) -> Vec<u32> {
+    pub(super) fn running(&self, names: &[&str]) -> Vec<u32> {
         let ours = processes_of(self.dir()).into_iter().map(|(_, pid)| pid.0);
         let called = |pid: &u32| {
             let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -22,6 +22,7 @@
 mod codex;
 mod hosted;
 mod recorded;
+mod restored;
 mod screen;
 mod session;
 mod stories;

@@ -1,16 +1,20 @@
 //! Bad days: what goes wrong around a session does not touch it.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use super::{World, pid_of, signal};
 use crate::kit::home::VMUX;
 use crate::kit::process::{is_alive, private_kib, processes_of, run};
-use crate::kit::{Home, Tty, wait_for};
+use crate::kit::{Home, PATIENCE, Tty, wait_for};
 
 /// A user cleans up, or the last login ends: sockets, files and logs are gone, and who looks for a
 /// session finds it again. Who is attached stays so.
@@ -43,7 +47,9 @@ fn a_runtime_directory_that_was_removed_is_made_anew() {
         assert!(world.history(&id).contains(&word));
         let mut again = world.attach(&["kept"], 80, 24);
         again.waits_for(&word);
-        assert!(world.says(&["logs", "kept"]).contains(&word), "{n}");
+        wait_for("the log", || {
+            world.says(&["logs", "kept"]).contains(&word).then_some(())
+        });
         world.history("other");
         let dir = fs::metadata(world.0.path("vmux/hosted")).unwrap();
         assert_eq!(dir.permissions().mode() & 0o777, 0o700);
@@ -163,7 +169,7 @@ fn a_paste_that_nobody_reads_grows_nothing_and_keeps_nobody() {
 }
 
 /// A directory on a disk of its own.
-struct Disk(std::path::PathBuf);
+struct Disk(PathBuf);
 
 impl Disk {
     fn mount(home: &Home, relative: &str) -> Self {
@@ -235,6 +241,86 @@ fn a_full_disk_costs_the_log_and_no_session() {
     disk.empty();
     drop(world);
     drop(disk);
+}
+
+/// Puts a pipe in the place of a log, which takes nothing until it is read.
+fn hang(log: &Value) -> PathBuf {
+    let log = PathBuf::from(log.as_str().unwrap());
+    rustix::fs::mkfifoat(rustix::fs::CWD, &log, 0o600.into()).unwrap();
+    log
+}
+
+/// A disk that hangs, as one does whose server is gone, costs a part of the log. The program goes
+/// on, and ends; what is missing is said once the disk is back. Until then no other version of the
+/// holder is begun, which would lose what waits.
+#[test]
+fn a_disk_that_hangs_costs_a_part_of_the_log_and_no_session() {
+    let world = World::new();
+    let earlier = world.earlier();
+    let script =
+        "stty -echo; read go; yes 0123456789 | head -c 20000000; echo; echo the last; exec cat";
+    let info = world.start_by(&earlier, "hangs", script);
+    let log = hang(&info["log"]);
+    let ends = world.start("ends", "stty -echo; read go; echo gone; exec cat");
+    hang(&ends["log"]);
+    for name in ["hangs", "ends"] {
+        world.says(&["send", "--enter", name, "go"]);
+    }
+    world.shows("hangs", "the last");
+    let refused = world.0.vmux(&["upgrade", "hangs"]);
+    let why = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(
+        !refused.status.success() && why.contains("its log cannot be written now"),
+        "{why}"
+    );
+    world.shows("ends", "gone");
+    let since = Instant::now();
+    world.says(&["end", "--yes", "ends"]);
+    assert!(since.elapsed() < Duration::from_secs(8));
+    wait_for("no holder", || {
+        (!is_alive(pid_of(&ends["holder"]))).then_some(())
+    });
+    let mut pipe = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(&log)
+        .unwrap();
+    let mut all = Vec::new();
+    while !contains(&all, "are missing here]\r\n") {
+        read_some(&mut pipe, &mut all);
+    }
+    let (text, said) = all.split_at(memchr::memmem::find(&all, b"\x18\r\n[vmux: ").unwrap());
+    let said = String::from_utf8_lossy(said);
+    let missing = said.split(' ').nth(1).unwrap().parse::<usize>().unwrap();
+    assert!(missing > 10_000_000, "{said}");
+    let waited = text.len() / 12 * 12;
+    assert!(
+        text[..waited]
+            .chunks(12)
+            .all(|line| line == b"0123456789\r\n")
+    );
+    let lines = 20_000_000_usize.div_ceil(11);
+    let end = "\r\nthe last\r\n".len();
+    assert_eq!(text.len() + missing, 20_000_000 + lines - 1 + end, "{said}");
+    world.says(&["upgrade", "hangs"]);
+    world.says(&["send", "--enter", "hangs", "typed"]);
+    while !contains(&all, "typed\r\n") {
+        read_some(&mut pipe, &mut all);
+    }
+}
+
+fn contains(all: &[u8], text: &str) -> bool {
+    memchr::memmem::find(all, text.as_bytes()).is_some()
+}
+
+/// Reads what comes.
+fn read_some(pipe: &mut fs::File, all: &mut Vec<u8>) {
+    let mut fds = [PollFd::new(pipe, PollFlags::IN)];
+    let patience = PATIENCE.try_into().unwrap();
+    assert_eq!(poll(&mut fds, Some(&patience)), Ok(1), "nothing comes");
+    let mut block = vec![0; 64 * 1024];
+    let n = pipe.read(&mut block).unwrap();
+    all.extend_from_slice(&block[..n]);
 }
 
 /// All are started, found, and gone.

@@ -11,6 +11,7 @@ mod rows;
 mod skew;
 mod soak;
 mod survive;
+mod table;
 mod told;
 mod trees;
 mod unit;

@@ -80,6 +80,17 @@ fn numbers(tty: &Tty) -> Vec<u32> {
         .collect()
 }
 
+/// 1 to 60000, each once.
+fn are_all(seen: &[u32]) {
+    let all: Vec<u32> = (1..=60_000).collect();
+    let differ = seen.iter().zip(&all).find(|(seen, all)| seen != all);
+    let lines = seen.len();
+    assert!(
+        seen == all,
+        "{lines} lines, the first that is wrong is {differ:?}"
+    );
+}
+
 /// The holder becomes another program while it is flooded: the same processes, the same
 /// connections, every byte once, and all of the history.
 #[test]
@@ -105,25 +116,19 @@ fn a_holder_is_upgraded_in_a_flood() {
     tty.types("go\r");
     tty.waits_for("n 100\r\n");
     // There, and back, and there again.
-    let mut versions = Vec::new();
-    for vmux in [Path::new(VMUX), &earlier, Path::new(VMUX)] {
+    let own = env!("CARGO_PKG_VERSION");
+    for (vmux, version) in [
+        (Path::new(VMUX), own),
+        (&earlier, EARLIER),
+        (Path::new(VMUX), own),
+    ] {
         let done = while_read(&mut tty, world.0.command(vmux).args(["upgrade", "flood"]));
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
-        assert!(done.status.success(), "{said}");
-        assert!(said.contains(" -> "), "{said}");
-        versions.push(world.holder(&id)["version"].clone());
+        assert!(done.status.success() && said.contains(" -> "), "{said}");
+        assert_eq!(world.holder(&id)["version"], version);
     }
-    let own = env!("CARGO_PKG_VERSION");
-    assert_eq!(versions, [own, EARLIER, own]);
     tty.waits_for("the end\r\n");
-    let seen = numbers(&tty);
-    let all: Vec<u32> = (1..=60_000).collect();
-    let differ = seen.iter().zip(&all).find(|(seen, all)| seen != all);
-    assert!(
-        seen == all,
-        "{} lines, the first that is wrong is {differ:?}",
-        seen.len()
-    );
+    are_all(&numbers(&tty));
     small.waits_for("the end");
     tty.types("typed\r");
     tty.waits_for("typed\r\ntyped");
@@ -145,6 +150,9 @@ fn a_holder_is_upgraded_in_a_flood() {
     tty.types("\x04");
     assert!(tty.ends().success(), "{}", tty.text());
     tty.waits_for("flood ended");
+    let log = fs::read_to_string(info["log"].as_str().unwrap()).unwrap();
+    let logged = log.lines().filter_map(|line| line.strip_prefix("n "));
+    are_all(&logged.map(|n| n.parse().unwrap()).collect::<Vec<_>>());
 }
 
 /// History, modes and what was typed ahead come along.
@@ -479,58 +487,6 @@ fn the_end_of_a_login_ends_no_session() {
     let daemon = world.daemon();
     world.kept(daemon, 1);
     super::signal(daemon, Signal::TERM);
-}
-
-/// What the README says of survival, row by row, and what proves it.
-const ROWS: [(&str, &str); 9] = [
-    ("the window is closed", "a_session_outlives_its_terminals"),
-    (
-        "the daemon stops",
-        "daemons_come_and_go_under_an_attached_terminal",
-    ),
-    ("vmux is updated", "a_holder_is_upgraded_in_a_flood"),
-    (
-        "its holder crashes",
-        "a_holder_that_is_killed_is_followed_by_another",
-    ),
-    (
-        "the same, and no daemon",
-        "without_a_daemon_a_killed_holder_takes_its_session_along",
-    ),
-    ("the daemon's unit", "the_unit_ends_the_daemon_alone"),
-    ("you log out", "the_end_of_a_login_ends_no_session"),
-    ("it is ended", "nothing_is_left_of_thirty_trees"),
-    (
-        "a reboot",
-        "what_was_hosted_comes_back_once_with_its_conversation",
-    ),
-];
-
-#[test]
-fn each_row_of_the_table_of_survival_has_its_test() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let table = readme
-        .split("| what happens | the session |\n|---|---|\n")
-        .nth(1);
-    let table = table
-        .unwrap()
-        .lines()
-        .take_while(|line| line.starts_with("| "));
-    let rows: Vec<&str> = table.map(|line| &line[2..]).collect();
-    assert_eq!(rows.len(), ROWS.len(), "{rows:#?}");
-    let mut tests = String::new();
-    for entry in fs::read_dir(root.join("tests/it/hosted"))
-        .unwrap()
-        .flatten()
-    {
-        tests += &fs::read_to_string(entry.path()).unwrap();
-    }
-    for (row, (begin, test)) in rows.iter().zip(ROWS) {
-        assert!(row.starts_with(begin), "{row}, not {begin}");
-        let there = tests.contains(&format!("#[test]\nfn {test}("));
-        assert!(there, "{test} for {row}");
-    }
 }
 
 /// A cleaner of the runtime directory costs neither what is kept nor what comes.

@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 
 use super::app_server::AppServer;
 use super::pairing::{self, FIRST_WITHIN, Shown, Terminal};
-use super::process;
 use super::verdict::Runs;
 use super::{FIRST_SERVED, NAME};
+use super::{arguments, process};
 use crate::agent::version::parse_version;
 use crate::agent::{Looks, Outside, Role, Roots, Watch, guarded};
 use crate::core::model::{ConversationId, Evidence, Kind, Pid, ProcessFact, TitleFact, time};
@@ -234,7 +234,7 @@ impl Watch for Sessions {
             installed_version: version.map(|version| CleanText::line(&version)),
             ..fact
         };
-        let asked = process::asked(&looks.argv);
+        let asked = arguments::asked(&looks.argv);
         let dir = asked.dir.clone();
         let cwd = dir.map_or_else(|| start.cwd.clone(), |dir| start.cwd.join(dir));
         outside.track(key, start);

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use crate::agent::codex::app_server::Held;
+use crate::agent::codex::arguments::Asked;
 use crate::agent::codex::pairing::{FIRST_WITHIN, Shown, made_at};
-use crate::agent::codex::process::Asked;
 use crate::agent::codex::rollout::Rollout;
 use crate::agent::codex::verdict::{self, Facts, RolloutFact, Runs, ThreadFact};
 use crate::agent::lines::Follower;

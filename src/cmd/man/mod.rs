@@ -1,4 +1,5 @@
-//! `vmux man`: the manual pages, made from the command line's own words.
+//! `vmux man`: the manual pages, made from the command line's own words, and what there is to say
+//! beside those: `*.md` here, each with the page that is made of it (`*.roff`, by a test).
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +12,19 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::out;
 use crate::cmd::cli::{self, Cli};
 use crate::cmd::exit::{Exit, Failure};
+
+/// What there is to say beside the command line: its name, and its page. One that has the name of a
+/// verb is part of that verb's page; the others are pages of section 7.
+const TOPICS: [(&str, &str); 8] = [
+    ("bar", include_str!("bar.roff")),
+    ("configuration", include_str!("configuration.roff")),
+    ("desktops", include_str!("desktops.roff")),
+    ("hooks", include_str!("hooks.roff")),
+    ("hosting", include_str!("hosting.roff")),
+    ("notifications", include_str!("notifications.roff")),
+    ("protocol", include_str!("protocol.roff")),
+    ("states", include_str!("states.roff")),
+];
 
 /// Sections of vmux(1) that no command line has: a heading, and its terms with their meanings.
 const SECTIONS: [(&str, &[(&str, &str)]); 6] = [
@@ -51,7 +65,7 @@ const SECTIONS: [(&str, &[(&str, &str)]); 6] = [
         &[
             (
                 "~/.config/vmux/config.toml",
-                "The configuration; all of it is optional, and README.md lists it.",
+                "The configuration; all of it is optional, vmux-configuration(7) lists it.",
             ),
             (
                 "~/.local/share/vmux/labels.json",
@@ -158,7 +172,7 @@ pub(super) fn run(args: &cli::Man) -> anyhow::Result<Exit> {
     }
     let page = match args.verb.as_deref() {
         None => main_page()?,
-        Some(verb) => verb_page(verb)?,
+        Some(name) => page_of(name)?,
     };
     out::write(&page)?;
     Ok(Exit::Done)
@@ -183,22 +197,71 @@ fn main_page() -> anyhow::Result<Vec<u8>> {
         }
         roff.to_writer(&mut page)?;
     }
+    let mut roff = Roff::new();
+    roff.control("SH", ["SEE ALSO"]);
+    let all = command();
+    let others = topics_alone(&all);
+    let named: Vec<String> = others.map(|(name, _)| format!("vmux-{name}(7)")).collect();
+    roff.text([roman(named.join(", "))]);
+    roff.to_writer(&mut page)?;
     Ok(page)
 }
 
-/// The page of a verb, or of a verb's own (`hooks-install`).
-fn verb_page(verb: &str) -> anyhow::Result<Vec<u8>> {
-    let pages = pages(&command());
-    let name = format!("vmux-{verb}");
-    let found = pages.into_iter().find(|(page, _)| *page == name);
-    let (_, command) = found.ok_or_else(|| {
+/// Topics with a page of their own.
+fn topics_alone(
+    command: &clap::Command,
+) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+    let verbs: Vec<String> = pages(command).into_iter().map(|(page, _)| page).collect();
+    TOPICS
+        .into_iter()
+        .filter(move |(name, _)| !verbs.contains(&format!("vmux-{name}")))
+}
+
+/// The page of a topic, for section 7.
+fn topic_page(name: &str, text: &str) -> Vec<u8> {
+    let version = env!("CARGO_PKG_VERSION");
+    let title = name.to_uppercase();
+    let head = format!(".TH VMUX-{title} 7 \"\" \"vmux {version}\" \"vmux manual\"\n");
+    (head + text).into_bytes()
+}
+
+/// The page of a verb, of a verb's own (`hooks-install`), or of a topic.
+fn page_of(name: &str) -> anyhow::Result<Vec<u8>> {
+    let all = command();
+    if let Some((_, text)) = topics_alone(&all).find(|(topic, _)| *topic == name) {
+        return Ok(topic_page(name, text));
+    }
+    let page = format!("vmux-{name}");
+    let found = pages(&all).into_iter().find(|(other, _)| *other == page);
+    let (page, verb) = found.ok_or_else(|| {
+        let topics: Vec<&str> = topics_alone(&all).map(|(name, _)| name).collect();
         Failure::new(format!(
-            "could not print the manual of {verb:?}: there is no such verb"
+            "could not print the manual of {name:?}: there is no such page"
         ))
-        .hint("`vmux --help` lists them")
+        .hint(format!(
+            "`vmux --help` lists the verbs; the other pages are {}",
+            topics.join(", ")
+        ))
         .exit(Exit::Usage)
     })?;
-    rendered(command)
+    verb_page(&page, verb)
+}
+
+/// The page of a verb, with the topic of its name.
+fn verb_page(page: &str, command: clap::Command) -> anyhow::Result<Vec<u8>> {
+    let mut rendered = rendered(command)?;
+    let own = TOPICS
+        .iter()
+        .find(|(name, _)| page == format!("vmux-{name}"));
+    if let Some((_, text)) = own {
+        // Its first section is the page's name, which is the verb's own here.
+        let at = text
+            .match_indices(".SH ")
+            .nth(1)
+            .map_or(text.len(), |(at, _)| at);
+        rendered.extend_from_slice(&text.as_bytes()[at..]);
+    }
+    Ok(rendered)
 }
 
 /// Every verb that is shown, and the verbs that it has, by the names of their pages.
@@ -226,17 +289,29 @@ fn rendered(command: clap::Command) -> anyhow::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// `vmux.1`, and `vmux-VERB.1` for each verb.
+/// `vmux.1`, `vmux-VERB.1` for each verb, and `vmux-TOPIC.7`: in the directory `man7` beside one that
+/// is called `man1`, since man(1) looks for them there.
 fn write_all(dir: &Path) -> anyhow::Result<()> {
-    let shown = dir.display();
-    fs::create_dir_all(dir).with_context(|| format!("could not make {shown}"))?;
+    let beside = dir.file_name().is_some_and(|name| name == "man1");
+    let seventh = if beside {
+        dir.with_file_name("man7")
+    } else {
+        dir.to_owned()
+    };
     let put = |name: String, page: Vec<u8>| {
+        let dir = if name.ends_with(".7") { &seventh } else { dir };
+        fs::create_dir_all(dir).with_context(|| format!("could not make {}", dir.display()))?;
         let path = dir.join(name);
         fs::write(&path, page).with_context(|| format!("could not write {}", path.display()))
     };
     put("vmux.1".into(), main_page()?)?;
-    for (name, command) in pages(&command()) {
-        put(format!("{name}.1"), rendered(command)?)?;
+    let all = command();
+    for (name, text) in topics_alone(&all) {
+        put(format!("vmux-{name}.7"), topic_page(name, text))?;
+    }
+    for (name, command) in pages(&all) {
+        let page = verb_page(&name, command)?;
+        put(format!("{name}.1"), page)?;
     }
     Ok(())
 }
