@@ -5,6 +5,7 @@ pub mod cursor;
 pub mod git;
 pub mod known;
 pub mod record;
+pub mod redact;
 pub mod reflog;
 pub mod select;
 pub mod trees;
