@@ -374,6 +374,7 @@ pub(crate) mod tests {
                 text: CleanText::line(&format!("do {name}")),
                 answers: Vec::new(),
                 asked: Vec::new(),
+                pasted: Vec::new(),
             });
             record.prompts.len() - 1
         })
