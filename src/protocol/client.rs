@@ -16,6 +16,9 @@ use crate::sys::socket;
 /// through a hung window manager takes the daemon a second to give up.
 pub const PATIENCE: Duration = Duration::from_millis(4500);
 
+/// Longest line that is short, in bytes: those before a payload are.
+const SHORT: usize = 256;
+
 /// Why there is no reply.
 #[derive(Debug)]
 pub enum ClientError {
@@ -154,7 +157,7 @@ impl Client {
             .write_all(&verb.render())
             .map_err(|error| broken(&error))?;
         let end = loop {
-            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+            if let Some(end) = line_end(&self.buffer) {
                 break end;
             }
             self.fill(deadline)?;
@@ -184,7 +187,7 @@ impl Client {
     /// `HungUp`, `Broken`.
     pub fn next_line_if_any(&mut self) -> Result<Option<Vec<u8>>, ClientError> {
         loop {
-            if let Some(end) = memchr::memchr(b'\n', &self.buffer) {
+            if let Some(end) = line_end(&self.buffer) {
                 let rest = self.buffer.split_off(end + 1);
                 return Ok(Some(std::mem::replace(&mut self.buffer, rest)));
             }
@@ -216,11 +219,23 @@ impl AsFd for Client {
     }
 }
 
+/// The place of the first line break. The start of a buffer is searched byte by byte: the first use
+/// of `memchr` asks the processor what it can do, which takes 35 us in a virtual machine, a tenth of
+/// what a small client takes.
+fn line_end(buffer: &[u8]) -> Option<usize> {
+    let (start, rest) = buffer.split_at(buffer.len().min(SHORT));
+    match start.iter().position(|byte| *byte == b'\n') {
+        None if !rest.is_empty() => Some(SHORT + memchr::memchr(b'\n', rest)?),
+        end => end,
+    }
+}
+
 /// The length that a payload's line announces. It is the line's last field, so that a client
 /// which only writes the payload out needs no JSON.
 fn payload_length(line: &[u8]) -> Option<usize> {
-    let at = memchr::memmem::rfind(line, b"\"payload\":")?;
-    let digits = line[at + 10..].strip_suffix(b"}\n")?;
+    let colon = line.iter().rposition(|byte| *byte == b':')?;
+    line[..colon].strip_suffix(b"\"payload\"")?;
+    let digits = line[colon + 1..].strip_suffix(b"}\n")?;
     let length: usize = std::str::from_utf8(digits).ok()?.parse().ok()?;
     (length <= REPLY_CAP).then_some(length)
 }
@@ -254,6 +269,15 @@ fn broken(error: &io::Error) -> ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_ends_at_its_first_break_however_long_it_is() {
+        for length in [0, 1, SHORT - 1, SHORT, SHORT + 1, 3 * SHORT] {
+            let line = vec![b'x'; length];
+            assert_eq!(line_end(&line), None, "{length}");
+            assert_eq!(line_end(&[&line[..], b"\n\n"].concat()), Some(length));
+        }
+    }
 
     #[test]
     fn a_payload_is_announced_at_the_end_of_its_line_only() {

@@ -344,7 +344,8 @@ pub fn render<R: Body>(reply: &Reply<R>) -> Vec<u8> {
 #[must_use]
 pub fn is_just_done(line: &[u8]) -> bool {
     // A quote within a text has a backslash before it.
-    is_done(line) && memchr::memmem::find(line, b"\"note\":").is_none()
+    let note = b"\"note\":";
+    is_done(line) && !line.windows(note.len()).any(|part| part == note)
 }
 
 /// Whether the line of a reply says that it was done; read without JSON, as vmux writes it.

@@ -11,7 +11,7 @@ pub mod peers;
 pub mod pty;
 pub mod sockets;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
@@ -77,14 +77,14 @@ impl Stat {
 
 /// A process's environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environ(Arc<HashMap<OsString, OsString>>);
+pub struct Environ(Arc<BTreeMap<OsString, OsString>>);
 
 impl Environ {
     /// Takes the NUL-separated form of `/proc/pid/environ`. Of a repeated name the first counts,
     /// as it does for getenv(3).
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Self {
-        let mut map = HashMap::new();
+        let mut map = BTreeMap::new();
         for entry in bytes.split(|b| *b == 0) {
             if let Some(at) = entry.iter().position(|b| *b == b'=') {
                 let name = OsString::from_vec(entry[..at].to_vec());
