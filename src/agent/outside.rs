@@ -101,11 +101,12 @@ pub(crate) struct Known {
     pub(crate) own: Option<Box<Evidence>>,
 }
 
-impl Known {
-    /// Its terminal, if it was told and runs with those of this machine.
-    pub(crate) fn tty(&self) -> Option<&str> {
-        let process = &self.told.as_deref()?.process;
-        process.tty.as_deref().filter(|_| !process.container)
+/// Whether a process is on this terminal. One in a container calls others by the same names: it
+/// has to have the same device open.
+fn is_on(proc: &Proc, pid: Pid, process: &ProcessFact, tty: &Path) -> bool {
+    match process.container {
+        true => proc.has_terminal(pid, tty),
+        false => process.tty.as_deref().map(Path::new) == Some(tty),
     }
 }
 
@@ -260,9 +261,8 @@ impl Outside {
         evidence.cwd_gone = ground.gone;
         evidence.problems.extend(ground.problem);
         known.own = None;
-        let tty = evidence.process.tty.as_deref();
-        let tty = tty.filter(|_| !evidence.process.container);
-        if let Some(info) = tty.and_then(|tty| self.holders.on(tty)) {
+        let is = |tty: &Path| is_on(&self.proc, pid, &evidence.process, tty);
+        if let Some(info) = self.holders.on(is) {
             known.own = Some(Box::new(evidence.clone()));
             let groups = groups(&self.proc, pid);
             // It may stand in the place of another one.
@@ -297,10 +297,28 @@ impl Outside {
         self.holders.live()
     }
 
-    /// The session that a holder keeps in this terminal.
+    /// The session that a holder keeps in the terminal of a process.
     #[must_use]
-    pub fn kept_on(&self, tty: Option<&str>) -> Option<&Info> {
-        self.holders.on(tty?)
+    pub fn kept_on(&self, pid: Pid, process: &ProcessFact) -> Option<&Info> {
+        self.holders.on(|tty| is_on(&self.proc, pid, process, tty))
+    }
+
+    /// The same of a session that was told.
+    pub(crate) fn kept_by(&self, pid: Pid) -> Option<&Info> {
+        let told = self.known.get(&pid)?.told.as_deref()?;
+        self.kept_on(pid, &told.process)
+    }
+
+    /// The sessions that were told and are on one of these terminals.
+    pub(crate) fn sessions_on(&self, terminals: &[PathBuf]) -> Vec<Pid> {
+        let is = |pid: Pid, known: &Known| {
+            let told = known.told.as_deref();
+            let mut all = terminals.iter();
+            told.is_some_and(|told| all.any(|tty| is_on(&self.proc, pid, &told.process, tty)))
+        };
+        let known = self.known.iter();
+        let on = known.filter(|(pid, known)| is(**pid, known));
+        on.map(|(pid, _)| *pid).collect()
     }
 
     /// The terminals in which sessions of other agents run.
@@ -308,12 +326,17 @@ impl Outside {
     pub fn terminals_of_others(&self) -> BTreeSet<CleanText> {
         let others = self
             .known
-            .values()
-            .filter(|known| known.agent != self.calls.0);
-        let told = others.filter_map(|known| known.told.as_ref());
-        let here = told.filter(|evidence| !evidence.process.container);
-        here.filter_map(|evidence| evidence.process.tty.clone())
-            .collect()
+            .iter()
+            .filter(|(_, known)| known.agent != self.calls.0);
+        let told = others.filter_map(|(pid, known)| Some((*pid, &known.told.as_ref()?.process)));
+        let here = told.filter_map(|(pid, process)| {
+            if !process.container {
+                return process.tty.clone();
+            }
+            let tty = self.kept_on(pid, process)?.tty.as_deref()?;
+            CleanText::line(&tty.to_string_lossy()).some()
+        });
+        here.collect()
     }
 
     /// The process groups that speak for a session in its terminal: its own, and whoever has the

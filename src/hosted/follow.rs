@@ -163,9 +163,9 @@ impl Holders {
 
     /// The session whose terminal this is.
     #[must_use]
-    pub fn on(&self, tty: &str) -> Option<&Info> {
-        let is = |info: &&Info| info.tty.as_deref() == Some(Path::new(tty));
-        self.live().find(is)
+    pub fn on(&self, is: impl Fn(&Path) -> bool) -> Option<&Info> {
+        self.live()
+            .find(|info| info.tty.as_deref().is_some_and(&is))
     }
 }
 

@@ -20,7 +20,9 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags, openat, readlinkat, statat, statx};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, StatxFlags, openat, readlinkat, statat, statx,
+};
 
 use crate::core::model::{Link, LocalKey, Pid, ProcChain};
 
@@ -270,6 +272,23 @@ impl Proc {
         (name.starts_with("/dev/pts/") || name.starts_with("/dev/tty")).then_some(target)
     }
 
+    /// Whether the process has this very terminal open, whatever it calls it: containers have a
+    /// `/dev/pts` of their own, in which the same names and numbers are other terminals.
+    #[must_use]
+    pub fn has_terminal(&self, pid: Pid, tty: &Path) -> bool {
+        let device = |path: &Path| {
+            // A file of a network file system is not asked for.
+            let flags = AtFlags::STATX_DONT_SYNC;
+            let found = statx(&self.dir, path, flags, StatxFlags::TYPE).ok()?;
+            let kind = FileType::from_raw_mode(found.stx_mode.into());
+            let file_system = (found.stx_dev_major, found.stx_dev_minor);
+            let number = (found.stx_rdev_major, found.stx_rdev_minor);
+            (kind == FileType::CharacterDevice).then_some((file_system, number))
+        };
+        let own = |fd| device(Path::new(&format!("{pid}/fd/{fd}")));
+        device(tty).is_some_and(|tty| (0..3).any(|fd| own(fd) == Some(tty)))
+    }
+
     /// The user that runs the process.
     #[must_use]
     pub fn uid(&self, pid: Pid) -> Option<u32> {
@@ -450,6 +469,36 @@ mod tests {
         ] {
             assert_eq!(parse_stat(bad), None);
         }
+    }
+
+    #[test]
+    fn a_terminal_is_told_by_its_device() {
+        use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
+
+        let open = || {
+            let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+            unlockpt(&master).unwrap();
+            let name = ptsname(&master, Vec::new()).unwrap();
+            (master, PathBuf::from(name.into_string().unwrap()))
+        };
+        let ((_one, tty), (_two, other)) = (open(), open());
+        let slave = std::fs::File::options().read(true).write(true).open(&tty);
+        let mut cat = std::process::Command::new("cat")
+            .stdin(slave.unwrap())
+            .spawn()
+            .unwrap();
+        let proc = Proc::open(Path::new("/proc")).unwrap();
+        let has = |tty: &Path| proc.has_terminal(Pid(cat.id()), tty);
+        let found = [
+            &tty,
+            &other,
+            Path::new("/dev/null"),
+            Path::new("/dev/pts/x"),
+        ]
+        .map(has);
+        cat.kill().unwrap();
+        cat.wait().unwrap();
+        assert_eq!(found, [true, false, false, false]);
     }
 
     #[test]

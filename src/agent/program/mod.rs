@@ -117,7 +117,7 @@ impl Programs {
         let program = program.and_then(Path::file_name).unwrap_or_default();
         let program = program.to_string_lossy();
         let name = kept.name.as_deref().unwrap_or(&program);
-        let told = outside.kept_on(kept.process.tty.as_deref());
+        let told = outside.kept_on(pid, &kept.process);
         let told = told.and_then(|info| info.told.clone()).unwrap_or_default();
         kept.speaks =
             !told.records.is_empty() || told.title.as_deref().and_then(read_title).is_some();

@@ -1,6 +1,6 @@
 //! Sessions in terminals that holders keep: what those hear is told again with what agents claim.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Scout;
 use crate::core::model::{Pid, TitleFact};
@@ -49,13 +49,7 @@ impl Scout {
         if news.terminals.is_empty() {
             return;
         }
-        let known = self.outside.known.iter();
-        let concerned = known.filter_map(|(pid, known)| {
-            let tty = known.tty()?;
-            let is = |told: &PathBuf| told.as_path() == Path::new(tty);
-            news.terminals.iter().any(is).then_some(*pid)
-        });
-        for pid in concerned.collect::<Vec<Pid>>() {
+        for pid in self.outside.sessions_on(&news.terminals) {
             self.tell_title(pid);
             self.of(pid, |watch, outside| {
                 if watch.yields() {
@@ -78,9 +72,7 @@ impl Scout {
         let Some(reader) = reader.filter(|_| self.watches[at].wants_title(pid).is_some()) else {
             return;
         };
-        let told = outside
-            .kept_on(known.tty())
-            .and_then(|info| info.told.as_ref());
+        let told = outside.kept_by(pid).and_then(|info| info.told.as_ref());
         let Some((told, since)) = told.and_then(|told| Some((told, told.titled_at?))) else {
             return;
         };

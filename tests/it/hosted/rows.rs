@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{World, signal};
+use super::{World, pid_of, signal};
+use crate::kit::process::{processes_of, run, start_ticks};
+use crate::kit::shown::{changed, status_file};
 use crate::kit::wait_for;
 
 impl World {
@@ -103,6 +106,54 @@ fn what_a_stopped_job_said_does_not_read_as_work() {
         world.says(&["send", "one", end]);
         world.only("program", "that nothing is known", is("unknown", None));
     }
+}
+
+/// So it is in a container that was given the terminal: processes have other numbers there.
+#[test]
+fn a_coding_tool_in_a_container_on_the_same_terminal_is_heard_there() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let world = World::new();
+    // Its name is all that tells what it is, until its file does.
+    let tool = world.0.make_dir("inner").join("claude");
+    let done = run(Command::new("install").arg("/bin/sleep").arg(&tool));
+    assert!(done.status.success(), "{done:?}");
+    let info = world.start("one", "exec bash --norc -i");
+    let shell = world.only("program", "the shell", is("unknown", None));
+    let contained = "unshare --pid --mount --fork --kill-child";
+    world.types(&format!("{contained} {} 3600", tool.display()));
+    let pid = wait_for("the process", || {
+        let ours = processes_of(world.0.dir());
+        let pids = ours.iter().map(|(_, pid)| pid.0);
+        let mut tools = pids.filter(|pid| {
+            let comm = fs::read_to_string(format!("/proc/{pid}/comm"));
+            comm.is_ok_and(|comm| comm.trim() == "claude")
+        });
+        tools.next()
+    });
+    // Its file, as it is written inside: there it is the first process.
+    let namespace = fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap();
+    let cwd = fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
+    let now = chrono::Utc::now().timestamp_millis();
+    let domain = json!({"pidDomain": format!("linux:abc:{}", namespace.display())});
+    let file = changed(status_file(1, &start_ticks(pid), &cwd, now), &domain);
+    let dir = world.0.make_dir("home/.claude/sessions");
+    fs::write(dir.join("1.json"), file.to_string()).unwrap();
+    let row = world.only("claude", "the tool", |row| row["name"] == "one");
+    assert_eq!(
+        (&row["container"], &row["named_by_user"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(world.rows("program"), [] as [Value; 0]);
+    let tty = info["tty"].as_str().unwrap();
+    let mut tty = fs::OpenOptions::new().write(true).open(tty).unwrap();
+    tty.write_all(b"\x1b]7501;state=error:msg=bm8=\x07")
+        .unwrap();
+    world.only("claude", "that it failed", is("idle", Some("error")));
+    signal(pid_of(&row["pid"]), Signal::KILL);
+    let row = world.only("program", "the shell again", is("unknown", None));
+    assert_eq!(row["id"], shell["id"]);
 }
 
 /// A coding tool in the same terminal stands in the list in place of the shell; it gets the name
