@@ -81,6 +81,8 @@ pub(crate) fn adopted(signals: Signals) -> anyhow::Result<Holder> {
     let place = Place::at(dir, logs);
     let size = Size::clamped(info.columns, info.rows);
     let (work, disk) = work(&state);
+    // As on the screen: what is beside it was written down before.
+    info.title = work.title.clone();
     let parser = Parser::start(work)?;
     let child = child(head, false)?;
     let path = place.socket(&info.id);

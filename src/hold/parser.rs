@@ -247,7 +247,7 @@ pub(crate) struct Work {
     pub(crate) size: Size,
     /// Where output is kept, too.
     disk: Option<Arc<Disk>>,
-    title: Option<String>,
+    pub(crate) title: Option<String>,
     saved: Option<Box<Saved>>,
     marks: Marks,
 }

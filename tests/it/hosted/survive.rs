@@ -260,14 +260,15 @@ impl World {
 fn a_holder_that_is_killed_is_followed_by_another() {
     let world = World::new();
     let daemon = world.daemon();
-    let script = "seq -f 'line %.0f' 1 2000; while read word; do echo \"<$word>\"; done; exit 3";
+    let script = "seq -f 'line %.0f' 1 2000; \
+                  while read word; do printf \"\\033]0;at $word\\007<$word>\\n\"; done; exit 3";
     let info = world.start("crash", script);
     let id = info["id"].as_str().unwrap().to_owned();
     let mut tty = world.attach(&["crash"], 80, 24);
     tty.waits_for("line 2000");
+    world.kept(daemon, 1);
     tty.types("before\r");
     tty.waits_for("<before>");
-    world.kept(daemon, 1);
     // Once it has paused, what it wrote is laid down.
     let state = || fs::read(format!("/proc/{daemon}/fd/{}", state_of(daemon))).unwrap();
     wait_for("the state", || {
@@ -275,6 +276,7 @@ fn a_holder_that_is_killed_is_followed_by_another() {
     });
     let holder = world.crash(&id);
     assert!(is_alive(pid_of(&info["pid"])) && is_alive(tty.pid()));
+    assert_eq!(world.holder(&id)["title"], "at before");
     tty.seen.clear();
     tty.waits_for("<before>");
     tty.types("after\r");

@@ -72,6 +72,47 @@ fn the_question_is_answered_whoever_is_attached() {
     tty.ends();
 }
 
+/// What a program asks, and what is answered with nobody attached, in a terminal of 80 x 24.
+const QUERIES: [(&str, &str); 8] = [
+    ("[>c", "\x1b[>1;100;0c"),
+    (
+        "[>q",
+        concat!("\x1bP>|vmux ", env!("CARGO_PKG_VERSION"), "\x1b\\"),
+    ),
+    ("[?u", "\x1b[?0u"),
+    ("[14t", "\x1b[4;384;640t"),
+    ("[16t", "\x1b[6;16;8t"),
+    ("[18t", "\x1b[8;24;80t"),
+    ("[6n", "\x1b[1;1R"),
+    ("[?2026$p", "\x1b[?2026;2$y"),
+];
+
+/// What a terminal is, how large, and where its cursor: the holder answers, or the terminal that
+/// leads does, and never both.
+#[test]
+fn each_query_is_answered_once_whoever_is_attached() {
+    let world = World::new();
+    let answers = QUERIES.map(|(_, answer)| answer).concat();
+    let asked = QUERIES.map(|(query, _)| format!("\x1b{query}")).concat();
+    let query = format!("\x1b[H{asked}").replace('\x1b', "\\033");
+    world.start("asks", &asks(&query, answers.len()));
+    let as_od_does = |text: &str| {
+        let text = text.replace('\x1b', "033");
+        text.replace(' ', "") + "|"
+    };
+    pokes(&world, "asks");
+    world.shows("asks", &as_od_does(&answers));
+    let mut tty = world.attach(&["asks"], 80, 24);
+    tty.waits_for(QUESTION);
+    tty.types("\x1b[?9c");
+    pokes(&world, "asks");
+    tty.waits_for(&asked);
+    // As many bytes as it waits for: one more would be among them.
+    let theirs = format!("\x1b[>{}c", "7".repeat(answers.len() - 4));
+    tty.types(&theirs);
+    tty.waits_for(&as_od_does(&theirs));
+}
+
 /// Else the reply is typed into the shell that comes next.
 #[test]
 fn who_leaves_at_once_takes_the_answer_along() {
