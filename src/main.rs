@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use vmux::cmd::{self, cli::Cli, exit};
+use clap::FromArgMatches as _;
+use vmux::cmd::cli::{self, Cli};
+use vmux::cmd::{self, exit};
 use vmux::sys::{logger, paths};
 
 fn main() -> ExitCode {
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
     if let Some(result) = cmd::run_hot(&words) {
         return exit::conclude(result);
     }
-    let cli = match Cli::try_parse() {
+    let matches = cli::command().try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => match cmd::mistyped(&words) {
             Some(failure) => return exit::conclude(Err(failure.into())),

@@ -1,6 +1,7 @@
 //! The command line, as clap structs. What the verbs do is in `cmd`.
 
 mod capture;
+mod help;
 mod hosted;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::capture::{Capture, CaptureVerb, Place};
+pub use self::help::command;
 pub use self::hosted::{Attach, Detach, History, Logs, New, Open, Restore, Send, Start, Upgrade};
 use super::agents;
 
@@ -23,18 +25,18 @@ use super::agents;
     max_term_width = 100
 )]
 #[command(
-    after_help = "Bind `vmux menu` to a key. `vmux doctor` tells what is missing. `vmux` alone, or with a \
-directory (`./start` is one, `start` the verb), enters the session that vmux keeps there."
+    after_help = "Bind `vmux menu` to a key. `vmux doctor` tells what is missing. `vmux` alone lists the \
+sessions, and with a directory (`.`; `./start` is one, `start` the verb) it enters the session that vmux keeps there."
 )]
 pub struct Cli {
     /// Talk to the daemon behind this socket
     // An empty variable is one that is not set, as everywhere.
-    #[arg(long, global = true, value_name = "PATH", env = "VMUX_SOCKET",
+    #[arg(long, global = true, value_name = "PATH", env = "VMUX_SOCKET", help_heading = "Everywhere",
         value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub socket: Option<PathBuf>,
 
     /// Answer from one scan of the machine, without a daemon
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     pub no_daemon: bool,
 
     /// What to do
@@ -469,7 +471,7 @@ pub struct Demo {
 /// Of `man`.
 #[derive(Args, Debug)]
 pub struct Man {
-    /// The page of this verb or topic (bar, configuration, desktops, hosting, states, …)
+    /// The page of this verb or topic, such as hosting, states, desktops or configuration
     pub verb: Option<String>,
     /// Write all pages into this directory
     #[arg(long, value_name = "DIR", conflicts_with = "verb")]

@@ -1,14 +1,12 @@
 //! `vmux completions`
 
-use clap::CommandFactory as _;
-
 use super::out;
-use crate::cmd::cli::{Cli, Completions};
+use crate::cmd::cli::{self, Completions};
 use crate::cmd::exit::Exit;
 
 pub(super) fn run(args: &Completions) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "vmux", &mut script);
+    clap_complete::generate(args.shell, &mut cli::command(), "vmux", &mut script);
     out::write(&script)?;
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! `vmux [DIR]`: the hosted session of a directory, started if there is none, shown here.
+//! `vmux DIR`: the hosted session of a directory, started if there is none, shown here.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -21,8 +21,7 @@ use crate::hosted::place::{Found, Place};
 /// Longest wait for others that start a session just now.
 const OTHERS: Duration = Duration::from_secs(15);
 
-pub(super) fn run(context: &Context, named: Option<&Path>) -> anyhow::Result<Exit> {
-    let named = named.unwrap_or(Path::new("."));
+pub(super) fn run(context: &Context, named: &Path) -> anyhow::Result<Exit> {
     let dir = start::directory(Some(named)).map_err(|failure| explained(named, failure))?;
     if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
         return Err(

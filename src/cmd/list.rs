@@ -15,10 +15,28 @@ use crate::protocol::reply::{Listed, is_done};
 use crate::protocol::request::{Format, ListArgs};
 use crate::sys::clock::Deadline;
 
+/// `vmux` without any word: the list, and what one may do with it.
+pub(super) fn run_alone(context: &Context) -> anyhow::Result<Exit> {
+    let go = if print(context, &List::default())? {
+        "`vmux next` goes to the first that waits, "
+    } else {
+        ""
+    };
+    exit::say(&format!(
+        "{go}`vmux .` enters the session of this directory, `vmux --help` tells the rest\n"
+    ));
+    Ok(Exit::Done)
+}
+
 pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
     if args.hosted {
         return hosted(context, args.json);
     }
+    print(context, args).map(|_| Exit::Done)
+}
+
+/// Prints the list; whether there is one.
+fn print(context: &Context, args: &List) -> anyhow::Result<bool> {
     let format = match (args.json, args.format) {
         (true, _) | (_, Some(ListFormat::Json)) => Format::Json,
         (_, Some(ListFormat::Dmenu)) => Format::Dmenu,
@@ -37,7 +55,7 @@ pub(super) fn run(context: &Context, args: &List) -> anyhow::Result<Exit> {
     if bytes.is_empty() {
         say_none(args.agent.as_deref());
     }
-    Ok(Exit::Done)
+    Ok(!bytes.is_empty())
 }
 
 /// What holders say of the sessions that they keep: the daemon is not asked.

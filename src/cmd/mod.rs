@@ -88,17 +88,18 @@ pub fn run_hot(words: &[String]) -> Option<anyhow::Result<Exit>> {
 /// What could not be done, for [`crate::cmd::exit::conclude`].
 pub fn run(cli: Cli) -> anyhow::Result<Exit> {
     let context = Context::new(cli.socket.as_deref(), cli.no_daemon)?;
-    let Some(verb) = cli.verb else {
-        return enter::run(&context, cli.dir.as_deref());
-    };
-    if let Some(dir) = cli.dir {
-        let words = format!(
-            "could not tell what {} stands for, before a verb",
-            dir.display()
-        );
-        return Err(Failure::new(words).exit(Exit::Usage).into());
+    match (cli.verb, cli.dir) {
+        (None, None) => list::run_alone(&context),
+        (None, Some(dir)) => enter::run(&context, &dir),
+        (Some(verb), None) => run_verb(&context, verb),
+        (Some(_), Some(dir)) => {
+            let words = format!(
+                "could not tell what {} stands for, before a verb",
+                dir.display()
+            );
+            Err(Failure::new(words).exit(Exit::Usage).into())
+        }
     }
-    run_verb(&context, verb)
 }
 
 fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {

@@ -391,17 +391,7 @@ fn help_is_the_same_as_it_was() {
     let machine = Machine::new();
     let mut text = String::new();
     let mut pages = vec![vec![]];
-    let help = run(&machine, &["--help"]);
-    let verbs = help
-        .lines()
-        .skip_while(|line| *line != "Commands:")
-        .skip(1)
-        .take_while(|line| !line.is_empty());
-    pages.extend(
-        verbs
-            .filter_map(|line| line.split_whitespace().next())
-            .map(|verb| vec![verb.to_owned()]),
-    );
+    pages.extend(verbs(&machine).into_iter().map(|verb| vec![verb]));
     for verb in ["run", "start", "stop", "status"] {
         pages.push(vec!["daemon".into(), verb.into()]);
     }
@@ -424,14 +414,32 @@ fn help_is_the_same_as_it_was() {
     assert_snapshot!("help", text);
 }
 
-/// The verbs, as `--help` lists them.
+/// The verbs, as `--help` lists them in their groups.
 fn verbs(machine: &Machine) -> Vec<String> {
     let help = run(machine, &["--help"]);
-    let list = help.split("Commands:\n").nth(1).unwrap();
-    let lines = list.lines().take_while(|line| !line.is_empty());
-    lines
+    let list = help.split("\nLook:\n").nth(1).unwrap();
+    let lines = list.lines().take_while(|line| *line != "Arguments:");
+    let verbs = lines.filter_map(|line| line.strip_prefix("  "));
+    verbs
         .map(|line| line.split_whitespace().next().unwrap().to_owned())
         .collect()
+}
+
+#[test]
+fn alone_it_lists_the_sessions_and_says_what_to_do_next() {
+    let machine = Machine::new();
+    let claude = machine.claude(101);
+    claude.works_in("work/shop");
+    claude.file(json!({}));
+    let done = vmux(&machine, &["--no-daemon"]);
+    assert_eq!(done.status.code(), Some(0));
+    let listed = run(&machine, &["--no-daemon", "list"]);
+    assert_eq!(String::from_utf8_lossy(&done.stdout), listed);
+    let hint = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        hint.contains("`vmux next`") && hint.contains("`vmux .`"),
+        "{hint}"
+    );
 }
 
 #[test]

@@ -5,12 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::out;
-use crate::cmd::cli::{self, Cli};
+use crate::cmd::cli;
 use crate::cmd::exit::{Exit, Failure};
 
 /// What there is to say beside the command line: its name, and its page. One that has the name of a
@@ -180,7 +179,7 @@ pub(super) fn run(args: &cli::Man) -> anyhow::Result<Exit> {
 
 /// The command line with every verb as a whole.
 fn command() -> clap::Command {
-    let mut command = Cli::command();
+    let mut command = cli::command();
     command.build();
     command
 }
