@@ -3,14 +3,17 @@
 //! A change belongs to a commit by the path of its file, wherever its session was started. It
 //! counts for what is still there: for lines that the commit adds, or lines that it takes away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::record::{Asked, FilePart, Talk};
+use super::part::{OfFile, Part, Told};
+use super::record::{Asked, Selection};
+use super::talks::{Ask, Talks, TurnAt};
 use crate::core::model::ConversationId;
+use crate::core::transcript::Transcript;
 
 /// A commit, as git tells of it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,19 +66,6 @@ pub enum Content {
 /// When the last record was made that names a conversation.
 pub type Recorded = BTreeMap<ConversationId, DateTime<Utc>>;
 
-/// What of the conversations goes into the record of a commit; nothing is redacted yet.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Selection {
-    /// Who took part. If there is nobody, there is nothing to record.
-    pub conversations: Vec<Talk>,
-    /// What was asked, by time.
-    pub prompts: Vec<Asked>,
-    /// The files of the commit with lines of known origin, and those without.
-    pub files: Vec<FilePart>,
-    /// Whether all turns in it have ended.
-    pub complete: bool,
-}
-
 impl Commit {
     /// A path below the top of the working tree, from there on.
     #[must_use]
@@ -115,4 +105,86 @@ fn plain(path: &Path) -> Option<PathBuf> {
         }
     }
     plain.has_root().then_some(plain)
+}
+
+/// Prompts of a conversation that only led to a commit, at most.
+const CONTEXT: usize = 20;
+
+/// Chooses what belongs to a commit. Without anybody's lines or files in it: nothing.
+#[must_use]
+pub fn select(commit: &Commit, transcripts: &[Transcript], recorded: &Recorded) -> Selection {
+    let talks = Talks::of(transcripts);
+    let told = Told::all(commit, &talks);
+    let mut parts = Vec::new();
+    for file in &commit.files {
+        let changes = told.of(commit, file);
+        let worth = !changes.is_empty() || file.mtime.is_some();
+        parts.push(worth.then(|| Part::new(commit, file, &changes, &talks)));
+    }
+    let turns: BTreeSet<TurnAt> = parts.iter().flatten().flat_map(Part::turns).collect();
+    if turns.is_empty() {
+        return Selection::default();
+    }
+    let primary: BTreeSet<Ask> = turns.iter().map(|turn| talks.ask(*turn)).collect();
+    let (members, asks) = order(commit, &talks, &primary, recorded);
+    let place = |turn: TurnAt| {
+        let ask = talks.ask(turn);
+        asks.iter().position(|other| *other == ask)
+    };
+    let whole = |(file, part): (&CommitFile, Option<Part>)| {
+        let nobody = || Part::new(commit, file, &OfFile::default(), &talks);
+        part.unwrap_or_else(nobody).record(file, &place)
+    };
+    let asked = |ask: &Ask| {
+        let turn = talks.turn(*ask);
+        let prompt = turn.prompt.as_ref();
+        Asked {
+            conversation: members
+                .iter()
+                .position(|talk| *talk == ask.talk)
+                .unwrap_or_default(),
+            turn: turn.id.clone(),
+            at: turn.at,
+            primary: primary.contains(ask),
+            text: prompt.map(|prompt| prompt.text.clone()).unwrap_or_default(),
+            pasted: prompt
+                .map(|prompt| prompt.pasted.clone())
+                .unwrap_or_default(),
+            answers: talks.answers(*ask),
+            asked: turn.asked.clone(),
+        }
+    };
+    Selection {
+        files: commit.files.iter().zip(parts).map(whole).collect(),
+        complete: turns.iter().all(|turn| talks.ended(*turn)),
+        conversations: members.iter().map(|talk| talks.talk(*talk)).collect(),
+        prompts: asks.iter().map(asked).collect(),
+    }
+}
+
+/// The conversations that have a part in a commit, in the order in which they began to, and the
+/// prompts that have, with those that led to them, by time.
+fn order(
+    commit: &Commit,
+    talks: &Talks,
+    primary: &BTreeSet<Ask>,
+    recorded: &Recorded,
+) -> (Vec<usize>, Vec<Ask>) {
+    let by_time = |ask: &Ask| (talks.turn(*ask).at, *ask);
+    let mut first: Vec<Ask> = primary.iter().copied().collect();
+    first.sort_by_key(by_time);
+    let mut members: Vec<usize> = Vec::new();
+    for ask in &first {
+        if !members.contains(&ask.talk) {
+            members.push(ask.talk);
+        }
+    }
+    let mut asks = first;
+    for talk in &members {
+        let from = recorded.get(talks.id(*talk)).copied();
+        let led = talks.asked(*talk, from, commit.at).rev();
+        asks.extend(led.filter(|ask| !primary.contains(ask)).take(CONTEXT));
+    }
+    asks.sort_by_key(by_time);
+    (members, asks)
 }
