@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::call::{Context, vmux_program};
@@ -13,23 +13,31 @@ use crate::hosted::{Info, NO_SESSION, VARIABLE};
 use crate::sys::exec;
 use crate::sys::proc::Environ;
 
+/// What a terminal is shown on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum On {
+    Any,
+    X,
+    Wayland,
+}
+
 /// Terminals that are known, in the order in which they are tried, and what comes before the
 /// command that they run.
 ///
 /// **Source:** their manual pages; `-e` takes all that follows in the others.
-const KNOWN: [(&str, &[&str]); 12] = [
-    ("x-terminal-emulator", &["-e"]),
-    ("ghostty", &["-e"]),
-    ("kitty", &[]),
-    ("alacritty", &["-e"]),
-    ("foot", &[]),
-    ("wezterm", &["start", "--"]),
-    ("konsole", &["-e"]),
-    ("gnome-terminal", &["--"]),
-    ("xfce4-terminal", &["-x"]),
-    ("urxvt", &["-e"]),
-    ("st", &["-e"]),
-    ("xterm", &["-e"]),
+const KNOWN: [(&str, &[&str], On); 12] = [
+    ("x-terminal-emulator", &["-e"], On::Any),
+    ("ghostty", &["-e"], On::Any),
+    ("kitty", &[], On::Any),
+    ("alacritty", &["-e"], On::Any),
+    ("foot", &[], On::Wayland),
+    ("wezterm", &["start", "--"], On::Any),
+    ("konsole", &["-e"], On::Any),
+    ("gnome-terminal", &["--"], On::Any),
+    ("xfce4-terminal", &["-x"], On::Any),
+    ("urxvt", &["-e"], On::X),
+    ("st", &["-e"], On::X),
+    ("xterm", &["-e"], On::X),
 ];
 
 pub(super) fn run(context: &Context, args: &Open) -> anyhow::Result<Exit> {
@@ -76,7 +84,7 @@ pub(super) fn window(context: &Context, info: &Info) -> Result<(), Failure> {
 }
 
 /// The terminal to open, with what comes before its command: as configured, as `TERMINAL` says, or
-/// the first that is there.
+/// the first that is there and can be shown.
 fn terminal(configured: Option<&str>, environ: &Environ) -> Option<Vec<OsString>> {
     let path = environ.get("PATH").unwrap_or_default();
     let named = configured.or_else(|| environ.text("TERMINAL"));
@@ -89,38 +97,64 @@ fn terminal(configured: Option<&str>, environ: &Environ) -> Option<Vec<OsString>
         }
         return Some(words);
     }
-    let found = KNOWN
+    let there = KNOWN
         .iter()
-        .find_map(|(name, _)| exec::find_program(name, path))?;
+        .filter_map(|(name, _, _)| exec::find_program(name, path));
+    let found = there
+        .into_iter()
+        .find(|found| can_be_shown(found, environ))?;
     let mut words = vec![found.clone().into_os_string()];
     words.extend(before(&found));
     Some(words)
 }
 
+/// Whether it has a display of its kind here; the link of a distribution is what it leads to.
+fn can_be_shown(program: &Path, environ: &Environ) -> bool {
+    let real = program.canonicalize();
+    let on = known(real.as_deref().unwrap_or(program)).map(|(_, _, on)| *on);
+    let is_set = |name: &str| environ.text(name).is_some_and(|value| !value.is_empty());
+    match on.unwrap_or(On::Any) {
+        On::Any => true,
+        On::X => is_set("DISPLAY") || !is_set("WAYLAND_DISPLAY"),
+        On::Wayland => is_set("WAYLAND_DISPLAY"),
+    }
+}
+
+fn known(program: &Path) -> Option<&'static (&'static str, &'static [&'static str], On)> {
+    let name = program.file_name()?;
+    KNOWN.iter().find(|(known, _, _)| name == *known)
+}
+
 fn before(program: &Path) -> Vec<OsString> {
-    let name = program.file_name().map(PathBuf::from).unwrap_or_default();
-    let known = KNOWN.iter().find(|(known, _)| name == Path::new(known));
-    let words = known.map_or(&["-e"][..], |(_, words)| words);
+    let words = known(program).map_or(&["-e"][..], |(_, words, _)| words);
     words.iter().map(OsString::from).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     #[test]
     fn the_terminal_is_the_configured_one_or_that_of_the_environment() {
         let dir = tempfile::tempdir().unwrap();
-        let script = dir.path().join("foot");
-        std::fs::write(&script, "").unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&script, mode).unwrap();
-        let environ = |terminal: &str| {
+        let there = |name: &str| {
+            let script = dir.path().join(name);
+            std::fs::write(&script, "").unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&script, mode).unwrap();
+            script
+        };
+        let (foot, st) = (there("foot"), there("st"));
+        let link = dir.path().join("x-terminal-emulator");
+        std::os::unix::fs::symlink(&st, &link).unwrap();
+        let environ = |more: &str| {
             let path = dir.path().display();
-            Environ::parse(format!("PATH={path}\0TERMINAL={terminal}\0").as_bytes())
+            Environ::parse(format!("PATH={path}\0{more}\0").as_bytes())
         };
         let words = |configured, terminal: &str| {
-            let words = terminal_words(configured, &environ(terminal));
+            let words = terminal_words(configured, &environ(&format!("TERMINAL={terminal}")));
             words.map(|words| words.join(" "))
         };
         assert_eq!(words(Some("kitty"), "st").as_deref(), Some("kitty"));
@@ -133,8 +167,17 @@ mod tests {
             Some("/usr/bin/st -e")
         );
         assert_eq!(words(None, "wezterm").as_deref(), Some("wezterm start --"));
-        let found = words(None, " ").unwrap();
-        assert_eq!(Path::new(&found), script, "the one that is installed");
+        let found = |more: &str| {
+            let found = terminal(None, &environ(more)).unwrap().into_iter().next();
+            PathBuf::from(found.unwrap())
+        };
+        assert_eq!(found("TERMINAL= "), link, "the one that is installed");
+        assert_eq!(found("DISPLAY=:0\0WAYLAND_DISPLAY=wayland-1"), link);
+        assert_eq!(
+            found("WAYLAND_DISPLAY=wayland-1"),
+            foot,
+            "that can be shown"
+        );
         assert_eq!(terminal(None, &Environ::default()), None);
     }
 

@@ -281,6 +281,9 @@ impl Focuser {
             clock::sleep(LOOK_FOR);
             match self.once(session, manner, environ) {
                 Err(_) if !deadline.passed() => {}
+                Err(trouble) if trouble.code == TroubleCode::MuxDetached => {
+                    return Err(open::unseen(&id));
+                }
                 done => return done.map(|done| Done { before, ..done }),
             }
         }

@@ -22,6 +22,13 @@ pub(super) fn hosted(session: &Session) -> Option<String> {
     session.is_kept().then(|| id.to_string())
 }
 
+/// One was opened, and nothing shows the session.
+pub(super) fn unseen(id: &str) -> Trouble {
+    let words = format!("a terminal was opened, and none shows the hosted session {id}");
+    Trouble::new(TroubleCode::MuxDetached, &words)
+        .hint("`terminal` in config.toml, or $TERMINAL, names another one")
+}
+
 /// Starts a terminal that shows it, on the desktop of this environment: `vmux open` chooses which.
 ///
 /// # Errors

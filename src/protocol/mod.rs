@@ -26,8 +26,8 @@ pub const REQUEST_CAP: usize = 64 * 1024;
 pub const REPLY_CAP: usize = 64 << 20;
 
 /// Variables of a client's environment that travel with its request: what finds a desktop for
-/// sessions that have none, and what a prompt or a notification needs.
-pub const ENVIRON: [&str; 10] = [
+/// sessions that have none, and what a prompt, a notification or a terminal needs.
+pub const ENVIRON: [&str; 11] = [
     "DISPLAY",
     "WAYLAND_DISPLAY",
     "XAUTHORITY",
@@ -38,4 +38,5 @@ pub const ENVIRON: [&str; 10] = [
     "HOME",
     "PATH",
     "LANG",
+    "TERMINAL",
 ];

@@ -185,8 +185,8 @@ impl WmTree {
         self.workspaces.iter().any(|known| known.is(workspace))
     }
 
-    /// The workspace that a person calls so: by its name, or by the number that it begins with.
-    /// Where going to a workspace makes it, there is one of every name.
+    /// The workspace that a person calls so: by its name, by the number that it begins with, or as
+    /// people count those that are in a row. Where going to a workspace makes it, there is one of every name.
     #[must_use]
     pub fn called(&self, name: &str) -> Option<Workspace> {
         let all = || self.workspaces.iter().filter(|known| !known.is_hidden());
@@ -194,8 +194,13 @@ impl WmTree {
             let rest = known.name.strip_prefix(name);
             name.parse::<u32>().is_ok() && rest.is_some_and(|rest| rest.starts_with(':'))
         };
+        let counted = |known: &&Workspace| match known.id {
+            WorkspaceId::Index(at) => name.parse() == Ok(u64::from(at) + 1),
+            _ => false,
+        };
         let known = all().find(|known| &*known.name == name);
-        let known = known.or_else(|| all().find(numbered)).cloned();
+        let known = known.or_else(|| all().find(numbered));
+        let known = known.or_else(|| all().find(counted)).cloned();
         let made = matches!(self.focus.workspace.id, WorkspaceId::Name(_)) && !name.is_empty();
         known.or_else(|| {
             made.then(|| Workspace {
@@ -423,6 +428,16 @@ mod tests {
         let made = WorkspaceId::Name("2".into());
         assert_eq!(id(&tree, "2"), Some(made), "it is made on the way there");
         assert_eq!(id(&tree, ""), None);
+        tree.workspaces = [(0, "desktop 1"), (1, "desktop 2"), (2, "1")]
+            .map(|(at, name)| named(WorkspaceId::Index(at), name))
+            .into();
+        tree.focus.workspace.id = WorkspaceId::Index(0);
+        assert_eq!(id(&tree, "desktop 2"), Some(WorkspaceId::Index(1)));
+        assert_eq!(id(&tree, "2"), Some(WorkspaceId::Index(1)));
+        assert_eq!(id(&tree, "1"), Some(WorkspaceId::Index(2)), "its name");
+        for none in ["0", "4", "-1", ""] {
+            assert_eq!(id(&tree, none), None, "{none}");
+        }
     }
 
     #[test]
