@@ -1,6 +1,7 @@
 //! Coding tools that vmux knows: one folder each, which reads only under given roots, and the
 //! table through which all else reaches them.
 
+pub mod changes;
 pub mod claude;
 pub mod codex;
 pub mod lines;
@@ -9,6 +10,7 @@ pub mod outside;
 pub mod past;
 pub mod program;
 mod record;
+mod stream;
 pub mod told;
 pub mod version;
 mod watch;

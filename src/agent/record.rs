@@ -89,6 +89,19 @@ pub(super) fn beginning(raw: &str) -> String {
     texts.next().unwrap_or_default()
 }
 
+/// Hands over the fields of each whole record in a line: one, if nothing is broken.
+pub(super) fn each_record(bytes: &[u8], mut take: impl FnMut(&Fields<'_>)) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(fields) = Fields::parse(text)
+    {
+        return take(&fields);
+    }
+    let text = mend(bytes);
+    let whole = records(&text).into_iter();
+    let fields = whole.filter_map(|raw| Fields::parse(raw.get()).ok());
+    fields.for_each(|fields| take(&fields));
+}
+
 /// The whole records in a line: objects that nothing but another object, or the end, follows.
 /// What stands before and between them was never finished.
 pub(super) fn records(text: &str) -> Vec<&RawValue> {
@@ -136,6 +149,13 @@ impl<'a> Fields<'a> {
 
     pub(super) fn raw(&self, name: &str) -> Option<&'a RawValue> {
         self.0.get(name).copied()
+    }
+
+    /// An object in it; one without fields where there is none.
+    pub(super) fn object(&self, name: &str) -> Fields<'a> {
+        let raw = self.raw(name).map(RawValue::get);
+        raw.and_then(|raw| Fields::parse(raw).ok())
+            .unwrap_or_default()
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {

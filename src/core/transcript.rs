@@ -53,8 +53,17 @@ pub struct Prompt {
     /// Its text with line breaks, without what was pasted.
     pub text: CleanText,
     /// What was pasted into it, in order; where each stood, the text has a line
-    /// `‹N lines pasted›`.
+    /// as [`pasted_mark`] makes it.
     pub pasted: Vec<CleanText>,
+}
+
+/// What stands in a prompt's text where this many lines were pasted.
+#[must_use]
+pub fn pasted_mark(lines: usize) -> String {
+    match lines {
+        1 => "‹1 line pasted›".to_owned(),
+        lines => format!("‹{lines} lines pasted›"),
+    }
 }
 
 /// A command that an agent ran in a shell.

@@ -119,7 +119,7 @@ fn nature(tool: &str) -> CallNature {
 }
 
 /// What a person typed, by the text of a `user` line.
-enum Typed<'a> {
+pub(super) enum Typed<'a> {
     /// A prompt: the model works on it.
     Prompt(Cow<'a, str>),
     /// Something that the CLI does by itself.
@@ -133,7 +133,7 @@ impl<'a> Typed<'a> {
     /// skill begins with `<command-message>`, and what it stands for follows as `isMeta`; one of
     /// the CLI's own begins with `<command-name>`. `!` in front makes `<bash-input>`, `#` made
     /// `<user-memory-input>` (1.0).
-    fn of(text: &'a str) -> Option<Self> {
+    pub(super) fn of(text: &'a str) -> Option<Self> {
         let aside = |mark: &str, tag| Some(Self::Aside(format!("{mark} {}", inside(text, tag)?)));
         if text.starts_with("<command-message>") {
             let name = inside(text, "command-name")?;
@@ -197,7 +197,8 @@ fn bounded(id: &str) -> &str {
     &id[..id.floor_char_boundary(ID_CAP)]
 }
 
-const INTERRUPTED: &str = "[Request interrupted by user";
+/// How the line begins that the CLI writes where a person stops it.
+pub(super) const INTERRUPTED: &str = "[Request interrupted by user";
 
 impl Conversation {
     /// One of which nothing was read yet.

@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod beginning;
+mod changes;
 pub mod conversation;
 mod dirs;
 pub mod facts;
@@ -23,7 +24,10 @@ pub mod tail;
 pub mod verdict;
 mod watch;
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
@@ -34,6 +38,7 @@ use crate::core::model::{
     State,
 };
 use crate::core::text::CleanText;
+use crate::core::transcript::Transcript;
 use crate::sys::proc::Environ;
 
 /// The agent's name on the wire.
@@ -97,6 +102,22 @@ impl Agent for ClaudeCode {
 
     fn dirs(&self, config: &Path) -> Vec<(RawPath, Option<DateTime<Utc>>)> {
         dirs::dirs(config)
+    }
+
+    fn transcripts(&self, config: &Path, since: SystemTime) -> Vec<PathBuf> {
+        changes::transcripts(config, since)
+    }
+
+    fn touched(&self, transcript: &Path, from: u64) -> io::Result<(BTreeSet<PathBuf>, u64)> {
+        changes::touched(transcript, from)
+    }
+
+    fn transcript(
+        &self,
+        transcript: &Path,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> io::Result<Transcript> {
+        changes::transcript(transcript, wanted)
     }
 
     /// A shell that goes on after the turn reads as work in its reports; what it asks begins with a

@@ -1,0 +1,131 @@
+//! What transcripts tell of prompts, answers and changed files.
+//!
+//! A file is read from its beginning, one line after the other. Most of its bytes stand in lines
+//! that tell nothing of that, and are passed over by what stands in them as it does nowhere else.
+//!
+//! **Source:** observed on 2.0.77 to 2.1.332; `tests/fixtures/claude/changes` holds what the newest
+//! wrote.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+use memchr::memmem;
+
+use self::result::made;
+use self::tape::Tape;
+use super::find;
+use crate::agent::changes::absolute;
+use crate::agent::past::names;
+use crate::agent::record::each_record;
+use crate::agent::stream::{Line, each_line};
+use crate::core::model::{ConversationId, time};
+use crate::core::transcript::Transcript;
+
+mod result;
+mod tape;
+mod typed;
+
+/// Project directories that are looked into.
+const PROJECTS: usize = 4096;
+
+/// What stands in a line that holds a tool's result. In a text its quotes would be escaped.
+const RESULT: &[u8] = b"\"toolUseResult\":{";
+/// And beside it, where a file was changed.
+const CHANGED: [&[u8]; 3] = [
+    b"\"structuredPatch\":",
+    b"\"bashEditDiff\":",
+    b"\"notebook_path\":",
+];
+
+/// See [`crate::agent::Agent::transcripts`].
+pub(super) fn transcripts(config: &Path, since: SystemTime) -> Vec<PathBuf> {
+    let projects = config.join("projects");
+    let mut found = Vec::new();
+    for name in names(&projects, PROJECTS) {
+        for file in find::in_project(config, &name).unwrap_or_default() {
+            found.extend(find::subagents_in(&find::subagents(&file.path), since));
+            if file.written >= since {
+                found.push(file.path);
+            }
+        }
+        // 2.0 puts them beside their conversations.
+        found.extend(find::subagents_in(&projects.join(&name), since));
+    }
+    found
+}
+
+/// See [`crate::agent::Agent::touched`].
+pub(super) fn touched(transcript: &Path, from: u64) -> io::Result<(BTreeSet<PathBuf>, u64)> {
+    let mut paths = BTreeSet::new();
+    let behind = each_line(transcript, from, |line| match line {
+        Line::Whole(line) if tells_of_changes(line) => each_record(line, |fields| {
+            let cwd = fields.text("cwd");
+            let made = made(&fields.object("toolUseResult"));
+            let made = made
+                .iter()
+                .filter_map(|made| absolute(cwd.as_deref(), &made.path));
+            paths.extend(made);
+        }),
+        Line::Whole(_) => {}
+        Line::Beginning(head) => paths.extend(written(head).map(|(path, _)| path)),
+    })?;
+    Ok((paths, behind))
+}
+
+/// See [`crate::agent::Agent::transcript`].
+pub(super) fn transcript(path: &Path, wanted: &dyn Fn(&Path) -> bool) -> io::Result<Transcript> {
+    let mut tape = Tape::of(path, wanted);
+    each_line(path, 0, |line| match line {
+        Line::Whole(line) if tells(line) => each_record(line, |fields| tape.fold(fields)),
+        Line::Whole(_) => {}
+        Line::Beginning(head) => {
+            if let Some((path, at)) = written(head) {
+                tape.touched(path, at);
+            }
+        }
+    })?;
+    let there = |id: &ConversationId| path.with_file_name(format!("{id}.jsonl")).is_file();
+    let transcript = tape.finish(there);
+    transcript.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn has(line: &[u8], mark: &[u8]) -> bool {
+    memmem::find(line, mark).is_some()
+}
+
+fn tells_of_changes(line: &[u8]) -> bool {
+    has(line, RESULT) && CHANGED.iter().any(|mark| has(line, mark))
+}
+
+/// Whether a line belongs to the conversation: between those stand copies of whole requests.
+fn tells(line: &[u8]) -> bool {
+    const KINDS: [&[u8]; 4] = [
+        b"\"type\":\"user\"",
+        b"\"type\":\"assistant\"",
+        b"\"subtype\":\"turn_duration\"",
+        b"\"type\":\"queued_command\"",
+    ];
+    !line.starts_with(b"{\"type\":\"api-request") && KINDS.iter().any(|kind| has(line, kind))
+}
+
+/// The file that was written, and when, by the beginning of a line too long to be held. A tool that
+/// was only called may have been refused.
+fn written(head: &[u8]) -> Option<(PathBuf, Option<DateTime<Utc>>)> {
+    let at = memmem::find(head, RESULT)?;
+    let value = |bytes: &[u8], name: &str| {
+        let at = memmem::find(bytes, name.as_bytes())? + name.len();
+        let values = serde_json::Deserializer::from_slice(&bytes[at..]);
+        values.into_iter::<String>().next()?.ok()
+    };
+    let path = value(&head[at..], "\"filePath\":")?;
+    let cwd = value(&head[..at], "\"cwd\":");
+    let time = value(&head[..at], "\"timestamp\":");
+    let path = absolute(cwd.as_deref(), &path)?;
+    Some((path, time.as_deref().and_then(time::parse)))
+}
+
+#[cfg(test)]
+mod tests;
