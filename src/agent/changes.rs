@@ -203,7 +203,11 @@ fn weight(edit: &Edit) -> usize {
         lines.map(|line| line.len() + size_of::<String>()).sum()
     };
     match edit {
-        Edit::Whole { before, after } => optional(before) + after.len(),
+        Edit::Whole {
+            before,
+            after,
+            shown,
+        } => optional(before) + after.len() + lines(shown),
         Edit::Replace {
             before,
             old,
@@ -219,9 +223,10 @@ fn weight(edit: &Edit) -> usize {
 /// The same without what the file held before.
 fn lighter(edit: Edit) -> Edit {
     match edit {
-        Edit::Whole { after, .. } => Edit::Whole {
+        Edit::Whole { after, shown, .. } => Edit::Whole {
             before: None,
             after,
+            shown,
         },
         Edit::Replace {
             old,
@@ -279,6 +284,7 @@ mod tests {
             edit: Edit::Whole {
                 before: Some(text(before)),
                 after: text(after),
+                shown: Vec::new(),
             },
         };
         turns.changed(turn, write(1, ALL / 2));
@@ -288,7 +294,7 @@ mod tests {
         (0..100).for_each(|n| turns.answered(turn, &format!("answer {n}")));
         let turn = turns.finish().remove(0);
         let kept = |change: &Change| match &change.edit {
-            Edit::Whole { before, after } => Some((before.is_some(), after.len())),
+            Edit::Whole { before, after, .. } => Some((before.is_some(), after.len())),
             _ => None,
         };
         let kept: Vec<_> = turn.changes.iter().map(kept).collect();

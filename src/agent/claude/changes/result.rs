@@ -36,6 +36,7 @@ pub(super) fn made(result: &Fields<'_>) -> Vec<Made> {
             Some(after) => Edit::Whole {
                 before: result.text("original_file"),
                 after,
+                shown: Vec::new(),
             },
             None => Edit::Touched,
         };
@@ -79,14 +80,20 @@ fn edits(result: &Fields<'_>) -> Vec<Edit> {
     if result.flag("userModified") {
         return vec![Edit::Touched];
     }
-    let before = result.text("originalFile");
+    let new = || (result.word("type") == "create").then(String::new);
+    let before = result.text("originalFile").or_else(new);
     let shown = || hunks(result.raw("structuredPatch"));
     if let (Some(old), Some(new)) = (result.text("oldString"), result.text("newString")) {
         let all = result.flag("replaceAll");
         return vec![replaced(before, old, new, all, shown())];
     }
     if let Some(after) = result.text("content") {
-        return vec![Edit::Whole { before, after }];
+        let shown = shown();
+        return vec![Edit::Whole {
+            before,
+            after,
+            shown,
+        }];
     }
     let mut before = before.or_else(|| result.text("originalFileContents"));
     let several = result.list("edits").into_iter().filter_map(|raw| {
@@ -114,7 +121,11 @@ fn replaced(before: Option<String>, old: String, new: String, all: bool, shown: 
     }
     // A file is made by replacing nothing.
     match before.as_deref() {
-        None | Some("") => Edit::Whole { before, after: new },
+        None | Some("") => Edit::Whole {
+            before,
+            after: new,
+            shown,
+        },
         Some(_) => Edit::Touched,
     }
 }

@@ -30,7 +30,11 @@ fn shown(hunks: &[Hunk]) -> String {
 
 fn edit(edit: &Edit) -> String {
     match edit {
-        Edit::Whole { before, after } => format!("{before:?} -> {after:?}"),
+        Edit::Whole {
+            before,
+            after,
+            shown: hunks,
+        } => format!("{before:?} -> {after:?} {}", shown(hunks)),
         Edit::Replace {
             before,
             old,
@@ -135,7 +139,7 @@ fn a_subagents_turn_has_the_name_of_the_prompt_behind_it() {
 fn a_fork_tells_only_what_is_its_own() {
     assert_eq!(
         told(&read("forked")),
-        "> In the fork\nfork.txt: None -> \"f\\n\"\nForked.\n"
+        "> In the fork\nfork.txt: Some(\"\") -> \"f\\n\" \nForked.\n"
     );
     // The one it was made from is gone: then it is the only one that knows.
     let dir = tempfile::tempdir().unwrap();
@@ -146,7 +150,7 @@ fn a_fork_tells_only_what_is_its_own() {
     assert!(files("colour.txt") && files("fork.txt"));
     assert_eq!(
         told(&read("cleared")),
-        "> After clear\nafter.txt: None -> \"a\\n\"\nAfterwards.\n"
+        "> After clear\nafter.txt: Some(\"\") -> \"a\\n\" \nAfterwards.\n"
     );
 }
 
@@ -202,7 +206,7 @@ fn several_edits_at_once_are_told_one_by_one() {
     assert_eq!(
         told(&transcript(&path, &|_| true).unwrap()),
         "> Go\na.rs: of Some(4) \"a\" -> \"b\" shown \na.rs: of None all \"c\" -> \"d\" shown \n\
-         new: Some(\"\") -> \"new\\n\"\n"
+         new: Some(\"\") -> \"new\\n\" \n"
     );
 }
 
@@ -225,7 +229,7 @@ fn a_result_that_stands_there_twice_counts_once() {
     let (_dir, path) = written(&text);
     assert_eq!(
         told(&transcript(&path, &|_| true).unwrap()),
-        "> Go\na: None -> \"x\"\n"
+        "> Go\na: None -> \"x\" \n"
     );
 }
 
@@ -235,7 +239,7 @@ fn a_first_prompt_that_was_written_late_is_the_first() {
     let write = r#"{"filePath":"/home/dev/shop/a","content":"x","structuredPatch":[]}"#;
     let (_dir, path) = written(&[result(write, 2), prompt("Go", 1), prompt("On", 3)].concat());
     let told = told(&transcript(&path, &|_| true).unwrap());
-    assert_eq!(told, "> Go\na: None -> \"x\"\n> On\n");
+    assert_eq!(told, "> Go\na: None -> \"x\" \n> On\n");
 }
 
 #[test]
