@@ -154,13 +154,13 @@ impl<'w> Tape<'w> {
             self.ends(Some(at));
             return;
         }
-        let by_a_person = match line.object("origin").text("kind") {
-            Some(kind) => kind == "human",
-            None => {
-                let aside = self.subagent.is_some() || line.flag("isSidechain");
-                !aside && !text.starts_with("<task-notification>")
-            }
-        };
+        let aside = self.subagent.is_some() || line.flag("isSidechain");
+        let by_a_person = line
+            .object("origin")
+            .text("kind")
+            .map_or(!aside && !text.starts_with("<task-notification>"), |kind| {
+                kind == "human"
+            });
         let uuid = line.word("uuid");
         if !by_a_person {
             self.goes_on(id, &text, &uuid, at);

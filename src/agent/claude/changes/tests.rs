@@ -43,7 +43,7 @@ fn edit(edit: &Edit) -> String {
             shown: hunks,
         } => {
             let all = if *all { "all " } else { "" };
-            let before = before.as_ref().map(|text| text.len());
+            let before = before.as_ref().map(String::len);
             let hunks = shown(hunks);
             format!("of {before:?} {all}{old:?} -> {new:?} shown {hunks}")
         }
@@ -353,7 +353,7 @@ fn transcripts_are_found_with_those_of_subagents() {
     let shop = config.path().join("projects/-home-dev-shop");
     let subagents = shop.join("one/subagents");
     std::fs::create_dir_all(&subagents).unwrap();
-    let now = SystemTime::now();
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
     let write = |path: &Path, age: u64| {
         std::fs::write(path, "{}\n").unwrap();
         let file = std::fs::File::options().write(true).open(path).unwrap();

@@ -24,9 +24,9 @@ pub(super) fn typed(raw: &str) -> Option<(String, Vec<&str>)> {
         let (block, behind) = after.split_once(&end).unwrap_or((after, ""));
         let block = block.trim_matches('\n');
         text.push_str(before.trim_end());
-        text.push_str("\n");
+        text.push('\n');
         text.push_str(&pasted_mark(block.lines().count()));
-        text.push_str("\n");
+        text.push('\n');
         pasted.push(block);
         rest = behind.trim_start();
     }
