@@ -74,30 +74,35 @@ impl Redactor {
     /// If an expression is none: then nothing may be written, for nothing is known to be safe.
     pub fn new(values: Vec<String>, own: &[String], home: &Path) -> Result<Self, String> {
         let own = own.iter().filter(|word| !word.trim().is_empty());
-        let own = own.map(|word| {
-            let inner = word.strip_prefix('/').and_then(|w| w.strip_suffix('/'));
-            match inner {
-                Some(pattern) if !pattern.is_empty() => expression(pattern),
-                _ => expression(&regex_lite::escape(word)),
-            }
-        });
         let home = home.to_str().map(|home| home.trim_end_matches('/'));
         Ok(Self {
             known: known::Known::new(values),
-            own: own.collect::<Result<_, _>>()?,
+            own: own.map(|word| listed(word)).collect::<Result<_, _>>()?,
             ignored: Vec::new(),
             home: home.filter(|home| home.len() > 1).map(str::to_owned),
             counts: BTreeMap::new(),
         })
     }
 
-    /// Has [`Self::ignores`] go by `patterns`, too: the text of a `.promptcellarignore`.
+    /// Has [`Self::ignores`] go by `words`, too, as [`Self::new`] takes them.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn ignoring(&mut self, words: &[String]) -> Result<(), String> {
+        for word in words.iter().filter(|word| !word.trim().is_empty()) {
+            let pattern = listed(word)?;
+            self.ignored.push(Ignored { id: None, pattern });
+        }
+        Ok(())
+    }
+
+    /// Has it go by the text of a `.promptcellarignore`, too.
     /// **Source:** Promptcellar Logging Format, plf-1, §4: a regular expression a line, in any case;
     /// `#` comments; a line `id: NAME` names the one behind it.
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub fn ignoring(&mut self, patterns: &str) -> Result<(), String> {
+    pub fn ignoring_file(&mut self, patterns: &str) -> Result<(), String> {
         let mut id = None;
         let lines = patterns.lines().map(str::trim);
         for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -194,6 +199,15 @@ impl Redactor {
         found
             .filter(|range| starts(&text[..range.start]) && ends(&text[range.end..]))
             .collect()
+    }
+}
+
+/// What a person lists: a word as it is, or an expression between slashes.
+fn listed(word: &str) -> Result<Regex, String> {
+    let inner = word.strip_prefix('/').and_then(|w| w.strip_suffix('/'));
+    match inner {
+        Some(pattern) if !pattern.is_empty() => expression(pattern),
+        _ => expression(&regex_lite::escape(word)),
     }
 }
 

@@ -294,7 +294,9 @@ fn prompts_can_be_kept_out_by_patterns() {
     let mut redactor = redactor(&[], &[]);
     assert_eq!(redactor.ignores("anything"), None);
     redactor
-        .ignoring("# ours\n\nid: people\n(salary|salaries)\n\\bsecurity/(runbooks|incident)\\b\n")
+        .ignoring_file(
+            "# ours\n\nid: people\n(salary|salaries)\n\\bsecurity/(runbooks|incident)\\b\n",
+        )
         .unwrap();
     assert_eq!(
         redactor.ignores("the SALARIES of all"),
@@ -302,7 +304,9 @@ fn prompts_can_be_kept_out_by_patterns() {
     );
     assert_eq!(redactor.ignores("see security/incident now"), Some(None));
     assert_eq!(redactor.ignores("see insecurity/incidents"), None);
-    assert!(redactor.ignoring("(").is_err());
+    assert!(redactor.ignoring_file("(").is_err());
+    redactor.ignoring(&["salt & (pepper)".to_owned()]).unwrap();
+    assert_eq!(redactor.ignores("SALT & (pepper), please"), Some(None));
 }
 
 #[test]

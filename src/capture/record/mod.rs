@@ -1,15 +1,24 @@
-//! What is kept of a commit. Pure.
+//! What is kept of a commit: made of a selection ([`build`]), written as the note of a commit and
+//! read again ([`note`]), for people ([`people`]). Pure.
+
+mod build;
+mod fit;
+mod note;
+mod people;
+mod trace;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use self::build::Limits;
+pub use self::trace::uuid;
 use crate::core::model::ConversationId;
 use crate::core::text::CleanText;
 
 /// What is kept of a commit. Nothing in it is unredacted.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Record {
     /// The commit, as its full id.
     pub commit: String,
@@ -20,6 +29,7 @@ pub struct Record {
     /// `git patch-id --stable` of the commit; empty for one without changes.
     pub patch_id: String,
     /// The commits whose records went into this one when history was rewritten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub from: Vec<String>,
     /// Whether all turns in it had ended.
     pub complete: bool,
@@ -30,8 +40,10 @@ pub struct Record {
     /// The files of the commit with lines of known origin, and those without.
     pub files: Vec<FilePart>,
     /// How often each rule of redaction replaced something.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub redacted: BTreeMap<String, u32>,
     /// What was left out for its size, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<CleanText>,
 }
 
@@ -71,6 +83,7 @@ pub struct Asked {
     /// The turn's id within its conversation.
     pub turn: CleanText,
     /// When.
+    #[serde(deserialize_with = "note::at")]
     pub at: DateTime<Utc>,
     /// Whether lines or files of the commit come of it; else it only led there.
     pub primary: bool,
@@ -81,29 +94,38 @@ pub struct Asked {
     /// none: it is put back into the text, or left out.
     #[serde(skip)]
     pub pasted: Vec<CleanText>,
-    /// What the agent answered, the last first to be kept.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    /// What the agent answered, in order.
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        default,
+        deserialize_with = "note::blocks"
+    )]
     pub answers: Vec<CleanText>,
     /// What the agent asked back, and was answered.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        default,
+        deserialize_with = "note::pairs"
+    )]
     pub asked: Vec<(CleanText, CleanText)>,
 }
 
 /// A file of a commit.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct FilePart {
-    /// Its path from the top of the working tree, as git has it, bytes that are no UTF-8 replaced.
+    /// Its path from the top of the working tree, as git has it, bytes that are no UTF-8 replaced: to
+    /// be compared, and shown as [`CleanText`] only.
     pub path: String,
     /// Its added lines, in order, without overlap.
     pub ranges: Vec<Span>,
     /// Prompts that changed it though none of the lines can be told to be theirs, by their place in
     /// the record, with the command that did.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub touched: Vec<(usize, Option<CleanText>)>,
 }
 
 /// Added lines of one origin.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Span {
     /// Its first line, from 1.
     pub start: u32,
@@ -111,13 +133,13 @@ pub struct Span {
     pub end: u32,
     /// The prompt they come of, by its place in the record; without one, a person or what is not
     /// known wrote them.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<usize>,
     /// The command that wrote them, if a shell did.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<CleanText>,
     /// [`line_hash`] of each line, 0 for a blank one.
-    #[serde(default)]
+    #[serde(skip)]
     pub hashes: Vec<u32>,
 }
 
@@ -136,16 +158,4 @@ pub fn line_hash(line: &[u8]) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_differ_by_more_than_white_space() {
-        let hash = |line: &str| line_hash(line.as_bytes());
-        assert_eq!(hash("let a = 1;"), hash("\tlet a=1;\r"));
-        assert_ne!(hash("let a = 1;"), hash("let b = 1;"));
-        assert_eq!(hash(" \t"), None);
-        // Records that were written before hold these numbers; FNV-1a of "a" is af63dc4c8601ec8c.
-        assert_eq!(hash("a"), Some(0x2962_30c0));
-    }
-}
+mod tests;
