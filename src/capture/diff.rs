@@ -29,8 +29,10 @@ struct Facts<'a> {
     text: Cow<'a, str>,
     /// Equal for lines that differ in white space only; nothing for a blank one.
     key: Option<u32>,
-    /// How many bytes of it are no white space.
-    weight: usize,
+    /// It has letters or digits.
+    words: bool,
+    /// How often it stands in what was counted.
+    seen: usize,
 }
 
 impl<'a> Lines<'a> {
@@ -45,7 +47,8 @@ impl<'a> Lines<'a> {
         self.facts.push(Facts {
             text: text.clone(),
             key: line_hash(text.as_bytes()),
-            weight: text.bytes().filter(|b| !b.is_ascii_whitespace()).count(),
+            words: text.chars().any(char::is_alphanumeric),
+            seen: 0,
         });
         self.known.insert(text, line);
         line
@@ -86,11 +89,21 @@ impl<'a> Lines<'a> {
         self.facts.get(line as usize).and_then(|facts| facts.key)
     }
 
-    /// Whether it says anything: more than a bracket or two.
+    /// Counts how often each line stands here.
+    pub(super) fn count(&mut self, lines: &[Line]) {
+        for line in lines {
+            if let Some(facts) = self.facts.get_mut(*line as usize) {
+                facts.seen += 1;
+            }
+        }
+    }
+
+    /// Whether it says where it stands: it has words, and is not one of many. `}` and blank lines
+    /// are not, and neither is `end` where each block has one.
     pub(super) fn telling(&self, line: Line) -> bool {
-        self.facts
-            .get(line as usize)
-            .is_some_and(|facts| facts.weight > 3)
+        const MANY: usize = 4;
+        let facts = self.facts.get(line as usize);
+        facts.is_some_and(|facts| facts.words && facts.seen <= MANY)
     }
 }
 

@@ -83,7 +83,7 @@ fn nearly(lines: &Lines, rows: &[Line], old: &[Line], guess: usize) -> Option<us
     let window = guess.saturating_sub(AROUND)..(guess + AROUND).min(rows.len());
     let best = window.max_by_key(|at| (score(*at), std::cmp::Reverse(at.abs_diff(guess))))?;
     let most = score(best);
-    (most > 0 && most * 5 >= telling * 2).then_some(best)
+    (most > 0 && most * 5 >= telling * 3).then_some(best)
 }
 
 /// A text in a file: its first line and the byte there at which it begins, its last line and the

@@ -51,6 +51,8 @@ pub(super) struct Shares {
 pub(super) fn replay(case: &Case<'_>) -> Option<Shares> {
     let mut lines = Lines::default();
     let (parent, commit) = (lines.of(case.before), lines.of(case.after));
+    lines.count(&parent);
+    lines.count(&commit);
     let mut rows = Rows::new(lines, &parent);
     let early = case.steps.iter().take_while(|step| !step.later).count();
     let start = settled(&mut rows, &parent, &case.steps[..early]);
@@ -69,6 +71,7 @@ pub(super) fn replay(case: &Case<'_>) -> Option<Shares> {
         own_up(&mut rows, &parent);
     }
     rows.become_all(&commit, By::Other);
+    rows.find_strays(case.added);
     if rows.is_over() {
         return None;
     }
@@ -304,9 +307,14 @@ fn apply<'a>(rows: &mut Rows<'a>, edit: &'a Edit, step: u32) {
             shown,
             ..
         } => {
-            if !exchange(rows, (old, new), *all, shown, step) {
+            let found = exchange(rows, (old, new), *all, shown, step);
+            if !found {
                 let exact = rows.lines.of(new);
                 rows.patch(shown, &exact, step);
+            }
+            if !found && shown.is_empty() {
+                let (old, new) = (rows.lines.of(old), rows.lines.of(new));
+                rows.stray(&old, &new, &[], step);
             }
         }
         Edit::Hunks { deleted: true, .. } => rows.become_all(&[], By::Step(step)),
@@ -508,3 +516,5 @@ fn removers(rows: &Rows, parent: &[Line], gone: &[bool]) -> BTreeSet<u32> {
 
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod tests;

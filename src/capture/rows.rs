@@ -1,5 +1,6 @@
 //! A file while it is replayed: its lines, each with who wrote it. Pure.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::diff::{Line, Lines, replaced};
@@ -54,6 +55,12 @@ impl By<'_> {
     }
 }
 
+/// What a change whose place is not known left: lines, and whether it brought each.
+pub(super) struct Astray {
+    step: u32,
+    lines: Vec<(Line, bool)>,
+}
+
 /// Lines compared for one file, at most.
 const WORK: usize = 200_000_000;
 
@@ -65,6 +72,8 @@ pub(super) struct Rows<'a> {
     pub(super) rows: Vec<Row>,
     /// Which change took away each line of the parent last.
     pub(super) removed: Vec<Option<u32>>,
+    /// Lines that changes brought which nowhere fit.
+    pub(super) astray: Vec<Astray>,
     /// Lines compared up to now.
     work: usize,
     /// Something was too much.
@@ -82,6 +91,7 @@ impl<'a> Rows<'a> {
             lines,
             rows: parent.iter().enumerate().map(old).collect(),
             removed: vec![None; parent.len()],
+            astray: Vec::new(),
             work: 0,
             over: false,
         }
@@ -114,13 +124,26 @@ impl<'a> Rows<'a> {
         let mut out = Vec::with_capacity(target.len());
         let mut kept = 0;
         for piece in replaced(&numbers, target) {
-            out.extend_from_slice(&before[kept..piece.before.start]);
+            self.keep(&before[kept..piece.before.start], by, &mut out);
             kept = piece.before.end;
             let old = &before[piece.before];
             self.exchange(old, target, piece.after, by, &mut out);
         }
-        out.extend_from_slice(&before[kept..]);
+        self.keep(&before[kept..], by, &mut out);
         self.rows.splice(part, out);
+    }
+
+    /// Keeps lines that are equal. Where somebody unknown changed what is around them, brackets and
+    /// blank lines may be equal by chance: then they are nobody's.
+    fn keep(&self, rows: &[Row], by: By, out: &mut Vec<Row>) {
+        let sure = by.step().is_some() || rows.iter().any(|row| self.lines.telling(row.line));
+        out.extend(rows.iter().map(|row| match row.owner {
+            Owner::Step(_) if !sure => Row {
+                owner: Owner::Other,
+                ..*row
+            },
+            _ => *row,
+        }));
     }
 
     /// Puts the lines of `new` where those of `old` were. A line of which only the white space
@@ -215,7 +238,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Applies lines that an agent shows, in order. Which could not be placed are left out.
+    /// Applies lines that an agent shows, in order. Those without a place are astray.
     /// `exact` are lines as they really are, if what is shown has other white space.
     pub(super) fn patch(&mut self, hunks: &'a [Hunk], exact: &[Line], step: u32) {
         let mut drift = 0_i64;
@@ -228,6 +251,7 @@ impl<'a> Rows<'a> {
             }
             let rows: Vec<Line> = self.rows.iter().map(|row| row.line).collect();
             let Some(spot) = place::find(&self.lines, &rows, &old, guess) else {
+                self.stray(&old, &new, exact, step);
                 continue;
             };
             if let Spot::Near(at) = spot {
@@ -237,6 +261,79 @@ impl<'a> Rows<'a> {
             drift += at as i64 - guess as i64;
             below = at + new.len();
             self.put(at, hunk, exact, step);
+        }
+    }
+
+    /// Notes what a change brought that has no place.
+    pub(super) fn stray(&mut self, old: &[Line], new: &[Line], exact: &[Line], step: u32) {
+        let mut lines: Vec<(Line, bool)> = new.iter().map(|line| (*line, false)).collect();
+        for at in replaced(old, new).into_iter().flat_map(|piece| piece.after) {
+            lines[at] = (self.really(new[at], exact), true);
+        }
+        self.astray.push(Astray { step, lines });
+    }
+
+    /// The file is what the commit holds. Lines of changes without a place that stand there in
+    /// nobody's name, each just once, are theirs; so are brackets and blank lines between those.
+    pub(super) fn find_strays(&mut self, added: &[bool]) {
+        let astray = std::mem::take(&mut self.astray);
+        if astray.is_empty() {
+            return;
+        }
+        let mut places: HashMap<u32, Vec<usize>> = HashMap::new();
+        for (at, row) in self.rows.iter().enumerate() {
+            if let Some(key) = self.lines.key(row.line) {
+                places.entry(key).or_default().push(at);
+            }
+        }
+        for stray in astray.iter().rev() {
+            let mut last: Option<(usize, usize)> = None;
+            for (of, (line, mine)) in stray.lines.iter().enumerate() {
+                let key = self.lines.key(*line).filter(|_| self.lines.telling(*line));
+                let places = key
+                    .and_then(|key| places.get(&key))
+                    .map_or(&[][..], Vec::as_slice);
+                let [at] = *places else { continue };
+                if !mine || self.is_nobodys(at, added) {
+                    self.claim(stray, last, (of, at), added);
+                    last = Some((of, at));
+                }
+            }
+        }
+    }
+
+    /// Whether nobody is known to have written this added line.
+    fn is_nobodys(&self, at: usize, added: &[bool]) -> bool {
+        let owner = self.rows.get(at).map(|row| row.owner);
+        owner == Some(Owner::Other) && added.get(at) == Some(&true)
+    }
+
+    /// Gives a line of the commit to a change, if that brought it, and what lies between it and the
+    /// line that was found before it, if that is alike.
+    fn claim(
+        &mut self,
+        stray: &Astray,
+        last: Option<(usize, usize)>,
+        (of, at): (usize, usize),
+        added: &[bool],
+    ) {
+        let between = match last {
+            Some((before, place)) if place < at && of - before == at - place => of - before - 1,
+            _ => 0,
+        };
+        let alike = |back: &usize| {
+            let (line, _) = stray.lines[of - back];
+            self.lines.key(line) == self.lines.key(self.rows[at - back].line)
+        };
+        let reach = if (1..=between).all(|back| alike(&back)) {
+            between
+        } else {
+            0
+        };
+        for back in 0..=reach {
+            if stray.lines[of - back].1 && self.is_nobodys(at - back, added) {
+                self.rows[at - back].owner = Owner::Step(stray.step);
+            }
         }
     }
 
