@@ -366,7 +366,7 @@ pub enum TroubleCode {
     Ambiguous,
     /// No window manager was found for it.
     NoWm,
-    /// The window manager did not answer in time.
+    /// The window manager, or what keeps the terminal, did not answer in time.
     WmHung,
     /// The window manager, or tmux, refused.
     FocusRefused,
@@ -385,7 +385,7 @@ pub enum TroubleCode {
 }
 
 impl TroubleCode {
-    /// Whether looking again later may help: the window manager was the trouble.
+    /// Whether looking again later may help: it was not there, or did not answer.
     #[must_use]
     pub fn concerns_wm(self) -> bool {
         matches!(self, Self::NoWm | Self::WmHung)

@@ -107,9 +107,11 @@ fn ask(proc: &Proc, inside: &Inside<'_>) -> Result<Info, Trouble> {
         Ok(_) => Err(unknown(format!(
             "another process than the holder {holder} answers"
         ))),
-        Err(error) => Err(unknown(format!(
-            "the holder {holder} does not answer: {error}"
-        ))),
+        // It is asked again later, as a window manager is: it may be busy, or stopped.
+        Err(error) => {
+            let message = format!("the holder {holder} does not answer: {error}");
+            Err(Trouble::new(TroubleCode::WmHung, &message))
+        }
     }
 }
 

@@ -392,10 +392,33 @@ fn a_new_daemon_finds_sessions_whose_directory_is_gone() {
     };
     wait_for("its host", || hosted(&lost));
     let daemon = fs::read_to_string(world.0.path("vmux/vmuxd.pid")).unwrap();
-    signal(daemon.trim().parse().unwrap(), Signal::KILL);
+    let daemon = daemon.trim().parse().unwrap();
+    signal(daemon, Signal::KILL);
+    // Until then it may write there.
+    wait_for("its end", || (!is_alive(daemon)).then_some(()));
     fs::remove_dir_all(world.0.path("vmux")).unwrap();
     wait_for("its host again", || hosted(&lost));
     wait_for("its socket", || (world.ids().len() == 1).then_some(()));
+}
+
+/// A holder that does not answer in time, when a new daemon looks for the first time, is asked again.
+#[test]
+fn a_holder_that_was_too_late_is_found_all_the_same() {
+    let world = World::new();
+    let script = world.0.script("late");
+    let info = world.start("late", &script);
+    let holder = pid_of(&info["holder"]);
+    signal(holder, Signal::STOP);
+    let late = world.0.register("late");
+    let session = || world.0.session(&late).unwrap_or_default();
+    wait_for("a look", || {
+        session()["no_window"].is_string().then_some(())
+    });
+    assert_eq!(session()["host"]["kind"], Value::Null);
+    signal(holder, Signal::CONT);
+    wait_for("its host", || {
+        (session()["host"]["kind"] == "vmux").then_some(())
+    });
 }
 
 /// More than the 108 bytes of a socket's address.
