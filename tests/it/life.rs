@@ -1,7 +1,7 @@
 //! The daemon's life: it can be reached, or it ends; and nobody is kept from having one.
 
 use std::fs;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,9 @@ use crate::service::{Daemon, command, shown, signal, vmux, wait_for};
 
 /// Within this a daemon that nobody can reach is gone: three scans.
 const GONE: Duration = Duration::from_secs(15);
+
+/// Less than from one scan to the next.
+const SOON: Duration = Duration::from_secs(2);
 
 /// What happens to a place, and how.
 type Replacement = (&'static str, fn(&Machine));
@@ -40,7 +43,8 @@ fn a_socket_that_was_removed_is_made_again_and_nobody_notices() {
     let mut subscriber = daemon.connect();
     subscriber.ask(r#"{"action":"subscribe"}"#);
     fs::remove_file(daemon.socket()).unwrap();
-    wait_for("the socket", || daemon.socket().exists().then_some(()));
+    // It is there before anybody listens.
+    wait_for("the socket", || UnixStream::connect(daemon.socket()).ok());
     daemon.ask(r#"{"action":"label","args":{"query":"101","label":"pay"}}"#);
     while !subscriber
         .line()
@@ -48,15 +52,15 @@ fn a_socket_that_was_removed_is_made_again_and_nobody_notices() {
         .contains("\"label\":\"pay\"")
     {}
 
-    // Who comes at once need not wait for the next scan.
-    fs::remove_file(daemon.socket()).unwrap();
-    let since = Instant::now();
-    assert!(run(&machine, &["list"]).starts_with("pay"));
-    assert!(
-        since.elapsed() < Duration::from_secs(3),
-        "{:?}",
+    // Who comes at once need not wait for the next scan, but for a machine that is busy.
+    let waited = || {
+        fs::remove_file(daemon.socket()).unwrap();
+        let since = Instant::now();
+        assert!(run(&machine, &["list"]).starts_with("pay"));
         since.elapsed()
-    );
+    };
+    let waited = [(); 4].map(|()| waited());
+    assert!(*waited.iter().min().unwrap() < SOON, "{waited:?}");
     let status = run(&machine, &["daemon", "status"]);
     let same = format!("(pid {})", daemon.child.id());
     assert!(status.contains(&same), "{status}");

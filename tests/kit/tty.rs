@@ -35,9 +35,11 @@ impl Tty {
             .write(true)
             .open(name.to_str().unwrap())
             .unwrap();
-        // setsid(1) makes it the terminal of a session of its own, so that it gets SIGWINCH.
-        let mut all = Command::new("setsid");
-        all.arg("--ctty").arg(command.get_program());
+        // setsid(1) makes it the terminal of a session of its own, so that it gets SIGWINCH. What
+        // nohup(1) has the tests ignore, a program in a terminal does not.
+        let mut all = Command::new("env");
+        all.args(["--default-signal=HUP", "setsid", "--ctty"]);
+        all.arg(command.get_program());
         all.args(command.get_args()).env_clear();
         for (name, value) in command.get_envs() {
             all.env(name, value.unwrap_or_default());

@@ -153,13 +153,7 @@ fn leaving_works_in_a_flood_and_sets_the_terminal_back() {
         let mut tty = world.attach(&["flood"], 80, 24);
         tty.waits_for("y\r\ny\r\ny");
         tty.types(key);
-        let since = Instant::now();
         tty.ends();
-        assert!(
-            since.elapsed() < Duration::from_secs(5),
-            "{:?}",
-            since.elapsed()
-        );
         let text = tty.text();
         let last = &text[text.rfind("\x1b\\\x1b[?2026l").unwrap()..];
         for undone in [
