@@ -53,7 +53,7 @@ pub struct Scanner {
 impl Scanner {
     /// Reads until a sequence is complete: how many bytes that took, and the sequence. `None`
     /// once all bytes are read.
-    pub fn step(&mut self, bytes: &[u8]) -> (usize, Option<Sequence<'_>>) {
+    pub fn step<'a>(&'a mut self, bytes: &'a [u8]) -> (usize, Option<Sequence<'a>>) {
         if std::mem::take(&mut self.done) {
             self.begun.clear();
             if self.state == State::Escape {
@@ -63,12 +63,21 @@ impl Scanner {
         let mut at = 0;
         while at < bytes.len() {
             if self.state == State::Ground {
-                let Some(plain) = memchr::memchr(ESC, &bytes[at..]) else {
+                let plain = match bytes[at] {
+                    ESC => Some(0),
+                    _ => memchr::memchr(ESC, &bytes[at..]),
+                };
+                let Some(plain) = plain else {
                     self.keep_partial(&bytes[at..]);
                     return (bytes.len(), None);
                 };
+                at += plain;
+                if let Some((body, last)) = whole_csi(&bytes[at..]) {
+                    self.done = true;
+                    return (at + body.len() + 3, Some(Sequence::Csi(body, last)));
+                }
                 self.begin();
-                at += plain + 1;
+                at += 1;
                 continue;
             }
             let byte = bytes[at];
@@ -226,6 +235,15 @@ impl Scanner {
             }
         }
     }
+}
+
+/// The CSI sequence that begins here, if it stands here as a whole and is as most are: byte by byte
+/// it is found, too.
+fn whole_csi(bytes: &[u8]) -> Option<(&[u8], u8)> {
+    let rest = bytes.strip_prefix(b"\x1b[")?;
+    let end = rest.iter().position(|byte| !matches!(byte, b' '..=b'?'))?;
+    let whole = end < LONGEST - 2 && matches!(rest[end], b'@'..=b'~');
+    whole.then(|| (&rest[..end], rest[end]))
 }
 
 /// The numbers of a CSI body that has no private byte: `1;2` as 1 and 2, a missing one as `None`.

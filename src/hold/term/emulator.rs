@@ -6,7 +6,7 @@ use alacritty_terminal::vte::ansi::{Processor, Timeout};
 use vmux::hosted::scan::{Scanner, Sequence};
 
 use super::model::Model;
-use super::{Kept, More, Paint, Screen, Size, paint};
+use super::{Kept, More, Paint, Screen, Size, paint, text};
 
 /// A string that is longer means nothing to the grid.
 const LONGEST_STRING: usize = 1024 * 1024;
@@ -44,28 +44,29 @@ impl Emulator {
         }
     }
 
-    /// Up to the end of plain characters, of a line, of a sequence that the grid does not know, or
-    /// of the bytes.
+    /// Up to the end of plain characters, of a line, of a sequence before such characters or one
+    /// that the grid does not know, or of the bytes.
     fn step(&mut self, bytes: &[u8]) -> usize {
         if self.scanner.is_plain() {
-            let plain = bytes.iter().take_while(|byte| matches!(byte, b' '..=b'~'));
             // The last one is left to the parser, which may have to repeat it.
-            let printed = match plain.count() {
-                0 | 1 => 0,
-                count => self.model.print(&bytes[..count - 1]),
-            };
+            let printed = self.model.print(&bytes[..text::before_last(bytes)]);
             if printed > 0 {
                 return printed;
             }
         }
-        let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
-        self.parse(&bytes[..line])
+        self.parse(bytes)
     }
 
     fn parse(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         loop {
-            let (used, sequence) = self.scanner.step(&bytes[at..]);
+            let rest = &bytes[at..];
+            let end = match rest.first() {
+                Some(0x1b) => None,
+                _ => memchr::memchr2(0x1b, b'\n', rest).filter(|end| rest[*end] == b'\n'),
+            };
+            let rest = &rest[..end.map_or(rest.len(), |end| end + 1)];
+            let (used, sequence) = self.scanner.step(rest);
             at += used;
             let known = match sequence {
                 None => None,
@@ -73,6 +74,7 @@ impl Emulator {
                 Some(Sequence::Csi(b">" | b">0", b'q')) => Some(Known::Version),
                 Some(Sequence::Csi(b"=" | b"=0", b'c')) => Some(Known::Unit),
                 Some(Sequence::Csi(b"16", b't')) => Some(Known::CellSize),
+                Some(_) if text::begins(&bytes[at..]) => None,
                 Some(_) => continue,
             };
             self.advance(&bytes[..at]);

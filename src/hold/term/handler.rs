@@ -3,6 +3,7 @@
 use alacritty_terminal::grid::Dimensions as _;
 use alacritty_terminal::index::{Column, Line};
 use alacritty_terminal::term::TermMode;
+use alacritty_terminal::term::cell::Cell;
 use alacritty_terminal::vte::ansi::{
     Attr, CharsetIndex, ClearMode, CursorShape, CursorStyle, Handler, Hyperlink, KeyboardModes,
     KeyboardModesApplyBehavior, LineClearMode, Mode, ModifyOtherKeys, NamedMode, PrivateMode, Rgb,
@@ -101,6 +102,18 @@ impl Handler for Model {
     }
 
     fn clear_line(&mut self, mode: LineClearMode) {
+        let grid = self.term.grid_mut();
+        let cursor = &grid.cursor;
+        let whole = match mode {
+            LineClearMode::All => true,
+            LineClearMode::Right => cursor.point.column == Column(0) && !cursor.input_needs_wrap,
+            LineClearMode::Left => false,
+        };
+        if whole {
+            // The same, but for cells that have not been written.
+            let (line, blank) = (cursor.point.line, Cell::from(cursor.template.bg));
+            return grid[line].reset(&blank);
+        }
         let wide = self.is_beside_wide();
         self.term.clear_line(mode);
         if wide {

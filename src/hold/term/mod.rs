@@ -13,6 +13,7 @@ mod ring;
 mod style;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub(crate) use emulator::Emulator;
 

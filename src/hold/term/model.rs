@@ -15,6 +15,7 @@ use super::modes::{Keyboard, Switches, Titles};
 use super::repair;
 use super::ring::Ring;
 use super::style;
+use super::text;
 
 /// Rows that stay in the grid above the screen, at least: a window that grows shows them again.
 const KEPT: usize = 64;
@@ -220,18 +221,29 @@ impl Model {
         let row = &mut grid[Line(line)];
         let wide = Flags::WIDE_CHAR | Flags::WIDE_CHAR_SPACER;
         let mut written = 0;
-        for (cell, byte) in row[Column(from)..Column(from + room)].iter_mut().zip(text) {
+        let mut taken = 0;
+        for cell in &mut row[Column(from)..Column(from + room)] {
+            let (c, length) = match text.get(taken) {
+                // Nearly all are such, and need not be looked for.
+                Some(byte @ b' '..=b'~') => (char::from(*byte), 1),
+                Some(_) => match text::first(&text[taken..]) {
+                    Some(found) => found,
+                    None => break,
+                },
+                None => break,
+            };
             if cell.flags.intersects(wide) {
                 break;
             }
-            (cell.c, cell.fg, cell.bg, cell.flags) = (char::from(*byte), fg, bg, flags);
+            (cell.c, cell.fg, cell.bg, cell.flags) = (c, fg, bg, flags);
+            taken += length;
             if cell.extra.is_some() {
                 cell.extra = None;
             }
             written += 1;
         }
         grid.cursor.point.column = Column(from + written);
-        written
+        taken
     }
 
     /// Cuts no wide character in half, whatever was done, and keeps both cursors on the screen.

@@ -157,7 +157,8 @@ fn atom() -> impl Strategy<Value = Vec<u8>> {
             .prop_map(|(a, b, last)| format!("\x1b[{a};{b}{last}"))
     };
     prop_oneof![
-        8 => "[a-z ]{1,30}".prop_map(|text| text),
+        6 => "[a-z ]{1,30}".prop_map(|text| text),
+        2 => "[a-c \u{e9}\u{2500}\u{2502}\u{25cf}\u{273b}\u{2192}]{1,30}".prop_map(|text| text),
         2 => Just("\r\n".to_owned()),
         2 => prop::sample::select(vec!["\n", "\r", "\t", "\x08", "\x0e", "\x0f", "\x1bM", "\x1bD", "\x1bE", "\x1b7", "\x1b8",
             "\x1bH", "\x1b[g", "\x1b[3g", "\x1b=", "\x1b>", "\x1b(0", "\x1b(B", "\x1b)0", "\x1b)B", "\x1b[!p", "\x1bc", "\x1b#8"])
