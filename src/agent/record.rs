@@ -135,7 +135,7 @@ pub(super) fn records(text: &str) -> Vec<&RawValue> {
 }
 
 /// The fields of an object, each read on its own.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Fields<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
 
 impl<'a> Fields<'a> {

@@ -10,6 +10,7 @@
 
 pub mod app_server;
 mod arguments;
+mod changes;
 pub mod dialog;
 mod dirs;
 pub mod frames;
@@ -23,13 +24,17 @@ pub mod title;
 pub mod verdict;
 mod watch;
 
+use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
 use crate::agent::lines::Follower;
 use crate::agent::{Agent, Health, Looks, Message, Role, Roots, TitleReader, Watch};
 use crate::core::model::{ConversationId, Decision, Dialog, Past, RawPath, Session};
+use crate::core::transcript::Transcript;
 use crate::sys::proc::Environ;
 use process::Purpose;
 use rollout::Rollout;
@@ -116,6 +121,22 @@ impl Agent for Codex {
     fn dirs(&self, config: &Path) -> Vec<(RawPath, Option<DateTime<Utc>>)> {
         let dirs = dirs::dirs(config).into_iter();
         dirs.map(|dir| (dir, None)).collect()
+    }
+
+    fn transcripts(&self, config: &Path, since: SystemTime) -> Vec<PathBuf> {
+        changes::transcripts(config, since)
+    }
+
+    fn touched(&self, transcript: &Path, from: u64) -> io::Result<(BTreeSet<PathBuf>, u64)> {
+        changes::touched(transcript, from)
+    }
+
+    fn transcript(
+        &self,
+        transcript: &Path,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> io::Result<Transcript> {
+        changes::transcript(transcript, wanted)
     }
 
     fn answers(&self) -> bool {

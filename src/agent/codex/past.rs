@@ -22,12 +22,23 @@ pub(super) fn past(config: &Path, most: usize) -> Vec<(RawPath, Past)> {
     let mut files = Vec::new();
     // A conversation stays in the file of the day on which it began: look some days further back.
     let enough = 4 * most;
+    each_day(config, |day| {
+        files.extend(rollouts(day));
+        files.len() < enough
+    });
+    let files = newest(files, most).into_iter();
+    files
+        .filter_map(|(written, path)| read(&path, written))
+        .collect()
+}
+
+/// Hands over the directories of days, the last one first, while more are wanted.
+pub(super) fn each_day(config: &Path, mut more: impl FnMut(&Path) -> bool) {
     let mut days = vec![(config.join("sessions"), 0)];
     while let Some((dir, depth)) = days.pop() {
         if depth == 3 {
-            files.extend(rollouts(&dir));
-            if files.len() >= enough {
-                break;
+            if !more(&dir) {
+                return;
             }
             continue;
         }
@@ -37,13 +48,10 @@ pub(super) fn past(config: &Path, most: usize) -> Vec<(RawPath, Past)> {
         below.sort_unstable();
         days.extend(below.iter().map(|name| (dir.join(name), depth + 1)));
     }
-    let files = newest(files, most).into_iter();
-    files
-        .filter_map(|(written, path)| read(&path, written))
-        .collect()
 }
 
-fn rollouts(dir: &Path) -> Vec<(SystemTime, PathBuf)> {
+/// The rollouts in a directory, with the times at which they were written.
+pub(super) fn rollouts(dir: &Path) -> Vec<(SystemTime, PathBuf)> {
     let names = names(dir, ENTRIES).into_iter();
     let rollouts = names.filter(|name| name.starts_with("rollout-") && name.ends_with(".jsonl"));
     let dated = rollouts.filter_map(|name| {

@@ -316,7 +316,7 @@ impl Rollout {
 }
 
 /// The texts of a message's parts.
-fn texts(parts: &[&RawValue]) -> String {
+pub(super) fn texts(parts: &[&RawValue]) -> String {
     let parts = parts
         .iter()
         .filter_map(|part| Fields::parse(part.get()).ok());
