@@ -43,7 +43,9 @@ pub struct Scout {
     /// Seen for the first time since the scan before: between fork and exec a process looks like
     /// its parent, so these are looked at once more.
     young: Vec<u32>,
+    /// The session that was the last one in turn, and whether the next scan looks at another one.
     verified: Pid,
+    verifies: bool,
 }
 
 impl Scout {
@@ -80,6 +82,7 @@ impl Scout {
             fresh: Vec::new(),
             young: Vec::new(),
             verified: Pid(0),
+            verifies: false,
         })
     }
 

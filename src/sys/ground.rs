@@ -34,14 +34,14 @@ mod stamp;
 /// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
 /// its answer.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Working directories that each look in turn sees again, besides silent ones and those where a
+/// Working directories that every other look sees again, besides silent ones and those where a
 /// session did something. The kernel tells what changes in a repository; only that a repository
 /// appears or goes has to be looked for: around idle sessions that shows within a minute for each
-/// twenty directories.
+/// dozen directories.
 const IN_TURN: usize = 1;
-/// Once in so many looks in turn, more spots are really looked at, because a [`Stamp`] does not
-/// show everything (such as a repository without a work tree above). At a scan's pace that is once
-/// a minute.
+/// Once in so many looks, more spots are really looked at, because a [`Stamp`] does not show
+/// everything (such as a repository without a work tree above). At a scan's pace that is once a
+/// minute.
 const REALLY: u32 = 12;
 /// How many then.
 const REALLY_IN_TURN: usize = 8;
@@ -246,7 +246,7 @@ impl Grounds {
     /// The spots whose turn it is and where something may be new, and those that are read below or
     /// may answer by now.
     fn due(&mut self, stirred: &[Spot]) -> Vec<Spot> {
-        let really = self.looks == 0;
+        let (really, in_turn) = (self.looks == 0, self.looks.is_multiple_of(2));
         self.looks = (self.looks + 1) % REALLY;
         let always = |spot: &Spot, known: &Known| spot.work.is_none() || known.ground.silent;
         let known = self.known.iter();
@@ -257,7 +257,11 @@ impl Grounds {
         let before = known.take_while(|(spot, _)| Some(*spot) <= self.turn.as_ref());
         let others = after.chain(before);
         let others = others.filter(|(spot, known)| !always(spot, known));
-        let count = if really { REALLY_IN_TURN } else { IN_TURN };
+        let count = match (really, in_turn) {
+            (true, _) => REALLY_IN_TURN,
+            (_, true) => IN_TURN,
+            _ => 0,
+        };
         let mut others: Vec<Spot> = others.take(count).map(|(spot, _)| spot.clone()).collect();
         self.turn = others.last().cloned().or(self.turn.take());
         let stirred = stirred.iter().filter(|spot| self.known.contains_key(spot));

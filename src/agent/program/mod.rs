@@ -228,6 +228,9 @@ impl Watch for Programs {
     }
 
     fn sort_out(&mut self, outside: &mut Outside) {
+        if self.tracked.is_empty() && outside.kept().next().is_none() {
+            return;
+        }
         let kept: Vec<Info> = outside.kept().cloned().collect();
         let taken = outside.terminals_of_others();
         let is_taken =

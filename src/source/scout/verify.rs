@@ -5,9 +5,10 @@ use std::ops::Bound::{Excluded, Unbounded};
 use super::Scout;
 use crate::core::model::Pid;
 
-/// Known sessions that one scan looks at again, besides restless ones: what no event tells
-/// (Ctrl+Z) and what an event may have missed is seen within a minute, of a dozen idle sessions.
-const VERIFIED_PER_SCAN: usize = 1;
+/// Known sessions that every other scan looks at again, besides restless ones: what no event tells
+/// (Ctrl+Z) and what an event may have missed is seen within a minute, of half a dozen idle
+/// sessions. The scans between look again at a directory.
+const VERIFIED_IN_TURN: usize = 1;
 
 impl Scout {
     /// Looks again at sessions that work or are stopped, and at a few others in turn.
@@ -15,7 +16,9 @@ impl Scout {
         let known = &self.outside.known;
         let after = known.range((Excluded(self.verified), Unbounded));
         let round = after.chain(known.range(..=self.verified));
-        let mut turn: Vec<Pid> = round.map(|(pid, _)| *pid).take(VERIFIED_PER_SCAN).collect();
+        let count = if self.verifies { VERIFIED_IN_TURN } else { 0 };
+        self.verifies = !self.verifies;
+        let mut turn: Vec<Pid> = round.map(|(pid, _)| *pid).take(count).collect();
         self.verified = turn.last().copied().unwrap_or(self.verified);
         let mut restless = self.restless();
         restless.retain(|pid| !turn.contains(pid));
