@@ -1,5 +1,6 @@
 //! Prompts, answers and changes of the sessions in a repository, kept with its commits.
 
+pub mod commits;
 pub mod consent;
 pub mod content;
 pub mod cursor;
@@ -7,6 +8,7 @@ mod diff;
 pub mod git;
 pub mod index;
 pub mod known;
+pub mod logs;
 mod part;
 pub mod patch;
 mod place;
@@ -17,5 +19,9 @@ mod replay;
 mod rows;
 pub mod select;
 pub mod spot;
+pub mod state;
+pub mod store;
 mod talks;
+pub mod told;
 pub mod trees;
+pub mod work;

@@ -11,6 +11,7 @@
 //! The thread of notifications reads what is published, too.
 
 mod alerts;
+mod capture;
 mod connection;
 mod deciding;
 pub mod detach;
@@ -110,6 +111,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
         to_engine.clone(),
         Arc::clone(&published),
         Arc::clone(&instance),
+        capture::Capture::new(&settings.paths, &published),
     )?;
     sources::desktop(to_engine.clone(), Arc::clone(&published), &settings)?;
     let workers = worker::Workers::start(&settings, &published)?;

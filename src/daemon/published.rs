@@ -114,6 +114,10 @@ pub(super) struct Published {
     pub(super) desktop: Wake,
     /// Wakes the thread of notifications.
     pub(super) alerts: Wake,
+    /// Wakes the thread of capture.
+    pub(super) capture: Wake,
+    /// It wants to hear of sessions: a commit waits for the end of a turn.
+    pub(super) capture_waits: AtomicBool,
     /// Where the terminals of hosted sessions are opened.
     homes: Mutex<Arc<Homes>>,
     /// Clients do not get here any more.
@@ -141,6 +145,8 @@ impl Published {
             sessions: Wake::new()?,
             desktop: Wake::new()?,
             alerts: Wake::new()?,
+            capture: Wake::new()?,
+            capture_waits: AtomicBool::new(false),
             homes: Mutex::default(),
             displaced: AtomicBool::new(false),
             pass: AtomicBool::new(false),
@@ -169,6 +175,9 @@ impl Published {
         self.wake.wake();
         self.desktop.wake();
         self.alerts.wake();
+        if self.capture_waits.load(Ordering::Relaxed) {
+            self.capture.wake();
+        }
     }
 
     /// The event that takes the place of all before it.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
+use super::capture::Capture;
 use super::lock::Instance;
 use super::published::Published;
 use super::supervise::{PANICKED, Part, caught};
@@ -51,6 +52,7 @@ pub(super) fn sessions(
     engine: SyncSender<Input>,
     published: Arc<Published>,
     instance: Arc<Instance>,
+    capture: Capture,
 ) -> std::io::Result<()> {
     let roots = scout.roots().clone();
     let run = move || {
@@ -62,7 +64,7 @@ pub(super) fn sessions(
             published.pulse.begin(Part::Sessions);
             let watched = caught("sessions", || {
                 let mut scout = current.map_or_else(|| start_anew(&roots, &engine), Ok)?;
-                watch(&mut scout, &engine, &published, &instance)
+                watch(&mut scout, &engine, &published, (&instance, &capture))
             });
             let failed = match watched {
                 Some(Ok(())) => return,
@@ -100,8 +102,9 @@ fn watch(
     scout: &mut Scout,
     engine: &SyncSender<Input>,
     published: &Published,
-    instance: &Instance,
+    (instance, capture): (&Instance, &Capture),
 ) -> std::io::Result<()> {
+    capture.look();
     let mut next_scan = clock::steady() + SCAN;
     loop {
         let (sessions, directories) = scout.counts();
@@ -125,6 +128,7 @@ fn watch(
         if clock::steady() >= next_scan {
             next_scan = clock::steady() + SCAN;
             see_that_it_stands(instance, published);
+            capture.look();
             observations.extend(scout.scan(clock::now())?);
         }
         if !observations.is_empty() && engine.send(Input::Observed(observations)).is_err() {

@@ -7,3 +7,4 @@ pub mod local;
 pub mod projects;
 pub mod reply;
 pub mod roll;
+pub mod world;

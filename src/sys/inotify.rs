@@ -198,6 +198,12 @@ impl Watcher {
     /// Takes over a git directory that an [`Adder`] watches: of its entries only those count
     /// that tell of a checkout.
     pub fn adopt(&mut self, dir: &Path, wd: i32) {
+        self.take_over(dir, wd);
+        self.git_dirs.insert(dir.to_path_buf());
+    }
+
+    /// Takes over a directory that an [`Adder`] watches.
+    pub fn take_over(&mut self, dir: &Path, wd: i32) {
         match self.watches.get_mut(dir) {
             Some((known, count)) if *known == wd => *count += 1,
             // The path leads to another directory now.
@@ -207,7 +213,6 @@ impl Watcher {
             }
             None => self.insert(dir, wd),
         }
-        self.git_dirs.insert(dir.to_path_buf());
     }
 
     /// Notes why a watch was refused; not an error where it means only that there is none.

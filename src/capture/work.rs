@@ -1,0 +1,443 @@
+//! What is done for a repository when its `HEAD` moved or a turn ended: records of the commits that
+//! are new, or were not complete.
+//!
+//! Records are written before the place up to which the logs were read: who is killed in between
+//! makes them once more, and the note of a commit is replaced, never added to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::commits::{self, Asked, Made};
+use super::consent::{self, Consent};
+use super::git;
+use super::logs;
+use super::record::{Limits, Record};
+use super::redact::{self, Redactor};
+use super::reflog::{Line, Move};
+use super::select::{Recorded, select};
+use super::state::{self, Open, State};
+use super::store::Store;
+use super::told::{self, Config, Shelf};
+use super::trees::{self, Tree};
+use crate::core::model::time;
+use crate::core::transcript::Transcript;
+use crate::sys::files::read_bounded;
+
+/// Longest wait for another process that works in the repository.
+const OTHERS: Duration = Duration::from_secs(5);
+/// Commits that are looked at together.
+const CHUNK: usize = 32;
+/// Largest `.env` that is read, in bytes, and how many.
+const ENV: (usize, usize) = (64 << 10, 16);
+/// A commit whose turn never ends is looked at again for so long.
+const PATIENCE: TimeDelta = TimeDelta::hours(24);
+
+/// What a repository cannot tell by itself.
+#[derive(Clone)]
+pub struct World {
+    /// Agents, and the directories in which they keep their files.
+    pub configs: Vec<Config>,
+    /// Secret values of live sessions' environments: in memory only.
+    pub secrets: Vec<String>,
+    /// The user's home.
+    pub home: PathBuf,
+    /// When.
+    pub now: DateTime<Utc>,
+    /// When the log of a working tree was seen to move last, by its git directory.
+    pub moved: BTreeMap<PathBuf, DateTime<Utc>>,
+}
+
+/// What was done.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Caught {
+    /// Commits that have a record now.
+    pub recorded: Vec<String>,
+    /// Commits without anything to record.
+    pub plain: usize,
+    /// Commits whose turns have not ended.
+    pub open: usize,
+}
+
+/// Why nothing was done; it is tried again from where it was.
+#[derive(Debug)]
+pub enum Error {
+    /// The settings cannot be understood, in words.
+    Settings(String),
+    /// Git did not do it.
+    Git(git::Error),
+    /// The file system did not.
+    Io(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(words) => f.write_str(words),
+            Self::Git(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<git::Error> for Error {
+    fn from(error: git::Error) -> Self {
+        Self::Git(error)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A commit that is to be looked at.
+#[derive(Clone, Debug)]
+struct Job {
+    id: String,
+    tree: usize,
+    at: DateTime<Utc>,
+    /// What it replaced.
+    old: Option<String>,
+    what: Move,
+}
+
+/// Records what is new in the repository that is `common`.
+///
+/// # Errors
+/// See [`Error`]: then it is as if it had not been called.
+pub fn catch_up(common: &Path, world: &World) -> Result<Caught, Error> {
+    let _lock = state::lock(common, OTHERS)?;
+    let Some(consent) = consent::read(common)? else {
+        return Ok(Caught::default());
+    };
+    let trees: Vec<Tree> = trees::all(common)
+        .into_iter()
+        .filter(|tree| !consent::is_forbidden(&tree.top))
+        .collect();
+    let before = state::read(common);
+    let mut state = before.clone();
+    let since = consent.since.unwrap_or(world.now);
+    let mut jobs = Vec::new();
+    for (at, tree) in trees.iter().enumerate() {
+        jobs.extend(new_jobs(&mut state, (at, tree), since, world)?);
+    }
+    leave(&mut state, common, &trees);
+    let mut caught = Caught::default();
+    if !jobs.is_empty() || !state.open.is_empty() {
+        let mut work = Work::new(common, world, &consent, &trees, &mut state)?;
+        caught = work.all(jobs, since)?;
+    }
+    if state != before {
+        state::write(common, &state)?;
+    }
+    Ok(caught)
+}
+
+/// What is new in the log of a working tree.
+fn new_jobs(
+    state: &mut State,
+    (at, tree): (usize, &Tree),
+    since: DateTime<Utc>,
+    world: &World,
+) -> Result<Vec<Job>, Error> {
+    let known = state.trees.entry(tree.name.clone()).or_default();
+    // It may have been moved; what was said before names it as it was.
+    if known.tops.first() != Some(&tree.top) {
+        known.tops.retain(|top| *top != tree.top);
+        known.tops.insert(0, tree.top.clone());
+        known.tops.truncate(8);
+    }
+    let news = logs::read_on(tree, known, since)?;
+    if news.gap {
+        let words = format!(
+            "movements of {} that its log does not hold any more",
+            tree.top.display()
+        );
+        state.miss(world.now, &words);
+    }
+    let moved = world.moved.get(&tree.git_dir).copied();
+    let last = news.lines.len().saturating_sub(1);
+    let jobs = news.lines.into_iter().enumerate();
+    let jobs = jobs.filter(|(_, line)| line.what != Move::Skip);
+    Ok(jobs
+        .map(|(n, line)| Job {
+            at: exact(&line, moved.filter(|_| n == last)),
+            old: line.old.filter(|_| line.what == Move::Amend),
+            id: line.new,
+            tree: at,
+            what: line.what,
+        })
+        .collect())
+}
+
+/// When a commit was made at most: the end of the second that its log tells, or when it was seen.
+fn exact(line: &Line, moved: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    let end = time::after(line.at, TimeDelta::milliseconds(999));
+    match moved {
+        Some(moved) if moved >= line.at && moved < end => moved,
+        _ => end,
+    }
+}
+
+/// Forgets working trees that are gone, with the commits that were to be looked at again there.
+fn leave(state: &mut State, common: &Path, trees: &[Tree]) {
+    let there = |name: &String| {
+        let git_dir = match name.as_str() {
+            "" => common.to_path_buf(),
+            name => common.join("worktrees").join(name),
+        };
+        trees.iter().any(|tree| tree.name == *name) || git_dir.is_dir()
+    };
+    state.trees.retain(|name, _| there(name));
+    let State { open, trees, .. } = state;
+    open.retain(|_, open| trees.contains_key(&open.tree));
+}
+
+/// What is needed for a commit's record.
+struct Work<'a> {
+    world: &'a World,
+    store: Store,
+    redactor: Redactor,
+    limits: Limits,
+    trees: &'a [Tree],
+    state: &'a mut State,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        common: &Path,
+        world: &'a World,
+        consent: &Consent,
+        trees: &'a [Tree],
+        state: &'a mut State,
+    ) -> Result<Self, Error> {
+        let mut secrets = world.secrets.clone();
+        for tree in trees {
+            secrets.extend(env_secrets(&tree.top));
+        }
+        let mut redactor =
+            Redactor::new(secrets, &consent.redact, &world.home).map_err(Error::Settings)?;
+        redactor
+            .ignoring(&consent.ignore)
+            .map_err(Error::Settings)?;
+        let store = Store::open(common)?;
+        let writer = store.writer().strip_prefix(super::store::ALL);
+        state.writer = writer.map(str::to_owned);
+        Ok(Self {
+            world,
+            store,
+            redactor,
+            limits: Limits {
+                pasted: consent.pasted,
+                answers: consent.answers,
+                ..Limits::default()
+            },
+            trees,
+            state,
+        })
+    }
+
+    fn all(&mut self, jobs: Vec<Job>, since: DateTime<Utc>) -> Result<Caught, Error> {
+        let tops: Vec<PathBuf> = self
+            .state
+            .trees
+            .values()
+            .flat_map(|known| known.tops.clone())
+            .collect();
+        let times = (self.world.now, since);
+        let changed = told::look(self.state, &self.world.configs, &tops, times);
+        let mut jobs = jobs;
+        jobs.extend(self.again(&changed));
+        let mut seen = BTreeSet::new();
+        jobs.retain(|job| seen.insert(job.id.clone()));
+        let mut caught = Caught::default();
+        for at in 0..self.trees.len() {
+            let own: Vec<Job> = jobs.iter().filter(|job| job.tree == at).cloned().collect();
+            for chunk in own.chunks(CHUNK) {
+                self.chunk(at, chunk, &mut caught)?;
+            }
+        }
+        caught.open = self.state.open.len();
+        Ok(caught)
+    }
+
+    /// Commits whose turns had not ended, if anything was said since.
+    fn again(&mut self, changed: &BTreeSet<PathBuf>) -> Vec<Job> {
+        let oldest = time::before(self.world.now, PATIENCE);
+        self.state.open.retain(|_, open| open.at > oldest);
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let place = |name: &str| self.trees.iter().position(|tree| tree.name == name);
+        let open = self.state.open.iter();
+        let jobs = open.filter_map(|(id, open)| {
+            Some(Job {
+                id: id.clone(),
+                tree: place(&open.tree)?,
+                at: open.at,
+                old: open.old.clone(),
+                what: Move::Commit,
+            })
+        });
+        jobs.collect()
+    }
+
+    /// Looks at some commits of one working tree.
+    fn chunk(&mut self, at: usize, jobs: &[Job], caught: &mut Caught) -> Result<(), Error> {
+        match self.try_chunk(at, jobs, caught) {
+            // One that git cannot read must not hold up the others.
+            Err(Error::Git(git::Error::Failed(words))) if jobs.len() == 1 => {
+                let what = format!("{}: git says: {words}", jobs[0].id);
+                self.state.miss(self.world.now, &what);
+                Ok(())
+            }
+            Err(Error::Git(git::Error::Failed(_))) => {
+                let (first, second) = jobs.split_at(jobs.len() / 2);
+                self.chunk(at, first, caught)?;
+                self.chunk(at, second, caught)
+            }
+            done => done,
+        }
+    }
+
+    fn try_chunk(&mut self, at: usize, jobs: &[Job], caught: &mut Caught) -> Result<(), Error> {
+        let tree = &self.trees[at];
+        let tops = self
+            .state
+            .trees
+            .get(&tree.name)
+            .map(|known| known.tops.clone());
+        let tops = tops.unwrap_or_else(|| vec![tree.top.clone()]);
+        let asked: Vec<Asked> = jobs
+            .iter()
+            .map(|job| Asked {
+                id: job.id.clone(),
+                at: job.at,
+            })
+            .collect();
+        let touched = told::inside(self.state, &tops);
+        let wanted = |paths: &[String]| touched.concerns(paths);
+        let own = self.store.writer().to_owned();
+        let (made, found) = commits::read(
+            self.store.common(),
+            &tops,
+            &asked,
+            std::slice::from_ref(&own),
+            &wanted,
+        )?;
+        let mut shelf = Shelf::default();
+        let mut records = Vec::new();
+        for job in jobs {
+            let Some(made) = made.iter().find(|made| made.commit.id == job.id) else {
+                continue;
+            };
+            if job.what == Move::Unknown && !is_new(made) {
+                continue;
+            }
+            match self.record(job, made, &mut shelf, &tops) {
+                Some(record) => records.push(record),
+                None => caught.plain += 1,
+            }
+        }
+        self.store
+            .put(&records, found.get(&own).map(String::as_str))?;
+        caught
+            .recorded
+            .extend(records.into_iter().map(|record| record.commit));
+        Ok(())
+    }
+
+    /// The record of a commit, if there is anything to record.
+    fn record(
+        &mut self,
+        job: &Job,
+        made: &Made,
+        shelf: &mut Shelf,
+        tops: &[PathBuf],
+    ) -> Option<Record> {
+        let files = told::of(self.state, &made.commit);
+        let transcripts = shelf.take(&files, &self.world.configs, tops);
+        let selection = select(&made.commit, &transcripts, &self.recorded(made.commit.at));
+        let running = transcripts.iter().any(|talk| runs(talk, made.commit.at));
+        let fresh = !selection.conversations.is_empty();
+        let complete = if fresh { selection.complete } else { !running };
+        if complete {
+            self.state.open.remove(&job.id);
+        } else {
+            let open = Open {
+                tree: self.trees[job.tree].name.clone(),
+                at: job.at,
+                old: job.old.clone(),
+            };
+            self.state.open.insert(job.id.clone(), open);
+        }
+        if !fresh {
+            return None;
+        }
+        let record = Record::build(
+            &made.commit,
+            &made.patch_id,
+            selection,
+            &mut self.redactor,
+            &self.limits,
+        );
+        if matches!(job.what, Move::Commit | Move::Amend) {
+            self.note(&record, made.commit.at);
+        }
+        Some(record)
+    }
+
+    /// When each conversation was recorded last before then.
+    fn recorded(&self, before: DateTime<Utc>) -> Recorded {
+        let all = self.state.recorded.iter();
+        let last = all.filter_map(|(id, times)| {
+            let at = times.iter().rev().find(|at| **at < before)?;
+            Some((id.clone(), *at))
+        });
+        last.collect()
+    }
+
+    fn note(&mut self, record: &Record, at: DateTime<Utc>) {
+        for talk in &record.conversations {
+            self.state.recorded_at(&talk.session_id, at);
+        }
+    }
+}
+
+/// Whether a conversation was in a turn then that has not ended.
+fn runs(talk: &Transcript, at: DateTime<Utc>) -> bool {
+    let last = talk.turns.last();
+    last.is_some_and(|turn| turn.ended.is_none() && turn.at <= at)
+}
+
+/// Whether a commit was made when `HEAD` came to it: a command that is not known may have gone to
+/// an old one.
+fn is_new(made: &Made) -> bool {
+    (made.commit.at - made.committed).abs() <= TimeDelta::seconds(5)
+}
+
+/// Secret values of the `.env` files at the top of a working tree.
+fn env_secrets(top: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(top).into_iter().flatten().flatten();
+    let files = names.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".env"));
+    let mut secrets = Vec::new();
+    for entry in files.take(ENV.1) {
+        let text = read_bounded(&entry.path(), ENV.0).unwrap_or_default();
+        let pairs = redact::env_file(&String::from_utf8_lossy(&text));
+        let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
+        secrets.extend(redact::secrets(pairs));
+    }
+    secrets
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
