@@ -8,7 +8,7 @@ use super::Terminal;
 use super::place::Places;
 use super::way::Search;
 use crate::core::model::{
-    Host, HostKind, Kind, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid,
+    HostKind, Kind, Link, Pid, Place, ProcChain, Session, Trouble, TroubleCode, Xid,
 };
 use crate::core::text::CleanText;
 use crate::desktop::host::Mux;
@@ -148,11 +148,7 @@ impl Places {
                 pid: owner,
                 windows,
             } => {
-                search.host.get_or_insert_with(|| Host {
-                    kind: HostKind::Terminal,
-                    program: CleanText::line(&program).some(),
-                    target: None,
-                });
+                search.enter(HostKind::Terminal, &program, None);
                 let mut hints = hints(walk.session, &self.environ_inside(start));
                 if windows.len() > 1 {
                     hints.titles = self.own_titles(walk.session, search);

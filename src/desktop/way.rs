@@ -3,7 +3,7 @@
 
 use super::{PaneTitle, Terminal};
 use crate::core::model::{
-    Action, Host, Place, ProcChain, Trouble, Window, WindowRef, WmAddress, Xid,
+    Action, Host, HostKind, Place, ProcChain, Trouble, Window, WindowRef, WmAddress, Xid,
 };
 use crate::core::text::CleanText;
 use crate::desktop::host::DRIVERS;
@@ -34,6 +34,15 @@ impl Search {
 
     pub(super) fn reject(&mut self, words: &str) {
         self.rejected.push(CleanText::line(words));
+    }
+
+    /// In a program that shows terminals. The first one counts: an outer one shows what that gives it.
+    pub(super) fn enter(&mut self, kind: HostKind, program: &str, target: Option<&str>) {
+        self.host.get_or_insert_with(|| Host {
+            kind,
+            program: CleanText::line(program).some(),
+            target: target.and_then(|target| CleanText::line(target).some()),
+        });
     }
 
     /// From a process up through its parents, to this window manager.

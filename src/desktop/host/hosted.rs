@@ -5,8 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Client, Driver, Inside, Multiplexer, Shown};
-use crate::core::model::{Host, HostKind, PaneView, Pid, Trouble, TroubleCode};
+use super::{Client, Driver, Inside, Multiplexer, Shown, detached};
+use crate::core::model::{HostKind, PaneView, Pid, Trouble, TroubleCode};
 use crate::core::text::CleanText;
 use crate::desktop::way::Search;
 use crate::hosted::link::Link;
@@ -43,11 +43,7 @@ impl Multiplexer for Holder {
     ) -> Result<Shown, Trouble> {
         let info = ask(proc, inside)?;
         let id = CleanText::line(&info.id);
-        search.host.get_or_insert_with(|| Host {
-            kind: HostKind::Vmux,
-            program: CleanText::line(COMM).some(),
-            target: id.clone().some(),
-        });
+        search.enter(HostKind::Vmux, COMM, Some(&id));
         search.step(&format!("hosted session {id}"));
         let mut clients = info.clients;
         // The one that leads was used last.
@@ -55,8 +51,8 @@ impl Multiplexer for Holder {
         let clients: Vec<_> = clients.into_iter().map(shown_by).collect();
         if clients.is_empty() {
             let message = format!("no terminal shows the hosted session {id}");
-            let trouble = Trouble::new(TroubleCode::MuxDetached, &message);
-            return Err(trouble.hint(&format!("show it with: vmux attach {id}")));
+            let hint = format!("show it with: vmux attach {id}");
+            return Err(detached(&message, &hint));
         }
         Ok(Shown {
             clients,

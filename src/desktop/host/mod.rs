@@ -10,7 +10,7 @@ pub mod typing;
 use std::io;
 
 use super::way::Search;
-use crate::core::model::{Action, HostKind, Link, PaneView, Pid, ProcChain, Trouble};
+use crate::core::model::{Action, HostKind, Link, PaneView, Pid, ProcChain, Trouble, TroubleCode};
 use crate::sys::proc::{Environ, Proc};
 
 /// The multiplexers that vmux knows.
@@ -75,6 +75,11 @@ pub fn server_called(comm: &str) -> Option<Mux> {
     }
     let other = OTHERS.into_iter().find(|name| *name == comm);
     other.map(Mux::Other)
+}
+
+/// Nobody is attached.
+fn detached(message: &str, hint: &str) -> Trouble {
+    Trouble::new(TroubleCode::MuxDetached, message).hint(hint)
 }
 
 /// Leads from a process in a multiplexer to who shows it.

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::{Client, Driver, Inside, Multiplexer, Shown};
-use crate::core::model::{Action, Host, HostKind, PaneView, Pid, Trouble, TroubleCode};
+use super::{Client, Driver, Inside, Multiplexer, Shown, detached};
+use crate::core::model::{Action, HostKind, PaneView, Pid, Trouble, TroubleCode};
 use crate::core::text::{CleanText, shell_word};
 use crate::desktop::way::Search;
 use crate::sys::exec;
@@ -50,12 +50,8 @@ impl Multiplexer for Screen {
     ) -> Result<Shown, Trouble> {
         let pid = inside.server;
         let server = server(proc, pid, inside.environ);
+        search.enter(HostKind::Screen, COMM, server.name.as_deref());
         let name = server.name.as_deref().map(CleanText::line);
-        search.host.get_or_insert_with(|| Host {
-            kind: HostKind::Screen,
-            program: CleanText::line("screen").some(),
-            target: name.clone(),
-        });
         let name = name.unwrap_or_else(|| CleanText::line(&format!("of process {pid}")));
         search.step(&format!("screen session {name}"));
         let Some(clients) = clients(proc, pid) else {
@@ -64,8 +60,7 @@ impl Multiplexer for Screen {
         };
         if clients.is_empty() {
             let message = format!("screen session {name} is detached");
-            let hint = server.attach();
-            return Err(Trouble::new(TroubleCode::MuxDetached, &message).hint(&hint));
+            return Err(detached(&message, &server.attach()));
         }
         // Which of its windows screen shows cannot be asked: select it anyway.
         search.uncertain = true;

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use layout::{Layout, Spot, View, parse_layout};
 
-use super::{Client, Driver, Inside, Multiplexer, Shown};
-use crate::core::model::{Action, Host, HostKind, PaneView, Pid, Trouble, TroubleCode};
+use super::{Client, Driver, Inside, Multiplexer, Shown, detached};
+use crate::core::model::{Action, HostKind, PaneView, Pid, Trouble, TroubleCode};
 use crate::core::text::{CleanText, shell_word};
 use crate::desktop::PaneTitle;
 use crate::desktop::way::Search;
@@ -28,6 +28,8 @@ use crate::sys::socket;
 
 /// Longest wait for one answer. tmux answers in 2 ms.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// What it is called.
+const NAME: &str = "tmux";
 /// What a server is called.
 const COMM: &str = "tmux: server";
 /// What a client is called.
@@ -38,7 +40,7 @@ const SOCKETS_CAP: usize = 4;
 /// tmux.
 pub(super) const DRIVER: Driver = Driver {
     kind: HostKind::Tmux,
-    name: "tmux",
+    name: NAME,
     servers: &[COMM],
     variable: "TMUX",
     tells: true,
@@ -165,18 +167,10 @@ fn name_for(proc: &Proc, server: Pid, pid: Pid) -> Option<String> {
     (proc.terminal_named(server, &name) == Some(tty)).then_some(name)
 }
 
-fn host(target: &str) -> Host {
-    Host {
-        kind: HostKind::Tmux,
-        program: CleanText::line("tmux").some(),
-        target: CleanText::line(target).some(),
-    }
-}
-
 /// The clients that show a pane, or can.
 fn in_pane(spot: &Spot, server: &Server, search: &mut Search) -> Result<Shown, Trouble> {
     let pane = &spot.pane;
-    search.host.get_or_insert_with(|| host(&pane.target));
+    search.enter(HostKind::Tmux, NAME, Some(&pane.target));
     if spot.views.is_empty() {
         search.step(&format!("its pane {} is {}", pane.pane_id, pane.target));
         search.step("no client shows its session");
@@ -187,7 +181,7 @@ fn in_pane(spot: &Spot, server: &Server, search: &mut Search) -> Result<Shown, T
             shell_word(&server.socket.to_string_lossy()),
             shell_word(&name)
         );
-        return Err(Trouble::new(TroubleCode::MuxDetached, &message).hint(&attach));
+        return Err(detached(&message, &attach));
     }
     let clients = spot.views.iter().map(|view| through(view, server));
     Ok(Shown {

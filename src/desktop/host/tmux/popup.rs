@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use super::layout::Layout;
-use super::{CLIENT_COMM, Named, host};
-use crate::core::model::{Pid, Trouble, TroubleCode};
+use super::{CLIENT_COMM, NAME, Named};
+use crate::core::model::{HostKind, Pid, Trouble, TroubleCode};
 use crate::desktop::host::{Client, Inside, Shown};
 use crate::desktop::way::Search;
 use crate::sys::proc::Proc;
@@ -35,8 +35,8 @@ pub(super) fn find(
     }
     let session = named.map(|named| &*named.session_id);
     let name = session.and_then(|id| layout.session_name(id));
-    let target = format!("{} (popup)", name.unwrap_or("tmux"));
-    search.host.get_or_insert_with(|| host(&target));
+    let target = format!("{} (popup)", name.unwrap_or(NAME));
+    search.enter(HostKind::Tmux, NAME, Some(&target));
     let clients: Vec<Client> = layout
         .popup_clients(session)
         .into_iter()
