@@ -91,22 +91,20 @@ fn settled<'a>(rows: &mut Rows<'a>, parent: &[Line], steps: &[Step<'a>]) -> usiz
         if !rows.charge(size) {
             return 0;
         }
-        if after.is_some_and(|after| is_file(rows, parent, &after)) {
+        if after.is_some_and(|after| is_file(rows, parent.iter().copied(), &after)) {
             return at + 1;
         }
-        if before.is_some_and(|before| is_file(rows, parent, before)) {
+        if before.is_some_and(|before| is_file(rows, parent.iter().copied(), before)) {
             return at;
         }
     }
     0
 }
 
-/// Whether a text has just the lines of the parent.
-fn is_file(rows: &Rows, parent: &[Line], text: &str) -> bool {
+/// Whether a text has just these lines.
+fn is_file(rows: &Rows, file: impl Iterator<Item = Line>, text: &str) -> bool {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = text.lines();
-    let mut same = parent.iter().map(|line| rows.lines.text(*line));
-    lines.by_ref().eq(same.by_ref())
+    text.lines().eq(file.map(|line| rows.lines.text(line)))
 }
 
 fn known_before(edit: &Edit) -> Option<&str> {
@@ -282,7 +280,10 @@ fn own_up(rows: &mut Rows, parent: &[Line]) {
 
 /// Applies a change.
 fn apply<'a>(rows: &mut Rows<'a>, edit: &'a Edit, step: u32) {
-    if let Some(before) = known_before(edit) {
+    // Mostly it is as it was left: that is seen without numbering its lines again.
+    if let Some(before) = known_before(edit)
+        && !is_file(rows, rows.rows.iter().map(|row| row.line), before)
+    {
         let lines = rows.lines.of(before);
         rows.become_all(&lines, By::Other);
     }

@@ -188,3 +188,6 @@ fn order(
     asks.sort_by_key(by_time);
     (members, asks)
 }
+
+#[cfg(test)]
+mod tests;
