@@ -125,6 +125,8 @@ pub enum Verb {
     Daemon(Daemon),
     /// Check what vmux needs, and say what is missing
     Doctor(Json),
+    /// Show the configuration, where each value comes from, and what is wrong with it
+    Config(Config),
     /// Show vmux with sessions that are played
     Demo(Demo),
     /// Print completions for a shell
@@ -455,6 +457,39 @@ pub enum DaemonVerb {
         #[arg(long)]
         json: bool,
     },
+    /// Write the unit by which systemd starts it early, for where this program is
+    ///
+    /// It starts by itself when it is needed: a unit only spares the first call some time.
+    InstallUnit {
+        /// Only print it
+        #[arg(long)]
+        print: bool,
+    },
+}
+
+/// Of `config`.
+#[derive(Args, Debug)]
+pub struct Config {
+    /// What to do; `show` if not given
+    #[command(subcommand)]
+    pub verb: Option<ConfigVerb>,
+}
+
+/// Verbs of `config`.
+#[derive(Subcommand, Debug, Clone, Copy)]
+pub enum ConfigVerb {
+    /// Print where it lies
+    Path,
+    /// Print all that is in force, each value with where it comes from
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what is wrong with it: exit code 1 if anything is
+    Check,
+    /// Print its JSON schema, for editors
+    Schema,
 }
 
 /// Of `demo`.

@@ -1,5 +1,7 @@
 //! `vmux daemon`
 
+mod unit;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -47,6 +49,7 @@ pub(super) fn run(context: &Context, args: &Daemon) -> anyhow::Result<Exit> {
             start(context)
         }
         DaemonVerb::Status { json } => status(context, json),
+        DaemonVerb::InstallUnit { print } => unit::install(print),
     }
 }
 

@@ -8,6 +8,7 @@ mod call;
 mod capture;
 pub mod cli;
 mod completions;
+mod config;
 mod daemon;
 mod demo;
 mod dmenu;
@@ -140,6 +141,7 @@ fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {
         }
         Verb::Daemon(args) => daemon::run(context, &args),
         Verb::Doctor(args) => doctor::run(context, args.json),
+        Verb::Config(args) => config::run(context, &args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(args) => man::run(&args),

@@ -18,7 +18,7 @@ use super::worker::{FocusJob, MENU_CLOSES};
 use super::{Input, Settings};
 use crate::core::model::SessionKey;
 use crate::core::registry::MarkChange;
-use crate::notify::alert::{Alerts, News, Step, Wanted, Words};
+use crate::notify::alert::{Alerts, News, Step, Words};
 use crate::notify::dbus::BusError;
 use crate::notify::{Click, Heard, Notice, Notices};
 use crate::sys::clock;
@@ -47,7 +47,7 @@ struct Teller {
     failures: u32,
 }
 
-/// Starts the thread, if the user wants notifications.
+/// Starts the thread. It rests while the user wants no notifications.
 ///
 /// # Errors
 /// Those of starting a thread.
@@ -58,9 +58,6 @@ pub(super) fn start(
     focus: SyncSender<FocusJob>,
 ) -> io::Result<()> {
     let wanted = settings.config.notifications;
-    if wanted == Wanted::Off {
-        return Ok(());
-    }
     let mut teller = Teller {
         alerts: Alerts::new(wanted),
         notices: None,
@@ -90,6 +87,7 @@ impl Teller {
     fn run(&mut self) {
         loop {
             let snapshot = self.published.snapshot();
+            self.alerts.want(self.published.config().notifications);
             let (steps, due) = self.alerts.step(&snapshot.sessions, clock::now());
             for step in steps {
                 match step {

@@ -484,7 +484,7 @@ impl Server {
             workspace: workspace.as_deref(),
             icons: &icons.to_string_lossy(),
             keys: None,
-            hints: self.settings.config.hints,
+            hints: self.published.config().hints,
             now,
             edition: listed.edition,
         };

@@ -64,7 +64,7 @@ const LAST_WRITE: Duration = Duration::from_secs(2);
 pub struct Settings {
     /// Where things lie.
     pub paths: Paths,
-    /// What the user configured.
+    /// What the user configured, as it was at the start.
     pub config: Config,
     /// What of it could not be read, in words.
     pub misread: Vec<String>,
@@ -89,7 +89,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let instance = Arc::new(Instance::take(paths)?);
     raise_descriptor_limit();
     write_icons(paths);
-    let published = Arc::new(Published::new()?);
+    let published = Arc::new(Published::new(settings.config.clone())?);
     let (to_engine, from_all) = sync_channel(ENGINE_QUEUE);
 
     let kept = load_marks(&settings, &published);
@@ -98,12 +98,7 @@ pub fn run(settings: Settings) -> anyhow::Result<()> {
     let listener = instance.listen()?;
     published.publish(registry.snapshot());
 
-    let storage = storage::start(
-        paths.labels.clone(),
-        kept,
-        to_engine.clone(),
-        Arc::clone(&published),
-    )?;
+    let storage = storage::start(paths, kept, to_engine.clone(), Arc::clone(&published))?;
     let engine = Engine::new(registry, Arc::clone(&published), storage.clone());
     supervise::vital("engine", move || engine.run(&from_all))?;
     sources::sessions(

@@ -17,6 +17,7 @@ use crate::desktop::Homes;
 use crate::desktop::here::{Here, Lately};
 use crate::protocol::reply::{Body, PreviewMessage, SourceStatus, render};
 use crate::protocol::{EventLine, Reply};
+use crate::serve::config::Config;
 use crate::sys::clock;
 
 /// Reports of hooks that wait at most: some hundred sessions at once send fewer.
@@ -124,11 +125,14 @@ pub(super) struct Published {
     displaced: AtomicBool,
     /// The source of windows shall look again, though no event told it to.
     pass: AtomicBool,
+    /// What the user configured, as it was read last.
+    config: Mutex<Arc<Config>>,
 }
 
 impl Published {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(config: Config) -> io::Result<Self> {
         Ok(Self {
+            config: Mutex::new(Arc::new(config)),
             snapshot: Mutex::default(),
             completions: Mutex::default(),
             expected: Mutex::default(),
@@ -151,6 +155,18 @@ impl Published {
             displaced: AtomicBool::new(false),
             pass: AtomicBool::new(false),
         })
+    }
+
+    /// What the user configured.
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&locked(&self.config))
+    }
+
+    /// What the user has changed it to: who goes by it is woken.
+    pub(super) fn set_config(&self, config: Config) {
+        *locked(&self.config) = Arc::new(config);
+        self.alerts.wake();
+        self.request_pass();
     }
 
     pub(super) fn publish(&self, snapshot: Snapshot) {
@@ -377,7 +393,7 @@ mod tests {
 
     #[test]
     fn events_that_nobody_takes_become_the_whole_state() {
-        let published = Published::new().unwrap();
+        let published = Published::new(Config::default()).unwrap();
         published.count_subscriber(true);
         let session = Arc::new(Session {
             preview: CleanText::line(&"x".repeat(1000)).some(),

@@ -179,7 +179,7 @@ pub(super) fn desktop(
         told: HashMap::new(),
         viewers: Vec::new(),
         events: HashMap::new(),
-        urgencies: settings.config.urgency.then(Urgencies::default),
+        urgencies: Urgencies::default(),
         typing: Typing::default(),
         resting: BTreeMap::new(),
         passed: None,
@@ -236,8 +236,8 @@ struct Desktop {
     viewers: Vec<LocalKey>,
     /// What each window manager tells.
     events: HashMap<WmAddress, Box<dyn Watch>>,
-    /// Windows that were made urgent, if the user wants that.
-    urgencies: Option<Urgencies>,
+    /// Windows that were made urgent.
+    urgencies: Urgencies,
     /// Keys typed where a hidden tmux pane may come into view.
     typing: Typing,
     /// Sessions in tmux, and whether each rests.
@@ -475,11 +475,11 @@ impl Desktop {
 
     /// Has the window manager colour the workspaces of windows that wait.
     fn mark_urgent(&mut self) {
-        let Some(urgencies) = &mut self.urgencies else {
-            return;
-        };
-        let sessions = &self.published.snapshot().sessions;
-        for (window, urgent) in urgencies.step(sessions) {
+        let snapshot = self.published.snapshot();
+        // Where the user wants it no longer, nobody waits.
+        let wanted = self.published.config().urgency;
+        let sessions = if wanted { &snapshot.sessions[..] } else { &[] };
+        for (window, urgent) in self.urgencies.step(sessions) {
             if let Err(error) = self.places.set_urgent(&window, urgent) {
                 log::debug!("could not mark {}: {error}", window.key);
             }

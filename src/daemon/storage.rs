@@ -1,9 +1,10 @@
-//! The thread that writes labels, and that notices when somebody else has written them.
+//! The thread that writes labels, and that notices when somebody else has written them, or the
+//! configuration.
 //!
 //! What could not be written stays owed: it is tried again with the next change, and ever more
 //! rarely without one. Whoever waits for an answer is told how the try that he asked for went.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::thread;
@@ -16,9 +17,11 @@ use super::supervise::{Part, caught};
 use crate::core::registry::{Marks, Owed};
 use crate::protocol::reply::Acted;
 use crate::protocol::{Refusal, RefusalCode, Reply};
+use crate::serve::config::Loaded;
 use crate::serve::labels::{self, Refused, Stamp};
 use crate::sys::clock;
 use crate::sys::files::tidy;
+use crate::sys::paths::Paths;
 
 /// How often the file is looked at, if nobody asks for a list.
 const LOOK: Duration = Duration::from_secs(10);
@@ -98,12 +101,12 @@ pub(super) struct Kept {
     pub(super) ill: bool,
 }
 
-/// Starts the thread that writes labels to `path`.
+/// Starts the thread that writes labels.
 ///
 /// # Errors
 /// Those of starting a thread.
 pub(super) fn start(
-    path: PathBuf,
+    paths: &Paths,
     kept: Kept,
     engine: SyncSender<Input>,
     published: Arc<Published>,
@@ -113,7 +116,11 @@ pub(super) fn start(
         asked_at: None,
     };
     let mut keeper = Keeper {
-        path,
+        path: paths.labels.clone(),
+        config: Configuration {
+            path: paths.config.clone(),
+            ..Configuration::default()
+        },
         known: kept.marks,
         stamp: kept.stamp,
         engine,
@@ -135,9 +142,20 @@ pub(super) fn start(
     Ok(storage)
 }
 
+/// The file of the configuration.
+#[derive(Default)]
+struct Configuration {
+    path: PathBuf,
+    /// Its state when it was read last; nothing if that may be too young to tell.
+    stamp: Option<Option<Stamp>>,
+    /// What was wrong with it.
+    wrong: Vec<String>,
+}
+
 /// What the thread knows.
 struct Keeper {
     path: PathBuf,
+    config: Configuration,
     /// What the file held when it was read last.
     known: Marks,
     stamp: Option<Stamp>,
@@ -208,9 +226,10 @@ impl Keeper {
         }
     }
 
-    /// Sees whether somebody else wrote the file.
+    /// Sees whether somebody else wrote the file, or the configuration.
     fn look(&mut self) {
         self.looked_at = clock::steady();
+        self.look_at_config();
         let stamp = labels::stamp(&self.path);
         if stamp == self.stamp {
             return;
@@ -225,6 +244,30 @@ impl Keeper {
                 self.tell(marks, 0);
             }
             Err(refused) => self.trouble(&refused),
+        }
+    }
+
+    /// Takes a changed configuration. One that cannot be read at all leaves what is in force.
+    fn look_at_config(&mut self) {
+        let own = &mut self.config;
+        let stamp = labels::stamp(&own.path);
+        if own.stamp.as_ref() == Some(&stamp) {
+            return;
+        }
+        // Who writes it may be at it just now, and within a tick of the clock its times stay.
+        let settled = is_settled(&own.path);
+        own.stamp = settled.then_some(stamp);
+        let loaded = Loaded::read(&own.path);
+        let wrong = [&loaded.wrong[..], &loaded.unknown].concat();
+        if wrong != own.wrong {
+            let told = wrong.join("; ");
+            let ok = loaded.wrong.is_empty();
+            self.published.report("configuration", ok, told);
+            own.wrong = wrong;
+        }
+        if !loaded.broken && loaded.config != *self.published.config() {
+            log::info!("{} is taken as it is now", own.path.display());
+            self.published.set_config(loaded.config);
         }
     }
 
@@ -252,6 +295,16 @@ impl Keeper {
         }
         self.ill = false;
     }
+}
+
+/// Whether a file was last changed more than a second ago, or is not there.
+fn is_settled(path: &Path) -> bool {
+    let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    let Ok(changed) = changed else {
+        return true;
+    };
+    let age = chrono::DateTime::<chrono::Utc>::from(changed);
+    (clock::now() - age).num_seconds().abs() > 1
 }
 
 fn unsaved(refused: &Refused) -> Refusal {

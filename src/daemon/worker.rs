@@ -417,7 +417,7 @@ mod tests {
 
     #[test]
     fn a_job_whose_client_has_given_up_is_left_undone() {
-        let published = Arc::new(Published::new().unwrap());
+        let published = Arc::new(Published::new(crate::serve::config::Config::default()).unwrap());
         let (done, tickets) = channel();
         let work = |done: &mut Sender<Option<Ticket>>, job: FocusJob| {
             done.send(job.ticket()).unwrap();
@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn a_panic_costs_one_job_and_its_client_hears_of_it() {
-        let published = Arc::new(Published::new().unwrap());
+        let published = Arc::new(Published::new(crate::serve::config::Config::default()).unwrap());
         let (done, rounds) = channel();
         // How many jobs this state has done.
         let work = move |count: &mut u32, job: FocusJob| {

@@ -168,7 +168,9 @@ impl Menus {
         if filter != Filter::All {
             return show_list(filter, None, scene);
         }
-        let shown = scene.keys.cloned().unwrap_or_default();
+        // Without hints the keys are not shown.
+        let keys = scene.keys.filter(|_| scene.hints);
+        let shown = keys.cloned().unwrap_or_default();
         if let Some((edition, workspace, keys, page)) = &self.list
             && (*edition, workspace.as_deref()) == (scene.edition, scene.workspace)
             && *keys == shown

@@ -4,19 +4,23 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::{Spanned, Table, Value};
 
 use crate::core::text::CleanText;
 use crate::notify::alert::Wanted;
 use crate::sys::files::read_bounded;
 
+/// The JSON schema of the file, made from [`Config`] in a test: the programs carry the text.
+pub const SCHEMA: &str = include_str!("config.schema.json");
+
 /// Largest file that is read, in bytes.
 const CAP: usize = 1 << 20;
 
 /// What a user configured.
-#[derive(Clone, PartialEq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Deserialize, Serialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Config {
     /// The menu program of `vmux menu` and `vmux dmenu`; detected if not set.
     pub launcher: Option<String>,
@@ -40,13 +44,15 @@ pub struct Config {
     /// Directories below which repositories are offered for new sessions; `~` is the home.
     pub roots: Vec<String>,
     /// What is not known.
-    #[serde(flatten)]
+    #[serde(flatten, skip_serializing)]
+    #[cfg_attr(test, schemars(skip))]
     unknown: Table,
 }
 
 /// What `vmux restore` brings back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Restore {
     /// What was hosted.
     #[default]
@@ -82,6 +88,10 @@ pub struct Loaded {
     pub wrong: Vec<String>,
     /// Keys that nobody knows.
     pub unknown: Vec<String>,
+    /// The lines of the keys that were taken, from 1.
+    pub lines: BTreeMap<String, usize>,
+    /// Nothing of it could be read at all.
+    pub broken: bool,
 }
 
 impl Loaded {
@@ -93,6 +103,7 @@ impl Loaded {
             Ok(keys) => keys,
             Err(error) => {
                 loaded.wrong.push(error.to_string().trim_end().to_owned());
+                loaded.broken = true;
                 return loaded;
             }
         };
@@ -105,7 +116,10 @@ impl Loaded {
                 + 1;
             let alone = Table::from_iter([(key.clone(), value.into_inner())]);
             match alone.clone().try_into::<Config>() {
-                Ok(_) => good.extend(alone),
+                Ok(_) => {
+                    good.extend(alone);
+                    loaded.lines.insert(key, line);
+                }
                 Err(error) => {
                     let words = format!("line {line}: {key}: {}", error.message());
                     loaded.wrong.push(words);
@@ -127,6 +141,7 @@ impl Loaded {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
             Err(error) => Self {
                 wrong: vec![error.to_string()],
+                broken: true,
                 ..Self::default()
             },
         };
@@ -134,10 +149,30 @@ impl Loaded {
             *words = format!("could not read {shown}: {words}");
         }
         for key in &mut loaded.unknown {
+            let nearest = nearest(key);
             *key = format!("{shown}: unknown key {:?}", CleanText::line(key));
+            if let Some(nearest) = nearest {
+                key.push_str(&format!(", did you mean {nearest:?}?"));
+            }
         }
         loaded
     }
+}
+
+/// The names of all keys.
+#[must_use]
+pub fn keys() -> Vec<String> {
+    let all = serde_json::to_value(Config::default()).unwrap_or_default();
+    let all = all.as_object().into_iter().flatten();
+    all.map(|(key, _)| key.clone()).collect()
+}
+
+/// The key that a word is most like, if few letters are wrong.
+fn nearest(word: &str) -> Option<String> {
+    let keys = keys().into_iter();
+    let edits = keys.map(|key| (strsim::osa_distance(word, &key), key));
+    let (edits, key) = edits.min()?;
+    (edits <= 1 + word.len() / 4).then_some(key)
 }
 
 #[cfg(test)]
@@ -158,8 +193,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         assert_eq!(Loaded::read(&path), Loaded::default());
-        std::fs::write(&path, "colour = 3").unwrap();
-        assert!(Loaded::read(&path).unknown[0].contains("colour"));
+        std::fs::write(&path, "colour = 3\nnotificatoins = \"off\"\nhints = true").unwrap();
+        let loaded = Loaded::read(&path);
+        assert!(loaded.unknown[0].ends_with("unknown key \"colour\""));
+        let nearest = "unknown key \"notificatoins\", did you mean \"notifications\"?";
+        assert!(loaded.unknown[1].ends_with(nearest));
+        assert_eq!(loaded.lines["hints"], 3);
         assert_eq!(Loaded::read(&path).wrong, Vec::<String>::new());
     }
 
@@ -214,5 +253,27 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
         told("not a regular file");
+    }
+
+    #[test]
+    fn the_schema_is_made_of_the_type() {
+        let mut schema = schemars::schema_for!(Config).to_value();
+        schema["title"] = "vmux: config.toml".into();
+        schema["additionalProperties"] = false.into();
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        if text != SCHEMA {
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/serve");
+            std::fs::write(dir.join("config.schema.json.new"), text).unwrap();
+            panic!(
+                "config.schema.json is out of date: config.schema.json.new is what the type says"
+            );
+        }
+        let named = keys();
+        assert!(
+            named.len() >= 10
+                && named
+                    .iter()
+                    .all(|key| SCHEMA.contains(&format!("\"{key}\": {{")))
+        );
     }
 }

@@ -13,6 +13,7 @@ mod background;
 mod bar;
 mod capture;
 mod cli;
+mod config;
 mod containers;
 mod contract;
 mod desktop;

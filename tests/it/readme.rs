@@ -104,6 +104,7 @@ fn every_configuration_loads_and_shows_the_defaults_there_are() {
             config,
             wrong,
             unknown,
+            ..
         } = Loaded::parse(&block);
         assert_eq!([wrong, unknown].concat(), Vec::<String>::new());
         let mut defaults = Config::default();

@@ -64,7 +64,22 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "vmux completions fish > ~/.config/fish/completions/vmux.fish",
         ],
     ),
-    ("daemon", &["vmux daemon status", "vmux daemon restart"]),
+    (
+        "config",
+        &[
+            "vmux config",
+            "vmux config check",
+            "vmux config schema > vmux.json",
+        ],
+    ),
+    (
+        "daemon",
+        &[
+            "vmux daemon status",
+            "vmux daemon restart",
+            "vmux daemon install-unit --print",
+        ],
+    ),
     (
         "demo",
         &["vmux demo", "vmux demo --sessions 20 -- vmux list"],

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::core::model::{
     Kind, Reason, Session, SessionKey, Standing, WindowKey, WindowRef, WmAddress,
@@ -23,8 +23,9 @@ const TITLE: usize = 60;
 const SAID: usize = 240;
 
 /// What the user wants to be told of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Wanted {
     /// Sessions that begin to wait, and those that are done.
     #[default]
@@ -142,6 +143,11 @@ impl Alerts {
         Self { wanted, told: None }
     }
 
+    /// What its user wants from now on: what is not wanted any more is closed with the next step.
+    pub fn want(&mut self, wanted: Wanted) {
+        self.wanted = wanted;
+    }
+
     /// What to do now that the sessions are these; and when to look again, if nothing changes.
     pub fn step(
         &mut self,
@@ -159,6 +165,10 @@ impl Alerts {
                 continue;
             };
             let phase = match old {
+                Some((known, _)) if known == cause && !self.wants(cause.0) => {
+                    close(&session.id, old.as_ref(), &mut steps);
+                    Phase::Quiet
+                }
                 Some((known, phase)) if known == cause => phase,
                 old => {
                     close(&session.id, old.as_ref(), &mut steps);
@@ -195,15 +205,18 @@ impl Alerts {
     }
 
     fn begin(&self, first: bool, (news, _): Cause, now: DateTime<Utc>) -> Phase {
-        let wanted = match self.wanted {
-            Wanted::All => true,
-            Wanted::Waiting => news == News::Waits,
-            Wanted::Off => false,
-        };
-        if wanted && !first {
+        if self.wants(news) && !first {
             Phase::Pending(now + GRACE)
         } else {
             Phase::Quiet
+        }
+    }
+
+    fn wants(&self, news: News) -> bool {
+        match self.wanted {
+            Wanted::All => true,
+            Wanted::Waiting => news == News::Waits,
+            Wanted::Off => false,
         }
     }
 }
