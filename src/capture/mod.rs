@@ -5,6 +5,8 @@ pub mod consent;
 pub mod content;
 pub mod cursor;
 mod diff;
+pub mod dotenv;
+pub mod formats;
 pub mod git;
 pub mod index;
 pub mod known;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::call::Context;
-use super::out;
+use super::{check, out};
 use crate::capture::consent::{self, Consent};
 use crate::capture::{known, trees};
 use crate::cmd::cli::{CaptureVerb, Place};
@@ -20,6 +20,7 @@ pub(super) fn run(context: &Context, verb: &CaptureVerb) -> anyhow::Result<Exit>
         CaptureVerb::On(place) => on(context, place),
         CaptureVerb::Off(place) => off(context, place),
         CaptureVerb::Status(place) => status(context, place),
+        CaptureVerb::Check => check::run(context),
     }
 }
 
@@ -179,7 +180,7 @@ fn settings(common: &Path) -> Result<Option<Consent>, Failure> {
 }
 
 /// The repository that is meant.
-fn repository(context: &Context, place: &Place) -> Result<Repository, Failure> {
+pub(super) fn repository(context: &Context, place: &Place) -> Result<Repository, Failure> {
     let dir = place
         .repository
         .clone()

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-pub use self::capture::{Capture, CaptureVerb, Place};
+pub use self::capture::{Capture, CaptureVerb, Log, LogFormat, Place};
 pub use self::help::command;
 pub use self::hosted::{Attach, Detach, History, Logs, New, Open, Restore, Send, Start, Upgrade};
 use super::agents;
@@ -116,6 +116,8 @@ pub enum Verb {
     Bar(Bar),
     /// Keep prompts and changes of sessions with the commits of a repository
     Capture(Capture),
+    /// Print what was kept of commits
+    Log(Log),
     /// Have Claude Code report dialogs and ends of turns at once (optional)
     Hooks(Hooks),
     /// Be the hook that Claude Code calls

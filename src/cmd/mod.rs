@@ -6,6 +6,7 @@ mod attach;
 mod bar;
 mod call;
 mod capture;
+mod check;
 pub mod cli;
 mod completions;
 mod config;
@@ -23,6 +24,7 @@ mod hook;
 mod hooks;
 mod hosted;
 mod list;
+mod log;
 mod look_at;
 mod man;
 mod mark;
@@ -134,6 +136,7 @@ fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {
         Verb::Status(args) => status::run(context, args.json),
         Verb::Bar(args) => bar::run(context, &args),
         Verb::Capture(args) => capture::run(context, &args.verb),
+        Verb::Log(args) => log::run(context, &args),
         Verb::Hooks(args) => hooks::run(context, &args.verb),
         Verb::Hook(args) => {
             hook::report(&args.event);

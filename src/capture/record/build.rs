@@ -8,7 +8,7 @@ use crate::capture::select::Commit;
 use crate::core::text::CleanText;
 
 /// What stands in place of a text that an ignore pattern matches.
-const LEFT_OUT: &str = "‹left out›";
+pub const LEFT_OUT: &str = "‹left out›";
 /// Most dialogs of a turn, and the longest text of one, in bytes.
 const DIALOGS: usize = 20;
 const DIALOG: usize = 1024;
@@ -199,7 +199,7 @@ fn one_line(text: &CleanText, most: usize) -> CleanText {
 }
 
 /// At most `most` bytes of a text, with `…` at its end if there was more.
-pub(super) fn shortened(text: &CleanText, most: usize) -> CleanText {
+pub(in crate::capture) fn shortened(text: &CleanText, most: usize) -> CleanText {
     if text.len() <= most {
         return text.clone();
     }

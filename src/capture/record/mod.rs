@@ -12,8 +12,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::build::Limits;
+pub(super) use self::build::shortened;
+pub use self::build::{LEFT_OUT, Limits};
+pub(super) use self::people::{ranges, shown};
 pub use self::trace::uuid;
+pub(super) use self::trace::{provider, stamp};
 use crate::core::model::ConversationId;
 use crate::core::text::CleanText;
 

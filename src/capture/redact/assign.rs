@@ -35,7 +35,7 @@ const PASSWORDS: [&str; 6] = [
     "pwd",
     "secret",
 ];
-const TOKENS: [&str; 15] = [
+const TOKENS: [&str; 16] = [
     "token",
     "apikey",
     "accesskey",
@@ -51,6 +51,7 @@ const TOKENS: [&str; 15] = [
     "credential",
     "credentials",
     "clientkey",
+    "keydata",
 ];
 /// Those that tell of no secret: of pages, of parsers and of models.
 const NO_TOKENS: [&str; 22] = [
@@ -79,9 +80,9 @@ const NO_TOKENS: [&str; 22] = [
 ];
 
 /// The last two letters of all these names.
-const LAST: [[u8; 2]; 16] = [
+const LAST: [[u8; 2]; 17] = [
     *b"rd", *b"wd", *b"se", *b"de", *b"et", *b"ss", *b"pw", *b"en", *b"ey", *b"al", *b"ls", *b"on",
-    *b"ie", *b"th", *b"sn", *b"at",
+    *b"ie", *b"th", *b"sn", *b"at", *b"ta",
 ];
 
 /// Finds them.
@@ -91,11 +92,48 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
             hits.push(hit);
         }
     }
+    for end in ENDS {
+        for at in memmem::find_iter(text.as_bytes(), end) {
+            let at = at + end.len();
+            if matches!(text.as_bytes().get(at), Some(b' ' | b'>')) {
+                hits.extend(unsigned(text, at));
+            }
+        }
+    }
     for at in memmem::find_iter(text.as_bytes(), b"--") {
         if let Some(hit) = option(text, at + 2) {
             hits.push(hit);
         }
     }
+}
+
+/// Ends of names that a secret may follow without a sign: `ENV API_SECRET …`, `<password>…`.
+const ENDS: [&[u8]; 8] = [
+    b"assword", b"ASSWORD", b"ecret", b"ECRET", b"oken", b"OKEN", b"_key", b"_KEY",
+];
+
+/// The secret behind a name that ends at `at`, with a space or as an element.
+fn unsigned(text: &str, at: usize) -> Option<Hit> {
+    let bytes = text.as_bytes();
+    let plain = |b: &&u8| b.is_ascii_alphanumeric() || b"_-.".contains(b);
+    let len = bytes[..at].iter().rev().take(KEY).take_while(plain).count();
+    let kind = kind(&text[at - len..at])?;
+    let rest = &text[at + 1..];
+    let rest = &rest[..rest.floor_char_boundary(VALUE)];
+    let element = bytes[at] == b'>';
+    let ends = |c: char| c.is_whitespace() || "\"'`<".contains(c);
+    let value = &rest[..rest.find(ends).unwrap_or(rest.len())];
+    let secret = if element {
+        let opens = bytes[..at - len].last() == Some(&b'<');
+        opens && quoted(kind, false, value)
+    } else {
+        value.len() >= 16 && value::mixed(value) && bare(Kind::Token, false, value)
+    };
+    let start = at + 1;
+    secret.then(|| Hit {
+        range: start..start + value.len(),
+        rule: "assignment",
+    })
 }
 
 /// The secret behind the `=` or `:` at `at`.
@@ -134,7 +172,9 @@ fn at_sign(text: &str, at: usize) -> Option<Hit> {
     let after = &after[..after.find('\n').unwrap_or(after.len())];
     let gap = after.len() - after.trim_start_matches([' ', '\t', '>', '=']).len();
     let shell = !colon && !spaces && gap == 0 && is_variable(key);
-    let (skip, found) = judged(kind, shell, colon, &after[gap..])?;
+    let found = judged(kind, shell, colon, &after[gap..]);
+    let variable = || colon && kind == Kind::Password && is_variable(key);
+    let (skip, found) = found.or_else(|| variable().then(|| listed(&after[gap..]))?)?;
     let start = at + 1 + gap + skip;
     let rule = match kind {
         Kind::Header | Kind::Cookie => "header",
@@ -171,6 +211,9 @@ fn kind(key: &str) -> Option<Kind> {
     }
     if matches!(flat.as_str(), "cookie" | "setcookie") {
         return Some(Kind::Cookie);
+    }
+    if flat == "auth" {
+        return Some(Kind::Token);
     }
     if matches!(flat.as_str(), "pwd" | "oldpwd") {
         return None;
@@ -234,6 +277,16 @@ fn judged(kind: Kind, shell: bool, colon: bool, text: &str) -> Option<(usize, us
             colon.then(|| typed(kind, text)).flatten()
         }
     }
+}
+
+/// The value of a variable in a list of them, as composed containers have it.
+fn listed(text: &str) -> Option<(usize, usize)> {
+    let value = &text[..text.find(char::is_whitespace).unwrap_or(text.len())];
+    let plain = value
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+    let secret = value.len() >= SHORTEST && plain && value::mixed(value) && !value::camel(value);
+    (secret && !value::stands_in(value)).then_some((0, value.len()))
 }
 
 /// `TYPE = "value"`.

@@ -19,7 +19,7 @@
 //! Not caught: a secret that was told in prose (`the password is …`) or stands under a key without a
 //! telling name, unless the environment has it; one that is broken over lines or encoded (an
 //! environment's value in base64 is); values of less than eight characters; pass phrases with
-//! spaces, but in `NAME="…"`; XML elements.
+//! spaces, but in `NAME="…"`.
 
 mod assign;
 mod known;

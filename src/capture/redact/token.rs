@@ -23,7 +23,7 @@ use Of::{Alnum, Dotted, Hex, Upper, Wide, Word};
 
 /// Prefixes, what follows, and how much of it at least.
 /// **Source:** the services' own documentation of their tokens' formats, as of 2026.
-const PREFIXES: [(&str, Of, usize); 87] = [
+const PREFIXES: [(&str, Of, usize); 107] = [
     // AWS: ids of access keys, and keys of Bedrock.
     ("AKIA", Upper, 16),
     ("ASIA", Upper, 16),
@@ -116,10 +116,30 @@ const PREFIXES: [(&str, Of, usize); 87] = [
     ("ntn_", Alnum, 40),
     ("figd_", Word, 30),
     ("glsa_", Word, 36),
-    ("ATATT3", Word, 60),
+    ("ATATT3", Wide, 60),
     ("PMAK-", Word, 50),
     ("sntrys_", Wide, 40),
     ("AGE-SECRET-KEY-1", Upper, 50),
+    ("glc_eyJ", Wide, 40),
+    ("NRAK-", Upper, 27),
+    ("CCIPAT_", Word, 40),
+    ("bkua_", Hex, 40),
+    ("squ_", Hex, 40),
+    ("sqp_", Hex, 40),
+    ("sqa_", Hex, 40),
+    ("sq0atp-", Word, 20),
+    ("sq0csp-", Word, 40),
+    ("EAAA", Word, 60),
+    ("pcsk_", Word, 50),
+    ("re_", Word, 32),
+    ("api_org_", Alnum, 30),
+    ("shpca_", Hex, 32),
+    ("shppa_", Hex, 32),
+    ("fm2_", Wide, 80),
+    ("fm1r_", Wide, 80),
+    ("atlasv1.", Word, 60),
+    ("sk.eyJ", Dotted, 60),
+    ("sl.", Dotted, 100),
 ];
 /// How much of a token is enough where the text was cut within it.
 const CUT: usize = 6;
@@ -182,8 +202,16 @@ fn token(text: &str, at: usize) -> Option<usize> {
     if rest[0].is_ascii_digit() {
         return telegram(rest);
     }
+    if let Some(number) = rest.strip_prefix(b"bot") {
+        return telegram(number).map(|len| 3 + len);
+    }
     if rest.starts_with(b"eyJ") {
         return jwt(rest);
+    }
+    if matches!(rest[0], b'M' | b'N' | b'O')
+        && let Some(len) = discord(rest)
+    {
+        return Some(len);
     }
     let [first, second] = &BY_BYTE;
     let mut wanted = first[usize::from(rest[0])] & second[usize::from(*rest.get(1)?)];
@@ -238,6 +266,20 @@ fn jwt(rest: &[u8]) -> Option<usize> {
         }
     }
     Some(len)
+}
+
+/// A bot's number in base64, a time and a code. **Source:** Discord's reference, bot tokens.
+fn discord(rest: &[u8]) -> Option<usize> {
+    let mut len = 0;
+    for (least, most) in [(23, 28), (6, 7), (27, 40)] {
+        let run = Word.run(&rest[len..]);
+        if run < least || run > most || (most < 40 && rest.get(len + run) != Some(&b'.')) {
+            return None;
+        }
+        len += run + usize::from(most < 40);
+    }
+    let digits = rest[..len].iter().filter(|b| b.is_ascii_digit()).count();
+    (digits >= 3).then_some(len)
 }
 
 /// A bot's number and `AA`. **Source:** Telegram Bot API, authorizing your bot.

@@ -118,31 +118,29 @@ pub(super) fn phrase(value: &str) -> bool {
 /// Whether it is a name of programs rather than a secret: `sha256_hash`, `Ed25519PublicKey`,
 /// `self.key1`, `KEY_F12`.
 pub(super) fn name(value: &str) -> bool {
-    let (first, rest) = value.split_once('.').unwrap_or((value, ""));
+    let rest = value.split_once('.').map_or("", |(_, rest)| rest);
     if !rest.is_empty() {
-        let plain = |part: &str| {
-            let mut bytes = part.bytes();
-            bytes
-                .next()
-                .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-                && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        };
-        return name_or_word(first) && value.split('.').all(plain);
+        return value.split('.').all(word);
     }
     snake(value) || camel(value)
 }
 
-fn name_or_word(word: &str) -> bool {
-    let letters = |b: u8| b.is_ascii_alphabetic() || b == b'_';
-    word.bytes().all(letters) || snake(word) || camel(word)
+/// One part of a name with dots.
+fn word(word: &str) -> bool {
+    let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let plain = !letters.is_empty()
+        && letters
+            .bytes()
+            .all(|b| b.is_ascii_alphabetic() || b == b'_');
+    plain && word.len() - letters.len() <= 4 || snake(word) || camel(word)
 }
 
 /// Words of one case, each perhaps with a number at its end, with `_` or `-` between.
-fn snake(value: &str) -> bool {
+pub(super) fn snake(value: &str) -> bool {
     let part = |part: &str| {
         let word = part.trim_end_matches(|c: char| c.is_ascii_digit());
         let case = |of: fn(&u8) -> bool| word.bytes().all(|b| of(&b));
-        let short = part.len() - word.len() <= 4;
+        let short = part.len() - word.len() <= 6;
         let constant = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit();
         short && (case(u8::is_ascii_lowercase) || case(u8::is_ascii_uppercase))
             || value.contains('_') && (part.bytes().all(constant) || camel(part))
@@ -152,7 +150,7 @@ fn snake(value: &str) -> bool {
 }
 
 /// Two words at least, each with a capital in front and perhaps a number at its end.
-fn camel(value: &str) -> bool {
+pub(super) fn camel(value: &str) -> bool {
     let bytes = value.as_bytes();
     let (mut at, mut words) = (0, 0);
     let skip = |mut at: usize, of: fn(&u8) -> bool| {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 /// Of `capture`.
 #[derive(Args, Debug)]
@@ -24,6 +24,12 @@ pub enum CaptureVerb {
     Off(Place),
     /// Say what is kept here, how, and what was missed
     Status(Place),
+    /// Mark the secrets in what comes in, and say by which rules: what capture would keep of it
+    ///
+    /// It goes by the environment it is called in, by the .env files of the repository around here,
+    /// and by the patterns of its settings. Ends with 0 if nothing was marked, with 1 if something
+    /// was, and with 2 if it cannot be told.
+    Check,
 }
 
 /// Where, and how it is printed.
@@ -35,4 +41,34 @@ pub struct Place {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of `log`.
+#[derive(Args, Debug)]
+pub struct Log {
+    /// Which commits, as git takes them: `main..HEAD`, `v1.0..`, `HEAD~3..`
+    #[arg(default_value = "HEAD")]
+    pub range: String,
+    /// In another form
+    #[arg(long, value_name = "FORM", conflicts_with = "json")]
+    pub format: Option<LogFormat>,
+    /// Only the newest so many records
+    #[arg(short = 'n', long, value_name = "COUNT")]
+    pub max_count: Option<usize>,
+    /// Where, and as JSON
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Forms of records.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For a pull request
+    Markdown,
+    /// Agent Trace 0.1.0, a record a line
+    AgentTrace,
+    /// Promptcellar's log (plf-1), a prompt a line
+    Plf,
+    /// The note of git-ai (authorship/3.0.0)
+    GitAi,
 }

@@ -24,7 +24,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "start", "new", "attach", "detach", "send", "history", "logs", "restore", "upgrade",
         ],
     ),
-    ("Capture", &["capture"]),
+    ("Capture", &["capture", "log"]),
     (
         "Set up",
         &["doctor", "daemon", "demo", "completions", "man", "protocol"],
@@ -55,7 +55,12 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "capture",
-        &["vmux capture on", "vmux capture status", "vmux capture off"],
+        &[
+            "vmux capture on",
+            "vmux capture status",
+            "vmux capture off",
+            "vmux capture check < prompt.txt",
+        ],
     ),
     (
         "completions",
@@ -110,6 +115,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "vmux list --json",
             "vmux list --hosted",
             "vmux list --agent codex",
+        ],
+    ),
+    (
+        "log",
+        &[
+            "vmux log",
+            "vmux log --format markdown main..HEAD",
+            "vmux log --json -n 5",
         ],
     ),
     ("logs", &["vmux logs api", "vmux logs --follow api"]),
