@@ -287,6 +287,8 @@ impl Holder {
         let frame: Rc<[u8]> = frame.into();
         for client in self.clients.iter_mut().filter(|_| !bytes.is_empty()) {
             client.output(&bytes, &frame, self.given);
+            // Before the parser wakes: who looks is not to wait for a processor that it has.
+            client.flush();
         }
         // What waits for its snapshot reaches its terminal, too.
         let is_shown = |view: &View| matches!(view, View::All | View::Soon { lost: false, .. });
