@@ -135,11 +135,27 @@ impl Model {
         self.tabs.truncate(columns);
         self.tabs.extend((from..columns).map(|at| at % 8 == 0));
         if self.is_alternate() {
+            self.term.grid_mut().truncate();
             self.mend();
-            self.behind(keep);
+            self.behind(|main| {
+                keep(main);
+                main.term.grid_mut().truncate();
+            });
         } else {
             keep(self);
+            self.truncate_alternate();
         }
+    }
+
+    /// Gives back the rows of the screen that is not shown: a grid makes a thousand where the
+    /// window grows by one, and there they are never used.
+    fn truncate_alternate(&mut self) {
+        // What is on it is gone once it is shown.
+        let saved = self.term.grid().saved_cursor.clone();
+        self.term.swap_alt();
+        self.term.grid_mut().truncate();
+        self.term.swap_alt();
+        self.term.grid_mut().saved_cursor = saved;
     }
 
     /// Moves old rows from the grid to the ring, if there are many. To be called after whatever

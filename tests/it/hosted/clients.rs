@@ -146,3 +146,33 @@ fn questions_of_who_reads_no_answers_wait() {
         }
     }
 }
+
+/// What a window that grows takes beside its cells is given back, on either screen.
+#[test]
+fn a_window_that_grows_costs_what_it_shows() {
+    let world = World::new();
+    let script = "echo ready; read line; printf '\\033[?1049hother'; exec cat";
+    let info = world.start("grows", script);
+    let (holder, id) = (pid_of(&info["holder"]), info["id"].as_str().unwrap());
+    let socket = world.0.path(&format!("vmux/hosted/{id}.sock"));
+    let mut link = Link::connect(&socket, &Hello::default(), PATIENCE).unwrap();
+    let mut tty = world.attach(&["grows"], 80, 24);
+    tty.waits_for("ready");
+    let before = private_kib(holder);
+    for (rows, screen) in [(60, "ready"), (70, "other")] {
+        if screen == "other" {
+            tty.types("\r");
+            tty.waits_for("other");
+        }
+        tty.resize(200, rows);
+        wait_for("its size", || {
+            (link.info(PATIENCE).unwrap().rows == rows).then_some(())
+        });
+        // Two screens of cells.
+        wait_for("its memory", || {
+            tty.reads(Duration::from_millis(10));
+            let grown = private_kib(holder).saturating_sub(before);
+            (grown < 2500).then_some(())
+        });
+    }
+}

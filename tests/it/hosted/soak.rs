@@ -24,9 +24,8 @@ const CLIENTS: usize = 100;
 const REST: Duration = Duration::from_millis(2500);
 /// Until all rests again.
 const CALM: Duration = Duration::from_secs(120);
-/// By how much one may differ from another, in KiB: what the allocator keeps. Of 50 sessions, after
-/// thousands of floods, one was seen to keep 2.7 MiB.
-const SLACK: u64 = 4096;
+/// By how much one may differ from another, in KiB: what the allocator keeps.
+const SLACK: u64 = 2048;
 
 /// Does what it is told: floods, one long line, other screen, processes left behind, all anew.
 const PROGRAM: &str = "while read -r line; do case $line in \
