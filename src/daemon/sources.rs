@@ -28,8 +28,8 @@ use crate::desktop::wm::{Since, Watch};
 use crate::desktop::{Finding, Found, PaneTitle, shown};
 use crate::notify::alert::Urgencies;
 use crate::source::scout::{Roots, Scout};
-use crate::sys::clock;
 use crate::sys::proc::Environ;
+use crate::sys::{clock, image};
 
 /// The safety net: everything is looked at again this often.
 const SCAN: Duration = Duration::from_secs(5);
@@ -106,6 +106,7 @@ fn watch(
 ) -> std::io::Result<()> {
     capture.look();
     let mut next_scan = clock::steady() + SCAN;
+    let mut starts = true;
     loop {
         let (sessions, directories) = scout.counts();
         let counts = format!("{sessions} sessions, {directories} directories watched");
@@ -130,6 +131,9 @@ fn watch(
             see_that_it_stands(instance, published);
             capture.look();
             observations.extend(scout.scan(clock::now())?);
+            if std::mem::take(&mut starts) {
+                image::let_go();
+            }
         }
         if !observations.is_empty() && engine.send(Input::Observed(observations)).is_err() {
             return Ok(());
