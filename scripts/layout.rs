@@ -7,8 +7,9 @@
 //! **The order of the program.** What a daemon runs all the time is put in one place. The kernel
 //! maps 64 KiB of a program around each page that is run. In the order of the compiler nearly all
 //! of these pieces hold something that a daemon runs, and it keeps the whole program in memory for
-//! a fifth of it. `scripts/resident.txt` names that fifth (`scripts/resident` finds it). A name
-//! that is no longer there costs nothing but its place.
+//! a fifth of it. `scripts/resident.txt` names that fifth (`scripts/resident` finds it): first what
+//! only its start runs, which it lets go of, then the rest. A name that is no longer there costs
+//! nothing but its place.
 
 #![allow(
     clippy::print_stdout,
