@@ -97,7 +97,8 @@ pub trait Agent: Sync {
     }
 
     /// What one of them tells from this offset on, in bytes: which files changed, by their absolute
-    /// paths, and up to where it was read: the end of its last whole line.
+    /// paths, with the directories in which commands ran that may have changed more; and up to where
+    /// it was read: the end of its last whole line.
     ///
     /// # Errors
     /// Those of reading it.

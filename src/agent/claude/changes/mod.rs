@@ -40,6 +40,9 @@ const CHANGED: [&[u8]; 3] = [
     b"\"notebook_path\":",
 ];
 
+/// What stands in a line with which a command is started.
+const COMMAND: &[u8] = b"\"name\":\"Bash\",\"input\":{";
+
 /// See [`crate::agent::Agent::transcripts`].
 pub(super) fn transcripts(config: &Path, since: SystemTime) -> Vec<PathBuf> {
     let projects = config.join("projects");
@@ -69,6 +72,10 @@ pub(super) fn touched(transcript: &Path, from: u64) -> io::Result<(BTreeSet<Path
                 .filter_map(|made| absolute(cwd.as_deref(), &made.path));
             paths.extend(made);
         }),
+        Line::Whole(line) if has(line, COMMAND) => {
+            let cwd = value(line, b"\"cwd\":");
+            paths.extend(cwd.and_then(|cwd| absolute(None, &cwd)));
+        }
         Line::Whole(_) => {}
         Line::Beginning(head) => paths.extend(written(head).map(|(path, _)| path)),
     })?;
@@ -115,16 +122,18 @@ fn tells(line: &[u8]) -> bool {
 /// was only called may have been refused.
 fn written(head: &[u8]) -> Option<(PathBuf, Option<DateTime<Utc>>)> {
     let at = memmem::find(head, RESULT)?;
-    let value = |bytes: &[u8], name: &str| {
-        let at = memmem::find(bytes, name.as_bytes())? + name.len();
-        let values = serde_json::Deserializer::from_slice(&bytes[at..]);
-        values.into_iter::<String>().next()?.ok()
-    };
-    let path = value(&head[at..], "\"filePath\":")?;
-    let cwd = value(&head[..at], "\"cwd\":");
-    let time = value(&head[..at], "\"timestamp\":");
+    let path = value(&head[at..], b"\"filePath\":")?;
+    let cwd = value(&head[..at], b"\"cwd\":");
+    let time = value(&head[..at], b"\"timestamp\":");
     let path = absolute(cwd.as_deref(), &path)?;
     Some((path, time.as_deref().and_then(time::parse)))
+}
+
+/// The first text behind this mark.
+fn value(bytes: &[u8], mark: &[u8]) -> Option<String> {
+    let at = memmem::find(bytes, mark)? + mark.len();
+    let values = serde_json::Deserializer::from_slice(&bytes[at..]);
+    values.into_iter::<String>().next()?.ok()
 }
 
 #[cfg(test)]

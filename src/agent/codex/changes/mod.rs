@@ -24,6 +24,9 @@ mod tape;
 /// What stands in a line that tells of an applied patch (0.139; later ones).
 const PATCHED: [&[u8]; 2] = [b"\"type\":\"patch_apply_end\"", b"\"type\":\"FileChange\""];
 
+/// What stands in the line that tells where a turn works, and may run commands.
+const TURN: &[u8] = b"\"type\":\"turn_context\"";
+
 /// See [`crate::agent::Agent::transcripts`].
 pub(super) fn transcripts(config: &Path, since: SystemTime) -> Vec<PathBuf> {
     let mut files = past::rollouts(&config.join("archived_sessions"));
@@ -46,6 +49,10 @@ pub(super) fn touched(rollout: &Path, from: u64) -> io::Result<(BTreeSet<PathBuf
                 }
                 paths.extend(absolute(None, &path));
             }
+        }),
+        Line::Whole(line) if memmem::find(line, TURN).is_some() => each_record(line, |fields| {
+            let cwd = fields.object("payload").text("cwd");
+            paths.extend(cwd.and_then(|cwd| absolute(None, &cwd)));
         }),
         Line::Whole(_) => {}
         Line::Beginning(head) => paths.extend(written(head)),
