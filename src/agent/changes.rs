@@ -172,7 +172,7 @@ fn cut(line: &CleanText) -> CleanText {
 
 /// A path that a conversation tells, absolute, without `.` and `..`; its links are not resolved.
 /// Nothing if it is relative to nothing, or no path.
-pub(super) fn absolute(cwd: Option<&str>, path: &str) -> Option<PathBuf> {
+pub(crate) fn absolute(cwd: Option<&str>, path: &str) -> Option<PathBuf> {
     let path = Path::new(path);
     let whole = match path.is_absolute() {
         true => path.to_path_buf(),

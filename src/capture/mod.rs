@@ -9,6 +9,7 @@ pub mod dotenv;
 pub mod formats;
 pub mod git;
 pub mod index;
+pub mod journal;
 pub mod known;
 pub mod logs;
 mod part;

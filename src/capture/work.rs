@@ -201,6 +201,20 @@ fn leave(state: &mut State, common: &Path, trees: &[Tree]) {
     open.retain(|_, open| trees.contains_key(&open.tree));
 }
 
+/// What takes secrets out of all that is kept of the repository with these working trees.
+///
+/// # Errors
+/// In words, if its settings cannot be understood.
+pub fn redactor(world: &World, consent: &Consent, trees: &[Tree]) -> Result<Redactor, String> {
+    let mut secrets = world.secrets.clone();
+    for tree in trees {
+        secrets.extend(env_secrets(&tree.top));
+    }
+    let mut redactor = Redactor::new(secrets, &consent.redact, &world.home)?;
+    redactor.ignoring(&consent.ignore)?;
+    Ok(redactor)
+}
+
 /// What is needed for a commit's record.
 struct Work<'a> {
     world: &'a World,
@@ -219,15 +233,7 @@ impl<'a> Work<'a> {
         trees: &'a [Tree],
         state: &'a mut State,
     ) -> Result<Self, Error> {
-        let mut secrets = world.secrets.clone();
-        for tree in trees {
-            secrets.extend(env_secrets(&tree.top));
-        }
-        let mut redactor =
-            Redactor::new(secrets, &consent.redact, &world.home).map_err(Error::Settings)?;
-        redactor
-            .ignoring(&consent.ignore)
-            .map_err(Error::Settings)?;
+        let redactor = redactor(world, consent, trees).map_err(Error::Settings)?;
         let store = Store::open(common)?;
         let writer = store.writer().strip_prefix(super::store::ALL);
         state.writer = writer.map(str::to_owned);

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::model::ConversationId;
 use super::text::CleanText;
@@ -147,5 +148,43 @@ pub struct Hunk {
     /// Its first line after, from 1; 0 if its place is not known.
     pub new_start: u32,
     /// Its lines, each with ` `, `+` or `-` in front, without line breaks.
+    pub lines: Vec<String>,
+}
+
+/// A change of one file as another coding tool tells of it: its lines; or a text in it; or all of
+/// it (no `old`); or only that it was changed.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ToldChange {
+    /// The file, absolute or in the conversation's directory.
+    pub path: String,
+    /// What was replaced where it stood first; nothing if the whole file was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// By what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// Lines that were replaced, as a unified diff shows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hunks: Vec<ToldHunk>,
+    /// The file is new.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub created: bool,
+    /// The file is gone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+}
+
+/// Lines of such a change.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ToldHunk {
+    /// Their first one before, from 1; 0 if that is not known.
+    pub old_start: u32,
+    /// Their first one after, from 1; 0 if that is not known.
+    pub new_start: u32,
+    /// The lines, each with ` `, `+` or `-` in front.
     pub lines: Vec<String>,
 }

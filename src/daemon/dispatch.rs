@@ -8,7 +8,7 @@ use super::Input;
 use super::engine::Command;
 use super::published::{Completion, Ticket};
 use super::server::Server;
-use super::worker::{Errand, FocusJob, LabelJob, SessionJob};
+use super::worker::{Errand, FocusJob, LabelJob, ReadJob, SessionJob};
 use crate::core::counts::Counts;
 use crate::core::model::{
     Decision, Dialog, HookReport, LocalKey, Session, SessionKey, TroubleCode,
@@ -18,6 +18,7 @@ use crate::desktop::focus::Manner;
 use crate::frontend::rofi::keys::Keys;
 use crate::frontend::rofi::{Call, Effect, Menus, Scene};
 use crate::frontend::row;
+use crate::protocol::feed::CaptureArgs;
 use crate::protocol::reply::{DaemonStatus, Done, Health, Listed, render};
 use crate::protocol::request::{
     DecideArgs, DialogArgs, Format, ListArgs, MoveArgs, RofiArgs, SwitchArgs, Target,
@@ -49,6 +50,7 @@ impl Server {
                 self.stopping = true;
                 render(&Ok(Done {}))
             }
+            Request::Capture(args) => return self.feed(ticket, args),
             Request::Subscribe(_) => {
                 self.subscribe(ticket.slot);
                 return None;
@@ -96,6 +98,10 @@ impl Server {
                 return self.command(ticket, &args.target, Command::Explain);
             }
         })
+    }
+
+    fn feed(&mut self, ticket: Ticket, args: Box<CaptureArgs>) -> Option<Vec<u8>> {
+        self.hand_on(ticket, Next::Read(ReadJob::Feed(ticket, args)))
     }
 
     fn ask_dialog(&mut self, ticket: Ticket, args: &DialogArgs) -> Option<Vec<u8>> {
@@ -156,12 +162,12 @@ impl Server {
 
     fn send_on(&mut self, ticket: Ticket, target: &Target, errand: Errand) -> Option<Vec<u8>> {
         self.with_target(ticket, target, |session| {
-            Next::Session(SessionJob {
+            Next::Read(ReadJob::Session(SessionJob {
                 ticket,
                 session,
                 rofi: false,
                 errand,
-            })
+            }))
         })
     }
 
@@ -280,7 +286,7 @@ impl Server {
                 self.engine.try_send(input).is_err()
             }
             Next::Focus(job) => !self.workers.move_focus(job),
-            Next::Session(job) => !self.workers.send_on(job),
+            Next::Read(job) => !self.workers.send_on(job),
         };
         full.then(|| {
             self.published.expect(ticket.serial, false);
@@ -422,11 +428,13 @@ impl Server {
         errand: Errand,
     ) -> Option<Vec<u8>> {
         self.published.expect(ticket.serial, true);
-        let job = session.map(|session| SessionJob {
-            ticket,
-            session,
-            rofi: true,
-            errand,
+        let job = session.map(|session| {
+            ReadJob::Session(SessionJob {
+                ticket,
+                session,
+                rofi: true,
+                errand,
+            })
         });
         let given = job.map(|job| self.workers.send_on(job));
         if given == Some(true) {
@@ -496,7 +504,7 @@ impl Server {
 enum Next {
     Engine(Command),
     Focus(FocusJob),
-    Session(SessionJob),
+    Read(ReadJob),
 }
 
 fn switch_job(ticket: Ticket, session: Arc<Session>, args: &SwitchArgs) -> FocusJob {

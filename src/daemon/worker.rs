@@ -19,12 +19,13 @@ use crate::desktop::here::Here;
 use crate::desktop::kept;
 use crate::frontend::prompt;
 use crate::notify;
+use crate::protocol::feed::CaptureArgs;
 use crate::protocol::reply::PreviewMessage;
 use crate::protocol::{Refusal, RefusalCode};
-use crate::serve::act;
 use crate::serve::reply::{
     back_reply, decided_reply, dialog_reply, end_reply, preview_reply, switch_reply,
 };
+use crate::serve::{act, feed};
 use crate::sys::exec;
 use crate::sys::paths::Paths;
 use crate::sys::proc::Environ;
@@ -102,9 +103,20 @@ pub(super) enum Errand {
     Decide(Option<u64>, Decision),
 }
 
-impl Job for SessionJob {
+/// Work for the thread that reads conversations.
+pub(super) enum ReadJob {
+    /// Of a session.
+    Session(SessionJob),
+    /// Write down what another coding tool tells.
+    Feed(Ticket, Box<CaptureArgs>),
+}
+
+impl Job for ReadJob {
     fn ticket(&self) -> Option<Ticket> {
-        Some(self.ticket)
+        Some(match self {
+            Self::Session(job) => job.ticket,
+            Self::Feed(ticket, _) => *ticket,
+        })
     }
 }
 
@@ -134,7 +146,7 @@ pub(super) fn finish(focus: &SyncSender<FocusJob>, patience: Duration) {
 /// The threads.
 pub(super) struct Workers {
     focus: SyncSender<FocusJob>,
-    sessions: SyncSender<SessionJob>,
+    sessions: SyncSender<ReadJob>,
     labels: SyncSender<LabelJob>,
 }
 
@@ -161,7 +173,14 @@ impl Workers {
             Some(Part::Read),
             published,
             move || Ok((Arc::clone(&told), paths.clone())),
-            |(published, paths), job| run_errand(published, paths, job),
+            |(published, paths), job| match job {
+                ReadJob::Session(job) => run_errand(published, paths, job),
+                ReadJob::Feed(ticket, args) => {
+                    let sessions = &published.snapshot().sessions;
+                    let told = feed::take(paths, sessions.iter().map(Arc::as_ref), *args);
+                    published.complete(ticket, Completion::reply(&told));
+                }
+            },
         )?;
         let socket = settings.paths.socket.clone();
         let labels = spawn(
@@ -188,7 +207,7 @@ impl Workers {
     }
 
     /// Queues an errand; `false` if its queue is full.
-    pub(super) fn send_on(&self, job: SessionJob) -> bool {
+    pub(super) fn send_on(&self, job: ReadJob) -> bool {
         self.sessions.try_send(job).is_ok()
     }
 

@@ -7,6 +7,7 @@
 //! clients that are started often. Fields are only ever added, and unknown ones ignored.
 
 pub mod client;
+pub mod feed;
 pub mod reply;
 pub mod request;
 #[cfg(test)]

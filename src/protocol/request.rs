@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::feed::{CaptureArgs, Captured};
 use super::reply::{
     Acted, Asks, Body, Decided, Done, Explained, Health, Listed, Moved, Page, Previewed, WentBack,
 };
@@ -152,6 +153,8 @@ verbs! {
     "answer" Decide(DecideArgs) -> Acted, acts: true;
     /// What a hook of a session reports. The asker need not wait for the reply.
     "hook" Hook(HookReport) -> Done, acts: false;
+    /// What another coding tool tells of a conversation.
+    "capture" Capture(CaptureArgs) -> Captured, acts: true;
     /// All sessions, and every change of them from then on: a line each, see
     /// [`EventLine`](super::EventLine). A reply comes only where it is refused.
     "subscribe" Subscribe(Subscribe) -> Done, acts: false;

@@ -114,6 +114,7 @@ impl Local {
             Request::Explain(args) => render(&self.explain(args, &sessions)),
             Request::Ping(_)
             | Request::Await(_)
+            | Request::Capture(_)
             | Request::Dialog(_)
             | Request::Decide(_)
             | Request::Hook(_)

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod config;
+pub mod feed;
 pub mod labels;
 pub mod local;
 pub mod projects;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::agent::AGENTS;
+use crate::agent::program::Program;
 use crate::capture::redact;
 use crate::capture::work::World;
 use crate::core::model::Session;
@@ -30,6 +31,7 @@ pub fn of<'a>(paths: &Paths, sessions: impl Iterator<Item = &'a Session> + Clone
         let dirs = dirs.into_iter().filter(|dir| !dir.as_os_str().is_empty());
         configs.extend(dirs.map(|dir| (*agent, dir)));
     }
+    configs.push((&Program, paths.journals()));
     let mut secrets = secrets(&paths.environ);
     if let Ok(proc) = Proc::open(&paths.proc) {
         let local = sessions.filter(|session| session.id.local().is_some());

@@ -147,6 +147,12 @@ impl Paths {
         self.log.with_file_name("capture.json")
     }
 
+    /// Where is kept what other coding tools tell of their conversations.
+    #[must_use]
+    pub fn journals(&self) -> PathBuf {
+        self.log.with_file_name("journals")
+    }
+
     /// Which daemon of another version its user was told of.
     #[must_use]
     pub fn told_version(&self) -> PathBuf {

@@ -19,6 +19,7 @@ mod containers;
 mod contract;
 mod desktop;
 mod events;
+mod feed;
 mod git;
 mod ground;
 mod hooks;

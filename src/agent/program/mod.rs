@@ -3,9 +3,12 @@
 //!
 //! A coding tool that runs in the same terminal stands in the list in its place.
 
-use std::collections::BTreeMap;
+pub mod journal;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::TimeDelta;
 
@@ -15,6 +18,7 @@ use crate::core::model::{
     Claim, ConversationId, Evidence, Pid, ProcessFact, Session, Source, State, time,
 };
 use crate::core::text::CleanText;
+use crate::core::transcript::Transcript;
 use crate::hosted::Info;
 use crate::sys::clock;
 use crate::sys::proc::Environ;
@@ -66,6 +70,22 @@ impl Agent for Program {
 
     fn messages(&self, _session: &Session, _most: usize) -> Result<Vec<Message>, String> {
         Ok(Vec::new())
+    }
+
+    fn transcripts(&self, config: &Path, since: SystemTime) -> Vec<PathBuf> {
+        journal::transcripts(config, since)
+    }
+
+    fn touched(&self, transcript: &Path, from: u64) -> io::Result<(BTreeSet<PathBuf>, u64)> {
+        journal::touched(transcript, from)
+    }
+
+    fn transcript(
+        &self,
+        transcript: &Path,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> io::Result<Transcript> {
+        journal::transcript(transcript, wanted)
     }
 
     fn go_on(&self, _started: &[String], _conversation: &ConversationId) -> Option<Vec<String>> {

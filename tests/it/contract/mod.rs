@@ -19,6 +19,7 @@
 //! Run by `cargo test --test it -- --ignored contract`; needs npm, node, python3, tmux and bash.
 //! With `VMUX_CONTRACT=latest` the stories of the newest are run with what is the newest now.
 
+mod changes;
 mod codex;
 mod hosted;
 mod recorded;
@@ -128,4 +129,5 @@ contract! { newest newest() => {
     answers_nothing();
     answers_plan(false);
     cuts_are_exact();
+    changes();
 }}

@@ -4,6 +4,7 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+pub(super) use super::changes::changes;
 pub(super) use super::recorded::cuts_are_exact;
 use super::screen::{self, Shown};
 use super::session::{Session, Want};
