@@ -358,6 +358,8 @@ impl Follower {
             match watched {
                 Ok(wd) if !followed.dirs.contains_key(&dir) || !self.watcher.holds(&dir) => {
                     self.watcher.take_over(&dir, wd);
+                    // What moved behind the reading and before this was heard of no directory.
+                    followed.want(SETTLE);
                 }
                 Ok(_) => {}
                 Err(errno) => {
