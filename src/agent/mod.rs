@@ -106,6 +106,11 @@ pub trait Agent: Sync {
         Ok((BTreeSet::new(), from))
     }
 
+    /// What its files do not tell of changes as it is set up in `config`, and what helps; for `doctor`.
+    fn untold(&self, _config: &Path) -> Option<(String, &'static str)> {
+        None
+    }
+
     /// All that one of them tells, with the changes of those files only for which `wanted` holds.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::git::{self, Error};
 use super::reflog::is_id;
@@ -43,8 +43,8 @@ pub struct Made {
 pub struct Asked {
     /// A commit's full id.
     pub id: String,
-    /// When it was made, at most.
-    pub at: DateTime<Utc>,
+    /// When it was made, at most; nothing for the end of the second that it names itself.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// Reads commits of the repository that is `common`, in the order in which they are asked for;
@@ -110,12 +110,32 @@ fn commit(told: &Told, asked: &Asked, tops: &[PathBuf], objects: &mut objects::O
     Commit {
         id: told.id.clone(),
         tree: told.tree.clone(),
-        at: asked.at,
+        at: asked
+            .at
+            .unwrap_or(time::after(told.committed, TimeDelta::milliseconds(999))),
         parent: parent.cloned(),
         since,
         tops: tops.to_vec(),
         files: files.collect(),
     }
+}
+
+/// What objects hold as files, by their ids or names.
+///
+/// # Errors
+/// Those of git.
+pub fn contents(dir: &Path, names: &[String]) -> Result<Vec<Content>, Error> {
+    let objects = objects::read(dir, names.iter().map(String::as_str), PATIENCE)?;
+    let held = names
+        .iter()
+        .map(|name| objects.content(objects.ids.get(name).map(String::as_str)));
+    Ok(held.collect())
+}
+
+/// As git tells text from what is none: a zero in its first 8000 bytes.
+#[must_use]
+pub fn is_binary(bytes: &[u8]) -> bool {
+    memchr::memchr(0, &bytes[..bytes.len().min(8000)]).is_some()
 }
 
 /// When a file of the working tree was written, if it holds this.

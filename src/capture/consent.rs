@@ -10,15 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::model::time;
 use crate::sys::files::{create_private_dir, read_bounded, write_atomic};
-use crate::sys::git::Repository;
+use crate::sys::git::{CAPTURED, Repository};
 
 /// Largest file that is read, in bytes.
 const CAP: usize = 64 << 10;
 /// A file of this name at the top of a working tree forbids capture there, whoever asks for it: who
 /// shares a repository may say so for all its users.
 pub const FORBIDS: &str = ".vmux-capture-off";
-/// The file, and its name while capture is off.
-const FILE: &str = "capture.toml";
+/// Its name while capture is off.
 const ASIDE: &str = "capture.off.toml";
 
 /// How a repository is captured.
@@ -32,9 +31,9 @@ pub struct Consent {
     pub answers: Answers,
     /// Whether what was pasted into prompts is kept.
     pub pasted: bool,
-    /// Regular expressions: what they match is never kept.
+    /// Words as they are, or regular expressions between slashes: what they match is never kept.
     pub redact: Vec<String>,
-    /// Regular expressions: of a prompt that one of them matches, only that there was one is kept.
+    /// The same: of a prompt that one of them matches, only that there was one is kept.
     pub ignore: Vec<String>,
     /// A directory of the working tree into which each conversation is written, too.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +75,7 @@ pub fn place(common: &Path) -> PathBuf {
 /// The file that says so.
 #[must_use]
 pub fn file(common: &Path) -> PathBuf {
-    place(common).join(FILE)
+    common.join(CAPTURED)
 }
 
 /// How a repository is captured; nothing if it is not.
@@ -160,9 +159,9 @@ const SETTINGS: &str = "\
 answers = \"last\"
 # What was pasted into prompts, too.
 pasted = false
-# Regular expressions: what they match is never kept.
+# Never kept: words as they are, or regular expressions between slashes.
 redact = []
-# Regular expressions: of prompts that match, only that there was one is kept.
+# Of prompts that match, only that there was one is kept.
 ignore = []
 # Write each conversation into this directory of the working tree, too.
 # tree = \".prompts\"

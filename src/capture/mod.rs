@@ -14,6 +14,7 @@ pub mod known;
 pub mod logs;
 mod part;
 pub mod patch;
+pub mod pending;
 mod place;
 pub mod record;
 pub mod redact;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::consent::place;
 use super::cursor::Cursor;
+use super::select::Recorded;
 use crate::core::model::{ConversationId, time};
 use crate::core::text::CleanText;
 use crate::sys::files::{self, create_private_dir, read_bounded, write_own};
@@ -110,6 +111,16 @@ impl State {
             let oldest = oldest.map(|(id, _)| id.clone());
             self.recorded.retain(|id, _| Some(id) != oldest.as_ref());
         }
+    }
+
+    /// When each conversation was recorded last before then.
+    #[must_use]
+    pub fn recorded_before(&self, then: DateTime<Utc>) -> Recorded {
+        let last = self.recorded.iter().filter_map(|(id, times)| {
+            let at = times.iter().rev().find(|at| **at < then)?;
+            Some((id.clone(), *at))
+        });
+        last.collect()
     }
 
     /// Notes that something was missed.

@@ -97,20 +97,45 @@ impl Store {
         self.import(&text)
     }
 
-    /// Removes the records of commits that were written here.
+    /// Puts these records in the place of those that were there, removes those of these commits, and
+    /// leaves nothing that leads to what was there before: what is shared later must not hold it.
     ///
     /// # Errors
     /// Those of git.
-    pub fn remove(&self, commits: &[String]) -> Result<(), Error> {
+    pub fn rewrite(&self, changed: &[Record], removed: &[String]) -> Result<(), Error> {
         let Some(tip) = self.tip()? else {
             return Ok(());
         };
+        self.put(changed, Some(&tip))?;
+        let tip = self.tip()?.unwrap_or(tip);
         let mut text = self.begin(Some(&tip));
         let null = "0".repeat(tip.len());
-        for commit in commits.iter().filter(|commit| is_id(commit)) {
+        for commit in removed.iter().filter(|commit| is_id(commit)) {
             text.push_str(&format!("N {null} {commit}\n"));
         }
-        self.import(&text)
+        self.import(&text)?;
+        let tree = format!("{}^{{tree}}", self.writer);
+        let who = ["-c", "user.name=vmux", "-c", "user.email=vmux"];
+        let make = [&who[..], &["commit-tree", &tree]].concat();
+        let printed = git::run(&self.common, &make, b"\n", PATIENCE)?;
+        let root = String::from_utf8_lossy(printed.trim_ascii()).into_owned();
+        git::run(
+            &self.common,
+            &["update-ref", &self.writer, &root],
+            b"",
+            PATIENCE,
+        )?;
+        self.forget_log();
+        Ok(())
+    }
+
+    /// The log of the own reference holds what was there before. Where it is in tables it stays, and
+    /// git lets go of it with time.
+    fn forget_log(&self) {
+        let args = ["reflog", "expire", "--expire=now", &self.writer];
+        if let Err(error) = git::run(&self.common, &args, b"", PATIENCE) {
+            log::debug!("could not expire the log of {}: {error}", self.writer);
+        }
     }
 
     fn begin(&self, tip: Option<&str>) -> String {

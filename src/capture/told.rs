@@ -115,6 +115,16 @@ fn may_change(touched: &Path, file: &Path) -> bool {
 }
 
 impl Touched {
+    /// What of it may be files, at most so many.
+    #[must_use]
+    pub fn files(&self, most: usize) -> Vec<PathBuf> {
+        let paths = self
+            .paths
+            .iter()
+            .filter(|path| !path.as_os_str().is_empty());
+        paths.take(most).cloned().collect()
+    }
+
     /// Whether one of these files may have been changed by one of them.
     #[must_use]
     pub fn concerns(&self, files: &[String]) -> bool {

@@ -19,7 +19,7 @@ use super::logs;
 use super::record::{Limits, Record};
 use super::redact::{self, Redactor};
 use super::reflog::{Line, Move};
-use super::select::{Recorded, select};
+use super::select::select;
 use super::state::{self, Open, State};
 use super::store::Store;
 use super::told::{self, Config, Shelf};
@@ -103,7 +103,8 @@ impl From<io::Error> for Error {
 struct Job {
     id: String,
     tree: usize,
-    at: DateTime<Utc>,
+    /// When it was made, at most, if its log tells.
+    at: Option<DateTime<Utc>>,
     /// What it replaced.
     old: Option<String>,
     what: Move,
@@ -114,6 +115,23 @@ struct Job {
 /// # Errors
 /// See [`Error`]: then it is as if it had not been called.
 pub fn catch_up(common: &Path, world: &World) -> Result<Caught, Error> {
+    catch_up_with(common, world, &[])
+}
+
+/// A commit that somebody wants recorded, whatever the logs say of it.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Its full id.
+    pub commit: String,
+    /// The git directory of the working tree that it is of.
+    pub git_dir: PathBuf,
+}
+
+/// The same, and these.
+///
+/// # Errors
+/// Those of [`catch_up`].
+pub fn catch_up_with(common: &Path, world: &World, wishes: &[Wish]) -> Result<Caught, Error> {
     let _lock = state::lock(common, OTHERS)?;
     let Some(consent) = consent::read(common)? else {
         return Ok(Caught::default());
@@ -130,6 +148,17 @@ pub fn catch_up(common: &Path, world: &World) -> Result<Caught, Error> {
         jobs.extend(new_jobs(&mut state, (at, tree), since, world)?);
     }
     leave(&mut state, common, &trees);
+    for wish in wishes {
+        let tree = trees.iter().position(|tree| tree.git_dir == wish.git_dir);
+        let known = jobs.iter().any(|job: &Job| job.id == wish.commit);
+        jobs.extend(tree.filter(|_| !known).map(|tree| Job {
+            id: wish.commit.clone(),
+            tree,
+            at: None,
+            old: None,
+            what: Move::Commit,
+        }));
+    }
     let mut caught = Caught::default();
     if !jobs.is_empty() || !state.open.is_empty() {
         let mut work = Work::new(common, world, &consent, &trees, &mut state)?;
@@ -169,7 +198,7 @@ fn new_jobs(
     let jobs = jobs.filter(|(_, line)| line.what != Move::Skip);
     Ok(jobs
         .map(|(n, line)| Job {
-            at: exact(&line, moved.filter(|_| n == last)),
+            at: Some(exact(&line, moved.filter(|_| n == last))),
             old: line.old.filter(|_| line.what == Move::Amend),
             id: line.new,
             tree: at,
@@ -288,7 +317,7 @@ impl<'a> Work<'a> {
             Some(Job {
                 id: id.clone(),
                 tree: place(&open.tree)?,
-                at: open.at,
+                at: Some(open.at),
                 old: open.old.clone(),
                 what: Move::Commit,
             })
@@ -371,7 +400,11 @@ impl<'a> Work<'a> {
     ) -> Option<Record> {
         let files = told::of(self.state, &made.commit);
         let transcripts = shelf.take(&files, &self.world.configs, tops);
-        let selection = select(&made.commit, &transcripts, &self.recorded(made.commit.at));
+        let selection = select(
+            &made.commit,
+            &transcripts,
+            &self.state.recorded_before(made.commit.at),
+        );
         let running = transcripts.iter().any(|talk| runs(talk, made.commit.at));
         let fresh = !selection.conversations.is_empty();
         let complete = if fresh { selection.complete } else { !running };
@@ -380,7 +413,7 @@ impl<'a> Work<'a> {
         } else {
             let open = Open {
                 tree: self.trees[job.tree].name.clone(),
-                at: job.at,
+                at: made.commit.at,
                 old: job.old.clone(),
             };
             self.state.open.insert(job.id.clone(), open);
@@ -399,16 +432,6 @@ impl<'a> Work<'a> {
             self.note(&record, made.commit.at);
         }
         Some(record)
-    }
-
-    /// When each conversation was recorded last before then.
-    fn recorded(&self, before: DateTime<Utc>) -> Recorded {
-        let all = self.state.recorded.iter();
-        let last = all.filter_map(|(id, times)| {
-            let at = times.iter().rev().find(|at| **at < before)?;
-            Some((id.clone(), *at))
-        });
-        last.collect()
     }
 
     fn note(&mut self, record: &Record, at: DateTime<Utc>) {

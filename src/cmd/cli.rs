@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-pub use self::capture::{Capture, CaptureVerb, Log, LogFormat, Place};
+pub use self::capture::{
+    Capture, CaptureCommit, CaptureDrop, CaptureOff, CaptureVerb, Log, LogFormat, Place,
+};
 pub use self::help::command;
 pub use self::hosted::{Attach, Detach, History, Logs, New, Open, Restore, Send, Start, Upgrade};
 use super::agents;

@@ -1,5 +1,7 @@
 //! `vmux doctor`: what vmux needs, what is there, and what to do about the rest.
 
+mod capture;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -79,6 +81,7 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     let mut checks = vec![check_config(context)];
     checks.extend(check_agents(context));
     checks.push(check_hooks(context));
+    checks.extend(capture::check_all(context));
     let daemon = check_daemon(context);
     let answers = daemon.iter().all(|check| check.grade != Grade::Bad);
     checks.extend(daemon);

@@ -1,10 +1,9 @@
 //! `vmux end`
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use super::call::{Context, target};
-use super::{hosted, out};
+use super::{ask, hosted, out};
 use crate::cmd::cli::End;
 use crate::cmd::exit::{Exit, Failure};
 use crate::frontend::row;
@@ -84,18 +83,6 @@ fn end_hosted(context: &Context, info: &Info) -> anyhow::Result<Exit> {
 }
 
 fn confirmed(question: &str) -> anyhow::Result<bool> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(
-            "could not ask whether to end the session: this is not a terminal",
-        )
-        .hint("--yes ends it without asking")
-        .exit(Exit::Usage)
-        .into());
-    }
-    let mut error = std::io::stderr().lock();
-    write!(error, "{question} [y/N] ")?;
-    error.flush()?;
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line)?;
-    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+    let hint = "--yes ends it without asking";
+    ask::confirmed(question, "whether to end the session", hint)
 }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod answer;
+mod ask;
 mod attach;
 mod bar;
 mod call;

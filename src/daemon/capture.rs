@@ -58,6 +58,8 @@ struct Control {
     runs: bool,
     /// The list has changed.
     changed: bool,
+    /// Repositories in which sessions were seen to work.
+    found: BTreeSet<PathBuf>,
 }
 
 fn locked(control: &Mutex<Control>) -> MutexGuard<'_, Control> {
@@ -74,8 +76,16 @@ impl Capture {
     }
 
     /// Sees whether the list of repositories has changed: one look at a file of the state directory.
-    pub(super) fn look(&self) {
+    /// One in which a session works goes into it: it may have been moved.
+    pub(super) fn look<'a>(&self, around: impl Iterator<Item = &'a str>) {
         let list = self.paths.captured();
+        for common in around {
+            if locked(&self.control).found.insert(common.into())
+                && let Err(error) = known::change(&list, Some(Path::new(common)), &[])
+            {
+                log::warn!("could not write {}: {error}", list.display());
+            }
+        }
         let metadata = fs::metadata(&list).ok();
         let stamp = metadata.and_then(|list| Some((list.modified().ok()?, list.len())));
         let mut control = locked(&self.control);

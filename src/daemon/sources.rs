@@ -104,7 +104,7 @@ fn watch(
     published: &Published,
     (instance, capture): (&Instance, &Capture),
 ) -> std::io::Result<()> {
-    capture.look();
+    capture.look(scout.captured());
     let mut next_scan = clock::steady() + SCAN;
     let mut starts = true;
     loop {
@@ -129,7 +129,7 @@ fn watch(
         if clock::steady() >= next_scan {
             next_scan = clock::steady() + SCAN;
             see_that_it_stands(instance, published);
-            capture.look();
+            capture.look(scout.captured());
             observations.extend(scout.scan(clock::now())?);
             if std::mem::take(&mut starts) {
                 image::let_go();

@@ -86,6 +86,12 @@ impl Scout {
         })
     }
 
+    /// The repositories in which sessions work and whose commits conversations are kept with: what
+    /// their worktrees share.
+    pub fn captured(&self) -> impl Iterator<Item = &str> {
+        self.outside.grounds.captured()
+    }
+
     /// What to wait for: the watcher, the end of each session, and what agents wait for.
     #[must_use]
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {

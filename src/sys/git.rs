@@ -28,6 +28,9 @@ const CAP: usize = 8 * 1024;
 /// Parents that are searched for a repository.
 const DEPTH: usize = 64;
 
+/// The file in a git directory that has conversations kept with its commits.
+pub const CAPTURED: &str = "vmux/capture.toml";
+
 /// Entries of a git directory whose change may change what [`Repository::read`] says. All else
 /// that happens there (thousands of files in a fetch) does not matter.
 #[must_use]
@@ -285,6 +288,14 @@ impl Repository {
     #[must_use]
     pub fn top(&self) -> &Path {
         &self.top
+    }
+
+    /// What its worktrees share, if its user wants conversations kept with its commits: the file
+    /// [`CAPTURED`] is there.
+    #[must_use]
+    pub fn captured(&self) -> Option<PathBuf> {
+        let asked = self.common.join(CAPTURED).exists();
+        asked.then(|| self.common.clone())
     }
 
     /// The directory to watch for a checkout: where [`matters`] tells what counts.

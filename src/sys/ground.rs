@@ -69,6 +69,10 @@ pub struct Ground {
     pub silent: bool,
     /// The repository around it.
     pub git: Option<GitFact>,
+    /// The repository whose commits conversations are kept with, if it is one: what its worktrees
+    /// share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub captured: Option<String>,
     /// Where a checkout shows.
     #[serde(skip)]
     pub watch: Option<PathBuf>,
@@ -98,6 +102,9 @@ impl Ground {
         match git::find(&spot.dir, env) {
             Ok(repository) => Self {
                 git: repository.as_ref().map(git::Repository::read),
+                captured: repository
+                    .as_ref()
+                    .and_then(|one| one.captured()?.into_os_string().into_string().ok()),
                 watch: repository.as_ref().map(git::Repository::watched),
                 ..Self::default()
             },
@@ -204,6 +211,12 @@ impl Grounds {
             self.look_at(vec![spot.clone()], watcher);
         }
         &self.known.entry(spot.clone()).or_default().ground
+    }
+
+    /// The repositories around all spots whose commits conversations are kept with.
+    pub(crate) fn captured(&self) -> impl Iterator<Item = &str> {
+        let known = self.known.values();
+        known.filter_map(|known| known.ground.captured.as_deref())
     }
 
     /// Looks at spots again, among them those where something happened (`stirred`). Returns those

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::Value;
 
 use super::kit::home::Home;
+use super::kit::process::{Killed, wait_for};
 use super::kit::repository::files_of;
 
 /// Runs `vmux` in a directory below `work`, without a daemon.
@@ -106,4 +107,255 @@ fn what_cannot_be_captured_says_why() {
         fs::set_permissions(&git, fs::Permissions::from_mode(0o700)).unwrap();
         assert!(words.contains("could not write to"), "{words}");
     }
+}
+
+/// What is kept of a commit, as JSON.
+fn kept(home: &Home, dir: &str, commit: &str) -> Value {
+    serde_json::from_str(&said(home, dir, &["capture", "show", commit, "--json"])).unwrap()
+}
+
+/// The texts of the prompts that a commit comes of.
+fn prompts(home: &Home, dir: &str, commit: &str) -> Vec<String> {
+    let record = kept(home, dir, commit);
+    let prompts = record["metadata"]["dev.vmux"]["prompts"]
+        .as_array()
+        .unwrap()
+        .clone();
+    let primary = prompts
+        .into_iter()
+        .filter(|prompt| prompt["primary"] == true);
+    primary
+        .map(|prompt| prompt["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn commit(home: &Home, dir: &str, message: &str) -> String {
+    home.git(dir, &["add", "-A"]);
+    home.git(dir, &["commit", "-q", "-m", message]);
+    home.git(dir, &["rev-parse", "HEAD"])
+}
+
+/// Text with each digit of a time of day as `0`.
+fn timeless(text: &str) -> String {
+    let time = |line: &str| {
+        let (head, time) = line.split_at(line.len().saturating_sub(9));
+        let zeros = time.replace(|c: char| c.is_ascii_digit(), "0");
+        let zeros = if time.ends_with('Z') {
+            zeros
+        } else {
+            time.into()
+        };
+        format!("{head}{zeros}\n")
+    };
+    text.lines().map(time).collect()
+}
+
+/// What the manual shows of a commit.
+#[test]
+fn a_commit_is_kept_as_the_manual_shows() {
+    let home = Home::new();
+    home.repository("shop");
+    said(&home, "shop", &["capture", "on"]);
+    let mut talk = home.talk("0b51f3a2-1111-4222-8333-944455556666", "shop");
+    talk.ask("Add the cart");
+    talk.write("shop/cart.rs", "struct Cart {");
+    talk.write("shop/cart.rs", "}");
+    talk.end("The cart is there.");
+    let status = said(&home, "shop", &["capture", "status"]);
+    let line = "0b51f3a2  2 messages, 2 changes, 2 lines: cart.rs";
+    assert!(status.contains(line), "{status}");
+    assert!(status.contains("> Add the cart"), "{status}");
+    talk.ask("and the total, for the till");
+    talk.write("shop/cart.rs", "fn total() {}");
+    talk.write("shop/till.rs", "fn till() {}");
+    talk.end("Done.");
+    let cart = home.path("work/shop/cart.rs");
+    let text = fs::read_to_string(&cart).unwrap();
+    fs::write(&cart, text + "// by hand\n").unwrap();
+    fs::write(home.path("work/shop/notes.txt"), "by hand\n").unwrap();
+    commit(&home, "shop", "cart");
+    let shown = said(&home, "shop", &["capture", "save"]);
+    let manual = super::readme::blocks("text");
+    let manual = manual.iter().find(|block| block.starts_with("  vmux 1"));
+    let shifted: String = shown.lines().map(|line| format!("  {line}\n")).collect();
+    assert_eq!(timeless(&shifted), timeless(manual.unwrap()));
+    assert!(
+        shown.lines().all(|line| line.chars().count() <= 80),
+        "{shown}"
+    );
+    assert_eq!(said(&home, "shop", &["capture", "show", "HEAD"]), shown);
+    let notes = home.git("shop", &["log", "-1", "--format=%N", "--notes=vmux/*"]);
+    assert!(notes.starts_with(shown.trim_end()), "{notes}");
+}
+
+#[test]
+fn what_is_kept_can_be_taken_away() {
+    let home = Home::new();
+    home.repository("shop");
+    said(&home, "shop", &["capture", "on"]);
+    let mut commits = Vec::new();
+    for name in ["one-1a", "two-2b"] {
+        let mut talk = home.talk(name, "shop");
+        talk.ask(&format!("Add the secret of {name}"));
+        talk.write(&format!("shop/{name}.rs"), "fn x() {}");
+        talk.end("Done.");
+        commits.push(commit(&home, "shop", name));
+    }
+    assert!(refused(&home, "shop", &["capture", "show"]).contains("nothing is kept of"));
+    said(&home, "shop", &["capture", "save"]);
+    let status = said(&home, "shop", &["capture", "status"]);
+    assert!(
+        status.contains("kept of 2 commits") && !status.contains("not committed"),
+        "{status}"
+    );
+    for what in ["nobody-7", "on", "HEAD~2"] {
+        let words = refused(&home, "shop", &["capture", "drop", what, "--yes"]);
+        assert!(words.contains("hint: "), "{words}");
+    }
+    let words = said(&home, "shop", &["capture", "drop", "one-1a", "--yes"]);
+    assert!(words.contains("dropped from 1 commit"), "{words}");
+    refused(&home, "shop", &["capture", "show", &commits[0]]);
+    assert_eq!(
+        prompts(&home, "shop", &commits[1]),
+        ["Add the secret of two-2b"]
+    );
+    // Nothing that is left leads to the text.
+    home.git("shop", &["gc", "-q", "--prune=now"]);
+    let text = |id: &str| {
+        let objects = home.git(
+            "shop",
+            &["cat-file", "--batch", "--batch-all-objects", "--unordered"],
+        );
+        objects.contains(&format!("secret of {id}"))
+    };
+    assert!(!text("one-1a") && text("two-2b"));
+    said(&home, "shop", &["capture", "drop", "HEAD", "--yes"]);
+    refused(&home, "shop", &["capture", "show"]);
+    said(&home, "shop", &["capture", "save"]);
+    said(&home, "shop", &["capture", "off", "--purge", "--yes"]);
+    assert!(!home.path("work/shop/.git/vmux").exists());
+    assert_eq!(home.git("shop", &["for-each-ref", "refs/notes"]), "");
+}
+
+/// Waits until a commit has a record, by the daemon's hand.
+fn recorded(home: &Home, dir: &str, commit: &str) {
+    wait_for(&format!("a record of {commit}"), || {
+        vmux(home, dir, &["capture", "show", commit])
+            .status
+            .success()
+            .then_some(())
+    });
+}
+
+#[test]
+fn the_daemon_records_what_is_committed_wherever_it_is() {
+    let home = Home::new();
+    home.repository("shop");
+    home.repository("plain");
+    home.sessions();
+    let mut talk = home.talk("aaaa", "plain");
+    talk.ask("Add a");
+    talk.write("shop/a.rs", "fn a() {}");
+    talk.write("plain/a.rs", "fn a() {}");
+    talk.end("Done.");
+    said(&home, "shop", &["capture", "on"]);
+    let a = commit(&home, "shop", "a");
+    commit(&home, "plain", "a");
+    recorded(&home, "shop", &a);
+    // In a working tree that is made while it looks, by a conversation that goes on.
+    home.git("shop", &["worktree", "add", "-q", "../till"]);
+    talk.ask("Add b to the till");
+    talk.write("till/b.rs", "fn b() {}");
+    let b = commit(&home, "till", "b");
+    recorded(&home, "till", &b);
+    assert_eq!(prompts(&home, "till", &b), ["Add b to the till"]);
+    // Rewritten, with the daemon stopped: git does not notice, nor does the record get lost.
+    let pid = fs::read_to_string(home.path("vmux/vmuxd.pid")).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    home.git("till", &["commit", "-q", "--amend", "-m", "better words"]);
+    let c = home.git("till", &["rev-parse", "HEAD"]);
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    recorded(&home, "till", &c);
+    assert_eq!(prompts(&home, "till", &c), ["Add b to the till"]);
+    assert_eq!(home.git("plain", &["for-each-ref", "refs/notes"]), "");
+}
+
+#[test]
+fn what_was_done_while_no_daemon_ran_is_recorded_when_one_does() {
+    let home = Home::new();
+    home.repository("shop");
+    said(&home, "shop", &["capture", "on"]);
+    let mut talk = home.talk("aaaa", "shop");
+    let mut commits = Vec::new();
+    for n in 0..5 {
+        talk.ask(&format!("Add {n}"));
+        talk.write(&format!("shop/{n}.rs"), "fn x() {}");
+        talk.end("Done.");
+        commits.push(commit(&home, "shop", "x"));
+    }
+    home.sessions();
+    for (n, id) in commits.iter().enumerate() {
+        recorded(&home, "shop", id);
+        assert_eq!(prompts(&home, "shop", id), [format!("Add {n}")]);
+    }
+}
+
+/// Numbers that look like chance, the same in each run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) % end
+    }
+}
+
+/// `VMUX_KILLS=200` has it killed that often, over a thousand commits.
+#[test]
+fn a_daemon_that_is_killed_at_any_moment_loses_and_doubles_nothing() {
+    let kills: u64 = std::env::var("VMUX_KILLS").map_or(6, |text| text.parse().unwrap());
+    let home = Home::new();
+    let top = home.repository("shop");
+    said(&home, "shop", &["capture", "on"]);
+    let before = home.git("shop", &["rev-parse", "HEAD"]);
+    let mut talk = home.talk("aaaa", "shop");
+    let mut chance = Chance(7);
+    let mut commits = Vec::new();
+    for _ in 0..kills {
+        for _ in 0..5 {
+            let n = commits.len();
+            talk.ask(&format!("Add {n}"));
+            talk.write(&format!("shop/{}.rs", n % 7), &format!("fn x{n}() {{}}"));
+            talk.end("Done.");
+            commits.push(commit(&home, "shop", "x"));
+        }
+        // It catches up at its start, and is hit before, in the middle, and after.
+        let mut command = home.command(super::kit::home::VMUX);
+        let daemon = Killed(command.args(["daemon", "run"]).spawn().unwrap());
+        std::thread::sleep(std::time::Duration::from_millis(chance.below(350)));
+        drop(daemon);
+    }
+    said(&home, "shop", &["capture", "save"]);
+    let refs = home.git(
+        "shop",
+        &["for-each-ref", "--format=%(refname)", "refs/notes/vmux"],
+    );
+    let list = home.git("shop", &["notes", "--ref", &refs, "list"]);
+    assert_eq!(list.lines().count(), commits.len(), "each has one note");
+    for (n, id) in commits.iter().enumerate() {
+        let note = home.git("shop", &["notes", "--ref", &refs, "show", id]);
+        assert_eq!(note.matches("\n---\n").count(), 1, "{note}");
+        assert!(note.contains(&format!("> Add {n} ")), "{n}: {note}");
+    }
+    assert_eq!(home.git("shop", &["status", "--porcelain"]), "");
+    assert_eq!(
+        home.git("shop", &["rev-list", "--count", &format!("{before}..HEAD")]),
+        commits.len().to_string()
+    );
+    home.git("shop", &["fsck", "--strict"]);
+    assert!(!top.join(".git/index.lock").exists());
 }

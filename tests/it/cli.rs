@@ -398,7 +398,7 @@ fn help_is_the_same_as_it_was() {
     for verb in ["install", "uninstall", "status"] {
         pages.push(vec!["hooks".into(), verb.into()]);
     }
-    for verb in ["on", "off", "status"] {
+    for verb in ["on", "off", "status", "show", "save", "drop"] {
         pages.push(vec!["capture".into(), verb.into()]);
     }
     for page in pages {

@@ -22,6 +22,7 @@ pub(crate) mod repository;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod sway;
+pub(crate) mod talk;
 #[cfg(feature = "host")]
 pub(crate) mod tty;
 

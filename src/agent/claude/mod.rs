@@ -39,7 +39,11 @@ use crate::core::model::{
 };
 use crate::core::text::CleanText;
 use crate::core::transcript::Transcript;
+use crate::sys::files::read_bounded;
 use crate::sys::proc::Environ;
+
+/// Largest settings that are read, in bytes.
+const SETTINGS_CAP: usize = 16 << 20;
 
 /// The agent's name on the wire.
 pub const NAME: &str = "claude";
@@ -157,6 +161,25 @@ impl Agent for ClaudeCode {
 
     fn hooks(&self) -> Option<&dyn Hooks> {
         Some(self)
+    }
+
+    /// **Source:** observed on 2.1.332: lines that a command of a shell changed are told in the modes
+    /// `auto` (where a session begins, since about 2.1.328) and `bypassPermissions`, and in all others
+    /// with this setting.
+    fn untold(&self, config: &Path) -> Option<(String, &'static str)> {
+        let bytes = read_bounded(&config.join("settings.json"), SETTINGS_CAP).ok()?;
+        let settings: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        let mode = settings.pointer("/permissions/defaultMode")?.as_str()?;
+        let told = ["auto", "bypassPermissions"].contains(&mode);
+        if told || settings["bashEditDiffEnabled"] == true {
+            return None;
+        }
+        let words =
+            format!("which lines commands of a shell changed is not noted in the mode {mode}");
+        Some((
+            words,
+            "\"bashEditDiffEnabled\": true in its settings.json has it noted",
+        ))
     }
 
     fn health(&self, config: &Path) -> Option<Health> {

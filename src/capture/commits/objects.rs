@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{FILE, too_much};
+use super::{FILE, is_binary, too_much};
 use crate::capture::git::{self, Error};
 use crate::capture::select::Content;
 use crate::core::model::time;
@@ -52,11 +52,6 @@ impl Objects {
         }
         self.ids.insert(name.to_owned(), id);
     }
-}
-
-/// As git tells text from what is none: a zero in its first 8000 bytes.
-fn is_binary(bytes: &[u8]) -> bool {
-    memchr::memchr(0, &bytes[..bytes.len().min(8000)]).is_some()
 }
 
 /// When a commit was made, by its own words.

@@ -22,7 +22,7 @@ fn read_all(dir: &Path, ids: &[String]) -> Vec<Made> {
         .iter()
         .map(|id| Asked {
             id: id.clone(),
-            at: clock::now(),
+            at: Some(clock::now()),
         })
         .collect();
     let tops = [dir.to_path_buf()];

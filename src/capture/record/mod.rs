@@ -146,6 +146,42 @@ pub struct Span {
     pub hashes: Vec<u32>,
 }
 
+impl Record {
+    /// The same without a conversation; nothing if no other took part.
+    #[must_use]
+    pub fn without(&self, conversation: &ConversationId) -> Option<Self> {
+        let stays = |at: usize| {
+            let talk = self.conversations.get(at);
+            talk.is_some_and(|talk| talk.session_id != *conversation)
+        };
+        let place = |at: usize| (0..at).filter(|at| stays(*at)).count();
+        let asked = |at: usize| {
+            self.prompts
+                .get(at)
+                .is_some_and(|asked| stays(asked.conversation))
+        };
+        let prompt = |at: usize| asked(at).then(|| (0..at).filter(|at| asked(*at)).count());
+        let mut rest = self.clone();
+        rest.conversations
+            .retain(|talk| talk.session_id != *conversation);
+        rest.prompts.retain(|asked| stays(asked.conversation));
+        for asked in &mut rest.prompts {
+            asked.conversation = place(asked.conversation);
+        }
+        for file in &mut rest.files {
+            for span in &mut file.ranges {
+                span.prompt = span.prompt.and_then(prompt);
+                span.by = span.by.take().filter(|_| span.prompt.is_some());
+            }
+            let touched = std::mem::take(&mut file.touched).into_iter();
+            file.touched = touched
+                .filter_map(|(at, by)| Some((prompt(at)?, by)))
+                .collect();
+        }
+        (!rest.conversations.is_empty()).then_some(rest)
+    }
+}
+
 /// What tells a line of a file from others, whatever its white space: FNV-1a, folded to 32 bits.
 /// Nothing for one that is blank.
 #[must_use]

@@ -9,7 +9,7 @@ use super::{FilePart, Record};
 use crate::core::text::{self, CleanText};
 
 /// Columns of a prompt's line, and of what is quoted of a command.
-const COLUMNS: usize = 72;
+const COLUMNS: usize = 70;
 const COMMAND: usize = 40;
 /// Most lines of one prompt.
 const LINES: usize = 3;

@@ -126,11 +126,11 @@ fn a_note_reads_well_and_holds_no_secret() {
         people,
         "\
 vmux 1 · claude 2.1.332 · claude-opus-5-5 · b30c3c80
-  before: Look at the shop first                                         2026-11-27 18:00:00Z
-> Add the cart to x.rs                                                   05:00:24Z
+  before: Look at the shop first                                       2026-11-27 18:00:00Z
+> Add the cart to x.rs                                                 05:00:24Z
 > and keep it short
     x.rs 13-14; logo.png? by: make logo
-> and the total, the key is [redacted:environment]                       05:00:27Z
+> and the total, the key is [redacted:environment]                     05:00:27Z
     x.rs 17-18; x.rs 44 by: sed -i 's/[redacted:environment]/a/' ~/…
   by hand or unknown: x.rs 9
   redacted: 2 environment

@@ -21,9 +21,17 @@ pub enum CaptureVerb {
     /// in the working tree. What is kept stays on this machine until `vmux capture share`.
     On(Place),
     /// Keep no more; what was kept stays
-    Off(Place),
+    Off(CaptureOff),
     /// Say what is kept here, how, and what was missed
     Status(Place),
+    /// Show what is kept of a commit
+    Show(CaptureCommit),
+    /// Look at a commit now, also at one that is older than capture
+    Save(CaptureCommit),
+    /// Remove what is kept of a commit, or of a conversation
+    ///
+    /// Only what was written here; nothing of it is left in what `vmux capture share` would push.
+    Drop(CaptureDrop),
     /// Mark the secrets in what comes in, and say by which rules: what capture would keep of it
     ///
     /// It goes by the environment it is called in, by the .env files of the repository around here,
@@ -41,6 +49,45 @@ pub struct Place {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Of `capture off`.
+#[derive(Args, Debug)]
+pub struct CaptureOff {
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+    /// Also remove all that was kept, after asking
+    #[arg(long)]
+    pub purge: bool,
+    /// Do not ask
+    #[arg(long, short, requires = "purge")]
+    pub yes: bool,
+}
+
+/// Of `capture show` and `capture save`.
+#[derive(Args, Debug)]
+pub struct CaptureCommit {
+    /// An id, a branch, HEAD~2 or whatever git takes for a commit
+    #[arg(default_value = "HEAD")]
+    pub commit: String,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Of `capture drop`.
+#[derive(Args, Debug)]
+pub struct CaptureDrop {
+    /// A commit, or the beginning of a conversation's id
+    #[arg(value_name = "COMMIT|SESSION")]
+    pub what: String,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Where
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// Of `log`.

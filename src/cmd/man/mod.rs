@@ -14,8 +14,9 @@ use crate::cmd::exit::{Exit, Failure};
 
 /// What there is to say beside the command line: its name, and its page. One that has the name of a
 /// verb is part of that verb's page; the others are pages of section 7.
-const TOPICS: [(&str, &str); 8] = [
+const TOPICS: [(&str, &str); 9] = [
     ("bar", include_str!("bar.roff")),
+    ("capture", include_str!("capture.roff")),
     ("configuration", include_str!("configuration.roff")),
     ("desktops", include_str!("desktops.roff")),
     ("hooks", include_str!("hooks.roff")),

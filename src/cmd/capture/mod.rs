@@ -1,5 +1,8 @@
 //! `vmux capture`
 
+mod kept;
+mod status;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,18 +11,24 @@ use serde::Serialize;
 use super::call::Context;
 use super::{check, out};
 use crate::capture::consent::{self, Consent};
+use crate::capture::work::World;
 use crate::capture::{known, trees};
-use crate::cmd::cli::{CaptureVerb, Place};
+use crate::cmd::cli::{CaptureOff, CaptureVerb, Place};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::CleanText;
+use crate::protocol::request::ListArgs;
+use crate::serve::world;
 use crate::sys::clock;
 use crate::sys::git::{self, GitEnv, Repository};
 
 pub(super) fn run(context: &Context, verb: &CaptureVerb) -> anyhow::Result<Exit> {
     match verb {
         CaptureVerb::On(place) => on(context, place),
-        CaptureVerb::Off(place) => off(context, place),
-        CaptureVerb::Status(place) => status(context, place),
+        CaptureVerb::Off(args) => off(context, args),
+        CaptureVerb::Status(place) => status::run(context, place),
+        CaptureVerb::Show(args) => kept::show(context, args),
+        CaptureVerb::Save(args) => kept::save(context, args),
+        CaptureVerb::Drop(args) => kept::drop_kept(context, args),
         CaptureVerb::Check => check::run(context),
     }
 }
@@ -63,13 +72,35 @@ fn on(context: &Context, place: &Place) -> anyhow::Result<Exit> {
     switched(place, &repository, true, changed)
 }
 
-fn off(context: &Context, place: &Place) -> anyhow::Result<Exit> {
+fn off(context: &Context, args: &CaptureOff) -> anyhow::Result<Exit> {
+    let place = &args.place;
     let repository = repository(context, place)?;
     let common = repository.common();
+    if args.purge {
+        let question = format!(
+            "Remove all that is kept with the commits of {}?",
+            shown(repository.top())
+        );
+        if !args.yes
+            && !super::ask::confirmed(
+                &question,
+                "whether to remove it",
+                "--yes removes it without asking",
+            )?
+        {
+            return Ok(Exit::Cancelled);
+        }
+    }
     let changed = consent::forbid(common).map_err(|error| unwritten(common, &error))?;
     let list = context.paths.captured();
     if let Err(error) = known::change(&list, None, &[common.to_path_buf()]) {
         log::warn!("could not write {}: {error}", list.display());
+    }
+    if args.purge {
+        kept::purge(&repository)?;
+        let text = format!("{}: nothing is kept any more\n", shown(repository.top()));
+        out::write(text.as_bytes())?;
+        return Ok(Exit::Done);
     }
     switched(place, &repository, false, changed)
 }
@@ -107,67 +138,6 @@ fn switched(
     };
     out::write(text.as_bytes())?;
     Ok(Exit::Done)
-}
-
-/// What `status` prints.
-#[derive(Serialize)]
-struct Told {
-    capture: bool,
-    repository: CleanText,
-    worktrees: Vec<CleanText>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    forbidden: Vec<CleanText>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    settings: Option<Consent>,
-}
-
-fn status(context: &Context, place: &Place) -> anyhow::Result<Exit> {
-    let repository = repository(context, place)?;
-    let common = repository.common();
-    let settings = settings(common)?;
-    let clean = |path: &Path| CleanText::line(&path.to_string_lossy());
-    let trees = trees::all(common);
-    let forbidden = trees.iter().filter(|tree| consent::is_forbidden(&tree.top));
-    let told = Told {
-        capture: settings.is_some(),
-        repository: clean(common),
-        worktrees: trees.iter().map(|tree| clean(&tree.top)).collect(),
-        forbidden: forbidden.map(|tree| clean(&tree.top)).collect(),
-        settings,
-    };
-    let text = if place.json {
-        serde_json::to_string(&told)? + "\n"
-    } else {
-        told.text()
-    };
-    out::write(text.as_bytes())?;
-    Ok(Exit::Done)
-}
-
-impl Told {
-    fn text(&self) -> String {
-        let Some(settings) = &self.settings else {
-            return "capture is off here; `vmux capture on` switches it on\n".into();
-        };
-        let since = settings
-            .since
-            .map(|since| format!(" since {}", since.format("%Y-%m-%d %H:%M UTC")));
-        let mut text = format!("capture is on{}\n", since.unwrap_or_default());
-        for top in &self.worktrees {
-            let off = self.forbidden.contains(top);
-            let note = if off { "  (forbidden there)" } else { "" };
-            text.push_str(&format!("  {top}{note}\n"));
-        }
-        let answers = serde_json::to_string(&settings.answers).unwrap_or_default();
-        let pasted = if settings.pasted { "kept" } else { "left out" };
-        text.push_str(&format!(
-            "answers: {}; pasted text: {pasted}; own patterns: {} to redact, {} to ignore\n",
-            answers.trim_matches('"'),
-            settings.redact.len(),
-            settings.ignore.len(),
-        ));
-        text
-    }
 }
 
 /// The settings of a repository, or why they cannot be had.
@@ -222,4 +192,18 @@ fn unwritten(common: &Path, error: &io::Error) -> Failure {
 
 fn shown(path: &Path) -> CleanText {
     CleanText::line(&path.to_string_lossy())
+}
+
+/// What has to be known besides the repository, from the daemon or from a look at the machine.
+fn world(context: &Context) -> World {
+    let listed = context.call(ListArgs::default());
+    let told = |error: &anyhow::Error| log::debug!("could not ask for sessions: {error}");
+    let sessions = listed.inspect_err(told).map(|listed| listed.sessions);
+    let sessions = sessions.unwrap_or_default();
+    world::of(&context.paths, sessions.iter().map(|session| &**session))
+}
+
+fn count(n: usize, what: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{s}")
 }
