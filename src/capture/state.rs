@@ -42,6 +42,9 @@ pub struct State {
     pub looked: Option<DateTime<Utc>>,
     /// When the last records of each conversation were made, by their commits.
     pub recorded: BTreeMap<ConversationId, Vec<DateTime<Utc>>>,
+    /// Commits that were looked at already though the logs are not read up to them: where there are
+    /// many, who is killed in the middle goes on there.
+    pub done: BTreeSet<String>,
     /// What was missed, the newest last.
     pub missed: Vec<Missed>,
 }

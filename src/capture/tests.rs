@@ -397,3 +397,20 @@ fn what_was_missed_is_told() {
         "a pattern that is none"
     );
 }
+
+/// Who is killed among many commits goes on where he was.
+#[test]
+fn what_was_done_already_is_not_done_again() {
+    let place = Place::new();
+    place.catch_up();
+    let mut commits = Vec::new();
+    for n in 0..3 {
+        place.change("one", "Add x", &format!("shop/{n}.rs"), "fn x() {}", true);
+        commits.push(place.commit("shop", "x"));
+    }
+    let mut known = state::read(&place.common());
+    known.done.insert(commits[0].clone());
+    state::write(&place.common(), &known).unwrap();
+    assert_eq!(place.catch_up().recorded, commits[1..]);
+    assert_eq!(state::read(&place.common()).done.len(), 0);
+}

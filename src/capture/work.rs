@@ -14,26 +14,24 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::commits::{self, Asked, Made};
 use super::consent::{self, Consent};
+use super::dotenv;
 use super::git;
 use super::logs;
 use super::record::{Limits, Record};
-use super::redact::{self, Redactor};
+use super::redact::Redactor;
 use super::reflog::{Line, Move};
 use super::select::select;
-use super::state::{self, Open, State};
+use super::state::{self, Known, Open, State};
 use super::store::Store;
 use super::told::{self, Config, Shelf};
 use super::trees::{self, Tree};
 use crate::core::model::time;
 use crate::core::transcript::Transcript;
-use crate::sys::files::read_bounded;
 
 /// Longest wait for another process that works in the repository.
 const OTHERS: Duration = Duration::from_secs(5);
 /// Commits that are looked at together.
 const CHUNK: usize = 32;
-/// Largest `.env` that is read, in bytes, and how many.
-const ENV: (usize, usize) = (64 << 10, 16);
 /// A commit whose turn never ends is looked at again for so long.
 const PATIENCE: TimeDelta = TimeDelta::hours(24);
 
@@ -162,7 +160,7 @@ pub fn catch_up_with(common: &Path, world: &World, wishes: &[Wish]) -> Result<Ca
     let mut caught = Caught::default();
     if !jobs.is_empty() || !state.open.is_empty() {
         let mut work = Work::new(common, world, &consent, &trees, &mut state)?;
-        caught = work.all(jobs, since)?;
+        caught = work.all(jobs, since, &before.trees)?;
     }
     if state != before {
         state::write(common, &state)?;
@@ -237,7 +235,7 @@ fn leave(state: &mut State, common: &Path, trees: &[Tree]) {
 pub fn redactor(world: &World, consent: &Consent, trees: &[Tree]) -> Result<Redactor, String> {
     let mut secrets = world.secrets.clone();
     for tree in trees {
-        secrets.extend(env_secrets(&tree.top));
+        secrets.extend(dotenv::secrets(&tree.top));
     }
     let mut redactor = Redactor::new(secrets, &consent.redact, &world.home)?;
     redactor.ignoring(&consent.ignore)?;
@@ -280,7 +278,12 @@ impl<'a> Work<'a> {
         })
     }
 
-    fn all(&mut self, jobs: Vec<Job>, since: DateTime<Utc>) -> Result<Caught, Error> {
+    fn all(
+        &mut self,
+        mut jobs: Vec<Job>,
+        since: DateTime<Utc>,
+        before: &BTreeMap<String, Known>,
+    ) -> Result<Caught, Error> {
         let tops: Vec<PathBuf> = self
             .state
             .trees
@@ -289,7 +292,7 @@ impl<'a> Work<'a> {
             .collect();
         let times = (self.world.now, since);
         let changed = told::look(self.state, &self.world.configs, &tops, times);
-        let mut jobs = jobs;
+        jobs.retain(|job| !self.state.done.contains(&job.id));
         jobs.extend(self.again(&changed));
         let mut seen = BTreeSet::new();
         jobs.retain(|job| seen.insert(job.id.clone()));
@@ -298,10 +301,24 @@ impl<'a> Work<'a> {
             let own: Vec<Job> = jobs.iter().filter(|job| job.tree == at).cloned().collect();
             for chunk in own.chunks(CHUNK) {
                 self.chunk(at, chunk, &mut caught)?;
+                if jobs.len() > CHUNK {
+                    self.keep(chunk, before)?;
+                }
             }
         }
+        self.state.done.clear();
         caught.open = self.state.open.len();
         Ok(caught)
+    }
+
+    /// Keeps what is known, with these commits as done and the logs as they were read `before`.
+    fn keep(&mut self, jobs: &[Job], before: &BTreeMap<String, Known>) -> Result<(), Error> {
+        self.state
+            .done
+            .extend(jobs.iter().map(|job| job.id.clone()));
+        let mut kept = self.state.clone();
+        kept.trees.clone_from(before);
+        Ok(state::write(self.store.common(), &kept)?)
     }
 
     /// Commits whose turns had not ended, if anything was said since.
@@ -451,20 +468,6 @@ fn runs(talk: &Transcript, at: DateTime<Utc>) -> bool {
 /// an old one.
 fn is_new(made: &Made) -> bool {
     (made.commit.at - made.committed).abs() <= TimeDelta::seconds(5)
-}
-
-/// Secret values of the `.env` files at the top of a working tree.
-fn env_secrets(top: &Path) -> Vec<String> {
-    let names = std::fs::read_dir(top).into_iter().flatten().flatten();
-    let files = names.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".env"));
-    let mut secrets = Vec::new();
-    for entry in files.take(ENV.1) {
-        let text = read_bounded(&entry.path(), ENV.0).unwrap_or_default();
-        let pairs = redact::env_file(&String::from_utf8_lossy(&text));
-        let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
-        secrets.extend(redact::secrets(pairs));
-    }
-    secrets
 }
 
 #[cfg(test)]
