@@ -74,7 +74,7 @@ fn the_list_says_who_is_attached_where_asked() {
 fn two_who_enter_a_directory_at_once_meet_in_one_session() {
     let world = World::new();
     play(&world, "claude", "echo started; exec cat");
-    let mut both = [(); 2].map(|()| Tty::run(&world.0.command(VMUX), 80, 24));
+    let mut both = [(); 2].map(|()| Tty::run(world.0.command(VMUX).arg("."), 80, 24));
     for tty in &mut both {
         tty.waits_for("started");
     }
