@@ -16,6 +16,8 @@ The newest user text of a request that is one of these decides the reply:
     plan              a call of ExitPlanMode; before it one of Write, if plan mode names a file
     task:PROMPT       a call of the subagent tool; the subagent is given PROMPT
     bgtask:PROMPT     the same with run_in_background
+    seq:CALLS         calls of tools one after the other, and "done" after the last one's result:
+                      CALLS is a JSON list of [NAME, INPUT]
     error:CODE        HTTP CODE
 
 Anything else is answered with "ok". Requests without tools (titles, summaries) never run scripts.
@@ -35,7 +37,7 @@ HOLD_CAP = 120
 # Pause between two words of a stream, in seconds.
 PACE = 0.2
 
-SCRIPT = re.compile(r"\s*(?:(say|hold|stall|bash|bg|write|fill|task|bgtask|error):(.*)|(ask|plan|question))\s*", re.S)
+SCRIPT = re.compile(r"\s*(?:(say|hold|stall|bash|bg|write|fill|task|bgtask|seq|error):(.*)|(ask|plan|question))\s*", re.S)
 PLAN = "# Paint it\n\n1. Open the tin\n"
 # Where a version keeps the plan, by its own words.
 PLAN_FILE = re.compile(r"/[^\s\"]*/plans/[\w-]+\.md")
@@ -182,7 +184,10 @@ def answer(handler, body):
     if word == "plan" and plan_file:
         word, argument, results = ("writeplan", plan_file[0], 0) if results == 0 else (word, "", results - 1)
     reply = Reply(handler, body)
-    wanted = call(word, argument, tools) if results == 0 else None
+    calls = json.loads(argument) if word == "seq" else []
+    wanted = calls[results] if results < len(calls) else None
+    if results == 0 and not calls:
+        wanted = call(word, argument, tools)
     if wanted:
         reply.tool(*wanted)
         return reply.end("tool_use")

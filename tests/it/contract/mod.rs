@@ -19,6 +19,7 @@
 //! Run by `cargo test --test it -- --ignored contract`; needs npm, node, python3, tmux and bash.
 //! With `VMUX_CONTRACT=latest` the stories of the newest are run with what is the newest now.
 
+mod captured;
 mod changes;
 mod codex;
 mod hosted;

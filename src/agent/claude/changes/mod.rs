@@ -14,12 +14,12 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use memchr::memmem;
 
-use self::result::made;
+use self::result::{asked, made};
 use self::tape::Tape;
 use super::find;
 use crate::agent::changes::absolute;
 use crate::agent::past::names;
-use crate::agent::record::each_record;
+use crate::agent::record::{Fields, each_record};
 use crate::agent::stream::{Line, each_line};
 use crate::core::model::{ConversationId, time};
 use crate::core::transcript::Transcript;
@@ -63,7 +63,17 @@ pub(super) fn transcripts(config: &Path, since: SystemTime) -> Vec<PathBuf> {
 /// See [`crate::agent::Agent::touched`].
 pub(super) fn touched(transcript: &Path, from: u64) -> io::Result<(BTreeSet<PathBuf>, u64)> {
     let mut paths = BTreeSet::new();
+    let name = transcript.file_name().unwrap_or_default();
+    let subagent = find::is_subagent(&name.to_string_lossy());
     let behind = each_line(transcript, from, |line| match line {
+        Line::Whole(line) if subagent && tells_of_calls(line) => each_record(line, |fields| {
+            let cwd = fields.text("cwd");
+            for raw in fields.object("message").list("content") {
+                let call = Fields::parse(raw.get()).ok();
+                let asked = call.as_ref().and_then(asked);
+                paths.extend(asked.and_then(|made| absolute(cwd.as_deref(), &made.path)));
+            }
+        }),
         Line::Whole(line) if tells_of_changes(line) => each_record(line, |fields| {
             let cwd = fields.text("cwd");
             let made = made(&fields.object("toolUseResult"));
@@ -105,6 +115,16 @@ fn has(line: &[u8], mark: &[u8]) -> bool {
 
 fn tells_of_changes(line: &[u8]) -> bool {
     has(line, RESULT) && CHANGED.iter().any(|mark| has(line, mark))
+}
+
+/// Whether a line may hold a call that is to change a file.
+fn tells_of_calls(line: &[u8]) -> bool {
+    let kinds: [&[u8]; 3] = [
+        b"\"type\":\"assistant\"",
+        b"\"tool_use\"",
+        b"\"file_path\":",
+    ];
+    kinds.iter().all(|kind| has(line, kind))
 }
 
 /// Whether a line belongs to the conversation: between those stand copies of whole requests.

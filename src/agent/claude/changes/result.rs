@@ -74,6 +74,37 @@ pub(super) fn made(result: &Fields<'_>) -> Vec<Made> {
     all
 }
 
+/// What a call is to change. What it finds there it does not say.
+///
+/// **Source:** observed on 2.1.332.
+pub(super) fn asked(call: &Fields<'_>) -> Option<Made> {
+    let input = call.object("input");
+    let text = |name: &str| input.text(name);
+    let edit = match &*call.word("name") {
+        "Write" => Edit::Whole {
+            before: None,
+            after: text("content")?,
+            shown: Vec::new(),
+        },
+        "Edit" => {
+            let all = input.flag("replace_all");
+            replaced(
+                None,
+                text("old_string")?,
+                text("new_string")?,
+                all,
+                Vec::new(),
+            )
+        }
+        _ => return None,
+    };
+    Some(Made {
+        path: text("file_path")?,
+        edit,
+        by_shell: false,
+    })
+}
+
 /// What `Edit`, `Write` and `MultiEdit` did to their file.
 fn edits(result: &Fields<'_>) -> Vec<Edit> {
     // What a person changed in it before it was made looks like the agent's own.

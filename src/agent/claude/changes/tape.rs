@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
-use super::result::made;
+use super::result::{Made, asked, made};
 use super::typed::typed;
 use crate::agent::changes::{Index, Turns, absolute};
 use crate::agent::claude::NAME;
@@ -28,6 +28,9 @@ struct Call {
     /// Which of its turn's commands it is.
     command: Option<Index>,
     answered: bool,
+    /// What it is to change: a subagent that works behind its caller is told no more than that it
+    /// did.
+    asked: Option<Made>,
 }
 
 /// A transcript as far as it was read.
@@ -178,6 +181,7 @@ impl<'w> Tape<'w> {
         at: DateTime<Utc>,
     ) -> String {
         let mut texts = Vec::new();
+        let told = line.raw("toolUseResult").is_some();
         let mut result = Some(line.object("toolUseResult"));
         for raw in content.iter().take(BLOCKS) {
             let Ok(block) = Fields::parse(raw.get()) else {
@@ -186,7 +190,13 @@ impl<'w> Tape<'w> {
             match &*block.word("type") {
                 "tool_result" => {
                     let result = result.take().unwrap_or_default();
-                    self.answered(&block.word("tool_use_id"), prompt, &result, at);
+                    let id = block.word("tool_use_id");
+                    let made = match told {
+                        true => made(&result),
+                        false if block.flag("is_error") => Vec::new(),
+                        false => self.did_as_asked(&id, block.raw("content")),
+                    };
+                    self.answered(&id, prompt, (&result, made), at);
                 }
                 // What an editor shows beside a prompt is none.
                 "text" => texts.extend(block.text("text").filter(|text| {
@@ -366,16 +376,41 @@ impl<'w> Tape<'w> {
             background: input.flag("run_in_background"),
         });
         let command = command.and_then(|command| self.turns.started(turn, command));
+        let asked = self.subagent.as_ref().and_then(|_| asked(block));
+        let wanted = |made: &Made| {
+            let path = absolute(self.cwd.as_deref(), &made.path);
+            path.is_some_and(|path| (self.wanted)(&path))
+        };
         let call = Call {
             turn,
             command,
             answered: false,
+            asked: asked.filter(wanted),
         };
         self.calls.insert(id.into_owned(), call);
     }
 
+    /// What a call was to change, now that it has answered without a word of that.
+    fn did_as_asked(&mut self, id: &str, said: Option<&RawValue>) -> Vec<Made> {
+        let asked = self.calls.get_mut(id).and_then(|call| call.asked.take());
+        let is_new = said.is_some_and(|said| said.get().contains("File created successfully"));
+        let known = |mut made: Made| {
+            if let Edit::Whole { before, .. } = &mut made.edit {
+                *before = is_new.then(String::new);
+            }
+            made
+        };
+        asked.map(known).into_iter().collect()
+    }
+
     /// A tool has answered: what it changed, when a command ended, what a person replied.
-    fn answered(&mut self, id: &str, prompt: Option<&str>, result: &Fields<'_>, at: DateTime<Utc>) {
+    fn answered(
+        &mut self,
+        id: &str,
+        prompt: Option<&str>,
+        (result, made): (&Fields<'_>, Vec<Made>),
+        at: DateTime<Utc>,
+    ) {
         let mut command = None;
         let mut turn = None;
         if let Some(call) = self.calls.get_mut(id) {
@@ -400,7 +435,7 @@ impl<'w> Tape<'w> {
         let Some(turn) = turn.or_else(|| self.turns.begin(prompt.unwrap_or(id), at)) else {
             return;
         };
-        for made in made(result) {
+        for made in made {
             if let Some(path) = absolute(self.cwd.as_deref(), &made.path) {
                 let by = by.clone().filter(|_| made.by_shell);
                 self.changed(turn, at, path, by, made.edit);

@@ -134,6 +134,26 @@ fn a_subagents_turn_has_the_name_of_the_prompt_behind_it() {
     assert_eq!(prompt.text.as_str(), "Let another do it");
 }
 
+/// The results of one that works behind its caller, as 2.1.332 has them work, tell of no change.
+#[test]
+fn a_subagent_that_works_behind_did_what_it_asked_for() {
+    let name = "behind/subagents/agent-a8c3b2975f881d1d9";
+    let edit = "d.rs: Some(\"\") -> \"one by sub .\\ntwo by sub .\\n\" ";
+    assert!(told(&read(name)).contains(edit), "{}", told(&read(name)));
+    let (paths, _) = touched(&recorded(name), 0).unwrap();
+    assert_eq!(paths, [PathBuf::from("/home/dev/shop/d.rs")].into());
+    // Unless it was refused.
+    let dir = tempfile::tempdir().unwrap();
+    let refused = dir.path().join("agent-1f.jsonl");
+    let text = std::fs::read_to_string(recorded(name)).unwrap();
+    let result = "\"type\":\"tool_result\",";
+    let error = format!("{result}\"is_error\":true,");
+    assert!(text.contains(result));
+    std::fs::write(&refused, text.replace(result, &error)).unwrap();
+    let refused = transcript(&refused, &|_| true).unwrap();
+    assert!(refused.turns.iter().all(|turn| turn.changes.is_empty()));
+}
+
 /// A fork begins with a copy of all that was said before.
 #[test]
 fn a_fork_tells_only_what_is_its_own() {
