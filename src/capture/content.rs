@@ -135,29 +135,56 @@ impl Search<'_> {
         }
     }
 
-    /// Blank lines between two of one prompt are its own.
+    /// Blank lines are told by the lines around them: a record has them, too.
     fn blanks(&mut self) {
-        let mut above: Option<usize> = None;
-        let mut below: Option<usize> = None;
-        let mut next = vec![None; self.hashes.len()];
-        for n in (0..self.hashes.len()).rev() {
-            next[n] = below;
-            below = if self.hashes[n] == 0 { below } else { Some(n) };
+        let count = self.hashes.len();
+        let mut below: Vec<Option<usize>> = vec![None; count];
+        let mut next = None;
+        for n in (0..count).rev() {
+            below[n] = next;
+            next = if self.hashes[n] == 0 { next } else { Some(n) };
         }
-        for (n, below) in next.into_iter().enumerate() {
+        let mut above: Option<usize> = None;
+        for (n, below) in below.into_iter().enumerate() {
             if self.hashes[n] != 0 {
                 above = Some(n);
                 continue;
             }
-            let first = |n: Option<usize>| self.found[n?].as_ref()?.first().copied();
-            let (over, under) = (first(above), first(below));
-            let prompts = |at: Option<At>| at.map(|at| self.prompt(at));
-            let same = match (above, below) {
-                (Some(_), Some(_)) => prompts(over) == prompts(under),
-                _ => true,
+            let mut there = self.beside(above, n);
+            there.extend(self.beside(below, n));
+            self.found[n] = match there.is_empty() {
+                false => self.agreed(there),
+                true => self.between(above, below),
             };
-            self.found[n] = over.or(under).filter(|_| same).map(|at| vec![at]);
         }
+    }
+
+    /// Where a record has a blank line as far from this neighbour.
+    fn beside(&self, neighbour: Option<usize>, blank: usize) -> Vec<At> {
+        let Some(neighbour) = neighbour else {
+            return Vec::new();
+        };
+        let places = self.found[neighbour].iter().flatten();
+        let there = |at: &At| {
+            let mut at = *at;
+            for _ in 0..blank.abs_diff(neighbour) {
+                let step = if neighbour < blank { 1 } else { -1 };
+                at.line = at.line.checked_add_signed(step)?;
+                let (_, line) = self.index.line(at)?;
+                (line.hash == 0).then_some(())?;
+            }
+            Some(at)
+        };
+        places.filter_map(there).collect()
+    }
+
+    /// A neighbour whose prompt both have.
+    fn between(&self, above: Option<usize>, below: Option<usize>) -> Option<Vec<At>> {
+        let first = |n: Option<usize>| self.found[n?].as_ref()?.first().copied();
+        let (over, under) = (first(above), first(below));
+        let prompts = |at: Option<At>| at.map(|at| self.prompt(at));
+        let same = above.is_none() || below.is_none() || prompts(over) == prompts(under);
+        over.or(under).filter(|_| same).map(|at| vec![at])
     }
 
     fn finish(self) -> Vec<Option<Found>> {
@@ -253,7 +280,7 @@ mod tests {
             ("c2", "a", &["fn two() {@p2", "  go();@p2", "}@p2"]),
         ]);
         let squashed = ["fn one() {", "\tgo();", "}", "", "fn two() {", "go();", "}"];
-        let wanted = ["p1", "p1", "p1", "?", "p2", "p2", "p2"];
+        let wanted = ["p1", "p1", "p1", "p1", "p2", "p2", "p2"];
         assert_eq!(found(&index, "a", &squashed), wanted);
         // Alone it could be of either.
         assert_eq!(found(&index, "a", &["go();", "}"]), ["?", "?"]);
@@ -271,7 +298,7 @@ mod tests {
         assert_eq!(found(&index, "a", &["x"]), ["?"]);
         assert_eq!(found(&index, "a", &["y"]), ["-"]);
         assert_eq!(found(&index, "a", &["z", "", "w"]), ["p2", "p2", "p2"]);
-        assert_eq!(found(&index, "a", &["z", "", "y"]), ["p2", "?", "-"]);
+        assert_eq!(found(&index, "a", &["z", "", "y"]), ["p2", "p2", "-"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::record::Record;
 
 /// The first bytes of a file of this version.
-const MAGIC: &[u8; 8] = b"vmuxix02";
+const MAGIC: &[u8; 8] = b"vmuxix03";
 /// In place of a prompt: the line is of nobody that is known.
 const NOBODY: u32 = u32::MAX;
 
@@ -19,6 +19,17 @@ pub struct Index {
     pub prompts: Vec<(String, String)>,
     /// The records.
     pub kept: Vec<Kept>,
+}
+
+/// A commit with a record, and who took part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// When the commit was made, in seconds since 1970.
+    pub at: i64,
+    /// The commit.
+    pub commit: String,
+    /// The first line of its message, as git has it.
+    pub subject: String,
 }
 
 /// A record, as far as lines are to be found in it.
@@ -108,21 +119,46 @@ impl Index {
         places
     }
 
-    /// The record of a commit; a writer's own before others'.
+    /// Where the record of a commit is; a writer's own before others'.
     #[must_use]
-    pub fn of_commit(&self, commit: &str, own: &str) -> Option<&Kept> {
-        let mut found = self.kept.iter().filter(|kept| kept.commit == commit);
-        let first = found.clone().next();
-        found.find(|kept| kept.writer == own).or(first)
+    pub fn position(&self, commit: &str, own: &str) -> Option<usize> {
+        let mut found = self.places_of(|kept| kept.commit == commit, own);
+        (!found.is_empty()).then(|| found.remove(0))
     }
 
-    /// Records of commits with this patch id, one for each writer; a writer's own before others'.
+    /// Where the records of commits with this patch id are; a writer's own before others', then the
+    /// newest first.
     #[must_use]
-    pub fn of_patch(&self, patch_id: &str, own: &str) -> Vec<&Kept> {
-        let same = |kept: &&Kept| !patch_id.is_empty() && kept.patch_id == patch_id;
-        let mut found: Vec<&Kept> = self.kept.iter().filter(same).collect();
-        found.sort_by_key(|kept| (kept.writer != own, std::cmp::Reverse(kept.at)));
-        found
+    pub fn of_patch(&self, patch_id: &str, own: &str) -> Vec<usize> {
+        self.places_of(
+            |kept| !patch_id.is_empty() && kept.patch_id == patch_id,
+            own,
+        )
+    }
+
+    fn places_of(&self, wanted: impl Fn(&Kept) -> bool, own: &str) -> Vec<usize> {
+        let all = self.kept.iter().enumerate();
+        let mut found: Vec<(usize, &Kept)> = all.filter(|(_, kept)| wanted(kept)).collect();
+        found.sort_by_key(|(_, kept)| (kept.writer != own, std::cmp::Reverse(kept.at)));
+        found.into_iter().map(|(place, _)| place).collect()
+    }
+
+    /// Where a line of a file is in a record.
+    #[must_use]
+    pub fn find_line(&self, kept: usize, path: &str, number: u32) -> Option<At> {
+        let files = &self.kept.get(kept)?.files;
+        let file = files.iter().position(|file| file.path == path)?;
+        let lines = &files[file].lines;
+        let line = lines
+            .binary_search_by_key(&number, |line| line.number)
+            .ok()?;
+        Some(At { kept, file, line })
+    }
+
+    /// Whether a prompt is known to have written the line there.
+    #[must_use]
+    pub fn has_prompt(&self, at: At) -> bool {
+        self.line(at).is_some_and(|(_, line)| line.prompt.is_some())
     }
 
     /// What tells a record's prompt from those of all records.
@@ -136,6 +172,14 @@ impl Index {
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
+        let mut newest: Vec<&Kept> = self.kept.iter().collect();
+        newest.sort_by_key(|kept| std::cmp::Reverse(kept.at));
+        many(&mut out, &newest, |out, kept| {
+            out.extend(kept.at.to_le_bytes());
+            text(out, &kept.commit);
+            text(out, &kept.subject);
+            many(out, &kept.sessions, |out, session| text(out, session));
+        });
         text(&mut out, &self.refs);
         many(&mut out, &self.prompts, |out, (session, turn)| {
             text(out, session);
@@ -173,6 +217,7 @@ impl Index {
     #[must_use]
     pub fn read(bytes: &[u8]) -> Option<Self> {
         let mut rest = Rest(bytes.strip_prefix(MAGIC)?);
+        rest.many(Rest::head)?;
         let refs = rest.text()?;
         let prompts = rest.many(|rest| Some((rest.text()?, rest.text()?)))?;
         let kept = rest.many(|rest| {
@@ -195,6 +240,28 @@ impl Index {
             prompts,
             kept,
         })
+    }
+
+    /// The newest commits that a session took part in, from the start of such a file: it need not be
+    /// whole.
+    #[must_use]
+    pub fn heads(start: &[u8], session: &str, most: usize) -> Vec<Head> {
+        let mut found: Vec<Head> = Vec::new();
+        let mut rest = Rest(start.strip_prefix(MAGIC).unwrap_or_default());
+        let count = rest.number().unwrap_or(0);
+        for _ in 0..count {
+            let Some((head, sessions)) = rest.head() else {
+                break;
+            };
+            let known = found.iter().any(|known| known.commit == head.commit);
+            if !known && sessions.iter().any(|one| one == session) {
+                found.push(head);
+            }
+            if found.len() >= most {
+                break;
+            }
+        }
+        found
     }
 
     /// Where each hash of these stands in records, in files of which `wanted` holds.
@@ -309,6 +376,15 @@ impl Rest<'_> {
         (0..count).map(|_| one(self)).collect()
     }
 
+    fn head(&mut self) -> Option<(Head, Vec<String>)> {
+        let head = Head {
+            at: i64::from_le_bytes(self.take()?),
+            commit: self.text()?,
+            subject: self.text()?,
+        };
+        Some((head, self.many(Self::text)?))
+    }
+
     fn file(&mut self) -> Option<Lines> {
         let path = self.text()?;
         let lines = self.many(|rest| {
@@ -395,6 +471,19 @@ pub(crate) mod tests {
         index.put("w", "b3", "Add a", &record("c1", "a.rs", &lines[..1]));
         let blobs: Vec<&str> = index.kept.iter().map(|kept| &*kept.blob).collect();
         assert_eq!(blobs, ["b2", "b3"]);
+        // A session's commits are read from its start.
+        let bytes = index.bytes();
+        let heads = |bytes: &[u8], session| {
+            let heads = Index::heads(bytes, session, 5);
+            heads
+                .into_iter()
+                .map(|head| head.subject)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(heads(&bytes, "s-p1"), ["Add ä", "Add a"]);
+        assert_eq!(heads(&bytes[..60], "s-p1"), ["Add ä"]);
+        assert_eq!(heads(&bytes, "s-p2"), Vec::<String>::new());
+        assert_eq!(Index::heads(&bytes, "s-p1", 1).len(), 1);
     }
 
     #[test]

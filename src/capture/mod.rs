@@ -1,5 +1,7 @@
 //! Prompts, answers and changes of the sessions in a repository, kept with its commits.
 
+pub mod blame;
+pub mod cache;
 pub mod commits;
 pub mod consent;
 pub mod content;
@@ -20,6 +22,7 @@ pub mod record;
 pub mod redact;
 pub mod reflog;
 mod replay;
+pub mod rewrite;
 mod rows;
 pub mod select;
 pub mod spot;
@@ -28,4 +31,5 @@ pub mod store;
 mod talks;
 pub mod told;
 pub mod trees;
+pub mod why;
 pub mod work;

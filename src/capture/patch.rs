@@ -1,6 +1,64 @@
-//! What a commit changed, line by line, as git prints it. Pure.
+//! What commits changed, line by line, as git prints it, and the ids of that.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use super::git;
+
+/// How changes are printed: the same for all patch ids that are ever compared. A merge is compared
+/// with its first parent, a first commit with nothing.
+const DIFF: [&str; 12] = [
+    "diff-tree",
+    "--stdin",
+    "-m",
+    "--first-parent",
+    "--root",
+    "-p",
+    "-M",
+    "--full-index",
+    "--unified=3",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+];
+
+/// The changes of commits, for [`parse`] and [`ids_of`].
+///
+/// # Errors
+/// See [`git::Error`].
+pub fn diff(dir: &Path, commits: &[&str], patience: Duration) -> Result<Vec<u8>, git::Error> {
+    let input = commits.join("\n") + "\n";
+    git::run(dir, &DIFF, input.as_bytes(), patience)
+}
+
+/// The `git patch-id --stable` of each commit in a [`diff`]; commits without changes have none.
+///
+/// # Errors
+/// See [`git::Error`].
+pub fn ids_of(
+    dir: &Path,
+    diff: &[u8],
+    patience: Duration,
+) -> Result<BTreeMap<String, String>, git::Error> {
+    if diff.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let text = git::run(dir, &["patch-id", "--stable"], diff, patience)?;
+    Ok(parse_ids(&text))
+}
+
+/// The patch ids of commits: two children for any number of them.
+///
+/// # Errors
+/// See [`git::Error`].
+pub fn ids(
+    dir: &Path,
+    commits: &[&str],
+    patience: Duration,
+) -> Result<BTreeMap<String, String>, git::Error> {
+    ids_of(dir, &diff(dir, commits, patience)?, patience)
+}
 
 /// A commit's changes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

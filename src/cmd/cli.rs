@@ -3,6 +3,7 @@
 mod capture;
 mod help;
 mod hosted;
+mod why;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub use self::capture::{
 };
 pub use self::help::command;
 pub use self::hosted::{Attach, Detach, History, Logs, New, Open, Restore, Send, Start, Upgrade};
+pub use self::why::Why;
 use super::agents;
 
 /// See which AI coding session needs you, and be there.
@@ -120,6 +122,8 @@ pub enum Verb {
     Capture(Capture),
     /// Print what was kept of commits
     Log(Log),
+    /// Tell which prompt of which session a line of code comes of
+    Why(Why),
     /// Have Claude Code report dialogs and ends of turns at once (optional)
     Hooks(Hooks),
     /// Be the hook that Claude Code calls

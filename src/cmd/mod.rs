@@ -42,6 +42,7 @@ pub mod rofi;
 mod start;
 mod status;
 mod upgrade;
+mod why;
 
 pub use call::{Context, failure, no_sessions};
 pub use enter::mistyped;
@@ -138,6 +139,7 @@ fn run_verb(context: &Context, verb: Verb) -> anyhow::Result<Exit> {
         Verb::Bar(args) => bar::run(context, &args),
         Verb::Capture(args) => capture::run(context, &args.verb),
         Verb::Log(args) => log::run(context, &args),
+        Verb::Why(args) => why::run(context, &args),
         Verb::Hooks(args) => hooks::run(context, &args.verb),
         Verb::Hook(args) => {
             hook::report(&args.event);

@@ -6,7 +6,7 @@ use super::call::{Context, failure, has_terminal, target, unreachable_daemon};
 use super::out;
 use crate::cmd::cli::{Move, Switch};
 use crate::cmd::exit::{Exit, Failure};
-use crate::core::model::{Landed, Session};
+use crate::core::model::{Landed, Session, SessionKey};
 use crate::notify;
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
 use crate::protocol::reply::is_just_done;
@@ -28,6 +28,19 @@ pub(super) fn switch(context: &Context, args: &Switch) -> anyhow::Result<Exit> {
     };
     let moved = go(context, verb)?;
     say_where(args.dry_run, || session_words(&moved.session))
+}
+
+/// Goes to the window of a session.
+pub(super) fn to(context: &Context, id: &SessionKey) -> anyhow::Result<()> {
+    let verb = SwitchArgs {
+        target: Target {
+            id: Some(id.clone()),
+            ..Target::default()
+        },
+        environ: context.travelling(),
+        ..SwitchArgs::default()
+    };
+    go(context, verb).map(drop)
 }
 
 pub(super) fn next(context: &Context, args: &Move) -> anyhow::Result<Exit> {

@@ -19,7 +19,9 @@ pub(super) fn run(context: &Context, args: &Preview) -> anyhow::Result<Exit> {
         out::write(&render(&Ok(reply)))?;
         return Ok(Exit::Done);
     }
-    let mut lines = preview::head(&reply.session, clock::now());
+    let now = clock::now();
+    let mut lines = preview::head(&reply.session, now);
+    lines.extend(preview::commits(&reply.commits, now));
     lines.extend(preview::messages(&reply.preview));
     let text = preview::render(&lines, out::colored(&context.environ));
     out::write(text.as_bytes())?;

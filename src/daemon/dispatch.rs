@@ -461,8 +461,8 @@ impl Server {
             .position(|(waiting, _)| *waiting == ticket)?;
         let (_, rofi) = self.rofi_waits.swap_remove(at);
         let page = match completion {
-            Completion::RofiPreview(key, messages) => {
-                self.with_scene(|menus, scene| menus.preview(rofi, &key, &messages, scene))
+            Completion::RofiPreview(key, told) => {
+                self.with_scene(|menus, scene| menus.preview(rofi, &key, &told, scene))
             }
             Completion::RofiDialog(key, Ok(dialog)) => {
                 return Some(self.dialog_page(rofi, &key, &dialog));

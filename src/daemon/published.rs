@@ -15,7 +15,7 @@ use crate::core::model::{Dialog, Event, HookReport, LocalKey, SessionKey, TitleF
 use crate::core::registry::Snapshot;
 use crate::desktop::Homes;
 use crate::desktop::here::{Here, Lately};
-use crate::protocol::reply::{Body, PreviewMessage, SourceStatus, render};
+use crate::protocol::reply::{Body, Contents, SourceStatus, render};
 use crate::protocol::{EventLine, Reply};
 use crate::serve::config::Config;
 use crate::sys::clock;
@@ -40,7 +40,7 @@ pub(super) enum Completion {
     /// To be sent as it is.
     Reply(Vec<u8>),
     /// The end of a conversation, for rofi.
-    RofiPreview(SessionKey, Vec<PreviewMessage>),
+    RofiPreview(SessionKey, Contents),
     /// What a session asks, for rofi.
     RofiDialog(SessionKey, Result<Dialog, String>),
     /// A session was answered, for rofi.

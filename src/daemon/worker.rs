@@ -20,7 +20,7 @@ use crate::desktop::kept;
 use crate::frontend::prompt;
 use crate::notify;
 use crate::protocol::feed::CaptureArgs;
-use crate::protocol::reply::PreviewMessage;
+use crate::protocol::reply::{Contents, PreviewMessage};
 use crate::protocol::{Refusal, RefusalCode};
 use crate::serve::reply::{
     back_reply, decided_reply, dialog_reply, end_reply, preview_reply, switch_reply,
@@ -387,11 +387,12 @@ fn run_errand(published: &Published, paths: &Paths, job: SessionJob) {
 }
 
 /// What rofi shows of a conversation that could not be read.
-fn said_instead(error: &str) -> Vec<PreviewMessage> {
+fn said_instead(error: &str) -> Contents {
     vec![PreviewMessage {
         text: CleanText::line(error),
         ..PreviewMessage::default()
     }]
+    .into()
 }
 
 /// Opens a second rofi, prefilled, once the first has ended; what was typed is sent like any

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::core::model::{Dialog, Session, Standing};
 use crate::core::text::{self, width};
 use crate::frontend::row;
-use crate::protocol::reply::PreviewMessage;
+use crate::protocol::reply::{Committed, PreviewMessage};
 
 /// What a session asks, line by line: what is taken away and added in colour, options numbered.
 #[must_use]
@@ -162,6 +162,32 @@ pub fn head(session: &Session, now: DateTime<Utc>) -> Vec<Line> {
     let ask = session.asked();
     lines.extend(ask.map(|ask| Line::plain(Tone::Urgent, format!("asks: {ask}"))));
     lines
+}
+
+/// Commits that are shown of a session, at most: its conversation needs the room.
+const COMMITS: usize = 3;
+
+/// The last commits that a session had part in, one on a line.
+#[must_use]
+pub fn commits(commits: &[Committed], now: DateTime<Utc>) -> Vec<Line> {
+    let shown = commits.iter().take(COMMITS);
+    shown
+        .map(|commit| {
+            let age = commit
+                .at
+                .map(|at| format!("  {}", text::age((now - at).num_seconds())));
+            let words = format!(
+                "committed {} {}{}",
+                commit.short(),
+                commit.subject,
+                age.unwrap_or_default()
+            );
+            Line {
+                hang: 2,
+                ..Line::plain(Tone::Faint, words)
+            }
+        })
+        .collect()
 }
 
 /// Messages as people read them: an empty line before each, the user's marked, tools faint.

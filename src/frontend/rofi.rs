@@ -22,8 +22,9 @@ use super::filter::Filter;
 use crate::core::counts::Counts;
 use crate::core::model::{Decision, Dialog, Session, SessionKey, Standing};
 use crate::core::text::{CleanText, push_pango, truncate};
+use crate::frontend::preview;
 use crate::frontend::row::{self, Row, Widths};
-use crate::protocol::reply::PreviewMessage;
+use crate::protocol::reply::{Contents, PreviewMessage};
 
 /// Menus that ended without a word are forgotten after this long.
 const FORGET: TimeDelta = TimeDelta::minutes(10);
@@ -185,16 +186,16 @@ impl Menus {
         page
     }
 
-    /// Shows the end of a conversation.
+    /// Shows the end of a conversation, and its last commits.
     pub fn preview(
         &mut self,
         rofi: u32,
         key: &SessionKey,
-        messages: &[PreviewMessage],
+        told: &Contents,
         scene: &Scene<'_>,
     ) -> Vec<u8> {
         match scene.sessions.iter().find(|session| session.id == *key) {
-            Some(session) => show_preview(session, messages, scene),
+            Some(session) => show_preview(session, told, scene),
             None => self.list_again(rofi, Some("The session has ended."), scene),
         }
     }
@@ -466,7 +467,7 @@ fn push_counts(out: &mut String, counts: &Counts) {
     push_pango(out, others);
 }
 
-fn show_preview(session: &Session, messages: &[PreviewMessage], scene: &Scene<'_>) -> Vec<u8> {
+fn show_preview(session: &Session, told: &Contents, scene: &Scene<'_>) -> Vec<u8> {
     let mut text = String::new();
     let state = row::state_words(session, scene.now);
     text.push_str("<b>");
@@ -474,13 +475,18 @@ fn show_preview(session: &Session, messages: &[PreviewMessage], scene: &Scene<'_
     text.push_str("</b>  ");
     text.push_str(QUIET);
     push_pango(&mut text, &state);
-    let lines = preview_lines(messages);
+    let lines = preview_lines(&told.messages);
     // What it asks is most often the last line as well.
     if let Some(ask) = session.asked()
         && !lines.last().is_some_and(|line| line.contains(&**ask))
     {
         text.push_str("  ");
         push_pango(&mut text, &truncate(ask, PREVIEW_COLUMNS));
+    }
+    for line in preview::commits(&told.commits, scene.now) {
+        let line: String = line.spans.into_iter().map(|(_, text)| text).collect();
+        text.push_str("&#10;");
+        push_pango(&mut text, &truncate(&line, PREVIEW_COLUMNS));
     }
     text.push_str("</span>");
     for line in lines {

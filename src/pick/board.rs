@@ -13,7 +13,7 @@ use skim::{DisplayContext, ItemPreview, PreviewContext, SkimItem};
 use vmux::core::model::{Project, Session, SessionKey};
 use vmux::core::query::Searched;
 use vmux::frontend::row;
-use vmux::protocol::reply::PreviewMessage;
+use vmux::protocol::reply::Contents;
 
 use crate::row::{Entry, line};
 
@@ -59,7 +59,7 @@ impl SkimItem for Item {
 }
 
 /// The end of a conversation, or why it cannot be shown.
-pub(crate) type Said = Result<Vec<PreviewMessage>, String>;
+pub(crate) type Said = Result<Contents, String>;
 
 /// Where a session can be started, or why that is not known.
 pub(crate) type Offered = Result<Vec<Project>, String>;
@@ -309,7 +309,7 @@ pub(crate) mod tests {
         assert!(!board.complain("it is slow".into()));
         assert!(board.apply(&listed, at(120)), "the trouble is over");
         let id = &listed[0].id;
-        assert!(board.tell(id.clone(), Ok(Vec::new())));
-        assert!(!board.tell(id.clone(), Ok(Vec::new())));
+        assert!(board.tell(id.clone(), Ok(Contents::default())));
+        assert!(!board.tell(id.clone(), Ok(Contents::default())));
     }
 }

@@ -9,6 +9,7 @@ use vmux::cmd::exit::Failure;
 use vmux::cmd::{Context, failure};
 use vmux::core::model::{self, Mirror, Session, SessionKey};
 use vmux::protocol::client::{Client, PATIENCE};
+use vmux::protocol::reply::Contents;
 use vmux::protocol::request::{ListArgs, PreviewArgs, Target};
 use vmux::protocol::subscription::{Heard, Subscription};
 use vmux::protocol::{EventLine, Verb};
@@ -80,7 +81,10 @@ impl Source {
         let messages = MESSAGES;
         let reply = self.call(&PreviewArgs { target, messages });
         reply
-            .map(|previewed| previewed.preview)
+            .map(|previewed| Contents {
+                messages: previewed.preview,
+                commits: previewed.commits,
+            })
             .map_err(|failure| failure.error)
     }
 

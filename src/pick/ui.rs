@@ -518,10 +518,14 @@ fn conversation(board: &Board, entry: &Entry) -> (Vec<Line>, Vec<Line>) {
     {
         (*tone, *state) = (Tone::Faint, "  ended".to_owned());
     }
-    let body = match board.said(&entry.session.id).as_deref() {
+    let said = board.said(&entry.session.id);
+    if let Some(Ok(told)) = said.as_deref() {
+        head.extend(preview::commits(&told.commits, clock::now()));
+    }
+    let body = match said.as_deref() {
         None => Vec::new(),
-        Some(Ok(messages)) if messages.is_empty() => vec![faint(""), faint("nothing said yet")],
-        Some(Ok(messages)) => preview::messages(messages),
+        Some(Ok(told)) if told.messages.is_empty() => vec![faint(""), faint("nothing said yet")],
+        Some(Ok(told)) => preview::messages(&told.messages),
         Some(Err(error)) => vec![faint(""), faint(&CleanText::line(error))],
     };
     (head, body)

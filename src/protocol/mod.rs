@@ -8,6 +8,7 @@
 
 pub mod client;
 pub mod feed;
+mod contents;
 pub mod reply;
 pub mod request;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
+pub use super::contents::{Committed, Contents};
 use super::version::OWN;
 use crate::core::model::{Decision, Dialog, Event, Landed, Session, Trouble, TroubleCode, time};
 use crate::core::text::{CleanText, deserialize_block};
@@ -115,6 +116,9 @@ pub struct Previewed {
     /// The end of its conversation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preview: Vec<PreviewMessage>,
+    /// Commits that it had part in, where that is kept; the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commits: Vec<Committed>,
 }
 
 /// Of `explain`.

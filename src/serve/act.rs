@@ -5,25 +5,30 @@ use std::path::{Path, PathBuf};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use crate::agent::{self, Agent, Message, Speaker};
-use crate::core::model::{Decision, Dialog, Session, Trouble, TroubleCode};
+use crate::capture::cache;
+use crate::capture::index::Head;
+use crate::core::model::{Decision, Dialog, Session, Trouble, TroubleCode, time};
 use crate::core::text::CleanText;
-use crate::protocol::reply::PreviewMessage;
+use crate::protocol::reply::{Committed, Contents, PreviewMessage};
+use crate::sys::git::{self, GitEnv};
 use crate::sys::paths::Paths;
 use crate::sys::proc::Proc;
 
+/// Commits of a session that are told at most.
+const COMMITS: usize = 5;
 /// Messages of a conversation that are read at most.
 const MESSAGES: usize = 500;
 
-/// Reads the last messages of a session's conversation, 500 at most.
+/// Reads the last messages of a session's conversation, 500 at most, and its last commits.
 ///
 /// # Errors
 /// In words.
-pub fn read_preview(session: &Session, messages: usize) -> Result<Vec<PreviewMessage>, String> {
+pub fn read_preview(session: &Session, messages: usize) -> Result<Contents, String> {
     session
         .here()
         .map_err(|trouble| trouble.message.to_string())?;
     let Some(agent) = agent::by_name(&session.agent) else {
-        return Ok(Vec::new());
+        return Ok(Contents::default());
     };
     let read = agent.messages(session, messages.min(MESSAGES))?;
     let words = |speaker| match speaker {
@@ -36,7 +41,26 @@ pub fn read_preview(session: &Session, messages: usize) -> Result<Vec<PreviewMes
         text: m.text,
         at: m.at,
     };
-    Ok(read.into_iter().map(shown).collect())
+    Ok(Contents {
+        messages: read.into_iter().map(shown).collect(),
+        commits: commits(session),
+    })
+}
+
+/// The last commits of its repository that a session had part in, where that is kept. From one small
+/// file: no child is started.
+fn commits(session: &Session) -> Vec<Committed> {
+    let found = git::find(Path::new(&session.cwd.0), &GitEnv::default());
+    let (Ok(Some(repository)), Some(conversation)) = (found, &session.session_id) else {
+        return Vec::new();
+    };
+    let heads = cache::heads(repository.common(), conversation, COMMITS);
+    let shown = |head: Head| Committed {
+        commit: CleanText::line(&head.commit),
+        subject: CleanText::line(&head.subject),
+        at: time::from_seconds(head.at),
+    };
+    heads.into_iter().map(shown).collect()
 }
 
 /// The agent of a session that can be answered through the agent itself, and where that keeps its

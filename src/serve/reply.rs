@@ -14,7 +14,7 @@ use crate::core::registry::Explanation;
 use crate::core::text::CleanText;
 use crate::frontend::row::{self, Row};
 use crate::frontend::table;
-use crate::protocol::reply::{Acted, Asks, Explained, Moved, PreviewMessage, Previewed, WentBack};
+use crate::protocol::reply::{Acted, Asks, Contents, Explained, Moved, Previewed, WentBack};
 use crate::protocol::request::{Format, ListArgs, Target};
 use crate::protocol::{Refusal, RefusalCode, Reply};
 
@@ -181,12 +181,13 @@ pub fn back_reply(landed: Result<Landed, Trouble>) -> Reply<WentBack> {
 ///
 /// # Errors
 /// Why it could not be read.
-pub fn preview_reply(
-    session: Arc<Session>,
-    read: Result<Vec<PreviewMessage>, String>,
-) -> Reply<Previewed> {
+pub fn preview_reply(session: Arc<Session>, read: Result<Contents, String>) -> Reply<Previewed> {
     match read {
-        Ok(preview) => Ok(Previewed { session, preview }),
+        Ok(Contents { messages, commits }) => Ok(Previewed {
+            session,
+            preview: messages,
+            commits,
+        }),
         Err(error) => Err(Refusal::new(RefusalCode::Unreadable, error)),
     }
 }

@@ -14,17 +14,7 @@ pub use held::{Held, lock, past_links, replace, tidy, unchanged};
 /// # Errors
 /// Those of opening and reading; `InvalidData` if it is not a regular file, `FileTooLarge` past `cap`.
 pub fn read_bounded(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
-    // O_NONBLOCK: opening a FIFO somebody put in the file's place must not hang the thread.
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "not a regular file",
-        ));
-    }
+    let file = open_regular(path)?;
     let mut bytes = Vec::new();
     file.take(cap as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > cap {
@@ -34,6 +24,33 @@ pub fn read_bounded(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
         ));
     }
     Ok(bytes)
+}
+
+/// Reads the first bytes of the file at `path`, at most `cap`. Never blocks on a FIFO or a device.
+///
+/// # Errors
+/// Those of opening and reading; `InvalidData` if it is not a regular file.
+pub fn read_start(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?
+        .take(cap as u64)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn open_regular(path: &Path) -> io::Result<File> {
+    // O_NONBLOCK: opening a FIFO somebody put in the file's place must not hang the thread.
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "not a regular file",
+    ))
 }
 
 /// Replaces the file at `path`, past links, with `bytes`: see [`Held::replace`].

@@ -24,7 +24,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
             "start", "new", "attach", "detach", "send", "history", "logs", "restore", "upgrade",
         ],
     ),
-    ("Capture", &["capture", "log"]),
+    ("Capture", &["capture", "log", "why"]),
     (
         "Set up",
         &["doctor", "daemon", "demo", "completions", "man", "protocol"],
@@ -193,6 +193,15 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("upgrade", &["vmux upgrade", "vmux upgrade api"]),
+    (
+        "why",
+        &[
+            "vmux why src/main.rs:42",
+            "vmux why src/main.rs:40-60 --json",
+            "vmux why HEAD~3",
+            "vmux why --go src/main.rs:42",
+        ],
+    ),
 ];
 
 /// The command line, with the verbs in groups and examples of each.

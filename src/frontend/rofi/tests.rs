@@ -1,5 +1,6 @@
 use super::*;
 use crate::core::model::{Reason, State, made};
+use crate::protocol::reply::Committed;
 
 fn session(pid: u32, state: State, reason: Option<Reason>) -> Session {
     Session {
@@ -87,6 +88,29 @@ fn the_list_is_made_anew_for_another_edition_and_another_workspace() {
 }
 
 #[test]
+fn a_preview_tells_of_the_last_commits() {
+    let all = [Arc::new(session(1, State::Idle, None))];
+    let commit = |n: u32| Committed {
+        commit: CleanText::line(&n.to_string().repeat(40)),
+        subject: CleanText::line("Add <b>"),
+        at: Some(made::second(0)),
+    };
+    let told = Contents {
+        messages: Vec::new(),
+        commits: (1..6).map(commit).collect(),
+    };
+    let page = String::from_utf8(show_preview(&all[0], &told, &scene(&all))).unwrap();
+    assert!(
+        page.contains("&#10;committed 11111111 Add &lt;b&gt;  "),
+        "{page:?}"
+    );
+    assert!(
+        page.contains("33333333") && !page.contains("44444444"),
+        "{page:?}"
+    );
+}
+
+#[test]
 fn a_preview_says_a_question_once() {
     let asks = Session {
         ask: Some(CleanText::line("Bash(a < b)")),
@@ -99,12 +123,14 @@ fn a_preview_says_a_question_once() {
     };
     let all = [Arc::new(asks)];
     let messages = [said("user", "Go"), said("tool", "Bash(a < b)")];
-    let page = show_preview(&all[0], &messages, &scene(&all));
+    let told = messages.to_vec().into();
+    let page = show_preview(&all[0], &told, &scene(&all));
     let page = String::from_utf8(page).unwrap();
     let want = "\0message\x1f<b>R&amp;D</b>  <span alpha=\"65%\">waiting</span>&#10;\u{203a} Go\
                 &#10;<span alpha=\"65%\">\u{2022} Bash(a &lt; b)</span>\n";
     assert!(page.contains(want), "{page:?}");
-    let page = show_preview(&all[0], &messages[..1], &scene(&all));
+    let told = messages[..1].to_vec().into();
+    let page = show_preview(&all[0], &told, &scene(&all));
     assert!(
         String::from_utf8(page)
             .unwrap()

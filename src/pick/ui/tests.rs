@@ -474,7 +474,7 @@ fn the_pane_shows_the_conversation_and_can_be_scrolled() {
         at: None,
     };
     let text: String = (1..=20).map(|n| format!("line {n}\n")).collect();
-    screen.board.tell(key(1), Ok(vec![said(&text)]));
+    screen.board.tell(key(1), Ok(vec![said(&text)].into()));
     screen.take(Event::Render);
     let pane = |screen: &mut Screen| -> Vec<String> {
         let lines = screen.lines();
