@@ -39,9 +39,9 @@ pub fn blame(
     lines: Option<(u32, u32)>,
     patience: Duration,
 ) -> Result<Vec<Blamed>, git::Error> {
-    let run = |settings: &[&str]| {
-        let mut args: Vec<OsString> = settings.iter().map(OsString::from).collect();
-        args.extend(["blame", "--porcelain"].map(OsString::from));
+    let run = |options: &[&str]| {
+        let mut args: Vec<OsString> = ["blame", "--porcelain"].map(OsString::from).into();
+        args.extend(options.iter().map(OsString::from));
         if let Some((first, last)) = lines {
             args.push(format!("-L{first},{last}").into());
         }
@@ -51,7 +51,7 @@ pub fn blame(
     let text = match run(&[]) {
         // `blame.ignoreRevsFile` is often set for all repositories, and most have no such file.
         Err(git::Error::Failed(words)) if words.contains("could not open object name list") => {
-            run(&["-c", "blame.ignoreRevsFile="])?
+            run(&["--no-ignore-revs-file"])?
         }
         done => done?,
     };

@@ -82,7 +82,7 @@ pub fn refresh(common: &Path) -> Result<Index, git::Error> {
     take_in(common, &mut index, &missing)?;
     index.refs = refs;
     if consent::place(common).is_dir()
-        && let Err(error) = write_own(&file(common), &index.bytes(), false)
+        && let Err(error) = keep(common, &index)
     {
         log::debug!("could not keep the index of records: {error}");
     }
@@ -178,14 +178,12 @@ fn record(text: &[u8], commit: &str) -> Option<Record> {
     Some(record)
 }
 
-/// Takes a record into the index as it was kept last: one that was just stored. It starts no child.
+/// Keeps an index into which records were put that were just stored. What those lie in is not known;
+/// the next one who refreshes the index finds out.
 ///
 /// # Errors
 /// Those of writing it.
-pub fn put(common: &Path, writer: &str, subject: &str, record: &Record) -> io::Result<()> {
-    let mut index = kept(common).unwrap_or_default();
-    // What it lies in is not known; the next one who refreshes the index finds out.
-    index.put(writer, "", subject, record);
+pub fn keep(common: &Path, index: &Index) -> io::Result<()> {
     write_own(&file(common), &index.bytes(), false)
 }
 

@@ -14,6 +14,7 @@ use super::git::{self, Error};
 use super::reflog::is_id;
 use super::select::{Commit, CommitFile, Content};
 use crate::core::model::time;
+use crate::core::text::CleanText;
 use crate::sys::files::read_bounded;
 
 mod diff;
@@ -36,6 +37,11 @@ pub struct Made {
     pub patch_id: String,
     /// When it was made, as it says itself.
     pub committed: DateTime<Utc>,
+    /// The first line of its message.
+    pub subject: CleanText,
+    /// What it changed, as [`patch::parse`](super::patch::parse) reads it; empty of a merge, and of more
+    /// than is looked at.
+    pub patch: Vec<u8>,
 }
 
 /// What is asked for.
@@ -87,6 +93,8 @@ pub fn read(
             commit,
             patch_id: patches.get(&one.id).cloned().unwrap_or_default(),
             committed: told.committed,
+            subject: told.subject.clone(),
+            patch: [one.id.as_bytes(), b"\n", &told.patch].concat(),
         });
     }
     Ok((made, found))

@@ -25,6 +25,7 @@ mod replay;
 pub mod rewrite;
 mod rows;
 pub mod select;
+pub mod share;
 pub mod spot;
 pub mod state;
 pub mod store;

@@ -8,7 +8,7 @@ use super::git;
 
 /// How changes are printed: the same for all patch ids that are ever compared. A merge is compared
 /// with its first parent, a first commit with nothing.
-const DIFF: [&str; 12] = [
+const DIFF: [&str; 14] = [
     "diff-tree",
     "--stdin",
     "-m",
@@ -21,6 +21,8 @@ const DIFF: [&str; 12] = [
     "--no-ext-diff",
     "--no-textconv",
     "--no-color",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
 ];
 
 /// The changes of commits, for [`parse`] and [`ids_of`].

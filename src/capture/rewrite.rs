@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
+use super::commits::Made;
 use super::index::{At, Index, Kept};
-use super::record::{Asked, FilePart, Record, Span, line_hash};
+use super::record::{Asked, FilePart, Limits, Record, Span, line_hash};
+use super::select::Commit;
 use super::{cache, content, git, patch};
 use crate::core::text::CleanText;
 
@@ -31,6 +33,8 @@ pub struct Rewrite<'r> {
     pub own: &'r str,
     /// The records so far.
     pub index: &'r Index,
+    /// Records that are not stored yet, by their commits.
+    pub recent: &'r BTreeMap<String, Record>,
     /// The commit's changes, as [`patch::diff`] prints them.
     pub diff: &'r [u8],
     /// The commit that it replaces, if the reflog names it.
@@ -61,6 +65,87 @@ pub fn carry(rewrite: &Rewrite<'_>, record: &mut Record) -> Result<(), git::Erro
     work.by_commits(&record.patch_id);
     work.by_content()?;
     work.fill(record)
+}
+
+/// Carries records over for commits that are recorded together, in their order.
+#[derive(Debug)]
+pub struct Carrier<'c> {
+    common: &'c Path,
+    own: &'c str,
+    index: Index,
+    /// What is to be stored.
+    recent: BTreeMap<String, Record>,
+}
+
+impl<'c> Carrier<'c> {
+    /// For the own records of a repository, as its index was kept last: that costs no child.
+    #[must_use]
+    pub fn new(common: &'c Path, own: &'c str) -> Self {
+        Self {
+            common,
+            own,
+            index: cache::kept(common).unwrap_or_default(),
+            recent: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a commit in, with the record of its own sessions if there is one. Whether there is anything
+    /// to record.
+    ///
+    /// # Errors
+    /// See [`git::Error`].
+    pub fn take(
+        &mut self,
+        made: &Made,
+        fresh: Option<Record>,
+        replaced: Option<&str>,
+    ) -> Result<bool, git::Error> {
+        let mut record = fresh.unwrap_or_else(|| bare(&made.commit, &made.patch_id));
+        let rewrite = Rewrite {
+            common: self.common,
+            own: self.own,
+            index: &self.index,
+            recent: &self.recent,
+            diff: &made.patch,
+            replaced,
+        };
+        if !self.index.kept.is_empty() {
+            carry(&rewrite, &mut record)?;
+        }
+        if record.prompts.is_empty() {
+            return Ok(false);
+        }
+        self.index.put(self.own, "", &made.subject, &record);
+        self.recent.insert(record.commit.clone(), record);
+        Ok(true)
+    }
+
+    /// What is to be stored.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.recent.values()
+    }
+
+    /// Keeps the index with what was stored.
+    pub fn keep(&self) {
+        if self.recent.is_empty() {
+            return;
+        }
+        if let Err(error) = cache::keep(self.common, &self.index) {
+            log::debug!("could not keep the index of records: {error}");
+        }
+    }
+}
+
+/// The record of a commit that no session is known to have had part in, to be filled.
+fn bare(commit: &Commit, patch_id: &str) -> Record {
+    Record {
+        commit: commit.id.clone(),
+        at: commit.at,
+        tree: commit.tree.clone(),
+        patch_id: patch_id.to_owned(),
+        complete: true,
+        ..Record::default()
+    }
 }
 
 /// An added line.
@@ -211,7 +296,22 @@ impl Work<'_> {
             return Ok(());
         }
         let kept: Vec<(usize, &Kept)> = places.iter().map(|at| (*at, &index.kept[*at])).collect();
-        let mut sources = cache::records(self.rewrite.common, &kept)?;
+        let recent = self.rewrite.recent;
+        let (known, stored): (Vec<_>, Vec<_>) = kept
+            .iter()
+            .copied()
+            .partition(|(_, kept)| recent.contains_key(&kept.commit));
+        let mut sources = match stored.is_empty() {
+            true => HashMap::new(),
+            false => cache::records(self.rewrite.common, &stored)?,
+        };
+        for (place, kept) in known {
+            sources.extend(
+                recent
+                    .get(&kept.commit)
+                    .map(|record| (place, record.clone())),
+            );
+        }
         let mut filler = Filler {
             record,
             sources: &sources,
@@ -229,6 +329,7 @@ impl Work<'_> {
             }
         }
         by_time(record);
+        record.fit(Limits::default().note);
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use super::logs;
 use super::record::{Limits, Record};
 use super::redact::Redactor;
 use super::reflog::{Line, Move};
+use super::rewrite::Carrier;
 use super::select::select;
 use super::state::{self, Known, Open, State};
 use super::store::Store;
@@ -386,7 +387,8 @@ impl<'a> Work<'a> {
             &wanted,
         )?;
         let mut shelf = Shelf::default();
-        let mut records = Vec::new();
+        let common = self.store.common().to_path_buf();
+        let mut carrier = Carrier::new(&common, &own);
         for job in jobs {
             let Some(made) = made.iter().find(|made| made.commit.id == job.id) else {
                 continue;
@@ -394,13 +396,15 @@ impl<'a> Work<'a> {
             if job.what == Move::Unknown && !is_new(made) {
                 continue;
             }
-            match self.record(job, made, &mut shelf, &tops) {
-                Some(record) => records.push(record),
-                None => caught.plain += 1,
+            let fresh = self.record(job, made, &mut shelf, &tops);
+            if !carrier.take(made, fresh, job.old.as_deref())? {
+                caught.plain += 1;
             }
         }
+        let records: Vec<Record> = carrier.records().cloned().collect();
         self.store
             .put(&records, found.get(&own).map(String::as_str))?;
+        carrier.keep();
         caught
             .recorded
             .extend(records.into_iter().map(|record| record.commit));

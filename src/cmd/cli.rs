@@ -11,7 +11,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::capture::{
-    Capture, CaptureCommit, CaptureDrop, CaptureOff, CaptureVerb, Log, LogFormat, Place,
+    Capture, CaptureCommit, CaptureDrop, CaptureOff, CaptureVerb, Log, LogFormat, Place, Share,
 };
 pub use self::help::command;
 pub use self::hosted::{Attach, Detach, History, Logs, New, Open, Restore, Send, Start, Upgrade};

@@ -39,6 +39,7 @@ mod preview;
 mod protocol;
 mod restore;
 pub mod rofi;
+mod share;
 mod start;
 mod status;
 mod upgrade;

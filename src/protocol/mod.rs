@@ -7,8 +7,8 @@
 //! clients that are started often. Fields are only ever added, and unknown ones ignored.
 
 pub mod client;
-pub mod feed;
 mod contents;
+pub mod feed;
 pub mod reply;
 pub mod request;
 #[cfg(test)]

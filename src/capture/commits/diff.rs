@@ -15,6 +15,7 @@ use super::Lines;
 use crate::capture::git::{self, Error};
 use crate::capture::reflog::is_id;
 use crate::core::model::time;
+use crate::core::text::CleanText;
 
 /// Largest patch of a commit that is looked at, and of all that are read at once, in bytes.
 const PATCH: usize = 2 << 20;
@@ -31,6 +32,7 @@ pub(super) struct Told {
     pub(super) tree: String,
     pub(super) parents: Vec<String>,
     pub(super) committed: DateTime<Utc>,
+    pub(super) subject: CleanText,
     pub(super) files: Vec<File>,
     /// As git printed it; empty of a merge, and where it is too large.
     pub(super) patch: Vec<u8>,
@@ -94,7 +96,7 @@ pub(super) fn of<'a>(
         "--src-prefix=a/",
         "--dst-prefix=b/",
         "--always",
-        "--format=format:%H %T %ct %P",
+        "--format=format:%H %T %ct %P%x09%s",
     ];
     let mut reader = Reader::default();
     let mut take = |piece: &[u8]| {
@@ -245,8 +247,10 @@ impl Reader {
     }
 }
 
-/// The first line of a commit: its id, its tree, its time, its parents.
+/// The first line of a commit: its id, its tree, its time, its parents; behind a tab its subject.
 fn header(line: &[u8]) -> Option<Told> {
+    let tab = memchr::memchr(b'\t', line)?;
+    let (line, subject) = (&line[..tab], &line[tab + 1..]);
     if !(80..=64 * 20).contains(&line.len()) {
         return None;
     }
@@ -261,6 +265,7 @@ fn header(line: &[u8]) -> Option<Told> {
         tree: tree.to_owned(),
         parents,
         committed: time::from_seconds(seconds).unwrap_or_default(),
+        subject: CleanText::line(&String::from_utf8_lossy(subject)),
         files: Vec::new(),
         patch: Vec::new(),
         dropped: false,

@@ -43,7 +43,7 @@ const STEPS: [Step; 8] = [
 
 impl Record {
     /// Takes out what is too much for a note of `most` bytes.
-    pub(super) fn fit(&mut self, most: usize) {
+    pub(in crate::capture) fn fit(&mut self, most: usize) {
         for step in STEPS {
             if self.render().len() <= most {
                 return;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::call::Context;
-use super::{check, out};
+use super::{check, out, share};
 use crate::capture::consent::{self, Consent};
 use crate::capture::work::World;
 use crate::capture::{known, trees};
@@ -30,6 +30,13 @@ pub(super) fn run(context: &Context, verb: &CaptureVerb) -> anyhow::Result<Exit>
         CaptureVerb::Save(args) => kept::save(context, args),
         CaptureVerb::Drop(args) => kept::drop_kept(context, args),
         CaptureVerb::Check => check::run(context),
+        CaptureVerb::Share(args) => {
+            let place = Place {
+                repository: args.repository.clone(),
+                json: args.json,
+            };
+            share::run(&repository(context, &place)?, args)
+        }
     }
 }
 

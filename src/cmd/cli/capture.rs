@@ -38,6 +38,29 @@ pub enum CaptureVerb {
     /// and by the patterns of its settings. Ends with 0 if nothing was marked, with 1 if something
     /// was, and with 2 if it cannot be told.
     Check,
+    /// Show what was kept and is not there yet, and send it to a remote after asking
+    ///
+    /// Sends the notes that were written here, and no other reference; nothing is forced.
+    Share(Share),
+}
+
+/// Of `capture share`.
+#[derive(Args, Debug)]
+pub struct Share {
+    /// The remote, as git knows it; `origin` or the only one if it is not named
+    pub remote: Option<String>,
+    /// Of this repository instead of the one around here
+    #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub repository: Option<PathBuf>,
+    /// Only show it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Where, and how it is printed.

@@ -60,6 +60,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "vmux capture status",
             "vmux capture off",
             "vmux capture check < prompt.txt",
+            "vmux capture share --dry-run",
         ],
     ),
     (

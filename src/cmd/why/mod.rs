@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::call::Context;
 use super::out;
 use crate::capture::spot::readings;
+use crate::capture::store::Store;
 use crate::capture::why::{Answer, Asked, OfCommit};
 use crate::capture::{git as child, why};
 use crate::cmd::cli::Why;
@@ -179,7 +180,8 @@ impl Repository {
         let cause = match found {
             Ok(Some(found)) => {
                 let common = found.common().to_path_buf();
-                let own = String::new();
+                let own = Store::open(&common);
+                let own = own.map_or_else(|_| String::new(), |store| store.writer().to_owned());
                 return Ok(Self { common, own });
             }
             Ok(None) => "there is none".to_owned(),

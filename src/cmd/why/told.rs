@@ -288,11 +288,10 @@ impl Page<'_> {
             return;
         };
         let Some(session) = living(alive, talk) else {
-            let more = go::command(&talk.agent, id);
-            let more = more.map_or_else(String::new, |command| {
-                format!(", `{command}` goes on with it")
-            });
-            self.field("session", Tone::Plain, format!("{id} has ended{more}"));
+            self.field("session", Tone::Plain, format!("{id} has ended"));
+            if let Some(command) = go::command(&talk.agent, id) {
+                self.field("resume", Tone::Plain, command);
+            }
             return;
         };
         let state = row::state_words(session, self.now);
