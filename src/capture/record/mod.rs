@@ -1,5 +1,5 @@
-//! What is kept of a commit: made of a selection ([`build`]), written as the note of a commit and
-//! read again ([`note`]), for people ([`people`]). Pure.
+//! What is kept of a commit: made of a selection (`build`), written as the note of a commit and
+//! read again (`note`), for people (`people`). Pure.
 
 mod build;
 mod fit;
