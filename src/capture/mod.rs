@@ -31,6 +31,7 @@ pub mod state;
 pub mod store;
 mod talks;
 pub mod told;
+pub mod tree;
 pub mod trees;
 pub mod why;
 pub mod work;

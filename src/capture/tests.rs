@@ -414,3 +414,48 @@ fn what_was_done_already_is_not_done_again() {
     assert_eq!(place.catch_up().recorded, commits[1..]);
     assert_eq!(state::read(&place.common()).done.len(), 0);
 }
+
+#[test]
+fn conversations_go_into_the_working_tree_too_where_that_is_wanted() {
+    let place = Place::new();
+    let settings = consent::file(&place.common());
+    let text = fs::read_to_string(&settings).unwrap() + "tree = \".prompts\"\n";
+    fs::write(settings, text).unwrap();
+    fs::write(place.path("shop/.promptcellarignore"), "salar(y|ies)\n").unwrap();
+    place.change(
+        "one",
+        "Add a, by correct-horse-battery",
+        "shop/x.rs",
+        "fn a() {}",
+        true,
+    );
+    place.change("one", "the SALARIES", "shop/x.rs", "fn b() {}", false);
+    fs::create_dir(place.path("till")).unwrap();
+    place.change("two", "elsewhere", "till/x.rs", "fn c() {}", true);
+    let caught = place.catch_up();
+    assert!(caught.turns, "the end of each turn is of interest");
+    let day = clock::now().format("shop/.prompts/%Y/%m/%d").to_string();
+    let read = || fs::read_to_string(place.path(&day).join("one.jsonl")).unwrap();
+    assert_eq!(read().lines().count(), 1, "{}", read());
+    assert!(
+        read().contains("\"prompt\":\"Add a, by [redacted:environment]\""),
+        "{}",
+        read()
+    );
+    assert!(read().contains("\"name\":\""), "{}", read());
+    place.end("one");
+    place.catch_up();
+    assert_eq!(read().lines().count(), 2, "{}", read());
+    assert!(!read().to_lowercase().contains("salar"), "{}", read());
+    assert_eq!(
+        fs::read_dir(place.path(&day)).unwrap().count(),
+        1,
+        "of others nothing"
+    );
+    // Nothing of it in the record either, but that there was one.
+    let commit = place.commit("shop", "a");
+    place.catch_up();
+    let prompts: Vec<String> = place.prompts(&commit);
+    assert_eq!(prompts, ["Add a, by [redacted:environment]", "‹left out›"]);
+    assert_eq!(place.catch_up().recorded, Vec::<String>::new());
+}

@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::commits::{self, Asked, Made};
 use super::consent::{self, Consent};
 use super::dotenv;
+use super::formats::Author;
 use super::git;
 use super::logs;
 use super::record::{Limits, Record};
@@ -22,17 +23,21 @@ use super::redact::Redactor;
 use super::reflog::{Line, Move};
 use super::rewrite::Carrier;
 use super::select::select;
-use super::state::{self, Known, Open, State};
+use super::state::{self, Known, Open, State, Told};
 use super::store::Store;
 use super::told::{self, Config, Shelf};
+use super::tree;
 use super::trees::{self, Tree};
 use crate::core::model::time;
+use crate::core::text::CleanText;
 use crate::core::transcript::Transcript;
 
 /// Longest wait for another process that works in the repository.
 const OTHERS: Duration = Duration::from_secs(5);
 /// Commits that are looked at together.
 const CHUNK: usize = 32;
+/// Longest wait for git to say who writes.
+const PATIENCE_OF_GIT: Duration = Duration::from_secs(5);
 /// A commit whose turn never ends is looked at again for so long.
 const PATIENCE: TimeDelta = TimeDelta::hours(24);
 
@@ -60,6 +65,8 @@ pub struct Caught {
     pub plain: usize,
     /// Commits whose turns have not ended.
     pub open: usize,
+    /// Whether each end of a turn is of interest.
+    pub turns: bool,
 }
 
 /// Why nothing was done; it is tried again from where it was.
@@ -159,10 +166,12 @@ pub fn catch_up_with(common: &Path, world: &World, wishes: &[Wish]) -> Result<Ca
         }));
     }
     let mut caught = Caught::default();
-    if !jobs.is_empty() || !state.open.is_empty() {
+    let turns = consent.tree.is_some();
+    if !jobs.is_empty() || !state.open.is_empty() || turns {
         let mut work = Work::new(common, world, &consent, &trees, &mut state)?;
         caught = work.all(jobs, since, &before.trees)?;
     }
+    caught.turns = turns;
     if state != before {
         state::write(common, &state)?;
     }
@@ -240,6 +249,9 @@ pub fn redactor(world: &World, consent: &Consent, trees: &[Tree]) -> Result<Reda
     }
     let mut redactor = Redactor::new(secrets, &consent.redact, &world.home)?;
     redactor.ignoring(&consent.ignore)?;
+    for tree in trees {
+        redactor.ignoring_file(&tree::ignores(&tree.top))?;
+    }
     Ok(redactor)
 }
 
@@ -249,6 +261,8 @@ struct Work<'a> {
     store: Store,
     redactor: Redactor,
     limits: Limits,
+    /// The directory of each working tree in which conversations are written, too.
+    dir: Option<String>,
     trees: &'a [Tree],
     state: &'a mut State,
 }
@@ -274,6 +288,7 @@ impl<'a> Work<'a> {
                 answers: consent.answers,
                 ..Limits::default()
             },
+            dir: consent.tree.clone(),
             trees,
             state,
         })
@@ -295,6 +310,7 @@ impl<'a> Work<'a> {
         let changed = told::look(self.state, &self.world.configs, &tops, times);
         jobs.retain(|job| !self.state.done.contains(&job.id));
         jobs.extend(self.again(&changed));
+        self.write_trees(&changed, since);
         let mut seen = BTreeSet::new();
         jobs.retain(|job| seen.insert(job.id.clone()));
         let mut caught = Caught::default();
@@ -320,6 +336,35 @@ impl<'a> Work<'a> {
         let mut kept = self.state.clone();
         kept.trees.clone_from(before);
         Ok(state::write(self.store.common(), &kept)?)
+    }
+
+    /// Writes conversations that told more into the working trees that they touch, if that is wanted.
+    fn write_trees(&mut self, changed: &BTreeSet<PathBuf>, since: DateTime<Utc>) {
+        let Some(dir) = self.dir.clone() else {
+            return;
+        };
+        for tree in self.trees {
+            let told = self.state.transcripts.iter().filter(|(path, told)| {
+                let mut touched = told.touched.iter();
+                changed.contains(*path) && touched.any(|path| path.starts_with(&tree.top))
+            });
+            let told: Vec<(PathBuf, Told)> = told
+                .map(|(path, told)| (path.clone(), told.clone()))
+                .collect();
+            if told.is_empty() {
+                continue;
+            }
+            let tops = [tree.top.clone()];
+            let transcripts = Shelf::default().take(&told, &self.world.configs, &tops);
+            let author = author(&tree.top);
+            let (redactor, limits) = (&mut self.redactor, &self.limits);
+            let place = (tree.top.as_path(), dir.as_str());
+            let written = tree::write(place, &transcripts, since, &author, redactor, limits);
+            if let Err(error) = written {
+                let what = format!("prompts in {}: {error}", tree.top.join(&dir).display());
+                self.state.miss(self.world.now, &what);
+            }
+        }
     }
 
     /// Commits whose turns had not ended, if anything was said since.
@@ -472,6 +517,19 @@ fn runs(talk: &Transcript, at: DateTime<Utc>) -> bool {
 /// an old one.
 fn is_new(made: &Made) -> bool {
     (made.commit.at - made.committed).abs() <= TimeDelta::seconds(5)
+}
+
+/// Who writes in a working tree, as git says it.
+fn author(top: &Path) -> Author {
+    let said = git::run(top, &["var", "GIT_AUTHOR_IDENT"], b"", PATIENCE_OF_GIT);
+    let said = said.unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    let (name, rest) = said.split_once(" <").unwrap_or_default();
+    let email = rest.split('>').next().unwrap_or_default();
+    Author {
+        name: CleanText::line(name),
+        email: CleanText::line(email),
+    }
 }
 
 #[cfg(test)]

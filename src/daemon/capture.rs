@@ -127,6 +127,8 @@ struct Followed {
     moved: BTreeMap<PathBuf, DateTime<Utc>>,
     /// Commits that wait for the end of a turn.
     open: usize,
+    /// Whether each end of a turn is of interest.
+    turns: bool,
     /// How long it is waited after the next failure.
     pause: Option<Duration>,
     /// What failed last.
@@ -134,6 +136,11 @@ struct Followed {
 }
 
 impl Followed {
+    /// Whether the end of a turn is of interest.
+    fn waits(&self) -> bool {
+        self.open > 0 || self.turns
+    }
+
     /// Has it worked on in so long.
     fn want(&mut self, pause: Duration) {
         let now = clock::steady();
@@ -332,7 +339,7 @@ impl Follower {
 
     /// Looks at commits again that wait for the end of a turn, when one ended.
     fn see_turns(&mut self) {
-        let waits = self.repositories.values().any(|one| one.open > 0);
+        let waits = self.repositories.values().any(Followed::waits);
         let published = &self.capture.published;
         published.capture_waits.store(waits, Ordering::Relaxed);
         if !waits {
@@ -347,7 +354,7 @@ impl Follower {
         let ended = self.working.difference(&working).next().is_some();
         self.working = working;
         if ended {
-            for followed in self.repositories.values_mut().filter(|one| one.open > 0) {
+            for followed in self.repositories.values_mut().filter(|one| one.waits()) {
                 followed.want(SETTLE);
             }
         }
@@ -387,7 +394,7 @@ impl Follower {
         followed.dirs = dirs;
         match done.caught {
             Ok(caught) => {
-                followed.open = caught.open;
+                (followed.open, followed.turns) = (caught.open, caught.turns);
                 (followed.pause, followed.trouble) = (None, None);
                 if !caught.recorded.is_empty() {
                     let (commits, common) = (caught.recorded.len(), done.common.display());

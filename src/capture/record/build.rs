@@ -71,14 +71,9 @@ impl Record {
         let mut ignored = Vec::new();
         let mut cut = Vec::new();
         for (at, prompt) in record.prompts.iter_mut().enumerate() {
-            let left_out = matches(prompt, redactor);
-            ignored.push(left_out);
-            if left_out {
-                leave_out(prompt);
-            } else {
-                let kept = keep(prompt, redactor, limits);
-                cut.extend(kept.map(|words| format!("of prompt {}: {words}", at + 1)));
-            }
+            let words = kept(prompt, redactor, limits);
+            ignored.push(prompt.text.as_str() == LEFT_OUT);
+            cut.extend(words.map(|words| format!("of prompt {}: {words}", at + 1)));
         }
         for file in &mut record.files {
             commands(file, &ignored, redactor, limits);
@@ -90,6 +85,20 @@ impl Record {
         record.fit(limits.note);
         record
     }
+}
+
+/// Makes a prompt what is kept of it, or a stub if an ignore pattern matches it; in words, what was
+/// cut.
+pub(in crate::capture) fn kept(
+    prompt: &mut Asked,
+    redactor: &mut Redactor,
+    limits: &Limits,
+) -> Option<String> {
+    if matches(prompt, redactor) {
+        leave_out(prompt);
+        return None;
+    }
+    keep(prompt, redactor, limits)
 }
 
 /// Whether an ignore pattern matches a prompt, or what was pasted into it.

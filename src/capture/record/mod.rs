@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::build::kept;
 pub(super) use self::build::shortened;
 pub use self::build::{LEFT_OUT, Limits};
 pub(super) use self::people::{ranges, shown};

@@ -125,7 +125,8 @@ fn unsigned(text: &str, at: usize) -> Option<Hit> {
     let value = &rest[..rest.find(ends).unwrap_or(rest.len())];
     let secret = if element {
         let opens = bytes[..at - len].last() == Some(&b'<');
-        opens && quoted(kind, false, value)
+        let closes = rest[value.len()..].starts_with("</");
+        opens && closes && quoted(kind, false, value)
     } else {
         value.len() >= 16 && value::mixed(value) && bare(Kind::Token, false, value)
     };
