@@ -35,7 +35,7 @@ const PASSWORDS: [&str; 6] = [
     "pwd",
     "secret",
 ];
-const TOKENS: [&str; 16] = [
+const TOKENS: [&str; 17] = [
     "token",
     "apikey",
     "accesskey",
@@ -52,6 +52,7 @@ const TOKENS: [&str; 16] = [
     "credentials",
     "clientkey",
     "keydata",
+    "keybase",
 ];
 /// Those that tell of no secret: of pages, of parsers and of models.
 const NO_TOKENS: [&str; 22] = [
@@ -358,7 +359,9 @@ fn bare(kind: Kind, shell: bool, value: &str) -> bool {
 fn chosen(value: &str) -> bool {
     let odd = value.bytes().any(|b| b"!#$%^&*?~@".contains(&b));
     let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
-    (value::mixed(value) || odd && letters >= 4) && !value::name(value)
+    let words = value.contains('-') && !value.contains(['_', '.', '/']) && letters >= 4;
+    (value::mixed(value) || odd && letters >= 4)
+        && (!value::name(value) || words && value::mixed(value))
 }
 
 /// Whether a machine may have made it.

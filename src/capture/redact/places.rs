@@ -1,6 +1,8 @@
 //! Secrets that the place tells at which they stand: in a block of a key, in a URL, behind `curl -u`
 //! or in a header. Pure.
 
+use std::ops::Range;
+
 use memchr::memmem;
 
 use super::{Hit, value};
@@ -135,11 +137,12 @@ fn info<'a>(scheme: &str, rest: &'a str) -> Option<&'a str> {
     if let Some(at) = authority.rfind('@') {
         return Some(&word[..at]);
     }
-    // Passwords of data bases are often not encoded as they should be.
+    // Passwords are often not encoded as they should be.
     let (_, port) = authority.split_once(':')?;
     let web = scheme.starts_with("http") || scheme.starts_with("git") || scheme == "file";
+    let until = word.find('/').filter(|_| web).unwrap_or(word.len());
     let number = port.bytes().all(|b| b.is_ascii_digit());
-    let at = word.rfind('@').filter(|_| !web && !number)?;
+    let at = word[..until].rfind('@').filter(|_| !number)?;
     Some(&word[..at])
 }
 
@@ -165,36 +168,56 @@ fn curl(text: &str, hits: &mut Vec<Hit>) {
             }
         }
         let command = &rest[..end];
-        for option in [" -u", " --user", " -U", " --proxy-user"] {
-            for (found, _) in command.match_indices(option) {
-                let behind = &command[found + option.len()..];
-                let skip = behind.len() - behind.trim_start_matches([' ', '=', '"', '\'']).len();
-                let long = option.starts_with(" --");
-                if long && skip == 0 {
-                    continue;
-                }
-                let word = &behind[skip..];
-                let word_end = word.find(|c: char| c.is_whitespace() || "\"'`".contains(c));
-                let word = &word[..word_end.unwrap_or(word.len())];
-                let start = at + 4 + found + option.len() + skip;
-                let Some((user, password)) = word.split_once(':') else {
-                    continue;
-                };
-                if password.len() >= 2 && !value::stands_in(password) {
-                    let from = start + user.len() + 1;
-                    hits.push(Hit {
-                        range: from..start + word.len(),
-                        rule: "curl",
-                    });
-                } else if user.len() >= 16 && value::mixed(user) && !value::stands_in(user) {
-                    hits.push(Hit {
-                        range: start..start + user.len(),
-                        rule: "curl",
-                    });
-                }
+        for (found, _) in command.match_indices(" -") {
+            let option = &command[found + 2..];
+            let Some(len) = user_option(option) else {
+                continue;
+            };
+            let behind = &option[len..];
+            let skip = behind.len() - behind.trim_start_matches([' ', '=', '"', '\'']).len();
+            if let Some(range) = credentials(&behind[skip..]) {
+                let start = at + 4 + found + 2 + len + skip;
+                hits.push(Hit {
+                    range: start + range.start..start + range.end,
+                    rule: "curl",
+                });
             }
         }
     }
+}
+
+/// How long the option is, behind its first `-`, that has a user and a password behind it.
+fn user_option(option: &str) -> Option<usize> {
+    if let Some(long) = option.strip_prefix('-') {
+        let names = ["user", "proxy-user"];
+        let name = names.into_iter().find(|name| long.starts_with(name))?;
+        return matches!(long.as_bytes().get(name.len()), Some(b' ' | b'='))
+            .then_some(1 + name.len());
+    }
+    // Others without a value may stand before it: `-sSu`.
+    let flags = option
+        .bytes()
+        .take_while(|b| b"fsSLkvigGIN46".contains(b))
+        .count();
+    matches!(option.as_bytes().get(flags), Some(b'u' | b'U')).then_some(flags + 1)
+}
+
+/// Where the secret is in `USER:PASSWORD`, or in a token in the place of a user.
+fn credentials(text: &str) -> Option<Range<usize>> {
+    let ends = |c: char| c.is_whitespace() || "\"'`".contains(c);
+    let (user, rest) = text.split_once(':')?;
+    if user.contains(ends) {
+        return None;
+    }
+    let quote = rest.len() - rest.trim_start_matches(['"', '\'']).len();
+    let password = &rest[quote..];
+    let password = &password[..password.find(ends).unwrap_or(password.len())];
+    let start = user.len() + 1 + quote;
+    if password.len() >= 2 && !value::stands_in(password) {
+        return Some(start..start + password.len());
+    }
+    let token = user.len() >= 16 && value::mixed(user) && !value::stands_in(user);
+    token.then_some(0..user.len())
 }
 
 /// `Bearer …` wherever it stands.

@@ -127,7 +127,7 @@ fn tokens_are_marked_wherever_they_stand() {
 }
 
 /// Texts with their secret between `«` and `»`, and the rule that finds it.
-const PLACES: [(&str, &str); 35] = [
+const PLACES: [(&str, &str); 41] = [
     ("url", "postgres://«shop:{p}»@db:5432/shop"),
     ("url", "mongodb+srv://«shop:{p}»@c0.abcde.mongodb.net/?w=1"),
     ("url", "redis://«:{p}»@cache:6379/0"),
@@ -137,6 +137,12 @@ const PLACES: [(&str, &str); 35] = [
     ("curl", "curl -s -u shop:«{p}» https://api.shop/"),
     ("curl", "curl https://api.shop/ \\\n  --user 'shop:«{p}»'"),
     ("curl", "curl -ushop:«{p}» https://api.shop/"),
+    ("curl", "curl -sSu shop:«{p}» https://api.shop/"),
+    ("curl", "curl -u shop:'«{p}»' https://api.shop/"),
+    ("url", "http://«shop:a#{p}»@proxy.shop:8080/"),
+    ("assignment", "'password' => '«pa55-for-db»',"),
+    ("assignment", "ENV API_SECRET «{a32}»"),
+    ("assignment", "<password>«{p}»</password>"),
     ("header", "curl -H 'Authorization: Bearer «{a40}»' x"),
     ("header", "Authorization: Basic «{a28}»\n"),
     ("header", "\"authorization\": \"token «{h40}»\""),
