@@ -73,8 +73,10 @@ pub struct Carrier<'c> {
     common: &'c Path,
     own: &'c str,
     index: Index,
-    /// What is to be stored.
+    /// What is to be stored, by commit.
     recent: BTreeMap<String, Record>,
+    /// Its commits, in their order.
+    order: Vec<String>,
 }
 
 impl<'c> Carrier<'c> {
@@ -86,6 +88,7 @@ impl<'c> Carrier<'c> {
             own,
             index: cache::kept(common).unwrap_or_default(),
             recent: BTreeMap::new(),
+            order: Vec::new(),
         }
     }
 
@@ -116,13 +119,18 @@ impl<'c> Carrier<'c> {
             return Ok(false);
         }
         self.index.put(self.own, "", &made.subject, &record);
-        self.recent.insert(record.commit.clone(), record);
+        let commit = record.commit.clone();
+        if self.recent.insert(commit.clone(), record).is_none() {
+            self.order.push(commit);
+        }
         Ok(true)
     }
 
-    /// What is to be stored.
+    /// What is to be stored, in the order in which it was taken in.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.recent.values()
+        self.order
+            .iter()
+            .filter_map(|commit| self.recent.get(commit))
     }
 
     /// Keeps the index with what was stored.
