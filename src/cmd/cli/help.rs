@@ -27,7 +27,15 @@ const GROUPS: [(&str, &[&str]); 7] = [
     ("Capture", &["capture", "log", "why"]),
     (
         "Set up",
-        &["doctor", "daemon", "demo", "completions", "man", "protocol"],
+        &[
+            "doctor",
+            "config",
+            "daemon",
+            "demo",
+            "completions",
+            "man",
+            "protocol",
+        ],
     ),
 ];
 
@@ -279,7 +287,7 @@ mod tests {
             let lines: Vec<&str> = examples.flat_map(|(_, lines)| *lines).copied().collect();
             assert!(lines.len() >= 2, "{name}");
             for line in lines.iter().filter(|line| line.starts_with("vmux ")) {
-                let own = line.split(['|', '>']).next().unwrap_or(line);
+                let own = line.split(['|', '>', '<']).next().unwrap_or(line);
                 let parsed = Cli::try_parse_from(own.replace('\'', "").split_whitespace());
                 let parsed = parsed.unwrap_or_else(|error| panic!("{line}: {error}"));
                 assert!(parsed.verb.is_some(), "{line}");
