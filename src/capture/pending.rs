@@ -57,6 +57,45 @@ pub fn of(
     state: &State,
     consent: Option<&Consent>,
 ) -> Result<Vec<Pending>, git::Error> {
+    let looked = look(tree, world, state, consent, &|_| true)?;
+    Ok(summed(
+        &looked.transcripts,
+        &looked.selection,
+        &looked.recorded,
+    ))
+}
+
+/// Which prompts the lines of a file come of that are not committed, by its path from the top of the
+/// working tree. Nothing is written, and nothing is redacted: it is for the eyes of who asks.
+///
+/// # Errors
+/// Those of reading, and of git.
+pub fn of_file(
+    tree: &Tree,
+    world: &World,
+    state: &State,
+    consent: &Consent,
+    path: &Path,
+) -> Result<Selection, git::Error> {
+    let looked = look(tree, world, state, Some(consent), &|other| other == path)?;
+    Ok(looked.selection)
+}
+
+/// What was found.
+struct Looked {
+    transcripts: Vec<Transcript>,
+    recorded: Recorded,
+    selection: Selection,
+}
+
+/// Looks at those files that were changed and of which `wanted` holds.
+fn look(
+    tree: &Tree,
+    world: &World,
+    state: &State,
+    consent: Option<&Consent>,
+    wanted: &dyn Fn(&Path) -> bool,
+) -> Result<Looked, git::Error> {
     let mut state = state.clone();
     let known = state.trees.entry(tree.name.clone()).or_default();
     if known.tops.first() != Some(&tree.top) {
@@ -66,7 +105,8 @@ pub fn of(
     let since = consent.and_then(|consent| consent.since);
     let since = since.unwrap_or(world.now);
     told::look(&mut state, &world.configs, &tops, (world.now, since));
-    let touched = told::inside(&state, &tops).files(FILES);
+    let mut touched = told::inside(&state, &tops).files(FILES);
+    touched.retain(|path| wanted(path));
     let commit = Commit {
         id: String::new(),
         tree: String::new(),
@@ -79,7 +119,11 @@ pub fn of(
     let transcripts = Shelf::default().take(&told::of(&state, &commit), &world.configs, &tops);
     let recorded = state.recorded_before(world.now);
     let selection = select(&commit, &transcripts, &recorded);
-    Ok(summed(&transcripts, &selection, &recorded))
+    Ok(Looked {
+        transcripts,
+        recorded,
+        selection,
+    })
 }
 
 /// Those of these files whose content is not that of `HEAD`.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::blame::{Blamed, blame};
 use super::index::{At, Index, Kept};
 use super::patch::{Changed, Patch};
-use super::record::{Record, line_hash};
+use super::record::{Record, Selection, line_hash};
 use super::{cache, content, git, patch};
 
 /// Longest wait for git to blame a file.
@@ -143,6 +143,47 @@ pub fn lines(
         }
     }
     Ok(answers)
+}
+
+/// The same answers, with those prompts for lines that are not committed which conversations tell of:
+/// `selection` is that of the file as it is now, and `path` its path in it.
+#[must_use]
+pub fn with_uncommitted(answers: Vec<Answer>, selection: Selection, path: &str) -> Vec<Answer> {
+    let part = selection.files.iter().find(|part| part.path == path);
+    let spans = part.map_or_else(Vec::new, |part| part.ranges.clone());
+    let record = Record {
+        conversations: selection.conversations,
+        prompts: selection.prompts,
+        files: selection.files,
+        ..Record::default()
+    };
+    let writer = String::new();
+    let source = Rc::new(Source { record, writer });
+    let mut told: Vec<Answer> = Vec::new();
+    for answer in answers {
+        if answer.level != Level::Uncommitted {
+            told.push(answer);
+            continue;
+        }
+        for line in answer.lines {
+            let mut spans = spans.iter();
+            let span = spans.find(|span| (span.start..=span.end).contains(&line.number));
+            let known = span.filter(|span| span.prompt.is_some());
+            let one = Answer {
+                level: Level::Uncommitted,
+                by: None,
+                source: known.map(|_| Rc::clone(&source)),
+                prompts: known.and_then(|span| span.prompt).into_iter().collect(),
+                command: known.and_then(|span| span.by.clone()),
+                lines: vec![line],
+            };
+            match told.last_mut().filter(|last| joins(last, &one)) {
+                Some(last) => last.lines.extend(one.lines),
+                None => told.push(one),
+            }
+        }
+    }
+    told
 }
 
 /// Whether a line belongs to those above it.

@@ -150,6 +150,52 @@ fn a_line_tells_its_prompt_and_session() {
 }
 
 #[test]
+fn a_line_that_is_not_committed_tells_its_prompt_where_it_is_captured() {
+    let home = Home::new();
+    home.repository("shop");
+    said(&home, "shop", &["capture", "on"]);
+    let mut talk = home.talk("0b51f3a2-0000-4000-8000-000000000000", "shop");
+    let why = |line: &str| said(&home, "shop", &["why", line]);
+    talk.ask("Add the cart");
+    talk.write("shop/cart.rs", "fn cart() {}");
+    home.git("shop", &["add", "."]);
+    home.git("shop", &["commit", "-q", "-m", "cart"]);
+    said(&home, "shop", &["capture", "save"]);
+    talk.ask("and the total");
+    talk.write("shop/cart.rs", "fn total() {}");
+    let file = home.path("work/shop/cart.rs");
+    let by_hand = fs::read_to_string(&file).unwrap() + "by hand\n";
+    fs::write(&file, by_hand).unwrap();
+    let text = why("cart.rs:1");
+    assert!(
+        text.contains("\u{203a} Add the cart") && text.contains("line: "),
+        "{text}"
+    );
+    let text = why("cart.rs:2");
+    assert!(text.contains("\u{203a} and the total"), "{text}");
+    assert!(
+        text.contains("uncommitted: a change that this conversation made"),
+        "{text}"
+    );
+    let text = why("cart.rs:3");
+    assert!(text.contains("uncommitted: no session is known"), "{text}");
+    // And a commit that is amended goes on with its prompt.
+    home.git(
+        "shop",
+        &["commit", "-q", "-a", "--amend", "-m", "cart and total"],
+    );
+    said(&home, "shop", &["capture", "save"]);
+    for (line, words) in [
+        ("cart.rs:1", "\u{203a} Add the cart"),
+        ("cart.rs:2", "\u{203a} and the total"),
+        ("cart.rs:3", "no recorded session wrote this line"),
+    ] {
+        let text = why(line);
+        assert!(text.contains(words), "{line}: {text}");
+    }
+}
+
+#[test]
 fn what_cannot_be_told_is_said() {
     let home = Home::new();
     let top = home.repository("shop");

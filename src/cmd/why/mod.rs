@@ -10,13 +10,14 @@ use super::out;
 use crate::capture::spot::readings;
 use crate::capture::store::Store;
 use crate::capture::why::{Answer, Asked, OfCommit};
-use crate::capture::{git as child, why};
+use crate::capture::{consent, git as child, pending, state, trees, why};
 use crate::cmd::cli::Why;
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::model::{ConversationId, Session};
 use crate::core::text::CleanText;
 use crate::protocol::client::Client;
 use crate::protocol::request::ListArgs;
+use crate::serve::world;
 use crate::sys::git::{self, GitEnv};
 
 mod go;
@@ -156,7 +157,44 @@ fn lines(context: &Context, path: &Path, wanted: Option<(u32, u32)>) -> Result<F
         }
         error => failed(&name, error),
     })?;
+    let open = answers
+        .iter()
+        .any(|answer| answer.level == why::Level::Uncommitted);
+    let answers = match open {
+        true => uncommitted(context, &repository, &real, answers),
+        false => answers,
+    };
     Ok(Found::Lines(path.to_path_buf(), answers))
+}
+
+/// Asks the conversations of the lines that are not committed, where they are captured at all.
+fn uncommitted(
+    context: &Context,
+    repository: &Repository,
+    file: &Path,
+    answers: Vec<Answer>,
+) -> Vec<Answer> {
+    let common = &repository.common;
+    let Ok(Some(consent)) = consent::read(common) else {
+        return answers;
+    };
+    let mut trees = trees::all(common).into_iter();
+    let Some(tree) = trees.find(|tree| file.starts_with(&tree.top)) else {
+        return answers;
+    };
+    let Ok(path) = file.strip_prefix(&tree.top) else {
+        return answers;
+    };
+    let sessions = living(context).unwrap_or_default();
+    let world = world::of(&context.paths, sessions.iter().map(AsRef::as_ref));
+    let known = state::read(common);
+    match pending::of_file(&tree, &world, &known, &consent, path) {
+        Ok(selection) => why::with_uncommitted(answers, selection, &path.to_string_lossy()),
+        Err(error) => {
+            log::warn!("could not ask the conversations: {error}");
+            answers
+        }
+    }
 }
 
 fn failed(what: &str, error: &child::Error) -> Failure {
@@ -204,6 +242,10 @@ fn alive(context: &Context, found: &Found) -> Option<Vec<Arc<Session>>> {
     if found.conversations().is_empty() {
         return None;
     }
+    living(context)
+}
+
+fn living(context: &Context) -> Option<Vec<Arc<Session>>> {
     let all = ListArgs {
         all: true,
         ..ListArgs::default()

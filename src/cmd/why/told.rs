@@ -138,7 +138,7 @@ pub(super) fn text(
         lines: Vec::new(),
         now: clock::now(),
         alive,
-        columns,
+        columns: columns.max(20),
     };
     match found {
         Found::Lines(path, answers) => {
@@ -151,7 +151,7 @@ pub(super) fn text(
     let wrapped: Vec<Line> = page
         .lines
         .iter()
-        .flat_map(|line| line.wrap(columns.max(20)))
+        .flat_map(|line| line.wrap(page.columns))
         .collect();
     render(&wrapped, colored)
 }
@@ -202,7 +202,7 @@ impl Page<'_> {
             self.push(4, vec![(Tone::Faint, format!("    … {more} more"))]);
         }
         let source = answer.source.as_deref();
-        let own = matches!(answer.level, Level::Line | Level::Content | Level::File);
+        let own = answer.level != Level::Commit;
         if own {
             self.prompts(source, &answer.prompts);
         }
@@ -230,7 +230,8 @@ impl Page<'_> {
     }
 
     fn proof(&mut self, answer: &Answer) {
-        let record = answer.source.as_deref().map(|source| &source.record.commit);
+        let source = answer.source.as_deref();
+        let record = source.map(|source| &source.record.commit);
         let record = short(record.map_or("", |commit| commit));
         let words = match (answer.level, answer.by) {
             (Level::Line, Some(By::PatchId)) => {
@@ -245,6 +246,9 @@ impl Page<'_> {
                     .into()
             }
             (Level::Content, _) => format!("content: the record of {record} has the same line"),
+            (Level::Uncommitted, _) if source.is_some() => {
+                "uncommitted: a change that this conversation made wrote it".into()
+            }
             (Level::Uncommitted, _) => "uncommitted: no session is known to have written it".into(),
             (Level::None, _) => "none: no recorded session wrote it".into(),
         };
@@ -302,11 +306,13 @@ impl Page<'_> {
     }
 
     fn said(&mut self, mark: &str, tone: Tone, text: &CleanText) {
-        let all: Vec<&str> = text.lines().collect();
-        for (n, line) in all.iter().take(SAID).enumerate() {
+        let mut all: Vec<Line> = Vec::new();
+        for (n, line) in text.lines().enumerate() {
             let mark = if n == 0 { mark } else { "  " };
-            self.push(2, vec![(tone, format!("{mark}{line}"))]);
+            let spans = vec![(tone, format!("{mark}{line}"))];
+            all.extend(Line { spans, hang: 2 }.wrap(self.columns));
         }
+        self.lines.extend(all.iter().take(SAID).cloned());
         if all.len() > SAID {
             let more = format!("  … {} more lines", all.len() - SAID);
             self.push(2, vec![(Tone::Faint, more)]);
