@@ -430,10 +430,6 @@ fn what_cannot_be_started_says_so_and_leaves_nothing() {
             &["."],
             "could not show a session here: this is not a terminal",
         ),
-        (
-            &["--no-daemon"],
-            "could not show a session here: this is not a terminal",
-        ),
         (&[".", "list"], "before a verb"),
         (&["attach", "nobody"], "no hosted session fits \"nobody\""),
         (&["detach"], "this is in no hosted session"),
