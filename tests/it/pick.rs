@@ -2,6 +2,7 @@
 //! sessions that are real processes whose files the test writes.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::process::Output;
 use std::time::Duration;
 
@@ -71,6 +72,16 @@ impl World {
         command.args(["-f", "/dev/null"]);
         let done = command.args(words).output().expect("tmux is installed");
         String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// Ends the server, and waits for that: one that is about to end still takes a session, which
+    /// then ends with it.
+    fn end_tmux(&self) {
+        self.tmux(&["kill-server"]);
+        wait_for("the end of tmux", || {
+            let server = UnixStream::connect(self.home.path("tmux"));
+            server.err().ok_or(String::new())
+        });
     }
 
     /// Runs `vmux pick` in a terminal of 100 by 30; `redirect` is for the shell.
@@ -316,7 +327,7 @@ fn pick_starts_a_session_and_enters_it_again() {
         });
         assert_eq!(rc.trim(), "0");
         fs::remove_file(world.home.path("work/rc")).unwrap();
-        world.tmux(&["kill-server"]);
+        world.end_tmux();
     }
     let hosted = world.vmux(&["list", "--hosted", "--json"]);
     let hosted: Value = serde_json::from_slice(&hosted.stdout).unwrap();
@@ -339,7 +350,7 @@ fn pick_offers_projects_where_no_session_is() {
     screen.shows(&["vmux>", "no sessions"]);
     screen.press(&["Escape"]);
     assert_eq!(screen.end(), (130, String::new()));
-    world.tmux(&["kill-server"]);
+    world.end_tmux();
     fs::remove_file(world.home.path("work/rc")).unwrap();
     let screen = world.open("--print", "2>err");
     assert_eq!(screen.end(), (1, String::new()));
