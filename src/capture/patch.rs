@@ -188,7 +188,7 @@ fn is_id(line: &[u8]) -> bool {
 }
 
 /// `-3,2 +4,5 @@ …`: how many lines before and after, and the first one after.
-fn hunk(text: &[u8]) -> Option<((u32, u32), u32)> {
+pub(super) fn hunk(text: &[u8]) -> Option<((u32, u32), u32)> {
     let text = std::str::from_utf8(text.split(|byte| *byte == b'@').next()?).ok()?;
     let mut parts = text.split_whitespace();
     let (_, before) = side(parts.next()?.strip_prefix('-')?)?;

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::kit::home::Home;
-use super::kit::process::{Killed, wait_for};
+use super::kit::process::{Killed, poll, wait_for};
 use super::kit::repository::files_of;
 
 /// Runs `vmux` in a directory below `work`, without a daemon.
@@ -333,10 +334,15 @@ fn a_daemon_that_is_killed_at_any_moment_loses_and_doubles_nothing() {
             talk.end("Done.");
             commits.push(commit(&home, "shop", "x"));
         }
-        // It catches up at its start, and is hit before, in the middle, and after.
+        // It catches up at its start, and is hit before, in the middle, or as soon as its notes
+        // are there, when they are not ticked off yet.
         let mut command = home.command(super::kit::home::VMUX);
+        let refs = top.join(".git/refs/notes/vmux");
+        let notes = || fs::metadata(&refs).and_then(|dir| dir.modified()).ok();
+        let kept = notes();
         let daemon = Killed(command.args(["daemon", "run"]).spawn().unwrap());
-        std::thread::sleep(std::time::Duration::from_millis(chance.below(350)));
+        let chosen = Duration::from_millis(chance.below(350));
+        poll(chosen, || (notes() != kept).then_some(()));
         drop(daemon);
     }
     said(&home, "shop", &["capture", "save"]);

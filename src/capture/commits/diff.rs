@@ -5,7 +5,6 @@
 //! in quotes, so that no line of the output can be mistaken.
 
 use std::io;
-
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use chrono::{DateTime, Utc};
 
 use super::Lines;
 use crate::capture::git::{self, Error};
+use crate::capture::patch::{self, unquoted};
 use crate::capture::reflog::is_id;
 use crate::core::model::time;
 use crate::core::text::CleanText;
@@ -304,55 +304,10 @@ fn file(line: &[u8]) -> Option<File> {
 
 /// `-3,2 +4,5 @@`.
 fn hunk(text: &[u8]) -> Option<Hunk> {
-    let text = std::str::from_utf8(&text[..text.len().min(64)]).unwrap_or_else(|error| {
-        std::str::from_utf8(&text[..error.valid_up_to()]).unwrap_or_default()
-    });
-    let mut words = text.split(' ');
-    let range = |word: &str, sign| -> Option<(u32, u32)> {
-        let word = word.strip_prefix(sign)?;
-        let (start, lines) = word.split_once(',').unwrap_or((word, "1"));
-        Some((start.parse().ok()?, lines.parse().ok()?))
-    };
-    let (_, before) = range(words.next()?, '-')?;
-    let (start, after) = range(words.next()?, '+')?;
+    let ((before, after), start) = patch::hunk(text)?;
     Some(Hunk {
         before,
         after,
         next: start.saturating_sub(1),
     })
-}
-
-/// A name as git quotes it (`core.quotePath`).
-fn unquoted(name: &[u8]) -> Vec<u8> {
-    let inner = name
-        .strip_prefix(b"\"")
-        .and_then(|name| name.strip_suffix(b"\""));
-    let Some(inner) = inner else {
-        return name.to_vec();
-    };
-    let mut out = Vec::with_capacity(inner.len());
-    let mut bytes = inner.iter().copied();
-    while let Some(byte) = bytes.next() {
-        if byte != b'\\' {
-            out.push(byte);
-            continue;
-        }
-        let Some(escaped) = bytes.next() else { break };
-        out.push(match escaped {
-            b'a' => 7,
-            b'b' => 8,
-            b't' => b'\t',
-            b'n' => b'\n',
-            b'v' => 11,
-            b'f' => 12,
-            b'r' => b'\r',
-            b'0'..=b'3' => {
-                let mut digit = || bytes.next().map_or(0, |b| b.wrapping_sub(b'0') & 7);
-                let (high, low) = (digit(), digit());
-                ((escaped - b'0') << 6) | (high << 3) | low
-            }
-            other => other,
-        });
-    }
-    out
 }
