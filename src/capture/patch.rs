@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::git;
+use super::reflog::is_id;
 
 /// How changes are printed: the same for all patch ids that are ever compared. A merge is compared
 /// with its first parent, a first commit with nothing.
@@ -114,7 +115,7 @@ impl Reader {
         if self.left != (0, 0) {
             return self.body(line);
         }
-        if is_id(line) {
+        if std::str::from_utf8(line).is_ok_and(is_id) {
             self.patches.push(Patch {
                 commit: String::from_utf8_lossy(line).into_owned(),
                 ..Patch::default()
@@ -181,10 +182,6 @@ impl Reader {
             }
         }
     }
-}
-
-fn is_id(line: &[u8]) -> bool {
-    matches!(line.len(), 40 | 64) && line.iter().all(u8::is_ascii_hexdigit)
 }
 
 /// `-3,2 +4,5 @@ …`: how many lines before and after, and the first one after.

@@ -16,7 +16,7 @@ pub(crate) struct Shown {
     pub(crate) pid: u32,
     pub(super) start: String,
     pub(super) file: PathBuf,
-    pub(super) cwd: PathBuf,
+    pub(crate) cwd: PathBuf,
     /// Of one that is no terminal's.
     pub(super) child: Option<Killed>,
 }

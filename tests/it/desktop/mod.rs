@@ -20,6 +20,7 @@ mod terminals;
 mod titles;
 mod tmux;
 mod ways;
+mod written;
 
 use std::time::{Duration, Instant};
 
