@@ -18,7 +18,7 @@ fn vmux(home: &Home, dir: &str, words: &[&str]) -> std::process::Output {
 }
 
 /// What it prints; it must not fail.
-fn said(home: &Home, dir: &str, words: &[&str]) -> String {
+pub(crate) fn said(home: &Home, dir: &str, words: &[&str]) -> String {
     let done = vmux(home, dir, words);
     let error = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{words:?}: {error}");
@@ -26,7 +26,7 @@ fn said(home: &Home, dir: &str, words: &[&str]) -> String {
 }
 
 /// What it says of what cannot be done.
-fn refused(home: &Home, dir: &str, words: &[&str]) -> String {
+pub(crate) fn refused(home: &Home, dir: &str, words: &[&str]) -> String {
     let done = vmux(home, dir, words);
     assert!(!done.status.success(), "{words:?}");
     String::from_utf8_lossy(&done.stderr).into_owned()

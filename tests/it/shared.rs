@@ -1,7 +1,6 @@
 //! `vmux why` and `vmux capture share` as people run them, in repositories that git made.
 
 use std::fs;
-use std::process::Output;
 use std::thread;
 
 use serde_json::Value;
@@ -11,29 +10,11 @@ use vmux::capture::store::Store;
 use vmux::core::model::ConversationId;
 use vmux::core::text::CleanText;
 
+use super::capture::{refused, said};
 use super::kit::home::{Home, VMUX};
 use super::kit::process::run;
 
 const CONVERSATION: &str = "b30c3c80-0000-4000-8000-000000000000";
-
-fn vmux(home: &Home, dir: &str, words: &[&str]) -> Output {
-    let mut command = home.command(VMUX);
-    command.current_dir(home.path("work").join(dir));
-    run(command.arg("--no-daemon").args(words))
-}
-
-fn said(home: &Home, dir: &str, words: &[&str]) -> String {
-    let done = vmux(home, dir, words);
-    let error = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{words:?}: {error}");
-    String::from_utf8_lossy(&done.stdout).into_owned()
-}
-
-fn refused(home: &Home, dir: &str, words: &[&str]) -> String {
-    let done = vmux(home, dir, words);
-    assert!(!done.status.success(), "{words:?}");
-    String::from_utf8_lossy(&done.stderr).into_owned()
-}
 
 /// Commits a file of which an agent wrote the second line, with a record.
 fn commit(home: &Home, dir: &str, name: &str) -> String {

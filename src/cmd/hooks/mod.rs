@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
+use imara_diff::{Algorithm, BasicLineDiffPrinter, Diff, InternedInput, UnifiedDiffConfig};
 use serde::Serialize;
-use similar::TextDiff;
 
 use self::file::{Change, Settings};
 use super::call::{Context, vmux_program};
@@ -28,9 +27,6 @@ use crate::core::text::{CleanText, spelled_out};
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
 use crate::sys::exec;
-
-/// Longest search for the shortest way from one text to another.
-const DIFF: Duration = Duration::from_secs(1);
 
 pub(super) fn run(context: &Context, verb: &HooksVerb) -> anyhow::Result<Exit> {
     match verb {
@@ -262,8 +258,12 @@ impl SwitchedOff {
 
 /// What would change in a file, as `diff -u` prints it. What a terminal would obey is spelled out.
 fn preview(name: &str, old: &str, new: &str) -> String {
-    let diff = TextDiff::configure().timeout(DIFF).diff_lines(old, new);
-    let text = diff.unified_diff().header(name, name).to_string();
+    let input = InternedInput::new(old, new);
+    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_lines(&input);
+    let printer = BasicLineDiffPrinter(&input.interner);
+    let hunks = diff.unified_diff(&printer, UnifiedDiffConfig::default(), &input);
+    let text = format!("--- {name}\n+++ {name}\n{hunks}");
     spelled_out(&text.replace("\r\n", "\n"))
 }
 
