@@ -51,18 +51,6 @@ pub fn ids_of(
     Ok(parse_ids(&text))
 }
 
-/// The patch ids of commits: two children for any number of them.
-///
-/// # Errors
-/// See [`git::Error`].
-pub fn ids(
-    dir: &Path,
-    commits: &[&str],
-    patience: Duration,
-) -> Result<BTreeMap<String, String>, git::Error> {
-    ids_of(dir, &diff(dir, commits, patience)?, patience)
-}
-
 /// A commit's changes.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Patch {

@@ -166,16 +166,10 @@ impl Record {
         let (mut all, error) = read(note);
         all.pop().ok_or(error)
     }
-
-    /// All records of a note, in the order in which git glued them together.
-    #[must_use]
-    pub fn parse_all(note: &[u8]) -> Vec<Self> {
-        read(note).0
-    }
 }
 
-/// The records of a note, and why there are no more.
-fn read(note: &[u8]) -> (Vec<Record>, String) {
+/// The records of a note, in the order in which git glued them together, and why there are no more.
+pub(super) fn read(note: &[u8]) -> (Vec<Record>, String) {
     if note.len() > LARGEST {
         return (Vec::new(), format!("{} bytes are no note", note.len()));
     }

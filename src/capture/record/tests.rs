@@ -436,13 +436,10 @@ fn notes_that_git_glued_together_are_read_one_by_one() {
     two.commit = "77".repeat(20);
     // As `git notes` does it when it rewrites, and as its strategy cat_sort_uniq does.
     let glued = format!("{}\n{}", one.render(), two.render());
-    assert_eq!(
-        Record::parse_all(glued.as_bytes()),
-        [one.clone(), two.clone()]
-    );
+    assert_eq!(note::read(glued.as_bytes()).0, [one.clone(), two.clone()]);
     let mut lines: Vec<&str> = glued.lines().collect();
     lines.sort_unstable();
-    assert_eq!(Record::parse_all(lines.join("\n").as_bytes()).len(), 2);
+    assert_eq!(note::read(lines.join("\n").as_bytes()).0.len(), 2);
     assert_eq!(Record::parse(glued.as_bytes()).unwrap(), two);
     // A note of another tool before ours.
     let other = format!(
