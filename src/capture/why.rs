@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -130,8 +131,14 @@ pub fn lines(
     name: &OsStr,
     wanted: Option<(u32, u32)>,
 ) -> Result<Vec<Answer>, git::Error> {
-    let index = cache::refresh(asked.common)?;
-    let blamed = blame(dir, name, wanted, BLAME)?;
+    // Git takes longest to blame: the records are read meanwhile.
+    let (index, blamed) = std::thread::scope(|scope| {
+        let index = scope.spawn(|| cache::refresh(asked.common));
+        let blamed = blame(dir, name, wanted, BLAME);
+        let index = index.join().unwrap_or_else(|panic| resume_unwind(panic));
+        (index, blamed)
+    });
+    let (index, blamed) = (index?, blamed?);
     let proofs = prove(asked, &index, &blamed)?;
     let sources = sources(asked, &index, proofs.iter().flatten())?;
     let mut answers: Vec<Answer> = Vec::new();

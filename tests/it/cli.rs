@@ -3,7 +3,10 @@
 use std::process::Stdio;
 
 use insta::assert_snapshot;
-use serde_json::json;
+use serde_json::{Value, json};
+use vmux::capture::index::Index;
+use vmux::capture::record::{Record, Talk};
+use vmux::core::model::ConversationId;
 
 use crate::machine::{Machine, answer, prompt, tool};
 use crate::service::{Daemon, command, shown, vmux, wait_for};
@@ -183,6 +186,44 @@ fn a_preview_marks_who_speaks() {
 }
 
 #[test]
+fn a_preview_tells_of_the_commits_that_a_session_had_part_in() {
+    let machine = machine();
+    let list: Value =
+        serde_json::from_str(&run(&machine, &["--no-daemon", "list", "--json"])).unwrap();
+    let sessions = list["sessions"].as_array().unwrap();
+    let shop = sessions
+        .iter()
+        .find(|s| s["cwd"].as_str().unwrap().ends_with("/shop"));
+    let id = shop.unwrap()["session_id"].as_str().unwrap().to_owned();
+    let mut index = Index::default();
+    for n in 1..9 {
+        let record = Record {
+            commit: n.to_string().repeat(40),
+            at: chrono::Utc::now() - chrono::TimeDelta::hours(n),
+            conversations: vec![Talk {
+                agent: "claude".into(),
+                version: None,
+                model: None,
+                session_id: ConversationId::new(&id).unwrap(),
+            }],
+            ..Record::default()
+        };
+        index.put("refs/notes/vmux/me", "", &format!("Step {n}"), &record);
+    }
+    let git = machine.path("work/shop/.git");
+    std::fs::create_dir(git.join("vmux")).unwrap();
+    std::fs::write(git.join("vmux/index"), index.bytes()).unwrap();
+    let _daemon = Daemon::start(&machine);
+    let text = run(&machine, &["preview", "shop"]);
+    let wanted = "asks: Bash(cargo test)\ncommitted 11111111 Step 1  1h\n\
+                  committed 22222222 Step 2  2h\ncommitted 33333333 Step 3  3h\n\n";
+    assert!(text.contains(wanted), "{text}");
+    let told: Value = serde_json::from_str(&run(&machine, &["preview", "shop", "--json"])).unwrap();
+    assert_eq!(told["commits"].as_array().unwrap().len(), 5);
+    assert_eq!(told["commits"][0]["subject"], "Step 1");
+}
+
+#[test]
 fn an_explanation_names_sources_and_rule() {
     let machine = machine();
     let _daemon = Daemon::start(&machine);
@@ -199,8 +240,7 @@ fn an_explanation_names_sources_and_rule() {
     ] {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
-    let json: serde_json::Value =
-        serde_json::from_str(&run(&machine, &["explain", "--json", "shop"])).unwrap();
+    let json: Value = serde_json::from_str(&run(&machine, &["explain", "--json", "shop"])).unwrap();
     assert_eq!(json["evidence"]["file"]["status"], "waiting");
 }
 
@@ -287,7 +327,7 @@ fn a_detached_daemon_keeps_nothing_open() {
         std::thread::spawn(move || std::io::Read::read(&mut { read }, &mut [0u8; 1]).unwrap());
     wait_for("the end of the pipe", || ended.is_finished().then_some(()));
     let status = vmux(&machine, &["daemon", "status", "--json"]);
-    let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     let pid = &status["pid"];
     let session = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = session
@@ -543,7 +583,7 @@ fn the_doctor_names_what_is_missing_and_what_to_do() {
         let part = "could not read /M/vmux/config.toml: line 1: launcher: invalid type";
         assert!(text.contains(part), "{text}");
     }
-    let json: serde_json::Value =
+    let json: Value =
         serde_json::from_str(run(&machine, &["doctor", "--json"]).lines().next().unwrap()).unwrap();
     assert_eq!(json["ok"], false);
 }
