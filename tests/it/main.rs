@@ -22,6 +22,7 @@ mod events;
 mod feed;
 mod git;
 mod ground;
+mod help;
 mod hooks;
 #[cfg(feature = "host")]
 mod hosted;
