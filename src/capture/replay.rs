@@ -174,6 +174,26 @@ impl Sides {
         let at = guess(hunk, old.len(), 0, 0);
         Self { old, new, at }
     }
+
+    /// What of it may be in a commit without the rest: each run of lines that differ, with what is
+    /// equal up to the next one.
+    fn pieces(&self) -> Vec<Self> {
+        let runs = replaced(&self.old, &self.new);
+        let edge = |at: usize| at.checked_sub(1).and_then(|last| runs.get(last));
+        let piece = |(n, _): (usize, &Replaced)| {
+            let above = edge(n).map_or((0, 0), |last| (last.before.end, last.after.end));
+            let below = runs.get(n + 1);
+            let below = below.map_or((self.old.len(), self.new.len()), |next| {
+                (next.before.start, next.after.start)
+            });
+            Self {
+                old: self.old[above.0..below.0].to_vec(),
+                new: self.new[above.1..below.1].to_vec(),
+                at: self.at + above.1,
+            }
+        };
+        runs.iter().enumerate().map(piece).collect()
+    }
 }
 
 /// The same for a file that was written as a whole.
@@ -210,7 +230,13 @@ fn take_back(rows: &mut Rows, file: &mut Vec<Line>, sides: &[Sides]) -> bool {
                 drop(file.splice(new..new + side.new.len(), side.old.iter().copied()));
             }
             (Some(_), None) => all = false,
-            (None, None) => all &= mostly_in(rows, file, side),
+            (None, None) => {
+                let pieces = side.pieces();
+                all &= match &pieces[..] {
+                    [] | [_] => mostly_in(rows, file, side),
+                    pieces => take_back(rows, file, pieces),
+                }
+            }
         }
     }
     all

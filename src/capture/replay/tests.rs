@@ -246,6 +246,68 @@ fn a_commit_may_take_a_part_only() {
     assert_eq!(early(half, &both, end), ".0...");
 }
 
+/// A file to which some of three changes were made, each a bit of `taken`, and the lines of a hunk with
+/// all of them.
+fn in_places(taken: u32) -> String {
+    let lines = IN_PLACES.iter().filter(|(part, line)| match part {
+        0 => true,
+        part => line.starts_with('+') == (taken & part != 0),
+    });
+    lines.flat_map(|(_, line)| [&line[1..], "\n"]).collect()
+}
+
+const IN_PLACES: [(u32, &str); 11] = [
+    (0, " fn a() {"),
+    (1, "+    first();"),
+    (0, " }"),
+    (2, "-fn old() {}"),
+    (2, "+fn second() {}"),
+    (2, "+fn more() {}"),
+    (0, " fn b() {"),
+    (4, "-    gone();"),
+    (0, " }"),
+    (4, "+fn third() {}"),
+    (0, " // end"),
+];
+
+/// Commits take one of three changes after the other.
+#[test]
+fn a_commit_may_take_a_part_of_a_hunk() {
+    let (before, after) = (in_places(0), in_places(7));
+    let lines = IN_PLACES.map(|(_, line)| line);
+    let edits = [
+        patched(&[hunk(1, 1, &lines)]),
+        patched(&[hunk(0, 0, &lines)]),
+        shown(edit(&before, &after), &[hunk(1, 1, &lines)]),
+        shown(seen(&before, &before, &after), &[hunk(1, 1, &lines)]),
+        edit(&before, &after),
+        seen(&before, &before, &after),
+        whole(Some(&before), &after),
+    ];
+    for (n, edit) in edits.iter().enumerate() {
+        let edit = std::slice::from_ref(edit);
+        for (one, two) in [
+            (1, 2),
+            (1, 4),
+            (2, 1),
+            (2, 4),
+            (4, 1),
+            (3, 4),
+            (5, 2),
+            (6, 1),
+        ] {
+            let half = in_places(one);
+            let mut all = vec![who(&before, edit, &half)];
+            all.push(early(&half, edit, &in_places(one | two)));
+            assert!(!all.concat().contains('?'), "{n}: {one}, {two}: {all:?}");
+            // What a person wrote in the place of the rest is no part of it.
+            let other = half.replace("// end", "by_hand();\n// end");
+            let signs = early(&half, edit, &other);
+            assert!(!signs.contains('0'), "{n}: {one}, {two}: {signs}");
+        }
+    }
+}
+
 #[test]
 fn a_formatter_leaves_lines_to_their_writers() {
     let edits = [edit("run();", "if ready {\nrun(1,2);\n}")];
