@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::Access;
 
 use super::call::{Context, sibling};
 use super::{attach, out};
@@ -61,13 +62,16 @@ pub(super) fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
         let words = format!("could not start in {}: {why}", named.display());
         Failure::new(words).exit(Exit::Usage)
     })?;
-    if dir.is_dir() {
+    let why = if !dir.is_dir() {
+        "it is a file, no directory".to_owned()
+    } else if let Err(error) = rustix::fs::access(&dir, Access::EXEC_OK) {
+        // As after `sudo -u`, which stays where somebody else was.
+        std::io::Error::from(error).to_string()
+    } else {
         return Ok(dir);
-    }
-    let words = format!(
-        "could not start in {}: it is a file, no directory",
-        named.display()
-    );
+    };
+    let shown = if named == Path::new(".") { &dir } else { named };
+    let words = format!("could not start in {}: {why}", shown.display());
     Err(Failure::new(words).exit(Exit::Usage))
 }
 

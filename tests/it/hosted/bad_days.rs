@@ -438,3 +438,16 @@ fn a_runtime_directory_with_a_long_name_is_as_good() {
     world.history("deep");
     world.says(&["end", "--yes", "deep"]);
 }
+
+/// As after `sudo -u`, which stays in the directory of somebody else.
+#[test]
+fn a_directory_that_cannot_be_entered_is_named_as_the_cause() {
+    let home = Home::of_another_user();
+    let closed = home.make_dir("work/closed");
+    fs::set_permissions(closed, fs::Permissions::from_mode(0o600)).unwrap();
+    let done = home.vmux(&["start", "closed", "--", "true"]);
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(2), "{error}");
+    let said = "could not start in closed: Permission denied";
+    assert!(error.contains(said), "{error}");
+}
