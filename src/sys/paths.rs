@@ -71,9 +71,7 @@ impl Paths {
             }
         } else {
             let fallback = || PathBuf::from(format!("/tmp/vmux-{uid}"));
-            let runtime = base
-                .runtime_dir()
-                .map_or_else(fallback, |dir| dir.join("vmux"));
+            let runtime = login_dir(environ).map_or_else(fallback, |dir| dir.join("vmux"));
             let state = base
                 .state_dir()
                 .unwrap_or(base.data_local_dir())
@@ -184,6 +182,33 @@ impl Paths {
     }
 }
 
+/// Where systemd keeps what is of each user's logins.
+///
+/// **Source:** `pam_systemd(8)`, "Environment": `$XDG_RUNTIME_DIR`.
+const LOGINS: &str = "/run/user";
+
+/// The directory that lives as long as this user is logged in. That of somebody else does not count
+/// (`su` leaves its name in the environment); and where none is named, as in cron, and after `su -`
+/// and `sudo -u`, it is the one of the logins that there are.
+#[must_use]
+pub fn login_dir(environ: &Environ) -> Option<PathBuf> {
+    let uid = rustix::process::getuid().as_raw();
+    login_dir_of(environ, Path::new(LOGINS), uid)
+}
+
+fn login_dir_of(environ: &Environ, logins: &Path, uid: u32) -> Option<PathBuf> {
+    let named = environ.get("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let named = named.filter(|dir| dir.is_absolute());
+    // One that is not there is not somebody else's.
+    let ours = |dir: &PathBuf| std::fs::metadata(dir).map_or(true, |found| found.uid() == uid);
+    named.filter(ours).or_else(|| {
+        let dir = logins.join(uid.to_string());
+        let found = std::fs::symlink_metadata(&dir).ok()?;
+        let private = found.is_dir() && found.uid() == uid && found.mode() & 0o077 == 0;
+        private.then_some(dir)
+    })
+}
+
 /// Makes a directory for this user only, and takes one that is.
 ///
 /// # Errors
@@ -245,6 +270,29 @@ mod tests {
             let named = Paths::of(&environ, Some(Path::new(socket))).unwrap();
             assert_eq!(named.lock(), Path::new(lock));
         }
+    }
+
+    #[test]
+    fn one_that_came_by_su_or_cron_finds_the_daemon_of_the_logins() {
+        let root = tempfile::tempdir().unwrap();
+        let uid = rustix::process::getuid().as_raw();
+        let (own, other) = (root.path().join(uid.to_string()), root.path().join("0"));
+        let find = |named: &str, uid| {
+            login_dir_of(&environ(&[("XDG_RUNTIME_DIR", named)]), root.path(), uid)
+        };
+        assert_eq!(find("", uid), None, "nobody is logged in");
+        create_private(&own).unwrap();
+        for named in ["", "run"] {
+            assert_eq!(find(named, uid), Some(own.clone()), "{named:?}");
+        }
+        let named = own.to_str().unwrap();
+        assert_eq!(find(named, uid + 1), None, "it is somebody else's");
+        let gone = other.to_str().unwrap();
+        assert_eq!(find(gone, uid), Some(other.clone()), "it will be made");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&own, open).unwrap();
+        assert_eq!(find("", uid), None, "others could get in");
+        assert_eq!(find(named, uid), Some(own), "who names it has it so");
     }
 
     #[test]
