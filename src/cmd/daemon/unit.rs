@@ -81,8 +81,11 @@ fn unit_for(program: &Path) -> Option<String> {
         // The name of a program is not expanded, but specifiers are.
         format!("\"{}\"", escaped.replace('%', "%%"))
     };
-    let started = format!("ExecStart={PACKAGED} ");
-    Some(UNIT.replace(&started, &format!("ExecStart={word} ")))
+    let mut unit = UNIT.to_owned();
+    for before in ["ExecStart=", "ExecStartPre=-"] {
+        unit = unit.replace(&format!("{before}{PACKAGED} "), &format!("{before}{word} "));
+    }
+    Some(unit)
 }
 
 #[cfg(test)]
@@ -91,10 +94,10 @@ mod tests {
 
     #[test]
     fn it_starts_the_program_where_it_is() {
-        let line = |path: &str| {
+        let lines = |path: &str| {
             let unit = unit_for(Path::new(path)).unwrap();
-            let mut lines = unit.lines().filter(|line| line.starts_with("ExecStart="));
-            lines.next().unwrap().to_owned()
+            let lines = unit.lines().filter(|line| line.starts_with("ExecStart"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
         };
         for (path, word) in [
             (
@@ -104,7 +107,8 @@ mod tests {
             ("/opt/my tools/vmux", "\"/opt/my tools/vmux\""),
             ("/opt/50%/\"a\\/vmux", "\"/opt/50%%/\\\"a\\\\/vmux\""),
         ] {
-            assert_eq!(line(path), format!("ExecStart={word} daemon run"));
+            let stop = format!("ExecStartPre=-{word} daemon stop");
+            assert_eq!(lines(path), [stop, format!("ExecStart={word} daemon run")]);
         }
         assert_eq!(unit_for(Path::new("/a\nb/vmux")), None);
         assert!(is_ours(unit_for(Path::new("/x/vmux")).unwrap().as_bytes()));

@@ -7,7 +7,8 @@ fn unit() -> std::path::PathBuf {
 }
 
 /// Without these systemd ends all that the daemon has started with it, or one that runs out of
-/// memory the daemon; and with the last one there is no sudo in terminals that it opens.
+/// memory the daemon, or cannot start it where one runs that was started when it was needed; and with
+/// the last one there is no sudo in terminals that it opens.
 #[test]
 fn the_unit_ends_the_daemon_alone() {
     let text = std::fs::read_to_string(unit()).unwrap();
@@ -23,4 +24,7 @@ fn the_unit_ends_the_daemon_alone() {
     }
     assert!(!service.iter().any(|line| line.contains("NoNewPrivileges")));
     assert!(service.iter().any(|line| line.ends_with("vmux daemon run")));
+    let way =
+        |line: &&str| line.starts_with("ExecStartPre=-") && line.ends_with("vmux daemon stop");
+    assert!(service.iter().any(way), "{service:?}");
 }
