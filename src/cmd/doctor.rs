@@ -122,9 +122,8 @@ fn render(checks: &[Check], colored: bool) -> String {
     text
 }
 
-/// Sessions that `vmux start` started and that another `vmux-host` than this one keeps.
-fn check_hosted(context: &Context) -> Option<Check> {
-    let program = sibling("vmux-host").ok()?;
+/// Sessions that `vmux start` started: what keeps them, and how long they live.
+fn check_hosted(context: &Context) -> Vec<Check> {
     let live = |found: place::Found| match found {
         place::Found::Live(info) => Some(info),
         _ => None,
@@ -133,18 +132,36 @@ fn check_hosted(context: &Context) -> Option<Check> {
     missed::call(&place);
     let found = place.all(hosted::PATIENCE);
     let live: Vec<Info> = found.into_iter().filter_map(live).collect();
-    let other = |info: &&Info| info.is_held_by(&program) == Some(false);
-    let others: Vec<&str> = live.iter().filter(other).map(|info| &*info.id).collect();
     if live.is_empty() {
-        return None;
+        return Vec::new();
     }
+    let holders = sibling("vmux-host").map(|program| check_holders(&live, &program));
+    let logins = check_logins(context, &live);
+    holders.into_iter().chain(logins).collect()
+}
+
+/// Whether this `vmux-host` keeps all of these.
+fn check_holders(live: &[Info], program: &Path) -> Check {
+    let other = |info: &&Info| info.is_held_by(program) == Some(false);
+    let others: Vec<&str> = live.iter().filter(other).map(|info| &*info.id).collect();
     if others.is_empty() {
         let words = format!("{} started, all kept by this version", live.len());
-        return Some(check("hosted", Grade::Good, &words));
+        return check("hosted", Grade::Good, &words);
     }
     let words = format!("another version keeps {}", others.join(", "));
     let remedy = "`vmux upgrade` makes it this one; they go on meanwhile";
-    Some(check("hosted", Grade::Note, &words).remedy(remedy))
+    check("hosted", Grade::Note, &words).remedy(remedy)
+}
+
+/// Whether any of these ends with its user's last login.
+fn check_logins(context: &Context, live: &[Info]) -> Option<Check> {
+    let ends = |info: &&Info| hosted::ends_with_logins(info);
+    let ending: Vec<&str> = live.iter().filter(ends).map(|info| &*info.id).collect();
+    if ending.is_empty() || !hosted::logins_end(context) {
+        return None;
+    }
+    let words = format!("with your last login systemd ends {}", ending.join(", "));
+    Some(check("logins", Grade::Note, &words).remedy(hosted::LINGER))
 }
 
 fn check_config(context: &Context) -> Check {

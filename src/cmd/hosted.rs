@@ -13,9 +13,13 @@ use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
 use crate::hosted::record::Record;
 use crate::hosted::{Hello, Info, NO_SESSION, VARIABLE};
+use crate::notify::dbus::logind;
 use crate::protocol::request::PreviewArgs;
+use crate::sys::group;
 use crate::sys::proc::Proc;
 
+/// What has sessions outlive logins.
+pub(super) const LINGER: &str = "`loginctl enable-linger` keeps it all without a login";
 /// Longest wait for one holder.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -252,6 +256,17 @@ pub(super) fn title(info: &Info) -> CleanText {
 /// Says beside the output that nothing is hosted.
 pub(super) fn say_none() {
     exit::say("No hosted sessions. `vmux start` starts one.\n");
+}
+
+/// Whether what keeps a session is of those that systemd manages for its user.
+pub(super) fn ends_with_logins(info: &Info) -> bool {
+    let found = group::of(Some(Pid(info.holder))).ok().flatten();
+    found.is_some_and(|found| group::is_of_manager(&found))
+}
+
+/// Whether those end with the user's last login, as far as can be known.
+pub(super) fn logins_end(context: &Context) -> bool {
+    logind::logins(&context.environ).is_ok_and(|logins| !logins.lingers)
 }
 
 /// A connection that only asks.

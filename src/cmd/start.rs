@@ -10,14 +10,15 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::Access;
 
 use super::call::{Context, sibling};
-use super::{attach, out};
+use super::{attach, hosted, out};
 use crate::agent::{self, AGENTS, Agent};
 use crate::cmd::cli::Start;
-use crate::cmd::exit::{Exit, Failure};
+use crate::cmd::exit::{self, Exit, Failure};
 use crate::core::text::CleanText;
 use crate::hosted::place::Place;
 use crate::hosted::{AGAIN, Info};
 use crate::sys::clock::Deadline;
+use crate::sys::group;
 
 /// Longest wait for the holder to be there.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,7 +50,23 @@ pub(super) fn run(context: &Context, args: &Start) -> anyhow::Result<Exit> {
         text
     };
     out::write(text.as_bytes())?;
+    tell_end(context, &info);
     Ok(Exit::Done)
+}
+
+/// A limit costs something where systemd ends what it manages: it is told who was not to expect it.
+fn tell_end(context: &Context, info: &Info) {
+    let limited = info.memory.is_some() || info.tasks.is_some();
+    let own = group::of(None).ok().flatten();
+    if !limited || own.is_none_or(|own| group::is_of_manager(&own)) {
+        return;
+    }
+    if hosted::ends_with_logins(info) && hosted::logins_end(context) {
+        let linger = hosted::LINGER;
+        exit::say(&format!(
+            "note: with its limits it ends with your last login; {linger}\n"
+        ));
+    }
 }
 
 pub(super) fn directory(named: Option<&Path>) -> Result<PathBuf, Failure> {

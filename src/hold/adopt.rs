@@ -15,13 +15,15 @@ use anyhow::{Context as _, bail};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FlockOperation;
 use rustix::process::Signal;
+use vmux::core::model::Pid;
 use vmux::hosted::place::Place;
 use vmux::sys::clock::Deadline;
-use vmux::sys::socket;
+use vmux::sys::{paths, socket};
 
 use crate::holder::{Holder, Signals};
 use crate::parser::Parser;
 use crate::pty::Pty;
+use crate::scope;
 use crate::stand;
 use crate::state::{Shelf, State};
 use crate::term::Size;
@@ -110,7 +112,17 @@ pub(crate) fn adopted(signals: Signals) -> anyhow::Result<Holder> {
     io::stderr().write_all(b"on\n")?;
     let null = fs::File::options().write(true).open("/dev/null")?;
     rustix::stdio::dup2_stderr(null)?;
+    join(&holder);
     Ok(holder)
+}
+
+/// Enters the session's scope; not on the thread that clients wait for.
+fn join(holder: &Holder) {
+    let (id, pid) = (holder.info.id.clone(), Pid(holder.info.pid));
+    let join = move || scope::join(&paths::environment(), &id, pid);
+    if let Err(error) = std::thread::Builder::new().name("scope".into()).spawn(join) {
+        log::debug!("could not start a thread: {error}");
+    }
 }
 
 /// Has the program draw its screen anew: what it wrote last may have been lost.

@@ -1,9 +1,9 @@
 //! A place of its own for a session among systemd's units: a scope, which ends neither with the
-//! daemon's unit nor with the login that it was started from, and which can be limited.
+//! daemon's unit nor with the window that it was started from, and which can be limited.
 //!
 //! **Source:** org.freedesktop.systemd1(5), `StartTransientUnit`: name, mode, `a(sv)` of
 //! properties, `a(sa(sv))` of further units, which is empty. `PIDs` is `au`, `MemoryMax` and
-//! `TasksMax` are `t`. Without `Delegate` the whole scope ends when the kernel ends one process for
+//! `TasksMax` are `t`. `AttachProcessesToUnit`: unit, group below it, `au` of processes. Without `Delegate` the whole scope ends when the kernel ends one process for
 //! want of memory (systemd.service(5), `OOMPolicy`).
 
 use std::fs;
@@ -11,11 +11,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use vmux::core::model::Pid;
+use vmux::notify::dbus::logind::{self, Logins};
 use vmux::notify::dbus::{Body, Bus, PATIENCE, Variant};
 use vmux::sys::clock::{self, Deadline};
-use vmux::sys::files::read_bounded;
 use vmux::sys::proc::Environ;
-use vmux::sys::socket;
+use vmux::sys::{group, paths, socket};
 
 const NAME: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
@@ -23,8 +24,6 @@ const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 /// Longest wait until this process is in its scope, and how often that is looked at.
 const ENTER: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(2);
-/// Largest file of the kernel that is read here, in bytes.
-const CAP: usize = 16 * 1024;
 
 /// What a session may take. `None` is as much as there is.
 #[derive(Clone, Copy, Default, Debug)]
@@ -42,8 +41,11 @@ impl Limits {
 }
 
 /// Has this process, and so all that it starts, enter a scope of its own. Where nothing is to be
-/// limited that is as good as it can be had.
+/// limited that is as good as it can be had, and only where the session lives longer by it.
 pub(crate) fn enter(environ: &Environ, id: &str, limits: Limits) -> anyhow::Result<()> {
+    if limits.are_none() && stays(environ) {
+        return Ok(());
+    }
     let entered = try_enter(environ, id, limits);
     if limits.are_none() {
         if let Err(error) = entered {
@@ -54,16 +56,62 @@ pub(crate) fn enter(environ: &Environ, id: &str, limits: Limits) -> anyhow::Resu
     entered.context("could not limit the session")
 }
 
-fn try_enter(environ: &Environ, id: &str, limits: Limits) -> anyhow::Result<()> {
-    let runtime = environ.get("XDG_RUNTIME_DIR").map(Path::new);
-    let runtime = runtime.filter(|dir| dir.join("systemd").is_dir());
+/// Whether this process lives longer where it is. A user's manager ends with his last login, and
+/// takes its scopes along; what was started in a login that leaves it alone goes on, and keeps the
+/// manager.
+///
+/// **Source:** logind.conf(5), `KillUserProcesses`; checked on systemd 252.
+fn stays(environ: &Environ) -> bool {
+    let own = group::of(None).ok().flatten();
+    if own.is_some_and(|own| group::is_of_manager(&own)) {
+        return false;
+    }
+    let logins = logind::logins(environ).unwrap_or_else(|error| {
+        log::debug!("could not ask logind: {error}");
+        Logins::default()
+    });
+    !logins.lingers && !logins.kills
+}
+
+/// Has this process enter the scope of a session that it goes on with, if that has one: it was
+/// started elsewhere.
+pub(crate) fn join(environ: &Environ, id: &str, session: Pid) {
+    let joined = try_join(environ, id, session);
+    if let Err(error) = joined {
+        log::debug!("could not enter the session's scope: {error:#}");
+    }
+}
+
+fn try_join(environ: &Environ, id: &str, session: Pid) -> anyhow::Result<()> {
+    let scope = name(id);
+    let theirs = group::of(Some(session))?;
+    if theirs.is_none_or(|theirs| !is_in(&theirs, &scope)) {
+        return Ok(());
+    }
+    let own = [std::process::id()];
+    let body = Body::default().text(&scope).text("").numbers(&own);
+    manager(environ)?.call(NAME, PATH, MANAGER, "AttachProcessesToUnit", &body)?;
+    Ok(())
+}
+
+fn name(id: &str) -> String {
+    format!("vmux-{id}.scope")
+}
+
+/// A connection to the bus of the manager that systemd runs for this user.
+fn manager(environ: &Environ) -> anyhow::Result<Bus> {
+    let runtime = paths::login_dir(environ).filter(|dir| dir.join("systemd").is_dir());
     let runtime = runtime.context("no systemd manages this user's programs")?;
     // An older desktop has a session bus beside it, on which it is not.
-    let mut bus = match socket::connect(&runtime.join("bus"), PATIENCE) {
+    Ok(match socket::connect(&runtime.join("bus"), PATIENCE) {
         Ok(stream) => Bus::over(stream)?,
         Err(_) => Bus::session(environ)?,
-    };
-    let scope = format!("vmux-{id}.scope");
+    })
+}
+
+fn try_enter(environ: &Environ, id: &str, limits: Limits) -> anyhow::Result<()> {
+    let mut bus = manager(environ)?;
+    let scope = name(id);
     let own = [std::process::id()];
     let words = format!("vmux session {id}");
     let mut properties = vec![
@@ -81,9 +129,8 @@ fn try_enter(environ: &Environ, id: &str, limits: Limits) -> anyhow::Result<()> 
         .context("systemd did not make a scope")?;
     let deadline = Deadline::after(ENTER);
     let group = loop {
-        let groups = read_bounded(Path::new("/proc/self/cgroup"), CAP)?;
         // No event tells of it.
-        match group(&String::from_utf8_lossy(&groups), &scope) {
+        match group::of(None)?.filter(|group| is_in(group, &scope)) {
             Some(group) => break group,
             None if deadline.passed() => bail!("systemd did not move it to {scope}"),
             None => clock::sleep(PAUSE),
@@ -92,11 +139,8 @@ fn try_enter(environ: &Environ, id: &str, limits: Limits) -> anyhow::Result<()> 
     holds(Path::new("/sys/fs/cgroup"), &group, limits)
 }
 
-/// The control group of a process in this scope: where the file of its groups says so.
-fn group(groups: &str, scope: &str) -> Option<String> {
-    let unified = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let inside = unified.split('/').any(|part| part == scope);
-    inside.then(|| unified.trim_start_matches('/').to_owned())
+fn is_in(group: &str, scope: &str) -> bool {
+    group.split('/').any(|part| part == scope)
 }
 
 /// Whether the kernel holds a group to its limits: a manager without that controller takes them,
@@ -105,7 +149,8 @@ fn holds(root: &Path, group: &str, limits: Limits) -> anyhow::Result<()> {
     let wanted = [("memory.max", limits.memory), ("pids.max", limits.tasks)];
     for (file, limit) in wanted {
         let Some(limit) = limit else { continue };
-        let said = fs::read_to_string(root.join(group).join(file)).unwrap_or_default();
+        let path = root.join(group.trim_start_matches('/')).join(file);
+        let said = fs::read_to_string(path).unwrap_or_default();
         let max: Option<u64> = said.trim().parse().ok();
         if max.is_none_or(|max| max > limit) {
             bail!("the kernel does not hold it to that ({file})");
@@ -118,17 +163,11 @@ fn holds(root: &Path, group: &str, limits: Limits) -> anyhow::Result<()> {
 mod tests {
     use super::*;
 
-    const UNIFIED: &str =
-        "0::/user.slice/user-1000.slice/user@1000.service/app.slice/vmux-habcd.scope\n";
-
     #[test]
-    fn one_is_in_the_scope_where_the_unified_hierarchy_says_so() {
-        let found = group(UNIFIED, "vmux-habcd.scope").unwrap();
-        assert!(found.starts_with("user.slice/") && found.ends_with("/vmux-habcd.scope"));
-        let older = "4:memory:/vmux-habcd.scope\n0::/user.slice/session-2.scope\n";
-        for groups in ["", "0::/\n", older] {
-            assert_eq!(group(groups, "vmux-habcd.scope"), None, "{groups}");
-        }
+    fn a_scope_is_a_part_of_the_group_and_not_of_a_name() {
+        let group = "/user.slice/user-1000.slice/user@1000.service/app.slice/vmux-habcd.scope";
+        assert!(is_in(group, &name("habcd")) && is_in(&format!("{group}/inner"), &name("habcd")));
+        assert!(!is_in(group, &name("abcd")) && !is_in("/user.slice/session-2.scope", &name("h")));
     }
 
     #[test]
@@ -140,7 +179,7 @@ mod tests {
             memory: Some(8 << 20),
             tasks: Some(50),
         };
-        let holds = || holds(root.path(), "a.scope", limits).map_err(|error| error.to_string());
+        let holds = || holds(root.path(), "/a.scope", limits).map_err(|error| error.to_string());
         assert!(holds().unwrap_err().contains("memory.max"), "no controller");
         fs::write(dir.join("memory.max"), "max\n").unwrap();
         assert!(holds().unwrap_err().contains("memory.max"), "not set");

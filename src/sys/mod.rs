@@ -5,6 +5,7 @@ pub mod exec;
 pub mod files;
 pub mod git;
 pub mod ground;
+pub mod group;
 pub mod image;
 pub mod inotify;
 pub mod logger;

@@ -4,6 +4,7 @@
 //! hangs up during authentication (rustbus 0.19), one brings an async runtime (zbus), one a C
 //! library (dbus). **Source:** D-Bus specification 0.42, checked against dbus-daemon 1.14.
 
+pub mod logind;
 mod wire;
 
 use std::fmt;

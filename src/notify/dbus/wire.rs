@@ -92,6 +92,14 @@ impl Body {
         self
     }
 
+    /// Adds an `au`.
+    #[must_use]
+    pub fn numbers(mut self, values: &[u32]) -> Self {
+        self.signature.push_str("au");
+        put_numbers(&mut self.bytes, values);
+        self
+    }
+
     /// Adds an `a(sa(sv))` with nothing in it.
     #[must_use]
     pub fn no_units(mut self) -> Self {
@@ -163,13 +171,17 @@ fn put_variant(bytes: &mut Vec<u8>, value: Variant<'_>) {
         }
         Variant::Numbers(values) => {
             put_signature(bytes, "au");
-            put_array(bytes, 4, |bytes| {
-                for value in values {
-                    put_u32(bytes, *value);
-                }
-            });
+            put_numbers(bytes, values);
         }
     }
+}
+
+fn put_numbers(bytes: &mut Vec<u8>, values: &[u32]) {
+    put_array(bytes, 4, |bytes| {
+        for value in values {
+            put_u32(bytes, *value);
+        }
+    });
 }
 
 /// An array's length does not count the padding before its first element.
@@ -291,6 +303,19 @@ impl Incoming {
             texts.push(reader.text()?);
         }
         Some(texts)
+    }
+
+    /// Its first argument, if that is a variant of a truth value.
+    #[must_use]
+    pub fn boolean(&self) -> Option<bool> {
+        self.signature.strip_prefix('v')?;
+        let mut reader = Reader {
+            bytes: &self.body,
+            at: 0,
+            big_endian: self.big_endian,
+        };
+        (reader.signature()? == "b").then_some(())?;
+        reader.u32().map(|value| value != 0)
     }
 
     /// Its first argument, if that is a number.
@@ -494,6 +519,32 @@ mod tests {
         );
         assert_eq!(message.number(), Some(7));
         assert_eq!((take_message(&mut buffer), buffer.len()), (Ok(None), 10));
+    }
+
+    #[test]
+    fn a_truth_value_is_read_in_its_variant() {
+        let said = |signature: &str, body: &[u8]| Incoming {
+            signature: signature.to_owned(),
+            body: body.to_vec(),
+            ..Incoming::signal(":1.1", "Get", Body::default())
+        };
+        let yes = [1, b'b', 0, 0, 1, 0, 0, 0];
+        let no = [1, b'b', 0, 0, 0, 0, 0, 0];
+        assert_eq!(said("v", &yes).boolean(), Some(true));
+        assert_eq!(said("v", &no).boolean(), Some(false));
+        let number = [1, b'u', 0, 0, 1, 0, 0, 0];
+        for (signature, body) in [
+            ("v", &number[..]),
+            ("v", &yes[..5]),
+            ("b", &yes),
+            ("v", &[]),
+        ] {
+            assert_eq!(
+                said(signature, body).boolean(),
+                None,
+                "{signature} {body:?}"
+            );
+        }
     }
 
     #[test]

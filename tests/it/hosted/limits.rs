@@ -13,8 +13,8 @@ use crate::kit::{Home, Killed};
 struct Played(UnixStream);
 
 impl Played {
-    /// Connects to a bus and calls itself systemd.
-    fn on(bus: &Path) -> Self {
+    /// Connects to a bus under a name.
+    fn on(bus: &Path, name: &str) -> Self {
         let mut stream = UnixStream::connect(bus).unwrap();
         let uid = rustix::process::getuid().as_raw().to_string();
         let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -37,7 +37,7 @@ impl Played {
             "",
             &[],
         );
-        let mut name = text("org.freedesktop.systemd1");
+        let mut name = text(name);
         name.resize(name.len().next_multiple_of(4), 0);
         name.extend_from_slice(&4u32.to_le_bytes());
         let fields = [
@@ -94,15 +94,20 @@ impl Played {
 
     /// The next message: kind, serial, head and body.
     fn next(&mut self) -> (u8, u32, Vec<u8>, Vec<u8>) {
+        self.try_next().unwrap()
+    }
+
+    /// The same; nothing if the bus has ended.
+    fn try_next(&mut self) -> Option<(u8, u32, Vec<u8>, Vec<u8>)> {
         let mut first = [0; 16];
-        self.0.read_exact(&mut first).unwrap();
+        self.0.read_exact(&mut first).ok()?;
         assert_eq!(first[0], b'l', "of this machine");
         let number = |at: usize| u32::from_le_bytes(first[at..at + 4].try_into().unwrap());
         let mut fields = vec![0; (number(12) as usize).next_multiple_of(8)];
         let mut body = vec![0; number(4) as usize];
         self.0.read_exact(&mut fields).unwrap();
         self.0.read_exact(&mut body).unwrap();
-        (first[1], number(8), fields, body)
+        Some((first[1], number(8), fields, body))
     }
 
     /// Says yes to the first one who wants a unit; the body of his call.
@@ -114,12 +119,33 @@ impl Played {
                 continue;
             }
             assert!(has(b"org.freedesktop.systemd1.Manager") && has(b"ssa(sv)a(sa(sv))"));
-            let at = memchr::memmem::find(&fields, b"\x07\x01s\0").unwrap() + 8;
-            let end = at + fields[at..].iter().position(|byte| *byte == 0).unwrap();
-            let caller = String::from_utf8(fields[at..end].to_vec()).unwrap();
             let job = text("/org/freedesktop/systemd1/job/1");
-            self.send_with(2, Some(serial), &[(6, b's', &caller)], "o", &job);
+            self.answer(serial, &fields, "o", &job);
             return body;
+        }
+    }
+
+    fn answer(&mut self, serial: u32, fields: &[u8], signature: &str, body: &[u8]) {
+        let at = memchr::memmem::find(fields, b"\x07\x01s\0").unwrap() + 8;
+        let end = at + fields[at..].iter().position(|byte| *byte == 0).unwrap();
+        let caller = String::from_utf8(fields[at..end].to_vec()).unwrap();
+        self.send_with(2, Some(serial), &[(6, b's', &caller)], signature, body);
+    }
+
+    /// Says who lingers and what is killed, as logind does, until the bus is gone.
+    fn says_of_logins(mut self, lingers: bool, kills: bool) {
+        while let Some((kind, serial, fields, body)) = self.try_next() {
+            let asks = |word: &str| memchr::memmem::find(&body, &text(word)).is_some();
+            let variant = |yes: bool| [1, b'b', 0, 0, u8::from(yes), 0, 0, 0];
+            if kind == 1 && memchr::memmem::find(&fields, &text("GetUser")).is_some() {
+                let user = text("/org/freedesktop/login1/user/_4711");
+                self.answer(serial, &fields, "o", &user);
+            } else if kind == 1 && asks("KillUserProcesses") {
+                self.answer(serial, &fields, "v", &variant(kills));
+            } else if kind == 1 && asks("Linger") {
+                assert!(memchr::memmem::find(&fields, b"/user/_4711\0").is_some());
+                self.answer(serial, &fields, "v", &variant(lingers));
+            }
         }
     }
 }
@@ -144,7 +170,7 @@ fn manager(home: &Home) -> (Killed, JoinHandle<Vec<u8>>) {
     let mut line = String::new();
     let out = daemon.stdout.take().unwrap();
     BufReader::new(out).read_line(&mut line).unwrap();
-    let played = Played::on(&bus);
+    let played = Played::on(&bus, "org.freedesktop.systemd1");
     let asked = std::thread::spawn(move || played.says_yes());
     (Killed(daemon), asked)
 }
@@ -210,14 +236,50 @@ fn a_manager_that_only_says_yes_does_not_limit() {
     assert_eq!(body[body.len() - 4..], [0; 4], "no further units");
 }
 
-/// A scope is not had, and nothing was to be limited: it runs all the same.
+/// A logind on the same bus.
+fn logind(home: &Home, lingers: bool, kills: bool) {
+    let bus = home.path("run/bus");
+    let played = Played::on(&bus, "org.freedesktop.login1");
+    let address = format!("unix:path={}", bus.display());
+    home.set("DBUS_SYSTEM_BUS_ADDRESS", address);
+    std::thread::spawn(move || played.says_of_logins(lingers, kills));
+}
+
+/// A scope is not had, and nothing was to be limited: it runs all the same. It is wanted where a user's
+/// manager outlives his logins, and where his logins take along what was started in them.
 #[test]
 #[ignore = "needs dbus-daemon: scripts/test runs it"]
 fn a_session_without_limits_runs_where_no_scope_can_be_had() {
+    for (lingers, kills) in [(true, false), (false, true)] {
+        let home = Home::new();
+        let (_daemon, asked) = manager(&home);
+        logind(&home, lingers, kills);
+        let (good, error) = started(&home, &["--name", "free"]);
+        assert!(good, "{error}");
+        asked.join().unwrap();
+        assert!(home.vmux(&["end", "--yes", "free"]).status.success());
+    }
+}
+
+/// The manager ends with the last login, and its scopes with it; what was started in the login itself
+/// goes on.
+#[test]
+#[ignore = "needs dbus-daemon: scripts/test runs it"]
+fn a_session_stays_in_the_login_that_it_outlives() {
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    if own.contains("/user@") {
+        // The tests are run by a manager.
+        return;
+    }
     let home = Home::new();
     let (_daemon, asked) = manager(&home);
+    logind(&home, false, false);
     let (good, error) = started(&home, &["--name", "free"]);
     assert!(good, "{error}");
-    asked.join().unwrap();
+    let (good, error) = started(&home, &["--tasks", "50"]);
+    assert!(!good && is_unlimited(&error), "{error}");
+    let first = asked.join().unwrap();
+    let limit = memchr::memmem::find(&first, &text("TasksMax"));
+    assert!(limit.is_some(), "the one without limits asked: {first:?}");
     assert!(home.vmux(&["end", "--yes", "free"]).status.success());
 }
