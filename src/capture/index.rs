@@ -422,6 +422,7 @@ pub(crate) mod tests {
                 end: *number,
                 prompt,
                 by: None,
+                from: None,
                 hashes: vec![line_hash(text.as_bytes()).unwrap_or(0)],
             });
         }

@@ -1,5 +1,6 @@
 //! What conversations have in one file of a commit. Pure.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -13,6 +14,8 @@ use super::select::{Commit, CommitFile, Content};
 use super::talks::{Talks, TurnAt};
 use crate::core::text::CleanText;
 use crate::core::transcript::{Change, Command, Edit};
+
+mod moved;
 
 /// A change's clock and the commit's differ by so much at most.
 const CLOCKS: TimeDelta = TimeDelta::milliseconds(50);
@@ -40,6 +43,8 @@ pub(super) struct Told<'a> {
     all: Vec<One<'a>>,
     /// Which there are of each path, the one that it was moved to, too.
     by_path: BTreeMap<String, Vec<usize>>,
+    /// What was brought into which of them, once somebody asked.
+    brought: OnceCell<moved::Brought>,
 }
 
 /// A change, and what it did to the file in question.
@@ -51,6 +56,10 @@ pub(super) struct OfFile<'a> {
     changes: Vec<OneOfFile<'a>>,
     /// The path that it had before its first move, if that is not git's.
     origin: Option<String>,
+    /// The path of the file that it was by what it holds: nobody tells that it was moved.
+    from: Option<String>,
+    /// Who moved it here, by which command, if that is known.
+    by: Option<(TurnAt, &'a CleanText)>,
 }
 
 impl OfFile<'_> {
@@ -92,15 +101,28 @@ impl<'a> Told<'a> {
                 by_path.entry(path.clone()).or_default().push(at);
             }
         }
-        Self { all, by_path }
+        Self {
+            all,
+            by_path,
+            brought: OnceCell::new(),
+        }
     }
 
     /// Those of a file, under all names that it had.
-    pub(super) fn of(&self, commit: &Commit, file: &CommitFile) -> OfFile<'a> {
+    pub(super) fn of(&self, commit: &Commit, file: &CommitFile, talks: &Talks<'a>) -> OfFile<'a> {
         let mut places = BTreeSet::new();
         let mut origin = None;
         let mut names = vec![(file.path.clone(), usize::MAX)];
         names.extend(file.old_path.clone().map(|path| (path, usize::MAX)));
+        let was = self.was(commit, file, talks);
+        let by = was.as_ref().and_then(|was| was.by);
+        let from = was.map(|was| was.path);
+        if let Some(from) = &from {
+            // What was done under that name after it had come here, was done to another file.
+            let own = self.by_path.get(&file.path).and_then(|own| own.first());
+            names.push((from.clone(), own.copied().unwrap_or(usize::MAX)));
+            origin = Some(from.clone());
+        }
         let mut known: BTreeSet<String> = BTreeSet::new();
         while let Some((name, until)) = names.pop() {
             let at = self.by_path.get(&name).into_iter().flatten();
@@ -124,10 +146,22 @@ impl<'a> Told<'a> {
             let one = &self.all[at];
             (one.turn, one.change, edit(one))
         };
+        // It went on here.
+        let gone = |at: &usize| {
+            let one = &self.all[*at];
+            from.as_ref() == Some(&one.path)
+                && matches!(one.change.edit, Edit::Hunks { deleted: true, .. })
+        };
         let elsewhere = |path: &String| commit.files.iter().any(|other| other.path == *path);
         OfFile {
-            changes: places.into_iter().map(tell).collect(),
+            changes: places
+                .into_iter()
+                .filter(|at| !gone(at))
+                .map(tell)
+                .collect(),
             origin: origin.filter(|path| file.before == Content::Missing && elsewhere(path)),
+            from,
+            by,
         }
     }
 }
@@ -136,6 +170,8 @@ impl<'a> Told<'a> {
 struct Run<'a> {
     lines: Range<usize>,
     writer: Option<(TurnAt, &'a Change)>,
+    /// They were written in the file that this one was.
+    before: bool,
 }
 
 /// What conversations have in a file.
@@ -146,6 +182,8 @@ pub(super) struct Part<'a> {
     /// The turns that changed it though none of the lines can be told to be theirs, with the
     /// command that did.
     touched: Vec<(TurnAt, Option<&'a CleanText>)>,
+    /// What this file was, by what it holds.
+    from: Option<String>,
 }
 
 impl<'a> Part<'a> {
@@ -178,10 +216,16 @@ impl<'a> Part<'a> {
                 }
             }
         }
-        let mut part = Self::default();
+        let mut part = Self {
+            from: told.from.clone(),
+            ..Self::default()
+        };
         part.replayed(commit, told, [before, after], [&added, &gone]);
         let unseen = |(_, change, edit): &&OneOfFile| **edit == Edit::Touched && recent(change);
         part.touch(told.changes.iter().filter(unseen));
+        // Who moved it here has a part in it, too.
+        part.touched
+            .extend(told.by.map(|(turn, by)| (turn, Some(by))));
         if part.runs.iter().any(|run| run.writer.is_none()) {
             part.by_clock(commit, file, told, talks);
         }
@@ -196,7 +240,9 @@ impl<'a> Part<'a> {
         [before, after]: [&[u8]; 2],
         [added, gone]: [&[bool]; 2],
     ) {
-        let later = |change: &Change| commit.since.is_none_or(|since| change.at > since);
+        // Nothing of a file that was not there can be in the parent.
+        let new = told.from.is_some() && before.is_empty();
+        let later = |change: &Change| new || commit.since.is_none_or(|since| change.at > since);
         let step = |(_, change, edit): &OneOfFile<'a>| Step {
             edit,
             later: later(change),
@@ -222,23 +268,27 @@ impl<'a> Part<'a> {
             let writer = writer
                 .and_then(change)
                 .map(|(turn, change, _)| (*turn, *change));
-            self.add(line, writer);
+            let was = |(_, change): (_, &Change)| {
+                told.from.is_some() && commit.inside(&change.path) == told.from
+            };
+            self.add(line, writer, writer.is_some_and(was));
         }
         self.touch(shares.removers.iter().filter_map(change));
     }
 
     /// Adds a line, from 0, behind all others.
-    fn add(&mut self, line: usize, writer: Option<(TurnAt, &'a Change)>) {
+    fn add(&mut self, line: usize, writer: Option<(TurnAt, &'a Change)>, before: bool) {
         let name = |of: &Option<(TurnAt, &'a Change)>| of.map(|(turn, change)| (turn, &change.by));
         if let Some(run) = self.runs.last_mut()
             && run.lines.end == line
-            && name(&run.writer) == name(&writer)
+            && (name(&run.writer), run.before) == (name(&writer), before)
         {
             run.lines.end += 1;
         } else {
             self.runs.push(Run {
                 lines: line..line + 1,
                 writer,
+                before,
             });
         }
     }
@@ -304,11 +354,12 @@ impl<'a> Part<'a> {
         for run in &self.runs {
             let prompt = run.writer.and_then(|(turn, _)| place(turn));
             let by = run.writer.and_then(|(_, change)| change.by.clone());
+            let from = self.from.clone().filter(|_| run.before && prompt.is_some());
             let hashes = hashes.get(run.lines.clone()).unwrap_or_default();
             match ranges.last_mut() {
                 Some(span)
                     if span.end as usize == run.lines.start
-                        && (span.prompt, &span.by) == (prompt, &by) =>
+                        && (span.prompt, &span.by, &span.from) == (prompt, &by, &from) =>
                 {
                     span.end = number(run.lines.end);
                     span.hashes.extend_from_slice(hashes);
@@ -318,6 +369,7 @@ impl<'a> Part<'a> {
                     end: number(run.lines.end),
                     prompt,
                     by,
+                    from,
                     hashes: hashes.to_vec(),
                 }),
             }
@@ -378,7 +430,6 @@ fn may_have(command: &Command, commit: &Commit, file: &CommitFile, mtime: DateTi
     let Some(to) = command.to.filter(|_| !command.background) else {
         return false;
     };
-    let here = |cwd: &Path| commit.tops.iter().any(|top| cwd.starts_with(top));
     let name = Path::new(&file.path)
         .file_name()
         .map(|name| name.to_string_lossy());
@@ -391,6 +442,12 @@ fn may_have(command: &Command, commit: &Commit, file: &CommitFile, mtime: DateTi
     let git = words().any(|word| word == "git") && words().any(|word| BRINGS.contains(&word));
     (command.from..=to).contains(&mtime)
         && (names || to - command.from <= LONG)
-        && command.cwd.as_deref().is_some_and(here)
+        && is_here(command, commit)
         && !git
+}
+
+/// Whether a command ran in the working tree of a commit.
+fn is_here(command: &Command, commit: &Commit) -> bool {
+    let here = |cwd: &Path| commit.tops.iter().any(|top| cwd.starts_with(top));
+    command.cwd.as_deref().is_some_and(here)
 }

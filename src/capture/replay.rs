@@ -345,13 +345,16 @@ fn apply<'a>(rows: &mut Rows<'a>, edit: &'a Edit, step: u32) {
             }
         }
         Edit::Hunks { deleted: true, .. } => rows.become_all(&[], By::Step(step)),
-        Edit::Hunks { hunks, created, .. } => {
-            if *created {
-                rows.become_all(&[], By::Other);
-            }
-            rows.patch(hunks, &[], step);
+        // What it held elsewhere, if it was moved here, stays with who wrote it.
+        Edit::Hunks {
+            hunks,
+            created: true,
+            ..
+        } => {
+            let lines: Vec<Line> = hunks.iter().flat_map(|hunk| rows.sides(hunk).1).collect();
+            rows.become_all(&lines, By::Step(step));
         }
-        Edit::Moved { hunks, .. } => rows.patch(hunks, &[], step),
+        Edit::Hunks { hunks, .. } | Edit::Moved { hunks, .. } => rows.patch(hunks, &[], step),
         Edit::Touched => {}
     }
 }

@@ -156,12 +156,14 @@ fn bare(commit: &Commit, patch_id: &str) -> Record {
     }
 }
 
+/// By which prompt of a record a line was written, by which command, and under which other path.
+type Written = (usize, Option<CleanText>, Option<String>);
+
 /// An added line.
 struct Line {
     number: u32,
     hash: u32,
-    /// Its prompt in the record, and the command that wrote it.
-    own: Option<(usize, Option<CleanText>)>,
+    own: Option<Written>,
     /// Where it was found.
     found: Option<At>,
 }
@@ -174,10 +176,14 @@ fn lines(part: Option<&FilePart>, changed: &patch::Changed) -> Vec<Line> {
     let line = |(number, text): &(u32, Vec<u8>)| Line {
         number: *number,
         hash: line_hash(text).unwrap_or(0),
-        own: span(*number).and_then(|span| Some((span.prompt?, span.by.clone()))),
+        own: span(*number).and_then(written),
         found: None,
     };
     changed.added.iter().map(line).collect()
+}
+
+fn written(span: &Span) -> Option<Written> {
+    Some((span.prompt?, span.by.clone(), span.from.clone()))
 }
 
 struct Work<'w> {
@@ -457,14 +463,15 @@ impl Filler<'_> {
         let mut ranges: Vec<Span> = Vec::new();
         for line in lines {
             let found = line.found.and_then(|at| self.found(index, at));
-            let (prompt, by) = match line.own.or(found) {
-                Some((prompt, by)) => (Some(prompt), by),
-                None => (None, None),
+            let (prompt, by, from) = match line.own.or(found) {
+                Some((prompt, by, from)) => (Some(prompt), by, from),
+                None => (None, None, None),
             };
             let joins = |span: &&mut Span| {
                 span.end.checked_add(1) == Some(line.number)
                     && span.prompt == prompt
                     && span.by == by
+                    && span.from == from
             };
             match ranges.last_mut().filter(joins) {
                 Some(span) => {
@@ -476,6 +483,7 @@ impl Filler<'_> {
                     end: line.number,
                     prompt,
                     by,
+                    from,
                     hashes: vec![line.hash],
                 }),
             }
@@ -491,7 +499,7 @@ impl Filler<'_> {
         }
     }
 
-    fn found(&mut self, index: &Index, at: At) -> Option<(usize, Option<CleanText>)> {
+    fn found(&mut self, index: &Index, at: At) -> Option<Written> {
         let (kept, line) = index.line(at)?;
         let path = &kept.files.get(at.file)?.path;
         let place = usize::try_from(line.prompt?).ok()?;
@@ -500,7 +508,9 @@ impl Filler<'_> {
             .filter(|part| part.path == *path)
             .flat_map(|part| &part.ranges);
         let mut spans = spans.filter(|span| (span.start..=span.end).contains(&line.number));
-        let by = spans.next().and_then(|span| span.by.clone());
-        Some((self.prompt(at.kept, place)?, by))
+        let span = spans.next();
+        let by = span.and_then(|span| span.by.clone());
+        let from = span.and_then(|span| span.from.clone());
+        Some((self.prompt(at.kept, place)?, by, from))
     }
 }

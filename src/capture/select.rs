@@ -117,7 +117,7 @@ pub fn select(commit: &Commit, transcripts: &[Transcript], recorded: &Recorded) 
     let told = Told::all(commit, &talks);
     let mut parts = Vec::new();
     for file in &commit.files {
-        let changes = told.of(commit, file);
+        let changes = told.of(commit, file, &talks);
         let worth = !changes.is_empty() || file.mtime.is_some();
         parts.push(worth.then(|| Part::new(commit, file, &changes, &talks)));
     }

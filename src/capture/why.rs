@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::blame::{Blamed, blame};
 use super::index::{At, Index, Kept};
 use super::patch::{Changed, Patch};
-use super::record::{Record, Selection, line_hash};
+use super::record::{Record, Selection, Span, line_hash};
 use super::{cache, content, git, patch};
 
 /// Longest wait for git to blame a file.
@@ -31,7 +31,8 @@ pub enum Level {
     File,
     /// The prompts led to that commit; none is known to have written the line.
     Commit,
-    /// The same line stands in a record of another commit: history was rewritten, or the line moved.
+    /// The same line stands in a record of another commit: history was rewritten, or the line moved; or
+    /// it was written in a file that this one was, by what they hold.
     Content,
     /// It is not committed.
     Uncommitted,
@@ -110,6 +111,8 @@ pub struct Answer {
     pub prompts: Vec<usize>,
     /// The command that wrote the lines, if a shell did.
     pub command: Option<crate::core::text::CleanText>,
+    /// The path under which they were written, if the record says that it was another one.
+    pub from: Option<String>,
 }
 
 /// A repository whose records are asked.
@@ -182,6 +185,7 @@ pub fn with_uncommitted(answers: Vec<Answer>, selection: Selection, path: &str) 
                 source: known.map(|_| Rc::clone(&source)),
                 prompts: known.and_then(|span| span.prompt).into_iter().collect(),
                 command: known.and_then(|span| span.by.clone()),
+                from: known.and_then(|span| span.from.clone()),
                 lines: vec![line],
             };
             match told.last_mut().filter(|last| joins(last, &one)) {
@@ -200,6 +204,7 @@ fn joins(above: &Answer, line: &Answer) -> bool {
         && above.by == line.by
         && above.prompts == line.prompts
         && above.command == line.command
+        && above.from == line.from
         && above.source == line.source
         && commit(above) == commit(line)
 }
@@ -408,6 +413,7 @@ fn answer(
         source: None,
         prompts: Vec::new(),
         command: None,
+        from: None,
     };
     let (kept, by, at) = match proof {
         Some(Proof::Recorded(kept, by, at)) => (*kept, *by, *at),
@@ -421,12 +427,14 @@ fn answer(
     let prompt = at.and_then(|at| index.line(at)?.1.prompt);
     let prompt = prompt.and_then(|place| usize::try_from(place).ok());
     if let Some(prompt) = prompt.filter(|place| *place < record.prompts.len()) {
+        let span = at.and_then(|at| span(index, record, at));
+        answer.command = span.and_then(|span| span.by.clone());
+        answer.from = span.and_then(|span| span.from.clone());
         answer.level = match by {
-            By::Content => Level::Content,
-            By::Id | By::PatchId => Level::Line,
+            By::Id | By::PatchId if answer.from.is_none() => Level::Line,
+            _ => Level::Content,
         };
         answer.prompts = vec![prompt];
-        answer.command = at.and_then(|at| command(index, record, at));
     } else {
         let part = record.files.iter().find(|part| part.path == path);
         let touched = part.map(|part| part.touched.iter().map(|(prompt, _)| *prompt));
@@ -446,13 +454,13 @@ fn answer(
     answer
 }
 
-fn command(index: &Index, record: &Record, at: At) -> Option<crate::core::text::CleanText> {
+/// The lines of a record with this one.
+fn span<'r>(index: &Index, record: &'r Record, at: At) -> Option<&'r Span> {
     let (kept, line) = index.line(at)?;
     let path = &kept.files.get(at.file)?.path;
     let part = record.files.iter().find(|part| part.path == *path)?;
     let mut spans = part.ranges.iter();
-    let span = spans.find(|span| (span.start..=span.end).contains(&line.number))?;
-    span.by.clone()
+    spans.find(|span| (span.start..=span.end).contains(&line.number))
 }
 
 /// What is known of a commit.

@@ -190,6 +190,58 @@ fn a_commit_is_kept_as_the_manual_shows() {
 }
 
 #[test]
+fn a_file_leads_to_who_wrote_it_when_a_shell_has_moved_it() {
+    let home = Home::new();
+    home.repository("shop");
+    said(&home, "shop", &["capture", "on"]);
+    let mut talk = home.talk("aaaa", "shop");
+    talk.ask("Add the cart");
+    for line in ["fn cart() {}", "fn total() {}", "fn pay() {}"] {
+        talk.write("shop/cart.rs", line);
+    }
+    talk.end("Done.");
+    let why = |line: &str| {
+        let told = said(&home, "shop", &["why", "--json", line]);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        let answer = &told["answers"][0];
+        let words = [
+            &answer["prompts"][0]["text"],
+            &answer["level"],
+            &answer["from"],
+        ];
+        words.map(|word| word.as_str().unwrap_or_default().to_owned())
+    };
+    // Before anything is committed, so that git knows nothing of it.
+    talk.ask("Move it to the till");
+    talk.run("mkdir till && mv cart.rs till/cart.rs");
+    talk.end("Done.");
+    commit(&home, "shop", "till");
+    said(&home, "shop", &["capture", "save"]);
+    let wanted = ["Add the cart", "content", "cart.rs"];
+    assert_eq!(why("till/cart.rs:2"), wanted);
+    assert_eq!(
+        prompts(&home, "shop", "HEAD"),
+        ["Add the cart", "Move it to the till"]
+    );
+    let text = said(&home, "shop", &["why", "till/cart.rs:2"]);
+    assert!(
+        text.contains("content: it wrote the line in cart.rs"),
+        "{text}"
+    );
+    // A copy of what is committed; then git tells of the move.
+    talk.ask("Have another one");
+    talk.run("cp till/cart.rs basket.rs");
+    talk.end("Done.");
+    commit(&home, "shop", "basket");
+    said(&home, "shop", &["capture", "save"]);
+    let copied = ["Add the cart", "content", "cart.rs"];
+    assert_eq!(why("basket.rs:1"), copied);
+    talk.run("git mv basket.rs bag.rs");
+    commit(&home, "shop", "bag");
+    assert_eq!(why("bag.rs:1"), copied);
+}
+
+#[test]
 fn what_is_kept_can_be_taken_away() {
     let home = Home::new();
     home.repository("shop");

@@ -96,6 +96,7 @@ fn keep(home: &Home, prompt: &str) -> String {
                 end: 1,
                 prompt: Some(0),
                 by: None,
+                from: None,
                 hashes: Vec::new(),
             }],
             touched: Vec::new(),

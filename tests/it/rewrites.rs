@@ -151,6 +151,7 @@ impl Story {
                     end: *number,
                     prompt: prompt.map(|prompt| usize::try_from(prompt).unwrap()),
                     by: None,
+                    from: None,
                     hashes: vec![line_hash(text).unwrap_or(0)],
                 }
             };

@@ -43,6 +43,7 @@ fn commit(home: &Home, dir: &str, name: &str) -> String {
         end: number,
         prompt,
         by: None,
+        from: None,
         hashes: vec![line_hash(text.as_bytes()).unwrap()],
     };
     let record = Record {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::home::Home;
+use super::process::run;
 
 /// A conversation in a home, begun in a directory below `work`.
 pub(crate) struct Talk<'h> {
@@ -38,7 +39,11 @@ impl Talk<'_> {
     }
 
     /// A line, as Claude Code 2.1.332 writes it at this moment.
-    fn tell(&mut self, mut line: Value) {
+    fn tell(&mut self, line: Value) {
+        self.tell_as(line, |text| text);
+    }
+
+    fn tell_as(&mut self, mut line: Value, text: impl FnOnce(String) -> String) {
         self.lines += 1;
         let now = chrono::Utc::now();
         let common = json!({
@@ -53,7 +58,8 @@ impl Talk<'_> {
         fields.extend(common.as_object().unwrap().clone());
         let mut options = OpenOptions::new();
         let mut file = options.create(true).append(true).open(self.file()).unwrap();
-        file.write_all(format!("{line}\n").as_bytes()).unwrap();
+        let line = text(format!("{line}\n"));
+        file.write_all(line.as_bytes()).unwrap();
     }
 
     /// Its user asks for something.
@@ -79,16 +85,41 @@ impl Talk<'_> {
         );
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, &after).unwrap();
-        let prompt = format!("{}-prompt-{}", self.id, self.prompt);
         let kind = if before.is_some() { "update" } else { "create" };
+        self.gets(
+            &call,
+            json!({
+                "type": kind, "filePath": file, "content": after, "originalFile": before,
+                "structuredPatch": [],
+            }),
+        );
+    }
+
+    fn gets(&mut self, call: &str, result: Value) {
+        let prompt = format!("{}-prompt-{}", self.id, self.prompt);
         self.tell(json!({
             "type": "user", "promptId": prompt,
             "message": {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call, "content": "ok"}]},
-            "toolUseResult": {
-                "type": kind, "filePath": file, "content": after, "originalFile": before,
-                "structuredPatch": [],
-            },
+            "toolUseResult": result,
         }));
+    }
+
+    /// It runs a command in its shell; what that changes is not told.
+    pub(crate) fn run(&mut self, command: &str) {
+        let call = format!("{}-call-{}", self.id, self.lines);
+        let tool = json!({"type": "tool_use", "id": call, "name": "Bash"});
+        // The CLI has the name before the input: that is how vmux finds commands.
+        let name = "\"name\":\"Bash\",";
+        let input = format!("{name}\"input\":{},", json!({"command": command}));
+        let line = Self::said(json!([tool]), "tool_use");
+        self.tell_as(line, |text| text.replace(name, &input));
+        let mut shell = self.home.command("sh");
+        let done = run(shell.args(["-c", command]).current_dir(&self.cwd));
+        assert!(done.status.success(), "{command}: {done:?}");
+        self.gets(
+            &call,
+            json!({"stdout": "", "stderr": "", "interrupted": false}),
+        );
     }
 
     /// Its turn ends with these words.
@@ -98,11 +129,15 @@ impl Talk<'_> {
     }
 
     fn says(&mut self, content: Value, stop: &str) {
-        self.tell(json!({
+        self.tell(Self::said(content, stop));
+    }
+
+    fn said(content: Value, stop: &str) -> Value {
+        json!({
             "type": "assistant",
             "message": {
                 "role": "assistant", "model": "claude-opus-5-5", "content": content, "stop_reason": stop,
             },
-        }));
+        })
     }
 }

@@ -24,6 +24,7 @@ fn entry() -> Entry {
         end,
         prompt,
         by: None,
+        from: None,
         hashes: Vec::new(),
     };
     let file = |path: &str, ranges| FilePart {

@@ -129,7 +129,7 @@ pub struct FilePart {
 }
 
 /// Added lines of one origin.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Span {
     /// Its first line, from 1.
     pub start: u32,
@@ -142,6 +142,10 @@ pub struct Span {
     /// The command that wrote them, if a shell did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<CleanText>,
+    /// The path under which they were written, if nobody tells that the file was moved or copied from
+    /// there: that it was is said by what it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// [`line_hash`] of each line, 0 for a blank one.
     #[serde(skip)]
     pub hashes: Vec<u32>,
@@ -173,6 +177,7 @@ impl Record {
             for span in &mut file.ranges {
                 span.prompt = span.prompt.and_then(prompt);
                 span.by = span.by.take().filter(|_| span.prompt.is_some());
+                span.from = span.from.take().filter(|_| span.prompt.is_some());
             }
             let touched = std::mem::take(&mut file.touched).into_iter();
             file.touched = touched

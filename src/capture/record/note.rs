@@ -78,6 +78,9 @@ struct OwnFile {
     /// Prompt and command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     touched: Vec<(usize, Option<usize>)>,
+    /// Of which lines, by their place in the list, another path is known under which they were written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    from: Vec<(usize, String)>,
 }
 
 /// What is read of a trace.
@@ -136,11 +139,15 @@ impl Record {
                 (span.start, span.end, span.prompt, number(&span.by), hashes)
             });
             let lines = lines.collect();
+            let from = file.ranges.iter().enumerate();
+            let from = from.filter_map(|(at, span)| Some((at, span.from.clone()?)));
+            let from = from.collect();
             let touched = file.touched.iter();
             let touched = touched.map(|(prompt, by)| (*prompt, number(by)));
             files.push(OwnFile {
                 lines,
                 touched: touched.collect(),
+                from,
             });
         }
         Own {
@@ -278,8 +285,13 @@ fn part(
             end,
             prompt,
             by,
+            from: None,
             hashes,
         });
+    }
+    for (at, from) in parts.from {
+        let span = ranges.get_mut(at).filter(|_| from.len() <= PATH);
+        span.ok_or("lines of it are missing")?.from = Some(from);
     }
     let mut touched = Vec::with_capacity(parts.touched.len());
     for (prompt, by) in parts.touched {

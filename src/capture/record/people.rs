@@ -78,11 +78,16 @@ impl Record {
     fn places(&self, wanted: impl Fn(&FilePart, Option<usize>) -> bool) -> Vec<String> {
         let mut out = Vec::new();
         for file in &self.files {
+            let mut all: BTreeMap<Option<&str>, Vec<(u32, u32)>> = BTreeMap::new();
             let spans = file.ranges.iter();
-            let spans = spans.filter(|span| span.by.is_none() && wanted(file, span.prompt));
-            let spans: Vec<(u32, u32)> = spans.map(|span| (span.start, span.end)).collect();
-            if !spans.is_empty() {
-                out.push(format!("{} {}", shown(&file.path), ranges(&spans)));
+            for span in spans.filter(|span| span.by.is_none() && wanted(file, span.prompt)) {
+                let spans = all.entry(span.from.as_deref()).or_default();
+                spans.push((span.start, span.end));
+            }
+            for (from, spans) in all {
+                let from = from.map(|from| format!(" from {}", shown(from)));
+                let place = format!("{} {}", shown(&file.path), ranges(&spans));
+                out.push(place + &from.unwrap_or_default());
             }
         }
         few(out)

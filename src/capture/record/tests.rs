@@ -49,6 +49,7 @@ fn span(start: u32, end: u32, prompt: Option<usize>, by: Option<&str>) -> Span {
         end,
         prompt,
         by: by.map(CleanText::line),
+        from: None,
         hashes: (start..=end)
             .map(|line| line.wrapping_mul(2_654_435_761))
             .collect(),
@@ -350,6 +351,25 @@ fn an_ordinary_commit_takes_few_bytes() {
     selection.files[0].ranges = vec![span(1, 120, Some(1), None), span(200, 260, Some(2), None)];
     let size = built(selection, &Limits::default()).render().len();
     assert!(size < 8 << 10, "{size} bytes");
+}
+
+#[test]
+fn lines_that_were_written_under_another_name_say_so() {
+    let mut selection = selection();
+    let mut moved = span(1, 2, Some(1), None);
+    moved.from = Some("old\u{1b}.rs".into());
+    selection.files[0].ranges = vec![moved, span(3, 4, Some(1), None)];
+    let record = built(selection, &Limits::default());
+    let note = record.render();
+    assert_eq!(Record::parse(note.as_bytes()).unwrap(), record);
+    let path = &record.files[0].path;
+    assert!(
+        note.contains(&format!("{path} 3-4; {path} 1-2 from old")),
+        "{note}"
+    );
+    assert!(!note.contains('\u{1b}'), "{note}");
+    let bad = note.replace("\"from\":[[0,", "\"from\":[[7,");
+    assert!(Record::parse(bad.as_bytes()).is_err());
 }
 
 #[test]

@@ -156,6 +156,16 @@ fn words(selection: &Selection) -> String {
                 span.prompt.map_or("?", name)
             );
         }
+        let mut from: Vec<&String> = file
+            .ranges
+            .iter()
+            .filter_map(|span| span.from.as_ref())
+            .collect();
+        from.dedup();
+        out += &from
+            .iter()
+            .map(|from| format!(" from {from}"))
+            .collect::<String>();
         for (prompt, by) in &file.touched {
             let by = by
                 .as_ref()
@@ -543,3 +553,5 @@ fn lines_that_follow_each_other_are_one_span() {
     );
     assert_eq!(selection.files[0].ranges[1].hashes[0], 0);
 }
+
+mod moved;

@@ -85,6 +85,7 @@ fn answer_json(answer: &Answer, alive: Option<&[Arc<Session>]>) -> Value {
         "record": answer.source.as_ref().map(|source| &source.record.commit),
         "writer": answer.source.as_ref().map(|source| &source.writer),
         "command": answer.command,
+        "from": answer.from,
         "prompts": prompts.collect::<Vec<_>>(),
     })
 }
@@ -244,6 +245,12 @@ impl Page<'_> {
             (Level::Commit, _) => {
                 "commit: no recorded session wrote this line; these prompts led to its commit"
                     .into()
+            }
+            (Level::Content, Some(By::Id | By::PatchId)) => {
+                let from = CleanText::line(answer.from.as_deref().unwrap_or_default());
+                format!(
+                    "content: it wrote the line in {from}; most lines of this file are from there"
+                )
             }
             (Level::Content, _) => format!("content: the record of {record} has the same line"),
             (Level::Uncommitted, _) if source.is_some() => {
