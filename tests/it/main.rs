@@ -46,6 +46,7 @@ mod rewrites;
 mod schema;
 mod scout;
 mod seam;
+mod secrets;
 mod served;
 mod shared;
 mod starts;

@@ -15,7 +15,7 @@ const SHORTEST: usize = 8;
 
 /// What a key's name tells of its value.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// A person may have chosen it: letters may be all.
     Password,
     /// A machine made it.
@@ -27,15 +27,17 @@ enum Kind {
 }
 
 /// Ends of names, without `_`, `-` and `.`.
-const PASSWORDS: [&str; 6] = [
+const PASSWORDS: [&str; 8] = [
     "password",
     "passwd",
     "passphrase",
     "passcode",
     "pwd",
     "secret",
+    "psk",
+    "securestring",
 ];
-const TOKENS: [&str; 17] = [
+const TOKENS: [&str; 28] = [
     "token",
     "apikey",
     "accesskey",
@@ -53,6 +55,27 @@ const TOKENS: [&str; 17] = [
     "clientkey",
     "keydata",
     "keybase",
+    "licensekey",
+    "subscriptionkey",
+    "sharedkey",
+    "storagekey",
+    "unsealkey",
+    "recoverykey",
+    "networkkey",
+    "consumerkey",
+    "artapi",
+    "honeycombteam",
+    "bearer",
+];
+/// Words that end as names of passwords do.
+const NO_PASSWORDS: [&str; 7] = [
+    "bypass",
+    "compass",
+    "overpass",
+    "subpass",
+    "renderpass",
+    "multipass",
+    "trespass",
 ];
 /// Those that tell of no secret: of pages, of parsers and of models.
 const NO_TOKENS: [&str; 22] = [
@@ -81,9 +104,9 @@ const NO_TOKENS: [&str; 22] = [
 ];
 
 /// The last two letters of all these names.
-const LAST: [[u8; 2]; 17] = [
+const LAST: [[u8; 2]; 21] = [
     *b"rd", *b"wd", *b"se", *b"de", *b"et", *b"ss", *b"pw", *b"en", *b"ey", *b"al", *b"ls", *b"on",
-    *b"ie", *b"th", *b"sn", *b"at", *b"ta",
+    *b"ie", *b"th", *b"sn", *b"at", *b"ta", *b"pi", *b"am", *b"sk", *b"er",
 ];
 
 /// Finds them.
@@ -109,19 +132,30 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
 }
 
 /// Ends of names that a secret may follow without a sign: `ENV API_SECRET …`, `<password>…`.
-const ENDS: [&[u8]; 8] = [
-    b"assword", b"ASSWORD", b"ecret", b"ECRET", b"oken", b"OKEN", b"_key", b"_KEY",
+const ENDS: [&[u8]; 9] = [
+    b"assword",
+    b"ASSWORD",
+    b"ecret",
+    b"ECRET",
+    b"oken",
+    b"OKEN",
+    b"_key",
+    b"_KEY",
+    b"ureString",
 ];
 
 /// The secret behind a name that ends at `at`, with a space or as an element.
 fn unsigned(text: &str, at: usize) -> Option<Hit> {
     let bytes = text.as_bytes();
-    let plain = |b: &&u8| b.is_ascii_alphanumeric() || b"_-.".contains(b);
-    let len = bytes[..at].iter().rev().take(KEY).take_while(plain).count();
+    let len = last_word(&text[..at]).len();
     let kind = kind(&text[at - len..at])?;
     let rest = &text[at + 1..];
     let rest = &rest[..rest.floor_char_boundary(VALUE)];
     let element = bytes[at] == b'>';
+    if !element && rest.starts_with(['"', '\'']) {
+        let (skip, found) = judged(kind, false, false, rest)?;
+        return Some(marked_as(kind, at + 1 + skip, found));
+    }
     let ends = |c: char| c.is_whitespace() || "\"'`<".contains(c);
     let value = &rest[..rest.find(ends).unwrap_or(rest.len())];
     let secret = if element {
@@ -155,37 +189,82 @@ fn at_sign(text: &str, at: usize) -> Option<Hit> {
     while end > 0 && matches!(bytes[end - 1], b'"' | b'\'' | b'`' | b'\\' | b']') {
         end -= 1;
     }
-    let last = bytes[..end].last_chunk();
+    let named = numbered(&text[..end]);
+    let last = named.as_bytes().last_chunk();
     let last = last.map(|[a, b]| [a | 0x20, b | 0x20])?;
     if !LAST.contains(&last) || (colon && bytes.get(at + 1) == Some(&b':')) {
         return None;
     }
-    let plain = |b: &&u8| b.is_ascii_alphanumeric() || b"_-.".contains(b);
-    let len = bytes[..end]
-        .iter()
-        .rev()
-        .take(KEY)
-        .take_while(plain)
-        .count();
-    let key = &text[end - len..end];
-    let kind = kind(key)?;
+    let key = last_word(named);
+    // In `arn:aws:…:secret:NAME`, it is no key.
+    let start = named.len() - key.len();
+    if colon && start > 0 && bytes[start - 1] == b':' && bytes.get(at + 1) != Some(&b' ') {
+        return None;
+    }
+    let known = kind(key).or_else(|| colon.then(|| kind(&two_words(named)?))?);
+    // Of a connection, not of a shell.
+    let of_connection = key.eq_ignore_ascii_case("pwd") && named[..start].ends_with(';');
+    let known = known.or(of_connection.then_some(Kind::Password));
+    let bare_key = key.eq_ignore_ascii_case("key");
+    let kind = known.or(bare_key.then_some(Kind::Token))?;
     let after = &text[at + 1..];
     let after = &after[..after.floor_char_boundary(VALUE)];
     let after = &after[..after.find('\n').unwrap_or(after.len())];
     let gap = after.len() - after.trim_start_matches([' ', '\t', '>', '=']).len();
-    let shell = !colon && !spaces && gap == 0 && is_variable(key);
-    let found = judged(kind, shell, colon, &after[gap..]);
+    let after = &after[gap..];
+    let shell = !colon && !spaces && gap == 0 && is_variable(key) && !of_connection;
+    let found = judged(kind, shell, colon, after);
     let variable = || colon && kind == Kind::Password && is_variable(key);
-    let (skip, found) = found.or_else(|| variable().then(|| listed(&after[gap..]))?)?;
+    let found = found.or_else(|| variable().then(|| listed(after))?);
+    let (skip, found) = found.or_else(|| of_connection.then(|| braced(after))?)?;
+    let value = &after[skip..skip + found];
+    if known.is_none()
+        && !(found >= 24
+            && value::both_cases(value)
+            && value::random(value)
+            && !value.contains('\\'))
+    {
+        return None;
+    }
     let start = at + 1 + gap + skip;
+    Some(marked_as(kind, start, found))
+}
+
+/// A mark by the rule that goes by keys of this kind.
+pub(super) fn marked_as(kind: Kind, start: usize, len: usize) -> Hit {
     let rule = match kind {
         Kind::Header | Kind::Cookie => "header",
         Kind::Password | Kind::Token => "assignment",
     };
-    Some(Hit {
-        range: start..start + found,
+    Hit {
+        range: start..start + len,
         rule,
-    })
+    }
+}
+
+/// `text` without a number at its end: of `Unseal Key 1` what stands before it.
+fn numbered(text: &str) -> &str {
+    let short = text.trim_end_matches(|c: char| c.is_ascii_digit());
+    match short.strip_suffix(' ') {
+        Some(named) if short.len() < text.len() && short.len() + 2 >= text.len() => named,
+        _ => text,
+    }
+}
+
+/// The word that `text` ends with, as a key may be written.
+fn last_word(text: &str) -> &str {
+    let plain = |b: &&u8| b.is_ascii_alphanumeric() || b"_-.".contains(b);
+    let bytes = text.as_bytes().iter().rev();
+    let len = bytes.take(KEY).take_while(plain).count();
+    &text[text.len() - len..]
+}
+
+/// The last two words of `text` as one, if the last one is `key`: `API key`.
+fn two_words(text: &str) -> Option<String> {
+    let last = last_word(text);
+    let before = text[..text.len() - last.len()].strip_suffix(' ')?;
+    let first = last_word(before);
+    (last.eq_ignore_ascii_case("key") && !first.is_empty()).then(|| format!("{first}{last}"))
 }
 
 /// The secret behind `--password` or the like, whose name starts at `at`.
@@ -193,10 +272,15 @@ fn option(text: &str, at: usize) -> Option<Hit> {
     let rest = &text.as_bytes()[at..];
     let plain = |b: &&u8| b.is_ascii_alphanumeric() || b"-_".contains(b);
     let len = rest.iter().take(KEY).take_while(plain).count();
-    let kind = kind(&text[at..at + len])?;
-    let behind = text[at + len..].strip_prefix(' ')?;
+    let name = &text[at..at + len];
+    let key = name == "key";
+    let kind = kind(name).or(key.then_some(Kind::Token))?;
+    let behind = text[at + len..].strip_prefix(if key { [' ', '='] } else { [' ', ' '] })?;
     let behind = &behind[..behind.floor_char_boundary(VALUE)];
     let (skip, found) = judged(kind, false, true, behind)?;
+    if key && !(found >= 20 && value::random(&behind[skip..skip + found])) {
+        return None;
+    }
     let start = at + len + 1 + skip;
     Some(Hit {
         range: start..start + found,
@@ -205,7 +289,7 @@ fn option(text: &str, at: usize) -> Option<Hit> {
 }
 
 /// What `key` tells.
-fn kind(key: &str) -> Option<Kind> {
+pub(super) fn kind(key: &str) -> Option<Kind> {
     let flat: String = key.chars().filter(|c| !"_-.".contains(*c)).collect();
     let flat = flat.to_ascii_lowercase();
     if matches!(flat.as_str(), "authorization" | "proxyauthorization") {
@@ -214,7 +298,7 @@ fn kind(key: &str) -> Option<Kind> {
     if matches!(flat.as_str(), "cookie" | "setcookie") {
         return Some(Kind::Cookie);
     }
-    if flat == "auth" {
+    if matches!(flat.as_str(), "auth" | "bwsession") {
         return Some(Kind::Token);
     }
     if matches!(flat.as_str(), "pwd" | "oldpwd") {
@@ -223,11 +307,15 @@ fn kind(key: &str) -> Option<Kind> {
     let ends = |list: &[&str]| list.iter().any(|end| flat.ends_with(end));
     let word = key.rsplit(['_', '-', '.']).next().unwrap_or_default();
     let lower = word.to_ascii_lowercase();
-    if ends(&PASSWORDS) || matches!(lower.as_str(), "pass" | "pw") || word.ends_with("Pass") {
+    if ends(&NO_TOKENS) || ends(&NO_PASSWORDS) {
+        return None;
+    }
+    if ends(&PASSWORDS) || lower.ends_with("pass") || lower == "pw" {
         return Some(Kind::Password);
     }
-    if ends(&NO_TOKENS) {
-        return None;
+    // Headers of one's own: `X-Auth-Key`.
+    if lower == "key" && key.starts_with(['X', 'x']) && key[1..].starts_with('-') {
+        return Some(Kind::Token);
     }
     let named = matches!(word, "KEY" | "AUTH" | "DSN" | "PAT") && word.len() < key.len();
     (ends(&TOKENS) || named).then_some(Kind::Token)
@@ -242,7 +330,7 @@ fn is_variable(key: &str) -> bool {
 }
 
 /// Where a secret stands in `text`, which follows a key, and how long it is.
-fn judged(kind: Kind, shell: bool, colon: bool, text: &str) -> Option<(usize, usize)> {
+pub(super) fn judged(kind: Kind, shell: bool, colon: bool, text: &str) -> Option<(usize, usize)> {
     let quote = text.trim_start_matches(['b', 'r', 'f', 'u', '&', '\\']);
     let skip = text.len() - quote.len();
     if let Some(mark) = quote
@@ -276,9 +364,18 @@ fn judged(kind: Kind, shell: bool, colon: bool, text: &str) -> Option<(usize, us
                 return Some((0, value.len()));
             }
             // A constant's type stands before its value.
-            colon.then(|| typed(kind, text)).flatten()
+            let typed = colon.then(|| typed(kind, text)).flatten();
+            typed.or_else(|| wrapped(text))
         }
     }
+}
+
+/// A value in braces, as connections of ODBC have it.
+fn braced(text: &str) -> Option<(usize, usize)> {
+    let inside = text.strip_prefix('{')?;
+    let value = &inside[..inside.find('}')?];
+    (value.len() >= SHORTEST && chosen(value) && !value::stands_in(value))
+        .then_some((1, value.len()))
 }
 
 /// The value of a variable in a list of them, as composed containers have it.
@@ -305,8 +402,33 @@ fn typed(kind: Kind, text: &str) -> Option<(usize, usize)> {
     quoted(kind, false, value).then_some((start, value.len()))
 }
 
+/// `String::from("value")`; of `("user", "value")` the last one.
+fn wrapped(text: &str) -> Option<(usize, usize)> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_.:[]&".contains(b);
+    let name = text.bytes().take(40).take_while(plain).count();
+    let mut at = name + 1;
+    let open = text[name..].strip_prefix(['(', '['])?;
+    let pair = open.split(')').next()?;
+    let comma = pair
+        .rfind(", ")
+        .filter(|comma| pair[comma + 2..].starts_with(['"', '\'']));
+    at += comma.filter(|_| name == 0).map_or(0, |comma| comma + 2);
+    let mark = text[at..]
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '"' | '\''))?;
+    let inside = &text[at + 1..];
+    let value = &inside[..closing(inside, mark)];
+    let kind = if name == 0 && at > 1 {
+        Kind::Password
+    } else {
+        Kind::Token
+    };
+    quoted(kind, false, value).then_some((at + 1, value.len()))
+}
+
 /// Where the quote ends that `inside` is in.
-fn closing(inside: &str, mark: char) -> usize {
+pub(super) fn closing(inside: &str, mark: char) -> usize {
     let mut escaped = false;
     for (at, c) in inside.char_indices() {
         if c == mark {
@@ -322,12 +444,12 @@ fn closing(inside: &str, mark: char) -> usize {
 }
 
 /// Whether a value in quotes is a secret.
-fn quoted(kind: Kind, shell: bool, value: &str) -> bool {
+pub(super) fn quoted(kind: Kind, shell: bool, value: &str) -> bool {
     if value.len() < SHORTEST || value::stands_in(value) || value::place(value) {
         return false;
     }
     if value.contains(char::is_whitespace) {
-        return shell && kind == Kind::Password;
+        return kind == Kind::Password && (shell || value::app_password(value));
     }
     match kind {
         Kind::Password => {
@@ -336,7 +458,7 @@ fn quoted(kind: Kind, shell: bool, value: &str) -> bool {
                 || value::phrase(value)
                 || value.bytes().all(|b| b.is_ascii_digit())
         }
-        _ => made(value),
+        _ => made(value) || value.len() >= 24 && value::random(value),
     }
 }
 
@@ -356,11 +478,11 @@ fn bare(kind: Kind, shell: bool, value: &str) -> bool {
 }
 
 /// Whether a person may have chosen it as a password rather than as a name.
-fn chosen(value: &str) -> bool {
+pub(super) fn chosen(value: &str) -> bool {
     let odd = value.bytes().any(|b| b"!#$%^&*?~@".contains(&b));
     let letters = value.bytes().filter(u8::is_ascii_alphabetic).count();
     let words = value.contains('-') && !value.contains(['_', '.', '/']) && letters >= 4;
-    (value::mixed(value) || odd && letters >= 4)
+    (value::mixed(value) || odd && letters >= 4 || value::jumbled(value))
         && (!value::name(value) || words && value::mixed(value))
 }
 
@@ -369,7 +491,7 @@ fn made(value: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.+/=~:!@#$%^*|".contains(&b);
     let number = value
         .strip_prefix("0x")
-        .is_some_and(|n| n.bytes().all(|b| b.is_ascii_hexdigit()));
+        .is_some_and(|n| n.len() != 64 && n.bytes().all(|b| b.is_ascii_hexdigit()));
     value.len() >= 12
         && value::mixed(value)
         && value.bytes().all(plain)
@@ -400,14 +522,25 @@ fn header(value: &str) -> Option<(usize, usize)> {
         let len = credential(word);
         return (len >= 32).then_some((at + 10, len));
     }
-    let word = &trimmed[..credential(trimmed)];
-    let secret =
-        word.len() >= 16 && value::mixed(word) && !value::stands_in(word) && !value::name(word);
-    (secret && !value::place(word)).then_some((lead, word.len()))
+    let secret = |text: &str| {
+        let word = &text[..credential(text)];
+        let random = word.len() >= 16 && value::mixed(word) && !value::name(word);
+        (random && !value::stands_in(word) && !value::place(word)).then_some(word.len())
+    };
+    let other = scheme.len() <= 24
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let behind = || Some((lead + scheme.len() + 1, secret(rest)?));
+    match secret(trimmed) {
+        Some(len) => Some((lead, len)),
+        None if other && !scheme.is_empty() => behind(),
+        None => None,
+    }
 }
 
 /// All pairs of a cookie, if one of them holds something.
-fn cookie(value: &str) -> Option<(usize, usize)> {
+pub(super) fn cookie(value: &str) -> Option<(usize, usize)> {
     let holds = |pair: &str| {
         let (_, value) = pair.split_once('=').unwrap_or_default();
         value.len() >= 16 && value::mixed(value) && !value::stands_in(value) && !value::name(value)

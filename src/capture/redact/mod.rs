@@ -11,19 +11,26 @@
 //! | `url` | users and passwords in URLs |
 //! | `curl` | `curl -u USER:PASSWORD` |
 //! | `header` | `Authorization`, `Cookie` and the like, `Bearer …` |
-//! | `assignment` | values of keys that are named as secrets |
+//! | `assignment` | values of keys that are named as secrets, and arguments of calls that are |
+//! | `command` | passwords and tokens in commands: `sshpass -p …`, `… login TOKEN`, `echo … \| … --password-stdin` |
+//! | `prose` | words that look random near what names a secret: `the password is …` |
 //!
-//! The person's home directory becomes `~`. Nothing is judged by its entropy: paths, hashes and ids
-//! look as random as secrets do.
+//! The person's home directory becomes `~`. Nothing is judged by its entropy alone: paths, hashes and
+//! ids look as random as secrets do.
 //!
-//! Not caught: a secret that was told in prose (`the password is …`) or stands under a key without a
-//! telling name, unless the environment has it; one that is broken over lines or encoded (an
-//! environment's value in base64 is); values of less than eight characters; pass phrases with
-//! spaces, but in `NAME="…"`.
+//! Not caught, unless the environment has it: a secret far from what names it, or named by nothing;
+//! passwords of letters alone in prose, and those that read as a name does; one that is broken over
+//! lines or encoded (an environment's value in base64 is); values of less than eight characters; pass
+//! phrases with spaces, but in `NAME="…"`.
 
 mod assign;
+mod commands;
 mod known;
+mod needles;
+mod pairs;
 mod places;
+mod prefixes;
+mod prose;
 mod token;
 mod value;
 
@@ -170,6 +177,9 @@ impl Redactor {
         token::find(text, &mut hits);
         places::find(text, &mut hits);
         assign::find(text, &mut hits);
+        pairs::find(text, &mut hits);
+        commands::find(text, &mut hits);
+        prose::find(text, &mut hits);
         let hits = apart(hits, &marks);
         let homes = self.homes(text);
         if hits.is_empty() && homes.is_empty() {

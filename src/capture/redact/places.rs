@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use super::assign::cookie;
 use super::{Hit, value};
 
 /// Longest block of a key, in bytes.
@@ -18,6 +19,8 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
     urls(text, hits);
     curl(text, hits);
     bearer(text, hits);
+    query(text, hits);
+    putty(text, hits);
 }
 
 /// `text` from `at`, at most `bytes` of it.
@@ -36,7 +39,8 @@ fn pem(text: &str, hits: &mut Vec<Hit>) {
         let Some((label, body)) = rest.split_once("-----") else {
             continue;
         };
-        let private = label.ends_with("PRIVATE KEY") || label.ends_with("PRIVATE KEY BLOCK");
+        let ends = ["PRIVATE KEY", "PRIVATE KEY BLOCK", "OpenVPN Static key V1"];
+        let private = ends.iter().any(|end| label.ends_with(end));
         if label.len() > 40 || !private {
             continue;
         }
@@ -170,6 +174,9 @@ fn curl(text: &str, hits: &mut Vec<Hit>) {
         let command = &rest[..end];
         for (found, _) in command.match_indices(" -") {
             let option = &command[found + 2..];
+            if let Some(hit) = jar(command, found + 2, at + 4) {
+                hits.push(hit);
+            }
             let Some(len) = user_option(option) else {
                 continue;
             };
@@ -241,4 +248,65 @@ pub(super) fn credential(text: &str) -> usize {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-._~+/=:".contains(b);
     let len = text.bytes().take_while(plain).count();
     text[..len].trim_end_matches(['.', ':']).len()
+}
+
+/// Cookies behind `-b` or `--cookie` of curl's `command`, the option of which starts at `option`
+/// behind its first `-`; the command starts at `start`.
+fn jar(command: &str, option: usize, start: usize) -> Option<Hit> {
+    let rest = &command[option..];
+    let behind = rest
+        .strip_prefix("-cookie ")
+        .or_else(|| rest.strip_prefix("b "))?;
+    let behind = behind.trim_start_matches(['"', '\'']);
+    let value = &behind[..behind.find(['"', '\'']).unwrap_or(behind.len())];
+    let (skip, len) = cookie(value)?;
+    let from = start + command.len() - behind.len() + skip;
+    Some(Hit {
+        range: from..from + len,
+        rule: "header",
+    })
+}
+
+/// What gives access behind a `?` or a `&`, by keys that tell nothing elsewhere.
+fn query(text: &str, hits: &mut Vec<Hit>) {
+    for key in ["sig=", "ignature=", "appid=", "code=", "key=", "auth="] {
+        for at in memmem::find_iter(text.as_bytes(), key) {
+            let plain = |b: &&u8| b.is_ascii_alphanumeric() || b"_-".contains(b);
+            let name = text.as_bytes()[..at].iter().rev().take(32);
+            let name = name.take_while(plain).count();
+            if !text[..at - name].ends_with(['?', '&']) {
+                continue;
+            }
+            let start = at + key.len();
+            let word = reach(text, start, REACH);
+            let ends = |c: char| c.is_whitespace() || "\"'`&#<>)]}\\".contains(c);
+            let word = &word[..word.find(ends).unwrap_or(word.len())];
+            if word.len() >= 20 && value::random(word) {
+                hits.push(Hit {
+                    range: start..start + word.len(),
+                    rule: "url",
+                });
+            }
+        }
+    }
+}
+
+/// The private lines of a key of PuTTY. **Source:** PuTTY's manual, PPK file format.
+fn putty(text: &str, hits: &mut Vec<Hit>) {
+    for at in memmem::find_iter(text.as_bytes(), b"Private-Lines: ") {
+        let rest = reach(text, at, KEY_BYTES);
+        let Some((first, body)) = rest.split_once('\n') else {
+            continue;
+        };
+        let code = |b: u8| b.is_ascii_alphanumeric() || b"+/= ".contains(&b);
+        let lines = body.split_inclusive('\n');
+        let lines = lines.take_while(|line| line.trim_end().bytes().all(code));
+        let len: usize = lines.map(str::len).sum();
+        let taken = body[..len].trim_end().len();
+        let start = at + first.len() + 1;
+        hits.push(Hit {
+            range: start..start + taken,
+            rule: "pem",
+        });
+    }
 }

@@ -1,166 +1,13 @@
 //! Tokens of well-known services, which their prefix tells. Pure.
 
-use super::Hit;
-use super::value;
+use memchr::memmem;
 
-/// What a token is made of behind its prefix.
-#[derive(Clone, Copy)]
-enum Of {
-    /// Letters and digits.
-    Alnum,
-    /// Digits of base 16.
-    Hex,
-    /// Capitals and digits.
-    Upper,
-    /// Those of base64 in URLs.
-    Word,
-    /// Those, and dots.
-    Dotted,
-    /// Those of base64, and dots.
-    Wide,
-}
-use Of::{Alnum, Dotted, Hex, Upper, Wide, Word};
+use super::prefixes::Of::{Upper, Wide, Word};
+use super::prefixes::PREFIXES;
+use super::{Hit, value};
 
-/// Prefixes, what follows, and how much of it at least.
-/// **Source:** the services' own documentation of their tokens' formats, as of 2026.
-const PREFIXES: [(&str, Of, usize); 107] = [
-    // AWS: ids of access keys, and keys of Bedrock.
-    ("AKIA", Upper, 16),
-    ("ASIA", Upper, 16),
-    ("ABSK", Wide, 80),
-    // GitHub.
-    ("ghp_", Alnum, 30),
-    ("gho_", Alnum, 30),
-    ("ghu_", Alnum, 30),
-    ("ghs_", Word, 30),
-    ("ghr_", Alnum, 30),
-    ("github_pat_", Word, 36),
-    // GitLab.
-    ("glpat-", Dotted, 18),
-    ("gldt-", Word, 18),
-    ("glrt-", Dotted, 18),
-    ("glcbt-", Word, 18),
-    ("glptt-", Word, 18),
-    ("glsoat-", Word, 18),
-    ("glagent-", Word, 40),
-    ("GR1348941", Word, 20),
-    ("gloas-", Word, 40),
-    ("glffct-", Word, 18),
-    // Slack.
-    ("xoxb-", Word, 18),
-    ("xoxp-", Word, 18),
-    ("xoxa-", Word, 18),
-    ("xoxr-", Word, 18),
-    ("xoxs-", Word, 18),
-    ("xoxc-", Word, 18),
-    ("xoxd-", Word, 18),
-    ("xoxe-", Word, 18),
-    ("xoxe.xox", Dotted, 18),
-    ("xapp-", Word, 18),
-    ("hooks.slack.com/services/", Wide, 30),
-    ("discord.com/api/webhooks/", Wide, 50),
-    ("discordapp.com/api/webhooks/", Wide, 50),
-    // Stripe.
-    ("sk_live_", Alnum, 16),
-    ("sk_test_", Alnum, 16),
-    ("rk_live_", Alnum, 16),
-    ("rk_test_", Alnum, 16),
-    ("whsec_", Wide, 24),
-    // Models.
-    ("sk-ant-", Word, 20),
-    ("sk-proj-", Word, 20),
-    ("sk-svcacct-", Word, 20),
-    ("sk-admin-", Word, 20),
-    ("sk-or-v1-", Hex, 40),
-    ("sk-", Alnum, 32),
-    ("gsk_", Alnum, 30),
-    ("r8_", Alnum, 30),
-    ("pplx-", Alnum, 30),
-    ("xai-", Alnum, 40),
-    ("tvly-", Word, 20),
-    ("hf_", Alnum, 30),
-    ("lsv2_pt_", Word, 30),
-    ("lsv2_sk_", Word, 30),
-    ("AIza", Word, 35),
-    ("ya29.", Word, 20),
-    ("GOCSPX-", Word, 24),
-    // Registries of packages and images.
-    ("npm_", Alnum, 36),
-    ("pypi-AgE", Word, 40),
-    ("dckr_pat_", Word, 20),
-    ("rubygems_", Hex, 40),
-    ("cio", Alnum, 32),
-    // Hosts and data bases.
-    ("dop_v1_", Hex, 40),
-    ("doo_v1_", Hex, 40),
-    ("dor_v1_", Hex, 40),
-    ("HRKU-", Word, 30),
-    ("nfp_", Alnum, 30),
-    ("sb_secret_", Word, 20),
-    ("sbp_", Hex, 40),
-    ("pscale_tkn_", Dotted, 30),
-    ("pscale_pw_", Dotted, 30),
-    ("dapi", Hex, 32),
-    ("hvs.", Word, 24),
-    ("hvb.", Word, 24),
-    ("pul-", Hex, 40),
-    ("dp.pt.", Alnum, 40),
-    ("dp.st.", Dotted, 40),
-    ("fo1_", Word, 40),
-    // Others.
-    ("SG.", Dotted, 60),
-    ("xkeysib-", Word, 60),
-    ("shpat_", Hex, 32),
-    ("shpss_", Hex, 32),
-    ("lin_api_", Alnum, 30),
-    ("ntn_", Alnum, 40),
-    ("figd_", Word, 30),
-    ("glsa_", Word, 36),
-    ("ATATT3", Wide, 60),
-    ("PMAK-", Word, 50),
-    ("sntrys_", Wide, 40),
-    ("AGE-SECRET-KEY-1", Upper, 50),
-    ("glc_eyJ", Wide, 40),
-    ("NRAK-", Upper, 27),
-    ("CCIPAT_", Word, 40),
-    ("bkua_", Hex, 40),
-    ("squ_", Hex, 40),
-    ("sqp_", Hex, 40),
-    ("sqa_", Hex, 40),
-    ("sq0atp-", Word, 20),
-    ("sq0csp-", Word, 40),
-    ("EAAA", Word, 60),
-    ("pcsk_", Word, 50),
-    ("re_", Word, 32),
-    ("api_org_", Alnum, 30),
-    ("shpca_", Hex, 32),
-    ("shppa_", Hex, 32),
-    ("fm2_", Wide, 80),
-    ("fm1r_", Wide, 80),
-    ("atlasv1.", Word, 60),
-    ("sk.eyJ", Dotted, 60),
-    ("sl.", Dotted, 100),
-];
 /// How much of a token is enough where the text was cut within it.
 const CUT: usize = 6;
-
-impl Of {
-    fn has(self, byte: u8) -> bool {
-        match self {
-            Alnum => byte.is_ascii_alphanumeric(),
-            Hex => byte.is_ascii_hexdigit(),
-            Upper => byte.is_ascii_uppercase() || byte.is_ascii_digit(),
-            Word => byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-',
-            Dotted => Word.has(byte) || byte == b'.',
-            Wide => Dotted.has(byte) || matches!(byte, b'+' | b'/' | b'='),
-        }
-    }
-
-    /// How much of `bytes` is made of it.
-    fn run(self, bytes: &[u8]) -> usize {
-        bytes.iter().take_while(|byte| self.has(**byte)).count()
-    }
-}
 
 /// Finds tokens in `text`.
 pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
@@ -181,16 +28,19 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
     }
 }
 
-/// For each byte, the prefixes that have it as their first one, and as their second one, by bits.
-static BY_BYTE: [[u128; 256]; 2] = by_byte();
+/// Prefixes by their places in the table, as bits.
+type Set = [u128; 2];
 
-const fn by_byte() -> [[u128; 256]; 2] {
-    let mut table = [[0; 256]; 2];
+/// For each byte, the prefixes that have it as their first one, and as their second one.
+static BY_BYTE: [[Set; 256]; 2] = by_byte();
+
+const fn by_byte() -> [[Set; 256]; 2] {
+    let mut table = [[[0; 2]; 256]; 2];
     let mut at = 0;
     while at < PREFIXES.len() {
         let prefix = PREFIXES[at].0.as_bytes();
-        table[0][prefix[0] as usize] |= 1 << at;
-        table[1][prefix[1] as usize] |= 1 << at;
+        table[0][prefix[0] as usize][at / 128] |= 1 << (at % 128);
+        table[1][prefix[1] as usize][at / 128] |= 1 << (at % 128);
         at += 1;
     }
     table
@@ -199,7 +49,7 @@ const fn by_byte() -> [[u128; 256]; 2] {
 /// How long the token is that starts at `at`, if one does.
 fn token(text: &str, at: usize) -> Option<usize> {
     let rest = &text.as_bytes()[at..];
-    if rest[0].is_ascii_digit() {
+    if rest[0].is_ascii_digit() && !rest.starts_with(b"1//0") {
         return telegram(rest);
     }
     if let Some(number) = rest.strip_prefix(b"bot") {
@@ -208,16 +58,53 @@ fn token(text: &str, at: usize) -> Option<usize> {
     if rest.starts_with(b"eyJ") {
         return jwt(rest);
     }
-    if matches!(rest[0], b'M' | b'N' | b'O')
-        && let Some(len) = discord(rest)
-    {
-        return Some(len);
+    let special = match rest[0] {
+        b'M' | b'N' | b'O' => discord(rest),
+        b'p' => airtable(rest),
+        b'A' | b'S' => twilio(rest),
+        b'L' => coded_key(rest),
+        _ => None,
+    };
+    special
+        .or_else(|| prefixed(text, at))
+        .or_else(|| vendor(rest))
+}
+
+/// Small letters, `_` and far more random ones than the ids of anything have: how most services write
+/// their tokens nowadays.
+fn vendor(rest: &[u8]) -> Option<usize> {
+    let small = |b: &&u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let prefix = rest.iter().take(11).take_while(small).count();
+    if !(2..=10).contains(&prefix) || rest.get(prefix) != Some(&b'_') {
+        return None;
     }
+    let body = &rest[prefix + 1..];
+    let body = &body[..body
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .count()];
+    let count = |of: fn(&u8) -> bool| body.iter().filter(|b| of(b)).count();
+    let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+    let digits = count(u8::is_ascii_digit);
+    let both = body.len() >= 32 && upper >= 4 && lower >= 4 && digits >= 3;
+    let one = body.len() >= 40 && upper == 0 && digits >= 5;
+    let random = both || one && !body.iter().all(u8::is_ascii_hexdigit);
+    let ends = !matches!(rest.get(prefix + 1 + body.len()), Some(b'_' | b'-'));
+    (random && ends).then_some(prefix + 1 + body.len())
+}
+
+/// How long the token is that starts at `at`, by its prefix.
+fn prefixed(text: &str, at: usize) -> Option<usize> {
+    let rest = &text.as_bytes()[at..];
     let [first, second] = &BY_BYTE;
-    let mut wanted = first[usize::from(rest[0])] & second[usize::from(*rest.get(1)?)];
-    while wanted != 0 {
-        let (prefix, of, least) = PREFIXES[wanted.trailing_zeros() as usize];
-        wanted &= wanted - 1;
+    let (first, second) = (
+        first[usize::from(rest[0])],
+        second[usize::from(*rest.get(1)?)],
+    );
+    let mut wanted = [first[0] & second[0], first[1] & second[1]];
+    while let Some(half) = wanted.iter().position(|half| *half != 0) {
+        let (prefix, of, least) = PREFIXES[half * 128 + wanted[half].trailing_zeros() as usize];
+        wanted[half] &= wanted[half] - 1;
         if !rest.starts_with(prefix.as_bytes()) {
             continue;
         }
@@ -237,7 +124,8 @@ fn token(text: &str, at: usize) -> Option<usize> {
             body.trim_end_matches(['.', '=', '-'])
         };
         let digits = body.bytes().any(|b| b.is_ascii_digit());
-        if (digits || both(body)) && !value::stands_in(body) && (!exact || cut) {
+        let id = matches!(of, Upper) && body.len() == least;
+        if (digits || id || both(body)) && !value::stands_in(body) && (!exact || cut) {
             return Some(prefix.len() + body.len());
         }
     }
@@ -288,4 +176,48 @@ fn telegram(rest: &[u8]) -> Option<usize> {
     let tail = rest.get(number..)?.strip_prefix(b":AA")?;
     let body = Word.run(tail);
     ((8..=10).contains(&number) && (30..=40).contains(&body)).then_some(number + 3 + body)
+}
+
+/// `pat`, 14 characters, a dot and 64 digits. **Source:** Airtable, personal access tokens.
+fn airtable(rest: &[u8]) -> Option<usize> {
+    let tail = rest.strip_prefix(b"pat")?;
+    let id = tail
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .count();
+    let code = tail.get(id..)?.strip_prefix(b".")?;
+    let code = code.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    (id == 14 && code == 64).then_some(3 + id + 1 + code)
+}
+
+/// An account or the id of a key, and what proves that one owns it. **Source:** Twilio, API keys:
+/// `AC` or `SK` and 32 digits; the other one is 32 characters.
+fn twilio(rest: &[u8]) -> Option<usize> {
+    let tail = rest
+        .strip_prefix(b"AC")
+        .or_else(|| rest.strip_prefix(b"SK"))?;
+    let id = tail.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    let behind = tail.get(id..)?;
+    let signs = behind.iter().take_while(|b| b":,'\" ".contains(b)).count();
+    let code = behind[signs..]
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .count();
+    let whole = id == 32 && (1..=4).contains(&signs) && code == 32;
+    whole.then_some(2 + id + signs + code)
+}
+
+/// A private key as PEM, once more in base64, as Kubernetes has it.
+fn coded_key(rest: &[u8]) -> Option<usize> {
+    if !rest.starts_with(b"LS0tLS1CRUdJTi") {
+        return None;
+    }
+    let len = Wide.run(rest);
+    let head = &rest[..len.min(80)];
+    // `PRIVATE KEY` at each of the three places within four letters.
+    let names = ["UFJJVkFURSBLRV", "BSSVZBVEUgS0VZ", "QUklWQVRFIEtFW"];
+    let named = names
+        .iter()
+        .any(|name| memmem::find(head, name.as_bytes()).is_some());
+    (named && len >= 60).then_some(len)
 }

@@ -1,7 +1,7 @@
 //! What a value tells: whether it can be a secret, or only stands for one. Pure.
 
 /// Words that stand for a secret, without what is no letter.
-const STAND_INS: [&str; 30] = [
+const STAND_INS: [&str; 31] = [
     "pass",
     "password",
     "passwd",
@@ -21,6 +21,7 @@ const STAND_INS: [&str; 30] = [
     "username",
     "admin",
     "test",
+    "sample",
     "testing",
     "foo",
     "bar",
@@ -44,10 +45,10 @@ const STAND_IN_PARTS: [&str; 13] = [
     "your_",
     "replace",
     "redacted",
-    "xxxx",
     "****",
     "...",
     "dummy",
+    "abcdefghij",
 ];
 /// Words of a name or a sentence about secrets. Nobody's secret is made of letters and these.
 const ABOUT: [&str; 8] = [
@@ -74,11 +75,17 @@ pub(super) fn stands_in(value: &str) -> bool {
     {
         return true;
     }
+    // A sealed secret of Kubernetes, which only its cluster can open.
+    if value.len() > 128 && (value.starts_with("AgA") || value.starts_with("AgB")) {
+        return true;
+    }
     if value.len() > 256 {
         return false;
     }
     let lower = value.to_ascii_lowercase();
-    if STAND_IN_PARTS.iter().any(|part| lower.contains(part)) {
+    if STAND_IN_PARTS.iter().any(|part| lower.contains(part))
+        || ["xxxx", "XXXX"].iter().any(|part| value.contains(part))
+    {
         return true;
     }
     let letters: String = lower.chars().filter(char::is_ascii_alphabetic).collect();
@@ -109,6 +116,94 @@ pub(super) fn both_cases(value: &str) -> bool {
     count(u8::is_ascii_uppercase) >= 2 && count(u8::is_ascii_lowercase) >= 2
 }
 
+/// Whether it looks random by itself, whatever stands before it: letters of both cases that make no
+/// words, with digits among them or a sign, in what is neither a name nor a place.
+pub(super) fn random(value: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_graphic() && !b"'`[]{}<>".contains(&b);
+    let sign = value.bytes().any(|b| b"!$%^@".contains(&b));
+    let upper = value.bytes().any(|b| b.is_ascii_uppercase());
+    let lower = value.bytes().any(|b| b.is_ascii_lowercase());
+    let turns = value.as_bytes().windows(2);
+    let turns = turns.filter(|two| two[0].is_ascii_digit() != two[1].is_ascii_digit());
+    let turned = (turns.count() >= 2 || !spoken(value)) && upper && lower || value.len() >= 16;
+    let made = mixed(value) && (turned && (upper && lower || hexadecimal(value)) || sign);
+    value.len() >= 8
+        && (made || jumbled(value))
+        && value.bytes().all(plain)
+        && !value.starts_with(['&', '-', '/', '.'])
+        && (value.len() >= 24 || !value.contains('+'))
+        && !value.contains("::")
+        && !name(value)
+        && !place(value)
+        && !stands_in(value)
+}
+
+/// Whether it changes between small letters, capitals and digits as often as random ones do, and far
+/// more often than any name.
+pub(super) fn scrambled(value: &str) -> bool {
+    let class = |b: u8| match b {
+        b'a'..=b'z' => 0,
+        b'A'..=b'Z' => 1,
+        b'0'..=b'9' => 2,
+        _ => 3,
+    };
+    let bytes = value.as_bytes();
+    let changes = bytes
+        .windows(2)
+        .filter(|two| class(two[0]) != class(two[1]))
+        .count();
+    let plain = value.bytes().filter(u8::is_ascii_alphanumeric).count();
+    let id = value
+        .split_once('_')
+        .is_some_and(|(kind, _)| kind.bytes().all(|b| b.is_ascii_lowercase()));
+    value.len() >= 10
+        && plain * 8 >= value.len() * 7
+        && 12 * changes >= 5 * (value.len() - 1)
+        && mixed(value)
+        && both_cases(value)
+        && !id
+        && !["AAAA", "MII", "0x"]
+            .iter()
+            .any(|start| value.starts_with(start))
+        && !spoken(value)
+        && !stands_in(value)
+}
+
+/// Whether it has letters and then a sign that words do not have.
+pub(super) fn signed(value: &str) -> bool {
+    let letters = value.bytes().filter(u8::is_ascii_alphanumeric).count();
+    let sign = |b: u8| b"!$%^&#".contains(&b);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || sign(b) || b"-_.@".contains(&b);
+    let first = value
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphanumeric());
+    first
+        && letters >= 6
+        && value.len() >= 8
+        && value.bytes().any(sign)
+        && value.bytes().all(plain)
+        && !stands_in(value)
+}
+
+/// Whether it is letters of both cases that make no words.
+pub(super) fn jumbled(value: &str) -> bool {
+    let value = value.trim_end_matches(['.', '!', '?', '#', '$', '*']);
+    let letters = value.bytes().all(|b| b.is_ascii_alphabetic());
+    letters && value.len() >= 8 && both_cases(value) && !spoken(value)
+}
+
+/// Whether it is four times four small letters, as the big mail services give them to programs.
+pub(super) fn app_password(value: &str) -> bool {
+    let four = |word: &str| word.len() == 4 && word.bytes().all(|b| b.is_ascii_lowercase());
+    value.split(' ').count() == 4 && value.split(' ').all(four)
+}
+
+/// Whether it is digits of base 16 alone, as machines make them.
+pub(super) fn hexadecimal(value: &str) -> bool {
+    value.len() >= 24 && value.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+}
+
 /// Whether it is words with hyphens between: `correct-horse-battery`.
 pub(super) fn phrase(value: &str) -> bool {
     let word = |word: &str| word.len() >= 3 && word.bytes().all(|b| b.is_ascii_alphabetic());
@@ -132,7 +227,7 @@ fn word(word: &str) -> bool {
         && letters
             .bytes()
             .all(|b| b.is_ascii_alphabetic() || b == b'_');
-    plain && word.len() - letters.len() <= 4 || snake(word) || camel(word)
+    plain && word.len() - letters.len() <= 5 || snake(word) || camel(word)
 }
 
 /// Words of one case, each perhaps with a number at its end, with `_` or `-` between.
@@ -174,13 +269,63 @@ pub(super) fn camel(value: &str) -> bool {
         words += 1;
     }
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
-    (2..=5).contains(&words) && digits <= 6 && value.len() >= 4 * words
+    (2..=5).contains(&words) && digits <= 6 && value.len() >= 4 * words && spoken(value)
+}
+
+/// Whether two thirds of its letters are of words that can be spoken, one short acronym aside.
+/// Random letters seldom are.
+fn spoken(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let (mut said, mut acronym, mut at) = (0, 0, 0);
+    while at < bytes.len() {
+        let len = word_len(&bytes[at..]);
+        let word = &bytes[at..at + len.max(1)];
+        at += word.len();
+        if len >= 3 && word[1].is_ascii_lowercase() && syllables(word) {
+            said += len;
+        } else if len <= 5 && word.iter().all(u8::is_ascii_uppercase) {
+            acronym = acronym.max(len);
+        }
+    }
+    let letters = bytes.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
+    let digits = if digits > 2 { digits } else { 0 };
+    3 * said + 2 * acronym >= 2 * letters && said > 0 && 2 * said + acronym >= letters + digits
+}
+
+/// How many letters the word or acronym has that `bytes` starts with: in `HTTPServer`, 4.
+fn word_len(bytes: &[u8]) -> usize {
+    let run = |bytes: &[u8], of: fn(&u8) -> bool| bytes.iter().take_while(|b| of(b)).count();
+    let capitals = run(bytes, u8::is_ascii_uppercase);
+    let small = run(&bytes[capitals..], u8::is_ascii_lowercase);
+    match capitals {
+        0 | 1 => capitals + small,
+        _ if small == 0 => capitals,
+        _ => capitals - 1,
+    }
+}
+
+/// Whether a word has a vowel, and no more consonants in a row than words have.
+fn syllables(word: &[u8]) -> bool {
+    let vowels: &[u8] = if word.len() > 3 {
+        b"aeiouyAEIOUY"
+    } else {
+        b"aeiouAEIOU"
+    };
+    let parts = word.split(|b| vowels.contains(b));
+    let longest = parts.clone().map(<[u8]>::len).max().unwrap_or(0);
+    parts.count() > 1 && longest <= if word.len() > 5 { 4 } else { 3 }
 }
 
 /// Whether it is where something lies: a path or an address.
 pub(super) fn place(value: &str) -> bool {
     let start = value.trim_start_matches('~').trim_start_matches('.');
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"/._-".contains(&b);
+    let coded = |b: u8| b.is_ascii_alphanumeric() || b"/+=".contains(&b);
+    let jumbled = |part: &str| part.len() >= 10 && both_cases(part) && mixed(part) && !name(part);
+    if value.len() >= 32 && value.bytes().all(coded) && value.split('/').any(jumbled) {
+        return false;
+    }
     value.contains("://")
         || (start.starts_with('/') && value.bytes().filter(|b| *b == b'/').count() > 1)
             && value
