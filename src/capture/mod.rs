@@ -10,6 +10,7 @@ mod diff;
 pub mod dotenv;
 pub mod formats;
 pub mod git;
+pub mod gone;
 pub mod index;
 pub mod journal;
 pub mod known;

@@ -45,6 +45,9 @@ pub struct State {
     /// Commits that were looked at already though the logs are not read up to them: where there are
     /// many, who is killed in the middle goes on there.
     pub done: BTreeSet<String>,
+    /// Up to when commits of working trees that are gone were looked for.
+    #[serde(deserialize_with = "time::deserialize")]
+    pub strangers: Option<DateTime<Utc>>,
     /// What was missed, the newest last.
     pub missed: Vec<Missed>,
 }

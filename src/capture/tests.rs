@@ -270,6 +270,55 @@ fn commits_of_each_working_tree_and_after_a_move_are_found() {
 }
 
 #[test]
+fn commits_of_a_tree_that_is_gone_are_found_by_its_branch() {
+    for way in ["kept", "merged", "taken away"] {
+        let place = Place::new();
+        place.git("shop", &["worktree", "add", "-q", "../till"]);
+        place.change("one", "Add a", "till/x.rs", "fn a() {}", true);
+        let a = place.commit("till", "a");
+        assert_eq!(place.catch_up().recorded, [a], "{way}");
+        // While nobody looks.
+        place.change("one", "Add b", "till/x.rs", "fn b() {}", true);
+        let b = place.commit("till", "b");
+        if way == "taken away" {
+            fs::remove_dir_all(place.path("till")).unwrap();
+        } else {
+            place.git("shop", &["worktree", "remove", "../till"]);
+        }
+        if way == "merged" {
+            place.git("shop", &["merge", "-q", "till"]);
+            place.git("shop", &["branch", "-q", "-d", "till"]);
+        }
+        assert_eq!(place.catch_up().recorded, std::slice::from_ref(&b), "{way}");
+        assert_eq!(place.prompts(&b), ["Add b"], "{way}");
+        assert_eq!(place.catch_up(), Caught::default(), "{way}");
+        assert_eq!(state::read(&place.common()).missed, [], "{way}");
+    }
+}
+
+#[test]
+fn commits_of_a_tree_that_came_and_went_are_told_as_missed() {
+    let place = Place::new();
+    place.catch_up();
+    // One that forbids it is nobody's business.
+    place.git("shop", &["worktree", "add", "-q", "../desk"]);
+    fs::write(place.path("desk").join(consent::FORBIDS), "").unwrap();
+    place.change("two", "Add d", "desk/x.rs", "fn d() {}", true);
+    place.commit("desk", "d");
+    place.git("shop", &["worktree", "add", "-q", "../till"]);
+    place.change("one", "Add a", "till/x.rs", "fn a() {}", true);
+    place.commit("till", "a");
+    place.git("shop", &["worktree", "remove", "../till"]);
+    for _ in 0..2 {
+        assert_eq!(place.catch_up(), Caught::default());
+        let missed = state::read(&place.common()).missed;
+        let words: Vec<&str> = missed.iter().map(|missed| missed.what.as_str()).collect();
+        let want = "a commit of till, made in a working tree that was gone before it was looked at";
+        assert_eq!(words, [want]);
+    }
+}
+
+#[test]
 fn a_tree_that_forbids_it_is_left_alone() {
     let place = Place::new();
     fs::write(place.path("shop").join(consent::FORBIDS), "").unwrap();

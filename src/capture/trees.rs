@@ -51,6 +51,25 @@ pub fn all(common: &Path) -> Vec<Tree> {
     main.into_iter().chain(linked).collect()
 }
 
+/// Linked working trees whose directory was taken away and which git has not forgotten yet, with
+/// where they lay: their logs can still be read.
+#[must_use]
+pub fn removed(common: &Path) -> Vec<Tree> {
+    let entries = fs::read_dir(common.join("worktrees")).into_iter().flatten();
+    let removed = entries.take(MOST).flatten().filter_map(|entry| {
+        let git_dir = entry.path();
+        let named = read_bounded(&git_dir.join("gitdir"), CAP).ok()?;
+        let dot_git = git_dir.join(OsStr::from_bytes(named.trim_ascii_end()));
+        let top = dot_git.parent()?;
+        (top.symlink_metadata().is_err() && top.is_absolute()).then(|| Tree {
+            name: entry.file_name().to_string_lossy().into_owned(),
+            git_dir,
+            top: top.to_path_buf(),
+        })
+    });
+    removed.collect()
+}
+
 fn linked(git_dir: &Path) -> Option<Tree> {
     let named = read_bounded(&git_dir.join("gitdir"), CAP).ok()?;
     let dot_git = git_dir.join(OsStr::from_bytes(named.trim_ascii_end()));

@@ -17,6 +17,7 @@ use super::consent::{self, Consent};
 use super::dotenv;
 use super::formats::Author;
 use super::git;
+use super::gone::{self, Stranger};
 use super::logs;
 use super::record::{Limits, Record};
 use super::redact::Redactor;
@@ -142,18 +143,27 @@ pub fn catch_up_with(common: &Path, world: &World, wishes: &[Wish]) -> Result<Ca
     let Some(consent) = consent::read(common)? else {
         return Ok(Caught::default());
     };
-    let trees: Vec<Tree> = trees::all(common)
-        .into_iter()
-        .filter(|tree| !consent::is_forbidden(&tree.top))
-        .collect();
+    let mut trees = trees::all(common);
+    trees.extend(trees::removed(common));
+    let git_dirs: Vec<PathBuf> = trees.iter().map(|tree| tree.git_dir.clone()).collect();
+    trees.retain(|tree| !consent::is_forbidden(&tree.top));
     let before = state::read(common);
     let mut state = before.clone();
     let since = consent.since.unwrap_or(world.now);
+    let fresh = gone::since(&before, since);
+    let found = gone::of_logs(common, fresh);
     let mut jobs = Vec::new();
     for (at, tree) in trees.iter().enumerate() {
         jobs.extend(new_jobs(&mut state, (at, tree), since, world)?);
     }
-    leave(&mut state, common, &trees);
+    let strangers = gone::strange(found, &git_dirs, fresh);
+    jobs.extend(lost(
+        &mut state,
+        common,
+        (&mut trees, &git_dirs),
+        strangers,
+        world,
+    )?);
     for wish in wishes {
         let tree = trees.iter().position(|tree| tree.git_dir == wish.git_dir);
         let known = jobs.iter().any(|job: &Job| job.id == wish.commit);
@@ -172,6 +182,7 @@ pub fn catch_up_with(common: &Path, world: &World, wishes: &[Wish]) -> Result<Ca
         caught = work.all(jobs, since, &before.trees)?;
     }
     caught.turns = turns;
+    leave(&mut state, common, &trees);
     if state != before {
         state::write(common, &state)?;
     }
@@ -224,16 +235,70 @@ fn exact(line: &Line, moved: Option<DateTime<Utc>>) -> DateTime<Utc> {
     }
 }
 
+/// What working trees that are gone made: those of a known one are looked at where it lay, of others
+/// nothing tells where that was.
+fn lost(
+    state: &mut State,
+    common: &Path,
+    (trees, git_dirs): (&mut Vec<Tree>, &[PathBuf]),
+    mut strangers: Vec<Stranger>,
+    world: &World,
+) -> Result<Vec<Job>, Error> {
+    let gone = gone::names(state, common, trees);
+    let known = gone.iter().filter_map(|name| state.trees.get(name));
+    let tops: Vec<PathBuf> = known.clone().flat_map(|known| known.tops.clone()).collect();
+    if let Some(since) = known.clone().filter_map(|known| known.at).min() {
+        strangers.extend(gone::of_branches(common, since)?);
+        strangers = gone::strange(strangers, git_dirs, since);
+        // What was read last of their logs is as old as that.
+        let heads: BTreeSet<&String> = known.filter_map(|known| known.head.as_ref()).collect();
+        strangers.retain(|one| !heads.contains(&one.id));
+    }
+    let Some(last) = strangers.iter().map(|one| one.at).max() else {
+        return Ok(Vec::new());
+    };
+    state.strangers = Some(time::after(last, TimeDelta::seconds(1)));
+    let (Some(name), Some(top)) = (gone.first(), tops.first()) else {
+        let branch = strangers.iter().find_map(|one| one.branch.as_deref());
+        let words = format!(
+            "{} of {}, made in a working tree that was gone before it was looked at",
+            match strangers.len() {
+                1 => "a commit".to_owned(),
+                more => format!("{more} commits"),
+            },
+            branch.unwrap_or("a branch")
+        );
+        state.miss(world.now, &words);
+        return Ok(Vec::new());
+    };
+    trees.push(Tree {
+        name: name.clone(),
+        git_dir: common.to_path_buf(),
+        top: top.clone(),
+    });
+    let tree = trees.len() - 1;
+    let jobs = strangers.into_iter().map(|one| Job {
+        at: Some(time::after(one.at, TimeDelta::milliseconds(999))),
+        id: one.id,
+        tree,
+        old: None,
+        what: Move::Commit,
+    });
+    let jobs = jobs.collect();
+    state.trees.entry(name.clone()).or_default().tops = tops;
+    Ok(jobs)
+}
+
 /// Forgets working trees that are gone, with the commits that were to be looked at again there.
 fn leave(state: &mut State, common: &Path, trees: &[Tree]) {
-    let there = |name: &String| {
-        let git_dir = match name.as_str() {
-            "" => common.to_path_buf(),
-            name => common.join("worktrees").join(name),
-        };
-        trees.iter().any(|tree| tree.name == *name) || git_dir.is_dir()
-    };
-    state.trees.retain(|name, _| there(name));
+    let there: Vec<Tree> = trees
+        .iter()
+        .filter(|tree| tree.top.is_dir())
+        .cloned()
+        .collect();
+    for name in gone::names(state, common, &there) {
+        state.trees.remove(&name);
+    }
     let State { open, trees, .. } = state;
     open.retain(|_, open| trees.contains_key(&open.tree));
 }
@@ -343,7 +408,7 @@ impl<'a> Work<'a> {
         let Some(dir) = self.dir.clone() else {
             return;
         };
-        for tree in self.trees {
+        for tree in self.trees.iter().filter(|tree| tree.top.is_dir()) {
             let told = self.state.transcripts.iter().filter(|(path, told)| {
                 let mut touched = told.touched.iter();
                 changed.contains(*path) && touched.any(|path| path.starts_with(&tree.top))
