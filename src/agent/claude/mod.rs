@@ -174,8 +174,11 @@ impl Agent for ClaudeCode {
         if told || settings["bashEditDiffEnabled"] == true {
             return None;
         }
-        let words =
-            format!("which lines commands of a shell changed is not noted in the mode {mode}");
+        // A session may be in another mode by now: what is said is where they begin.
+        let words = format!(
+            "sessions begin in the mode {mode} by its settings, in which it is not noted which lines \
+             commands of a shell changed"
+        );
         Some((
             words,
             "\"bashEditDiffEnabled\": true in its settings.json has it noted",
