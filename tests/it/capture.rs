@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::kit::home::Home;
 use super::kit::process::{Killed, poll, wait_for};
@@ -352,6 +352,48 @@ fn what_was_done_while_no_daemon_ran_is_recorded_when_one_does() {
         recorded(&home, "shop", id);
         assert_eq!(prompts(&home, "shop", id), [format!("Add {n}")]);
     }
+}
+
+#[test]
+fn a_prompt_is_in_the_working_tree_once_its_turn_has_ended_where_that_is_wanted() {
+    let home = Home::new();
+    let top = home.repository("shop");
+    said(&home, "shop", &["capture", "on"]);
+    let settings = top.join(".git/vmux/capture.toml");
+    let text = fs::read_to_string(&settings).unwrap() + "tree = \".prompts\"\n";
+    fs::write(settings, text).unwrap();
+    let claude = home.start("one");
+    let is = |state: &str| {
+        wait_for(&format!("a session that is {state}"), || {
+            let session = home.session(&claude)?;
+            (session["state"] == state).then_some(())
+        });
+    };
+    let mut talk = home.talk("aaaa", "shop");
+    let file = || {
+        let day = chrono::Utc::now().format(".prompts/%Y/%m/%d/aaaa.jsonl");
+        fs::read_to_string(top.join(day.to_string())).ok()
+    };
+    for (n, words) in ["Add a", "Add b"].into_iter().enumerate() {
+        claude.set(json!({"status": "busy"}));
+        talk.ask(words);
+        talk.write("shop/a.rs", "fn a() {}");
+        is("working");
+        let before = file();
+        talk.end("Done.");
+        claude.set(json!({"status": "idle"}));
+        is("idle");
+        let written = wait_for("its line", || {
+            file().filter(|text| text.lines().count() > n)
+        });
+        assert_eq!(before.unwrap_or_default().lines().count(), n, "not before");
+        let line: Value = serde_json::from_str(written.lines().last().unwrap()).unwrap();
+        assert_eq!(line["prompt"], words, "{line}");
+    }
+    // The next `git add -A` takes it along; nothing was committed, and no note was made.
+    let status = home.git("shop", &["status", "--porcelain"]);
+    assert_eq!(status, "?? .prompts/\n?? a.rs");
+    assert_eq!(home.git("shop", &["for-each-ref", "refs/notes"]), "");
 }
 
 /// Numbers that look like chance, the same in each run.
