@@ -254,17 +254,18 @@ fn step(menu: &mut OpenMenu, call: Call<'_>, scene: &Scene<'_>) -> Option<Effect
             scene,
         )));
     }
+    if let View::Dialog(ref key, serial) = menu.view
+        && let (1, Some(answer)) = (call.retv, call.info)
+        && let Some(decision) = dialog::decision(answer)
+    {
+        let key = key.clone();
+        menu.view = View::List;
+        return Some(Effect::Decide(key, serial, decision));
+    }
     match (call.retv, call.info, subject) {
         (1, Some("yes"), Some(key)) if matches!(menu.view, View::Confirm(_)) => {
             menu.view = View::List;
             return Some(Effect::End(key));
-        }
-        (1, Some(answer), Some(key))
-            if let View::Dialog(_, serial) = menu.view
-                && let Some(decision) = dialog::decision(answer) =>
-        {
-            menu.view = View::List;
-            return Some(Effect::Decide(key, serial, decision));
         }
         (1, Some("focus"), Some(key)) => return Some(Effect::Focus(key)),
         (1, Some("all"), _) => menu.filter = Filter::All,
