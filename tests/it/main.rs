@@ -40,6 +40,7 @@ mod pages;
 mod parrot;
 mod pick;
 mod props;
+mod published;
 mod readme;
 mod recordings;
 mod rewrites;
