@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 use crate::core::transcript::{Change, Command, Edit, Hunk, Prompt, Turn};
 
@@ -150,13 +151,13 @@ impl Turns {
     /// All of them, by the time at which each began. Whatever a person asks next ends the turn
     /// before it.
     pub(super) fn finish(mut self) -> Vec<Turn> {
-        self.all.sort_by_key(|turn| turn.at);
+        self.all.arrange_by_key(|turn| turn.at);
         for index in 1..self.all.len() {
             let next = self.all[index].at;
             self.all[index - 1].ended.get_or_insert(next);
         }
         for turn in &mut self.all {
-            turn.changes.sort_by_key(|change| change.at);
+            turn.changes.arrange_by_key(|change| change.at);
         }
         self.all
     }

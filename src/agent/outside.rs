@@ -13,6 +13,7 @@ use chrono::{DateTime, Utc};
 use super::looks::{Looks, Start, booted_at, process_fact};
 use super::{AGENTS, Watch, told};
 use crate::core::model::{Evidence, LocalKey, Observation, Pid, ProcessFact};
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 use crate::hosted::Info;
 use crate::hosted::follow::Holders;
@@ -56,7 +57,7 @@ impl Roots {
         };
         Self {
             proc: paths.proc.clone(),
-            configs: AGENTS.iter().map(config).collect(),
+            configs: AGENTS.iter().map(config).gather(),
             only_configs: paths.only_configs,
             uid: rustix::process::getuid().as_raw(),
             kept: Some(Place::of(paths).dirs()[0].to_path_buf()),
@@ -336,7 +337,7 @@ impl Outside {
             let tty = self.kept_on(pid, process)?.tty.as_deref()?;
             CleanText::line(&tty.to_string_lossy()).some()
         });
-        here.collect()
+        here.gather()
     }
 
     /// The process groups that speak for a session in its terminal: its own, and whoever has the

@@ -10,6 +10,7 @@ use super::index::{Head, Index, Kept};
 use super::record::Record;
 use super::{consent, git};
 use crate::core::model::ConversationId;
+use crate::core::sorted::Gather as _;
 use crate::sys::files::{read_bounded, read_start, write_own};
 
 /// Longest wait for a child that lists or reads.
@@ -63,11 +64,11 @@ pub fn refresh(common: &Path) -> Result<Index, git::Error> {
     let blobs = there
         .iter()
         .map(|(key, (blob, _))| (key.clone(), blob.clone()));
-    index.keep(&blobs.collect());
+    index.keep(&blobs.gather());
     let known = index.kept.iter();
     let known: BTreeMap<(String, String), ()> = known
         .map(|kept| ((kept.writer.clone(), kept.commit.clone()), ()))
-        .collect();
+        .gather();
     let missing = there
         .into_iter()
         .filter(|(key, _)| !known.contains_key(key));
@@ -129,7 +130,7 @@ pub fn notes(common: &Path, tree: &str) -> Result<BTreeMap<String, (String, u64)
         .filter(|(_, _, size)| *size <= NOTE_CAP)
         .take(MOST)
         .map(|(commit, blob, size)| (commit, (blob, size)))
-        .collect())
+        .gather())
 }
 
 /// `MODE blob ID SIZE\tPATH`; the path is a commit's id, in directories where there are many.

@@ -14,6 +14,7 @@ use super::git::{self, Error};
 use super::reflog::is_id;
 use super::select::{Commit, CommitFile, Content};
 use crate::core::model::time;
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 use crate::sys::files::read_bounded;
 
@@ -67,7 +68,7 @@ pub fn read(
     wanted: &dyn Fn(&[String]) -> bool,
 ) -> Result<(Vec<Made>, BTreeMap<String, String>), Error> {
     let told = diff::of(common, asked.iter().map(|one| &*one.id), PATIENCE)?;
-    let mut names: BTreeSet<&str> = also.iter().map(String::as_str).collect();
+    let mut names: BTreeSet<&str> = also.iter().map(String::as_str).gather();
     for one in &told {
         names.extend(one.parents.first().map(String::as_str));
         let old = one.files.iter().filter_map(|file| file.old_path.clone());
@@ -177,7 +178,7 @@ fn patch_ids(common: &Path, told: &[Told]) -> Result<BTreeMap<String, String>, E
     let good = pairs.filter(|(patch, commit)| is_id(patch) && is_id(commit));
     Ok(good
         .map(|(patch, commit)| (commit.to_owned(), patch.to_owned()))
-        .collect())
+        .gather())
 }
 
 /// Lines, numbered from 0.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::index::{At, Index, Kept, Lines};
+use crate::core::sorted::Gather as _;
 
 /// A line that was found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,7 +71,7 @@ impl Search<'_> {
 
     /// The places, if they have one prompt.
     fn agreed(&self, places: Vec<At>) -> Option<Vec<At>> {
-        let prompts: BTreeSet<Option<u32>> = places.iter().map(|at| self.prompt(*at)).collect();
+        let prompts: BTreeSet<Option<u32>> = places.iter().map(|at| self.prompt(*at)).gather();
         (prompts.len() == 1).then_some(places)
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::redact;
+use crate::core::sorted::Arrange as _;
 use crate::sys::files::read_bounded;
 
 /// Largest file that is read, in bytes.
@@ -28,7 +29,7 @@ pub fn secrets(top: &Path) -> Vec<String> {
         let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
         secrets.extend(redact::secrets(pairs));
     }
-    secrets.sort();
+    secrets.arrange();
     secrets.dedup();
     secrets
 }

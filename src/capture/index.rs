@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::record::Record;
+use crate::core::sorted::Arrange as _;
 
 /// The first bytes of a file of this version.
 const MAGIC: &[u8; 8] = b"vmuxix03";
@@ -139,7 +140,7 @@ impl Index {
     fn places_of(&self, wanted: impl Fn(&Kept) -> bool, own: &str) -> Vec<usize> {
         let all = self.kept.iter().enumerate();
         let mut found: Vec<(usize, &Kept)> = all.filter(|(_, kept)| wanted(kept)).collect();
-        found.sort_by_key(|(_, kept)| (kept.writer != own, std::cmp::Reverse(kept.at)));
+        found.arrange_by_key(|(_, kept)| (kept.writer != own, std::cmp::Reverse(kept.at)));
         found.into_iter().map(|(place, _)| place).collect()
     }
 
@@ -173,7 +174,7 @@ impl Index {
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         let mut newest: Vec<&Kept> = self.kept.iter().collect();
-        newest.sort_by_key(|kept| std::cmp::Reverse(kept.at));
+        newest.arrange_by_key(|kept| std::cmp::Reverse(kept.at));
         many(&mut out, &newest, |out, kept| {
             out.extend(kept.at.to_le_bytes());
             text(out, &kept.commit);

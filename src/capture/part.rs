@@ -12,6 +12,7 @@ use super::record::{FilePart, Span, line_hash};
 use super::replay::{self, Case, Step};
 use super::select::{Commit, CommitFile, Content};
 use super::talks::{Talks, TurnAt};
+use crate::core::sorted::{Arrange as _, Gather as _};
 use crate::core::text::CleanText;
 use crate::core::transcript::{Change, Command, Edit};
 
@@ -92,7 +93,7 @@ impl<'a> Told<'a> {
                 });
             }
         }
-        all.sort_by_key(|one| one.change.at);
+        all.arrange_by_key(|one| one.change.at);
         // A conversation that was forked tells the same once more.
         all.dedup_by(|again, first| again.change == first.change);
         let mut by_path: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -374,7 +375,7 @@ impl<'a> Part<'a> {
                 }),
             }
         }
-        let wrote: BTreeSet<usize> = ranges.iter().filter_map(|span| span.prompt).collect();
+        let wrote: BTreeSet<usize> = ranges.iter().filter_map(|span| span.prompt).gather();
         let mut touched: Vec<(usize, Option<CleanText>)> = Vec::new();
         for (turn, by) in &self.touched {
             let new = |prompt: &usize| {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::git;
 use super::reflog::is_id;
+use crate::core::sorted::Gather as _;
 
 /// How changes are printed: the same for all patch ids that are ever compared. A merge is compared
 /// with its first parent, a first commit with nothing.
@@ -239,7 +240,7 @@ pub fn parse_ids(text: &[u8]) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
     pairs
         .map(|(id, commit)| (commit.trim().to_owned(), id.to_owned()))
-        .collect()
+        .gather()
 }
 
 #[cfg(test)]

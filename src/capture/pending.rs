@@ -18,6 +18,7 @@ use super::told::{self, Shelf};
 use super::trees::Tree;
 use super::work::World;
 use crate::core::model::ConversationId;
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 use crate::core::transcript::Transcript;
 use crate::sys::files::read_bounded;
@@ -173,7 +174,7 @@ fn summed(all: &[Transcript], selection: &Selection, recorded: &Recorded) -> Vec
         .conversations
         .iter()
         .map(|talk| &talk.session_id)
-        .collect();
+        .gather();
     let one = |id: &&ConversationId| {
         let since: Option<DateTime<Utc>> = recorded.get(*id).copied();
         let own = || all.iter().filter(|talk| talk.conversation == **id);

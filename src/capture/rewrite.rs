@@ -13,6 +13,7 @@ use super::index::{At, Index, Kept};
 use super::record::{Asked, FilePart, Limits, Record, Span, line_hash};
 use super::select::Commit;
 use super::{cache, content, git, patch};
+use crate::core::sorted::{Arrange as _, Gather as _};
 use crate::core::text::CleanText;
 
 /// Longest wait for a child.
@@ -252,9 +253,9 @@ impl Work<'_> {
         let all = self.files.values().flatten().filter(open).count();
         let enough = |count: usize| count >= FEW || count * 2 >= all;
         let likely = counts.iter().filter(|(_, count)| enough(**count));
-        let likely: BTreeSet<usize> = likely.map(|(place, _)| *place).collect();
+        let likely: BTreeSet<usize> = likely.map(|(place, _)| *place).gather();
         let commits = likely.iter().map(|place| &*index.kept[*place].commit);
-        let foreign = self.foreign(&commits.collect())?;
+        let foreign = self.foreign(&commits.gather())?;
         for (lines, (_, before)) in self.files.values_mut().zip(before) {
             for (line, before) in lines.iter_mut().zip(before) {
                 let good = |at: &At| {
@@ -293,18 +294,18 @@ impl Work<'_> {
         ];
         let text = git::run(self.rewrite.common, &args, input.as_bytes(), PATIENCE)?;
         let text = String::from_utf8_lossy(&text);
-        let listed: BTreeSet<&str> = text.lines().collect();
+        let listed: BTreeSet<&str> = text.lines().gather();
         Ok(commits
             .intersection(&listed)
             .map(|commit| (*commit).to_owned())
-            .collect())
+            .gather())
     }
 
     /// Puts what was found into the record.
     fn fill(self, record: &mut Record) -> Result<(), git::Error> {
         let index = self.rewrite.index;
         let found = self.files.values().flatten();
-        let mut places: BTreeSet<usize> = found.filter_map(|line| Some(line.found?.kept)).collect();
+        let mut places: BTreeSet<usize> = found.filter_map(|line| Some(line.found?.kept)).gather();
         places.extend(&self.whole);
         if places.is_empty() {
             return Ok(());
@@ -370,7 +371,7 @@ fn come_from(record: &mut Record, commit: &str, source: Record) {
 /// Sorts the prompts of a record.
 fn by_time(record: &mut Record) {
     let mut order: Vec<usize> = (0..record.prompts.len()).collect();
-    order.sort_by_key(|place| record.prompts[*place].at);
+    order.arrange_by_key(|place| record.prompts[*place].at);
     let mut places = vec![0; order.len()];
     for (new, old) in order.iter().enumerate() {
         places[*old] = new;

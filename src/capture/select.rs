@@ -13,6 +13,7 @@ use super::part::{OfFile, Part, Told};
 use super::record::{Asked, Selection};
 use super::talks::{Ask, Talks, TurnAt};
 use crate::core::model::ConversationId;
+use crate::core::sorted::{Arrange as _, Gather as _};
 use crate::core::transcript::Transcript;
 
 /// A commit, as git tells of it.
@@ -121,11 +122,11 @@ pub fn select(commit: &Commit, transcripts: &[Transcript], recorded: &Recorded) 
         let worth = !changes.is_empty() || file.mtime.is_some();
         parts.push(worth.then(|| Part::new(commit, file, &changes, &talks)));
     }
-    let turns: BTreeSet<TurnAt> = parts.iter().flatten().flat_map(Part::turns).collect();
+    let turns: BTreeSet<TurnAt> = parts.iter().flatten().flat_map(Part::turns).gather();
     if turns.is_empty() {
         return Selection::default();
     }
-    let primary: BTreeSet<Ask> = turns.iter().map(|turn| talks.ask(*turn)).collect();
+    let primary: BTreeSet<Ask> = turns.iter().map(|turn| talks.ask(*turn)).gather();
     let (members, asks) = order(commit, &talks, &primary, recorded);
     let place = |turn: TurnAt| {
         let ask = talks.ask(turn);
@@ -172,7 +173,7 @@ fn order(
 ) -> (Vec<usize>, Vec<Ask>) {
     let by_time = |ask: &Ask| (talks.turn(*ask).at, *ask);
     let mut first: Vec<Ask> = primary.iter().copied().collect();
-    first.sort_by_key(by_time);
+    first.arrange_by_key(by_time);
     let mut members: Vec<usize> = Vec::new();
     for ask in &first {
         if !members.contains(&ask.talk) {
@@ -185,7 +186,7 @@ fn order(
         let led = talks.asked(*talk, from, commit.at).rev();
         asks.extend(led.filter(|ask| !primary.contains(ask)).take(CONTEXT));
     }
-    asks.sort_by_key(by_time);
+    asks.arrange_by_key(by_time);
     (members, asks)
 }
 

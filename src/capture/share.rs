@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::record::Record;
 use super::store::Store;
 use super::{cache, git};
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 use crate::sys::clock;
 
@@ -119,7 +120,7 @@ fn going(store: &Store, new: &[(&str, &str, u64)]) -> Result<Vec<Going>, git::Er
             })
         })
         .collect();
-    going.sort_by_key(|going| std::cmp::Reverse(going.record.at));
+    going.arrange_by_key(|going| std::cmp::Reverse(going.record.at));
     Ok(going)
 }
 

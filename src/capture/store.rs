@@ -11,6 +11,7 @@ use super::git::{self, Error};
 use super::record::Record;
 use super::reflog::is_id;
 use super::state;
+use crate::core::sorted::{Arrange as _, Gather as _};
 use crate::sys::clock;
 use crate::sys::files::read_bounded;
 
@@ -172,7 +173,7 @@ impl Store {
         let good = pairs.filter(|(id, _)| is_id(id));
         Ok(good
             .map(|(id, name)| (name.to_owned(), id.to_owned()))
-            .collect())
+            .gather())
     }
 
     /// Which commits have notes, of all writers.
@@ -201,7 +202,7 @@ impl Store {
                 }
             }
         }
-        all.sort_by_key(|kept| !kept.own);
+        all.arrange_by_key(|kept| !kept.own);
         Ok(all)
     }
 
@@ -223,7 +224,7 @@ impl Store {
     /// Those of git.
     pub fn get(&self, commit: &str) -> Result<Option<Record>, Error> {
         let mut writers: Vec<String> = self.references()?.into_keys().collect();
-        writers.sort_by_key(|writer| *writer != self.writer);
+        writers.arrange_by_key(|writer| *writer != self.writer);
         // However full a reference is, its notes lie in one of these places.
         let split = |at: usize| {
             let parts = (0..at).filter_map(|n| commit.get(2 * n..2 * n + 2));

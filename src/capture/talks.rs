@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::record::Talk;
 use crate::core::model::ConversationId;
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 use crate::core::transcript::{Transcript, Turn};
 
@@ -61,7 +62,7 @@ impl<'a> Talks<'a> {
                 main
             };
             let mut turns: Vec<&Turn> = from.iter().flat_map(|one| &one.turns).collect();
-            turns.sort_by_key(|turn| turn.at);
+            turns.arrange_by_key(|turn| turn.at);
             all.extend(from.last().map(|main| One { main, turns }));
         }
         Self {

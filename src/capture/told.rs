@@ -13,6 +13,7 @@ use super::select::Commit;
 use super::state::{State, Told};
 use crate::agent::Agent;
 use crate::core::model::ConversationId;
+use crate::core::sorted::Gather as _;
 use crate::core::transcript::Transcript;
 
 /// What was said that long before capture was switched on may still be uncommitted; agents keep
@@ -64,7 +65,7 @@ fn read_on(state: &mut State, agent: &dyn Agent, path: &Path, tops: &[PathBuf]) 
         return false;
     };
     let ours = |path: &PathBuf| tops.iter().any(|top| path.starts_with(top));
-    let touched: BTreeSet<PathBuf> = touched.into_iter().filter(ours).collect();
+    let touched: BTreeSet<PathBuf> = touched.into_iter().filter(ours).gather();
     if known.is_none() && touched.is_empty() {
         return false;
     }
@@ -100,7 +101,7 @@ pub fn inside(state: &State, tops: &[PathBuf]) -> Touched {
     let all = state.transcripts.values().flat_map(|told| &told.touched);
     let below = all.filter_map(|path| below(path, tops));
     Touched {
-        paths: below.map(Path::to_path_buf).collect(),
+        paths: below.map(Path::to_path_buf).gather(),
     }
 }
 

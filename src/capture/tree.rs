@@ -19,6 +19,7 @@ use super::formats::{Author, Line, line};
 use super::record::{Asked, Limits, Talk, kept};
 use super::redact::Redactor;
 use crate::core::model::ConversationId;
+use crate::core::sorted::Gather as _;
 use crate::core::transcript::{Transcript, Turn};
 use crate::sys::files::read_bounded;
 
@@ -144,7 +145,7 @@ fn changed(all: &[Transcript], own: &Transcript, turn: &Turn, top: &Path) -> Vec
             let path = change.path.strip_prefix(top).ok()?;
             Some(path.to_string_lossy().into_owned())
         });
-    paths.collect::<BTreeSet<String>>().into_iter().collect()
+    paths.gather::<BTreeSet<String>>().into_iter().collect()
 }
 
 /// The file of a conversation: the one that is there, or that of its first day.
@@ -186,7 +187,7 @@ fn ids(path: &Path) -> io::Result<(BTreeSet<String>, Option<String>)> {
     let ids = lines.filter_map(|line| serde_json::from_slice::<Id>(line).ok());
     let ids: Vec<String> = ids.map(|id| id.id).collect();
     let last = ids.last().cloned();
-    Ok((ids.into_iter().collect(), last))
+    Ok((ids.into_iter().gather(), last))
 }
 
 /// Adds lines to a file of the working tree, which may hold anything: nothing on the way may be a

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::git;
+use crate::core::sorted::Arrange as _;
 use crate::sys::files::read_bounded;
 use crate::sys::git::leads_to;
 
@@ -47,7 +48,7 @@ pub fn all(common: &Path) -> Vec<Tree> {
         .flatten()
         .filter_map(|entry| linked(&entry.path()))
         .collect();
-    linked.sort_by(|a, b| a.name.cmp(&b.name));
+    linked.arrange_by(|a, b| a.name.cmp(&b.name));
     main.into_iter().chain(linked).collect()
 }
 

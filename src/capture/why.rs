@@ -12,6 +12,7 @@ use super::index::{At, Index, Kept};
 use super::patch::{Changed, Patch};
 use super::record::{Record, Selection, Span, line_hash};
 use super::{cache, content, git, patch};
+use crate::core::sorted::Gather as _;
 
 /// Longest wait for git to blame a file.
 const BLAME: Duration = Duration::from_secs(60);
@@ -380,7 +381,7 @@ fn sources<'p>(
             Proof::Recorded(kept, ..) => *kept,
             Proof::Elsewhere(at) => at.kept,
         })
-        .collect();
+        .gather();
     let kept: Vec<(usize, &Kept)> = places
         .into_iter()
         .filter_map(|place| Some((place, index.kept.get(place)?)))
@@ -438,7 +439,7 @@ fn answer(
     } else {
         let part = record.files.iter().find(|part| part.path == path);
         let touched = part.map(|part| part.touched.iter().map(|(prompt, _)| *prompt));
-        let touched: BTreeSet<usize> = touched.into_iter().flatten().collect();
+        let touched: BTreeSet<usize> = touched.into_iter().flatten().gather();
         let known = |place: &usize| *place < record.prompts.len();
         answer.prompts = touched.into_iter().filter(known).collect();
         answer.level = Level::File;

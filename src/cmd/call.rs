@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::agent;
 use crate::cmd::exit::{self, Exit, Failure};
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 use crate::daemon::detach;
 use crate::notify;
@@ -72,7 +73,7 @@ impl Context {
             .filter_map(|name| Some((*name, self.environ.text(name)?)));
         known
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
+            .gather()
     }
 
     /// A connection to the daemon, which is started if it does not run.

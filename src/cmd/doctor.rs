@@ -20,6 +20,7 @@ use super::out::{self, paint};
 use crate::agent::{AGENTS, Agent, tools};
 use crate::cmd::exit::Exit;
 use crate::core::model::{Pid, Xid};
+use crate::core::sorted::Gather as _;
 use crate::core::text::{CleanText, shell_word};
 use crate::daemon::lock;
 use crate::desktop::wm::{Found, discover};
@@ -283,7 +284,7 @@ fn check_versions(context: &Context, answers: bool) -> Check {
         let own = sessions.filter(|session| *session.agent == *agent.name());
         let versions: BTreeSet<&str> = own
             .map(|session| session.version.as_deref().unwrap_or("?"))
-            .collect();
+            .gather();
         if !versions.is_empty() {
             let versions: Vec<&str> = versions.into_iter().collect();
             words.push(format!("{} {}", agent.title(), versions.join(" and ")));
@@ -347,7 +348,7 @@ fn check_writing(context: &Context) -> Check {
         paths.labels.parent(),
         paths.log.parent(),
     ];
-    let dirs: BTreeSet<&Path> = dirs.into_iter().flatten().collect();
+    let dirs: BTreeSet<&Path> = dirs.into_iter().flatten().gather();
     let failed = dirs
         .iter()
         .find_map(|dir| Some((dir.display(), try_writing(dir).err()?)));

@@ -13,6 +13,7 @@ use super::{attach, hosted, out, start};
 use crate::agent::AGENTS;
 use crate::cmd::cli::{Start, Verb};
 use crate::cmd::exit::{Exit, Failure};
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 use crate::hosted::Info;
 use crate::hosted::missed;
@@ -77,7 +78,7 @@ fn choose(all: Vec<Found>, dir: &Path) -> Option<(Info, Vec<Info>)> {
             _ => None,
         })
         .collect();
-    here.sort_by_key(|info| (is_agent(info), info.started));
+    here.arrange_by_key(|info| (is_agent(info), info.started));
     let chosen = here.pop()?;
     Some((chosen, here))
 }

@@ -10,6 +10,7 @@ use crate::agent::{self, AGENTS, Agent};
 use crate::cmd::cli::{Restore, Start};
 use crate::cmd::exit::{self, Exit, Failure};
 use crate::core::model::{ConversationId, LocalKey, SessionKey};
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 use crate::hosted::missed;
 use crate::hosted::place::{Found, Place};
@@ -99,13 +100,13 @@ fn there(
         entry.boot == boot && entry.id.local().is_some_and(runs)
     });
     Ok(There {
-        processes: processes.map(|entry| entry.id.clone()).collect(),
-        running: running.map(|record| record.session.id.clone()).collect(),
-        hosted: hosted.collect(),
+        processes: processes.map(|entry| entry.id.clone()).gather(),
+        running: running.map(|record| record.session.id.clone()).gather(),
+        hosted: hosted.gather(),
         conversations: sessions
             .iter()
             .filter_map(|session| session.session_id.clone())
-            .collect(),
+            .gather(),
     })
 }
 

@@ -6,6 +6,7 @@ pub mod order;
 pub mod projects;
 pub mod query;
 pub mod registry;
+pub mod sorted;
 pub mod text;
 pub mod transcript;
 pub mod verdict;

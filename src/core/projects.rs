@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::core::model::{Kind, Past, Project, RawPath, Session};
+use crate::core::sorted::Arrange as _;
 
 /// Most projects.
 pub const MOST: usize = 500;
@@ -57,10 +58,12 @@ pub fn projects(
         .map(|(dir, project)| Project { dir, ..project })
         .collect();
     // By path before: a stable sort keeps that among equals.
-    all.sort_by_key(|project| std::cmp::Reverse(project.seen));
+    all.arrange_by_key(|project| std::cmp::Reverse(project.seen));
     all.truncate(MOST);
     for project in &mut all {
-        project.past.sort_by_key(|past| std::cmp::Reverse(past.at));
+        project
+            .past
+            .arrange_by_key(|past| std::cmp::Reverse(past.at));
         project.past.truncate(PAST);
     }
     all

@@ -23,6 +23,7 @@ use super::supervise::caught;
 use crate::capture::work::{self, Caught};
 use crate::capture::{consent, known, logs, trees};
 use crate::core::model::{SessionKey, State};
+use crate::core::sorted::Gather as _;
 use crate::serve::world;
 use crate::sys::clock;
 use crate::sys::inotify::{self, Adder, Change, Watcher};
@@ -208,7 +209,7 @@ impl Follower {
             return false;
         }
         let list = known::read(&self.capture.paths.captured());
-        let list: BTreeSet<PathBuf> = list.into_iter().take(MOST).collect();
+        let list: BTreeSet<PathBuf> = list.into_iter().take(MOST).gather();
         if list.is_empty() {
             control.runs = false;
             drop(control);
@@ -350,7 +351,7 @@ impl Follower {
         let sessions = snapshot.sessions.iter();
         let working =
             sessions.filter(|one| matches!(one.state, State::Working | State::NeedsInput));
-        let working: BTreeSet<SessionKey> = working.map(|session| session.id.clone()).collect();
+        let working: BTreeSet<SessionKey> = working.map(|session| session.id.clone()).gather();
         let ended = self.working.difference(&working).next().is_some();
         self.working = working;
         if ended {

@@ -12,6 +12,7 @@ use super::published::Published;
 use super::supervise::caught;
 use crate::core::model::Session;
 use crate::core::registry::Snapshot;
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 use crate::hosted::place::{Found, Place};
 use crate::serve::roll::{self, Roll};
@@ -126,7 +127,7 @@ impl Writer {
         if changed {
             self.owed_since.get_or_insert_with(clock::steady);
             let hosted = roll.entries.iter().filter_map(|entry| entry.hosted.clone());
-            let hosted: BTreeSet<String> = hosted.collect();
+            let hosted: BTreeSet<String> = hosted.gather();
             if hosted != self.hosted {
                 self.hosted = hosted;
                 self.wanted = roll::wanted(&self.place);
@@ -175,7 +176,7 @@ impl Writer {
             !lives && self.place.kept(id).is_ok()
         };
         let (ripe, unripe): (Vec<_>, Vec<_>) = ended.partition(|(_, ripe)| *ripe);
-        let lost: BTreeMap<&str, bool> = ripe.iter().map(|(id, _)| (*id, is_lost(id))).collect();
+        let lost: BTreeMap<&str, bool> = ripe.iter().map(|(id, _)| (*id, is_lost(id))).gather();
         self.orders.change(|known| {
             let news = known.roll.settle(|id| lost.get(id).copied()) || !unripe.is_empty();
             known.owed |= news;

@@ -21,6 +21,7 @@ use crate::core::model::{
     Action, Focus, Kind, LocalKey, Observation, Place, Session, State, WindowKey, WmAddress,
 };
 use crate::core::registry::Snapshot;
+use crate::core::sorted::Gather as _;
 use crate::desktop::here::Here;
 use crate::desktop::host::{self, typing::Typing};
 use crate::desktop::place::Places;
@@ -373,12 +374,12 @@ impl Desktop {
     fn sessions(&self) -> BTreeSet<LocalKey> {
         let snapshot = self.published.snapshot();
         let keys = snapshot.sessions.iter().filter_map(|s| s.id.local());
-        keys.chain(viewers(&snapshot)).collect()
+        keys.chain(viewers(&snapshot)).gather()
     }
 
     /// Those that the last pass has looked for.
     fn known(&self) -> BTreeSet<LocalKey> {
-        self.told.keys().chain(&self.viewers).copied().collect()
+        self.told.keys().chain(&self.viewers).copied().gather()
     }
 
     /// Looks at all windows and tells what changed. Returns whether something may have slipped
@@ -458,7 +459,7 @@ impl Desktop {
         let in_focus = |key: &WindowKey| focuses.iter().any(|(_, focus)| focus.key == *key);
         let terminals = hidden.iter().filter(|(key, _)| in_focus(key));
         self.typing
-            .listen(&terminals.map(|(_, terminal)| terminal.clone()).collect());
+            .listen(&terminals.map(|(_, terminal)| terminal.clone()).gather());
     }
 
     /// Whether a session in tmux began to wait, or ended its turn. Whether its pane is in view is
@@ -471,7 +472,7 @@ impl Desktop {
         });
         let resting: BTreeMap<LocalKey, bool> = in_panes
             .filter_map(|session| Some((session.id.local()?, session.state != State::Working)))
-            .collect();
+            .gather();
         let before = std::mem::replace(&mut self.resting, resting);
         let came = |(key, rests): (&LocalKey, &bool)| *rests && before.get(key) == Some(&false);
         self.resting.iter().any(came)

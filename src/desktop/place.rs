@@ -16,6 +16,7 @@ use crate::core::model::{
     Focus, HostKind, Kind, LocalKey, Pid, ProcChain, Session, Trouble, TroubleCode, Window,
     WindowId, WindowKey, WindowRef, WmAddress, WmTree, Xid,
 };
+use crate::core::sorted::Gather as _;
 use crate::desktop::host::{Driver, Multiplexer};
 use crate::desktop::wm::x11::canonical;
 use crate::desktop::wm::{Watch, WindowManager, WmError, discover};
@@ -332,7 +333,7 @@ impl Places {
 
     /// How many terminals a process holds, as far as it lets us see.
     pub(super) fn terminals(&self, owner: Pid) -> usize {
-        let masters: BTreeSet<Tty> = self.proc.pty_masters(owner).into_iter().collect();
+        let masters: BTreeSet<Tty> = self.proc.pty_masters(owner).into_iter().gather();
         masters.len()
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::link::Link;
 use super::{Hello, Info};
+use crate::core::sorted::Arrange as _;
 use crate::sys::files;
 use crate::sys::paths::Paths;
 
@@ -180,7 +181,7 @@ impl Place {
             .iter()
             .filter_map(|id| self.find(id, patience))
             .collect();
-        found.sort_by(|a, b| {
+        found.arrange_by(|a, b| {
             let (a, b) = (a.info(), b.info());
             (a.started, &a.id).cmp(&(b.started, &b.id))
         });

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::place::{Place, is_id};
 use super::{Info, VARIABLE};
 use crate::core::model::Pid;
+use crate::core::sorted::Arrange as _;
 use crate::sys::files;
 use crate::sys::proc::Proc;
 
@@ -126,8 +127,8 @@ impl Place {
                 }
             }
         }
-        records.unread.sort();
-        records.kept.sort_by(|a, b| {
+        records.unread.arrange();
+        records.kept.arrange_by(|a, b| {
             let (a, b) = (&a.session, &b.session);
             (a.started, &a.id).cmp(&(b.started, &b.id))
         });

@@ -12,6 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::core::model::{ConversationId, Kind, RawPath, Session, SessionKey};
+use crate::core::sorted::{Arrange as _, Gather as _};
 use crate::core::text::CleanText;
 use crate::desktop::Homes;
 use crate::hosted::place::Place;
@@ -174,7 +175,7 @@ impl Roll {
             }
         }
         let mut new: Vec<&Session> = there.into_values().collect();
-        new.sort_by(|a, b| a.id.cmp(&b.id));
+        new.arrange_by(|a, b| a.id.cmp(&b.id));
         for session in new {
             let mut entry = Entry {
                 id: session.id.clone(),
@@ -261,7 +262,7 @@ pub fn wanted(place: &Place) -> BTreeMap<String, CleanText> {
         let workspace = CleanText::line(&record.session.workspace?).some()?;
         Some((record.session.id, workspace))
     });
-    wanted.collect()
+    wanted.gather()
 }
 
 /// Where the terminals of hosted sessions are opened, as the files say.

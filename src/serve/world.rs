@@ -9,6 +9,7 @@ use crate::agent::program::Program;
 use crate::capture::redact;
 use crate::capture::work::World;
 use crate::core::model::Session;
+use crate::core::sorted::{Arrange as _, Gather as _};
 use crate::sys::clock;
 use crate::sys::paths::Paths;
 use crate::sys::proc::{Environ, Proc};
@@ -27,7 +28,7 @@ pub fn of<'a>(paths: &Paths, sessions: impl Iterator<Item = &'a Session> + Clone
             .filter(|session| *session.agent == *agent.name());
         let others =
             others.filter_map(|session| Some(PathBuf::from(&**session.config_dir.as_ref()?)));
-        let dirs: BTreeSet<PathBuf> = std::iter::once(own).chain(others).collect();
+        let dirs: BTreeSet<PathBuf> = std::iter::once(own).chain(others).gather();
         let dirs = dirs.into_iter().filter(|dir| !dir.as_os_str().is_empty());
         configs.extend(dirs.map(|dir| (*agent, dir)));
     }
@@ -41,7 +42,7 @@ pub fn of<'a>(paths: &Paths, sessions: impl Iterator<Item = &'a Session> + Clone
             }
         }
     }
-    secrets.sort();
+    secrets.arrange();
     secrets.dedup();
     World {
         configs,

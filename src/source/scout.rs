@@ -18,6 +18,7 @@ use crate::agent::looks::booted_at;
 use crate::agent::outside::{Known, Outside};
 use crate::agent::{AGENTS, Agent, Looks, Role, Watch, guarded};
 use crate::core::model::{HookReport, LocalKey, Observation, Pid, TitleFact};
+use crate::core::sorted::Gather as _;
 use crate::sys::ground::{Again, Ground, apart};
 use crate::sys::inotify::{Change, Lack};
 use crate::sys::proc::handle::{self, Handle};
@@ -231,7 +232,7 @@ impl Scout {
             let since = self.watches[known.agent].wants_title(*pid)?;
             Some((known.key, since))
         });
-        wanted.collect()
+        wanted.gather()
     }
 
     /// The session that a report comes from: an ancestor of the hook, else the only session in the

@@ -25,6 +25,7 @@ use rustix::fs::{
 };
 
 use crate::core::model::{Link, LocalKey, Pid, ProcChain};
+use crate::core::sorted::Gather as _;
 
 /// Largest `environ` or `cmdline` that is read, in bytes. Linux's own limit of one exec is 2 MiB
 /// by default; a session's environment is some kilobytes.
@@ -126,7 +127,7 @@ impl Environ {
 
 impl FromIterator<(OsString, OsString)> for Environ {
     fn from_iter<T: IntoIterator<Item = (OsString, OsString)>>(pairs: T) -> Self {
-        Self(Arc::new(pairs.into_iter().collect()))
+        Self(Arc::new(pairs.into_iter().gather()))
     }
 }
 

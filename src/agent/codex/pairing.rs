@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::core::model::{Pid, time};
+use crate::core::sorted::{Arrange as _, Gather as _};
 
 /// A terminal's first conversation is made within this time from its start.
 pub const FIRST_WITHIN: TimeDelta = TimeDelta::seconds(20);
@@ -76,11 +77,11 @@ pub fn pair(
     kept: &mut BTreeMap<Pid, String>,
 ) -> BTreeMap<Pid, Shown> {
     let mut shown = BTreeMap::new();
-    let dirs: BTreeSet<&Path> = terminals.iter().map(|t| t.cwd.as_path()).collect();
+    let dirs: BTreeSet<&Path> = terminals.iter().map(|t| t.cwd.as_path()).gather();
     for dir in dirs {
         let there: Vec<&Terminal> = terminals.iter().filter(|t| t.cwd == dir).collect();
         let mut fit: Vec<&Loaded> = loaded.iter().filter(|l| l.cwd == dir).collect();
-        fit.sort_by_key(|l| l.seen);
+        fit.arrange_by_key(|l| l.seen);
         match there[..] {
             [only] => drop(shown.insert(only.pid, alone(only, &fit, kept.get(&only.pid)))),
             _ => shown.extend(among(&there, &fit, kept)),
@@ -149,7 +150,7 @@ fn among(
         }
     }
     let unowned = |found: &BTreeMap<Pid, (&str, _)>| -> Vec<&Loaded> {
-        let owned: BTreeSet<&str> = found.values().map(|(id, _)| *id).collect();
+        let owned: BTreeSet<&str> = found.values().map(|(id, _)| *id).gather();
         fit.iter()
             .copied()
             .filter(|l| !owned.contains(&*l.id))
@@ -188,7 +189,7 @@ fn among(
         };
         (terminal.pid, shown)
     });
-    shown.collect()
+    shown.gather()
 }
 
 /// A conversation that can be the first of one of these terminals only.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::build::shortened;
 use super::{Asked, FilePart, Record};
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 
 /// Of prompts that only led to the commit, and of others, where there is no room, in bytes.
@@ -108,7 +109,7 @@ impl Record {
                 .into_iter()
                 .filter_map(|(old, new)| Some((new, self.conversations.get(old)?.clone())))
                 .collect();
-            kept.sort_by_key(|(new, _)| *new);
+            kept.arrange_by_key(|(new, _)| *new);
             self.conversations = kept.into_iter().map(|(_, talk)| talk).collect();
         }
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Asked, FilePart, Record, Span, Talk, trace};
 use crate::core::model::time;
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 
 /// The largest note that is read, in bytes; ours have 64 KiB at most.
@@ -245,7 +246,7 @@ fn checked(read: Read) -> Result<Record, &'static str> {
         conversations: own.conversations,
         prompts: own.prompts,
         files,
-        redacted: rules.filter(known).collect(),
+        redacted: rules.filter(known).gather(),
         cut: own.cut,
     })
 }

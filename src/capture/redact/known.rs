@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use memchr::memmem::Finder;
 
 use super::{Hit, value};
+use crate::core::sorted::Gather as _;
 
 /// Shortest value that is marked, in bytes: shorter ones are words of any text.
 const SHORTEST: usize = 8;
@@ -66,7 +67,7 @@ impl Known {
             .map(|value| value.trim().to_owned())
             .filter(|value| fits(value) && own(value))
             .take(MOST)
-            .collect();
+            .gather();
         let mut wanted = BTreeSet::new();
         for value in &values {
             wanted.insert(value.clone());

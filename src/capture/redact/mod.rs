@@ -41,6 +41,7 @@ use std::path::Path;
 use regex_lite::{Regex, RegexBuilder};
 
 pub use self::known::{env_file, secrets};
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 
 /// What stands before the rule's name in a mark.
@@ -243,7 +244,7 @@ fn marks(text: &str) -> Vec<Range<usize>> {
 /// `hits` in order, without empty ones, those that meet made one; nothing of `marks` is in them.
 fn apart(mut hits: Vec<Hit>, marks: &[Range<usize>]) -> Vec<Hit> {
     hits.retain(|hit| !hit.range.is_empty());
-    hits.sort_by_key(|hit| (hit.range.start, std::cmp::Reverse(hit.range.end)));
+    hits.arrange_by_key(|hit| (hit.range.start, std::cmp::Reverse(hit.range.end)));
     let mut merged: Vec<Hit> = Vec::with_capacity(hits.len());
     for hit in hits {
         match merged.last_mut() {

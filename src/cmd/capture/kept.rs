@@ -14,6 +14,7 @@ use crate::cmd::cli::{CaptureCommit, CaptureDrop};
 use crate::cmd::exit::{Exit, Failure};
 use crate::cmd::out;
 use crate::core::model::ConversationId;
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 use crate::sys::git::Repository;
 
@@ -166,7 +167,7 @@ fn without(records: &[Record], what: &str) -> Option<(Vec<String>, Vec<Record>)>
         .map(|talk| &talk.session_id)
         .filter(|id| id.as_str().starts_with(what))
         .collect();
-    ids.sort();
+    ids.arrange();
     ids.dedup();
     let [id] = ids[..] else {
         return None;

@@ -23,6 +23,7 @@ use crate::agent::claude::{ClaudeCode, NAME, parse_version};
 use crate::cmd::cli::{HooksChange, HooksVerb};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::model::{Evidence, LocalKey, Observation};
+use crate::core::sorted::{Arrange as _, Gather as _};
 use crate::core::text::{CleanText, spelled_out};
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
@@ -150,7 +151,7 @@ fn running(context: &Context, own: Option<[u32; 3]>) -> Vec<(PathBuf, [u32; 3], 
             Observation::Seen(key, evidence) if evidence.agent == NAME => Some((key, evidence)),
             _ => None,
         })
-        .collect();
+        .gather();
     let config = |evidence: Arc<Evidence>| {
         let read = |version: &Option<CleanText>| parse_version(version.as_ref()?);
         let transcript = evidence.transcript.as_ref();
@@ -298,7 +299,7 @@ fn look(config: &Config, program: &str) -> Found {
     let mut wanted = config.events();
     wanted.sort_unstable();
     let mut programs: Vec<String> = own.into_iter().map(|own| own.program).collect();
-    programs.sort();
+    programs.arrange();
     programs.dedup();
     let right = events == wanted && programs == [program];
     events.dedup();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::SIZE_CAP;
 use crate::agent::claude::settings::off::{Layer, Off, switched_off};
+use crate::core::sorted::Arrange as _;
 use crate::sys::files::read_bounded;
 
 /// Where an administrator's settings lie.
@@ -49,7 +50,7 @@ fn administrators(dir: &Path) -> Vec<PathBuf> {
     let is_json = |path: &PathBuf| path.extension().is_some_and(|end| end == "json");
     let fragments = entries.map(|entry| entry.path()).filter(is_json);
     let mut files: Vec<PathBuf> = fragments.take(FRAGMENTS).collect();
-    files.sort();
+    files.arrange();
     files.insert(0, dir.join("managed-settings.json"));
     files
 }

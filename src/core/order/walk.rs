@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::is_current;
 use crate::core::model::{Kind, Session, SessionKey};
+use crate::core::sorted::Arrange as _;
 
 /// Presses within this time are one walk, whatever has the focus: what the window manager did
 /// after the last one may not be known yet.
@@ -21,7 +22,7 @@ pub fn queue(sessions: &[Arc<Session>]) -> Vec<&Arc<Session>> {
         .filter(|session| session.standing().calls())
         .filter(|session| session.kind != Kind::Headless)
         .collect();
-    queue.sort_by_key(|session| {
+    queue.arrange_by_key(|session| {
         (
             session.no_window.is_some(),
             session.standing(),

@@ -16,6 +16,7 @@ pub use self::searched::Searched;
 
 use self::letters::folded;
 use crate::core::model::{ConversationId, Session, SessionKey, Standing};
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 
 /// Query that means the session that waits longest.
@@ -146,7 +147,7 @@ pub fn rank(query: &str, sessions: &[Arc<Session>]) -> Vec<(i32, Arc<Session>)> 
         Some((fit.score, Arc::clone(session)))
     });
     let mut ranked: Vec<_> = fits.collect();
-    ranked.sort_by_key(|(score, _)| Reverse(*score));
+    ranked.arrange_by_key(|(score, _)| Reverse(*score));
     ranked
 }
 

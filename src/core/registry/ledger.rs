@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::marks::{Mark, MarkPatch, Marks, Owed, name};
 use crate::core::model::{ConversationId, LocalKey};
+use crate::core::sorted::Gather as _;
 
 /// Marks, and which of their changes are owed: not yet in the file.
 #[derive(Default)]
@@ -93,12 +94,8 @@ impl Ledger {
         let changes = self.owed.iter();
         Some(Owed {
             through: self.serial,
-            changes: changes.map(|(n, (_, c))| (n.clone(), c.clone())).collect(),
-            unseen: self
-                .owed_unseen
-                .iter()
-                .map(|(k, (_, u))| (*k, *u))
-                .collect(),
+            changes: changes.map(|(n, (_, c))| (n.clone(), c.clone())).gather(),
+            unseen: self.owed_unseen.iter().map(|(k, (_, u))| (*k, *u)).gather(),
         })
     }
 

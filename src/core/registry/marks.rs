@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::core::model::{ConversationId, LocalKey, time};
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 
 /// Conversations whose marks are kept; a new one past this costs an old one.
@@ -163,9 +164,12 @@ impl Marks {
             let words = format!("it has layout {}, of a newer vmux", layout.version);
             return Err(NoMarks::Newer(CleanText::line(&words).to_string()));
         }
-        let keys = layout.unseen.into_iter().map(serde_json::from_value);
+        let keys = layout
+            .unseen
+            .into_iter()
+            .map(serde_json::from_value::<LocalKey>);
         let mut marks = Self {
-            unseen: keys.filter_map(Result::ok).collect(),
+            unseen: keys.filter_map(Result::ok).gather(),
             others: layout.others,
             ..Self::default()
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Client, Driver, Inside, Multiplexer, Shown, detached};
 use crate::core::model::{HostKind, PaneView, Pid, Trouble, TroubleCode};
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 use crate::desktop::way::Search;
 use crate::hosted::link::Link;
@@ -47,7 +48,7 @@ impl Multiplexer for Holder {
         search.step(&format!("hosted session {id}"));
         let mut clients = info.clients;
         // The one that leads was used last.
-        clients.sort_by_key(|client| !client.leads);
+        clients.arrange_by_key(|client| !client.leads);
         let clients: Vec<_> = clients.into_iter().map(shown_by).collect();
         if clients.is_empty() {
             let message = format!("no terminal shows the hosted session {id}");

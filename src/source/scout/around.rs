@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Scout;
 use crate::core::model::Pid;
+use crate::core::sorted::Gather as _;
 use crate::sys::ground::{Again, Spot};
 
 impl Scout {
@@ -36,7 +37,7 @@ impl Scout {
             let configs = known().filter_map(|pid| self.config(pid));
             let watched = self.watches.iter().flat_map(|watch| watch.configs());
             let watched = watched.map(|dir| Spot::only(&dir));
-            let used: BTreeSet<Spot> = spots.chain(configs).chain(watched).collect();
+            let used: BTreeSet<Spot> = spots.chain(configs).chain(watched).gather();
             let outside = &mut self.outside;
             outside
                 .grounds

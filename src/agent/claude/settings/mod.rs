@@ -12,6 +12,7 @@ use std::path::Path;
 pub use text::Refusal;
 use text::{Kind, Member, Node, line_of, parse};
 
+use crate::core::sorted::Arrange as _;
 use crate::core::text::shell_word;
 
 /// A hook that vmux asks for.
@@ -123,7 +124,7 @@ pub fn installed(text: &str) -> Result<Vec<Own>, Refusal> {
             }
         }
     }
-    found.sort();
+    found.arrange();
     Ok(found)
 }
 
@@ -164,7 +165,7 @@ pub fn install(
         })
         .collect();
     let in_order = wanted.clone();
-    wanted.sort();
+    wanted.arrange();
     let there = installed(text)?;
     if there == wanted {
         return Ok(text.to_owned());
@@ -209,7 +210,7 @@ pub fn uninstall(text: &str) -> Result<String, Refusal> {
     }
     let mut rest = String::with_capacity(body.len());
     let mut at = 0;
-    cuts.sort_by_key(|range| range.start);
+    cuts.arrange_by_key(|range| range.start);
     for range in cuts {
         rest.push_str(&body[at..range.start]);
         at = range.end;

@@ -7,6 +7,7 @@ use super::Sessions;
 use crate::agent::Outside;
 use crate::agent::claude::status_file;
 use crate::core::model::Pid;
+use crate::core::sorted::Gather as _;
 
 /// What is watched for a configuration directory.
 #[derive(Default)]
@@ -73,7 +74,7 @@ impl Sessions {
         let names = entries.map(|entry| entry.file_name());
         let there = names.filter_map(|name| status_file::pid_of_name(name.to_str()?));
         let known = self.tracked.values().filter(|t| t.config == config);
-        let pids: BTreeSet<Pid> = there.chain(known.map(|t| t.start.pid)).collect();
+        let pids: BTreeSet<Pid> = there.chain(known.map(|t| t.start.pid)).gather();
         for pid in pids {
             self.file_named(pid, config, outside);
         }

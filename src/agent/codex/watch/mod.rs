@@ -17,6 +17,7 @@ use super::{arguments, process};
 use crate::agent::version::parse_version;
 use crate::agent::{Looks, Outside, Role, Roots, Watch, guarded};
 use crate::core::model::{ConversationId, Evidence, Kind, Pid, ProcessFact, TitleFact, time};
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 use crate::sys::clock;
 use tracked::Tracked;
@@ -141,9 +142,9 @@ impl Sessions {
                 others.extend(nothing);
                 continue;
             };
-            let pids: BTreeSet<Pid> = terminals.iter().map(|t| t.pid).collect();
+            let pids: BTreeSet<Pid> = terminals.iter().map(|t| t.pid).gather();
             let mine = self.kept.iter().filter(|(pid, _)| pids.contains(pid));
-            let mut kept = mine.map(|(pid, id)| (*pid, id.clone())).collect();
+            let mut kept = mine.map(|(pid, id)| (*pid, id.clone())).gather();
             others.extend(pairing::pair(&terminals, &server.loaded(), &mut kept));
             self.kept.extend(kept);
         }
@@ -183,7 +184,7 @@ impl Sessions {
 
     /// Lists the threads of each app-server that somebody uses, and leaves the others.
     fn list(&mut self, outside: &mut Outside) {
-        let used: BTreeSet<PathBuf> = self.tracked.values().map(|t| t.home.clone()).collect();
+        let used: BTreeSet<PathBuf> = self.tracked.values().map(|t| t.home.clone()).gather();
         for (home, server) in &mut self.servers {
             if !used.contains(home) {
                 server.leave();

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::core::model::{Pid, ProcChain};
+use crate::core::sorted::Arrange as _;
 use crate::core::text::CleanText;
 
 /// A pane.
@@ -162,7 +163,7 @@ impl Layout {
         };
         // Grouped sessions list one pane several times.
         let mut views: Vec<View> = rows.iter().flat_map(|row| self.views_of(row)).collect();
-        views.sort_by_key(|view| std::cmp::Reverse((view.shows_window(), view.client.activity)));
+        views.arrange_by_key(|view| std::cmp::Reverse((view.shows_window(), view.client.activity)));
         let pane = views.first().map(|view| view.pane.clone());
         Some(Spot {
             pane: pane.unwrap_or_else(|| rows[0].pane()),
@@ -190,7 +191,7 @@ impl Layout {
         if clients.is_empty() {
             clients.clone_from(&self.clients);
         }
-        clients.sort_by_key(|client| std::cmp::Reverse(client.activity));
+        clients.arrange_by_key(|client| std::cmp::Reverse(client.activity));
         clients
     }
 
