@@ -401,7 +401,7 @@ pub enum HooksVerb {
         #[arg(long)]
         json: bool,
         /// Look into this configuration directory only; may be repeated
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         config_dir: Vec<PathBuf>,
     },
 }
@@ -425,7 +425,7 @@ pub struct HooksChange {
     pub dry_run: bool,
     /// Change this configuration directory, instead of the default one and those of running
     /// sessions; may be repeated
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub config_dir: Vec<PathBuf>,
 }
 
@@ -507,7 +507,7 @@ pub struct Demo {
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=50))]
     pub sessions: u16,
     /// Run this command instead of `vmux pick`, with the played sessions as its world
-    #[arg(last = true)]
+    #[arg(last = true, value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<std::ffi::OsString>,
 }
 
@@ -517,7 +517,7 @@ pub struct Man {
     /// The page of this verb or topic, such as hosting, states, desktops or configuration
     pub verb: Option<String>,
     /// Write all pages into this directory
-    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    #[arg(long, value_name = "DIR", conflicts_with = "verb", value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
 }
 
@@ -525,7 +525,19 @@ pub struct Man {
 #[derive(Args, Debug)]
 pub struct Completions {
     /// The shell
-    pub shell: clap_complete::Shell,
+    pub shell: ShellName,
+}
+
+/// Shells that `completions` knows.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "their names say it")]
+pub enum ShellName {
+    Bash,
+    Elvish,
+    Fish,
+    Nushell,
+    Powershell,
+    Zsh,
 }
 
 #[cfg(test)]

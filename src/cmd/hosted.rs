@@ -149,18 +149,7 @@ fn choose(context: &Context, query: &str, age: Age, worst: u8) -> anyhow::Result
     };
     let wanted = |found: &&Found| age_of(found) == age;
     let infos: Vec<&Info> = all.iter().filter(wanted).map(Found::info).collect();
-    let best = infos
-        .iter()
-        .filter_map(|info| Some((rank(info, query)?, *info)))
-        .filter(|(rank, _)| *rank <= worst);
-    let best: Vec<_> = best.collect();
-    let Some(least) = best.iter().map(|(rank, _)| *rank).min() else {
-        return Ok(None);
-    };
-    let mut best = best
-        .into_iter()
-        .filter(|(rank, _)| *rank == least)
-        .map(|(_, info)| info);
+    let mut best = fitting(&infos, query, worst).into_iter();
     // Of those that ended, the last one is meant.
     let (first, second) = match age {
         Age::Over => (best.next_back(), None),
@@ -173,6 +162,22 @@ fn choose(context: &Context, query: &str, age: Age, worst: u8) -> anyhow::Result
         }
         (first, _) => Ok(first.cloned()),
     }
+}
+
+/// Those that a query fits best, in the given order.
+pub(super) fn best<'a>(infos: &[&'a Info], query: &str) -> Vec<&'a Info> {
+    fitting(infos, query, ANY)
+}
+
+fn fitting<'a>(infos: &[&'a Info], query: &str, worst: u8) -> Vec<&'a Info> {
+    let ranked = infos
+        .iter()
+        .filter_map(|info| Some((rank(info, query)?, *info)))
+        .filter(|(rank, _)| *rank <= worst);
+    let ranked: Vec<_> = ranked.collect();
+    let least = ranked.iter().map(|(rank, _)| *rank).min();
+    let best = ranked.into_iter().filter(|(rank, _)| Some(*rank) == least);
+    best.map(|(_, info)| info).collect()
 }
 
 fn age_of(found: &Found) -> Age {

@@ -9,6 +9,7 @@ mod call;
 mod capture;
 mod check;
 pub mod cli;
+mod complete;
 mod completions;
 mod config;
 mod daemon;
@@ -58,7 +59,7 @@ type Hot = fn(&[&str]) -> Option<anyhow::Result<Exit>>;
 /// What is done before clap builds its tree, by its first word: what tools, bars, keys and rofi
 /// call often, and what would keep that tree in memory for as long as it runs. rofi's row text
 /// comes as an argument and may look like an option, so that clap must not see it either.
-const HOT: [(&str, Hot); 12] = [
+const HOT: [(&str, Hot); 13] = [
     ("hook", hook::run_hot),
     ("rofi", rofi::run_hot),
     ("list", list::run_hot),
@@ -69,6 +70,7 @@ const HOT: [(&str, Hot); 12] = [
     ("daemon", daemon::run_hot),
     (apart::VERB, look_at::run_hot),
     ("stand-in", demo::run_hot),
+    (complete::VERB, complete::run_hot),
     ("--version", version_hot),
     ("-V", version_hot),
 ];

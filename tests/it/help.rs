@@ -1,7 +1,5 @@
 //! What vmux says of itself: help, manual pages, completions.
 
-use std::process::Stdio;
-
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -121,24 +119,4 @@ fn groff_takes_every_manual_page_without_a_word() {
             entry.path()
         );
     }
-}
-
-#[test]
-fn completions_are_made_for_each_shell() {
-    let machine = Machine::new();
-    for shell in ["bash", "zsh", "fish", "elvish"] {
-        let script = run(&machine, &["completions", shell]);
-        assert!(
-            script.contains("switch") && script.contains("explain"),
-            "{shell}"
-        );
-    }
-    let script = run(&machine, &["completions", "bash"]);
-    let mut bash = std::process::Command::new("bash")
-        .arg("-n")
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut bash.stdin.take().unwrap(), script.as_bytes()).unwrap();
-    assert!(bash.wait().unwrap().success(), "bash reads them");
 }

@@ -51,6 +51,7 @@ mod secrets;
 mod served;
 mod shared;
 mod starts;
+mod tab;
 mod untold;
 mod versions;
 mod watched;

@@ -75,7 +75,9 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "completions",
         &[
             "vmux completions bash > ~/.local/share/bash-completion/completions/vmux",
+            "vmux completions zsh > ~/.local/share/zsh/site-functions/_vmux",
             "vmux completions fish > ~/.config/fish/completions/vmux.fish",
+            "vmux completions nushell > ~/.config/nushell/autoload/vmux.nu",
         ],
     ),
     (

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use crate::cmd::agents;
 use crate::hosted::limit;
@@ -11,6 +11,7 @@ use crate::hosted::limit;
 #[derive(Args, Debug, Default)]
 pub struct Start {
     /// Where; here if not given
+    #[arg(value_hint = ValueHint::DirPath)]
     pub dir: Option<PathBuf>,
     /// Call it so
     #[arg(long)]
@@ -37,7 +38,7 @@ pub struct Start {
     #[arg(long)]
     pub json: bool,
     /// What to run, instead of `claude`
-    #[arg(last = true)]
+    #[arg(last = true, value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<std::ffi::OsString>,
 }
 
@@ -86,7 +87,7 @@ pub struct Upgrade {
 #[derive(Args, Debug)]
 pub struct New {
     /// A directory, or part of the path of a project; without it all projects are listed
-    #[arg(value_hint = clap::ValueHint::DirPath)]
+    #[arg(value_hint = ValueHint::DirPath)]
     pub project: Option<PathBuf>,
     /// Go on with this conversation of the past
     #[arg(long, value_name = "ID", conflicts_with = "project")]

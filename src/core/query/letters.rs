@@ -28,6 +28,10 @@ fn only(mut chars: impl ExactSizeIterator<Item = char>) -> Option<char> {
 /// A name in the form in which it equals all that are the same but for case, width and how its
 /// marks are written. The marks themselves count: `cafe` and `caf\u{e9}` are two names.
 pub(super) fn folded(name: &str) -> String {
+    // Most names are such, and a shell compares each with each.
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     // By way of the capitals, so that both small sigmas are one, and `\u{df}` is `ss`.
     let capitals = name
         .nfkd()

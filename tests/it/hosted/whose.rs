@@ -103,3 +103,44 @@ fn a_terminal_that_was_opened_from_within_outlives_its_session() {
     assert!(!ended, "the terminal was ended, too");
     assert!(is_alive(pid_of(&shown["pid"])));
 }
+
+/// What a shell offers at Tab: names that the verb takes, each of one session only.
+#[test]
+fn names_that_a_shell_offers_are_taken() {
+    let world = World::new();
+    for name in ["my shop", "twin", "twin"] {
+        world.start(name, "exec cat");
+    }
+    world.start("over", "exit 0");
+    let offered = |verb: &str| -> Vec<(String, String)> {
+        let said = world.says(&["complete", "zsh", "vmux", verb, ""]);
+        let lines = said.strip_prefix("words\n").unwrap().lines();
+        let halves = lines.map(|line| line.split_once('\t').unwrap());
+        halves
+            .map(|(name, about)| (name.to_owned(), about.to_owned()))
+            .collect()
+    };
+    let names = wait_for("all who answer in time", || {
+        let names: Vec<String> = offered("attach")
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        (names.len() == 3).then_some(names)
+    });
+    assert_eq!(names[0], "my shop");
+    assert!(!names.contains(&"twin".into()), "it names two: {names:?}");
+    for name in &names {
+        world.history(name);
+    }
+    let ended = wait_for("the one that has ended", || {
+        let mut all = offered("logs").into_iter();
+        all.find(|(name, about)| name == "over" && about.starts_with("ended"))
+    });
+    world.says(&["logs", &ended.0]);
+    world.says(&["label", "my shop", "payments"]);
+    let label = wait_for("its label", || {
+        let mut all = offered("send").into_iter();
+        all.find(|(name, _)| name == "payments")
+    });
+    world.says(&["send", &label.0, "x"]);
+}
