@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::call::Context;
-use super::out;
+use super::{first, out};
 use crate::cmd::cli::{Daemon, DaemonVerb};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::model::{Standing, State};
@@ -102,6 +102,7 @@ fn start(context: &Context) -> anyhow::Result<Exit> {
         .map_err(|error| Failure::new(format!("could not start the daemon: {error}")))?;
     let status = ask_status(context).map_err(|error| unanswered(context, "", &error))?;
     out::write(format!("started a vmux daemon (pid {})\n", status.pid).as_bytes())?;
+    first::tell(context);
     Ok(Exit::Done)
 }
 

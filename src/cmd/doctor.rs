@@ -34,6 +34,7 @@ use crate::protocol::request::{ListArgs, Status};
 use crate::protocol::version::{OWN, REMEDY};
 use crate::serve::config::Loaded;
 use crate::serve::labels;
+use crate::serve::lacks::{self, Distribution};
 use crate::sys::exec;
 use crate::sys::files::past_links;
 use crate::sys::proc::Proc;
@@ -92,6 +93,7 @@ pub(super) fn run(context: &Context, json: bool) -> anyhow::Result<Exit> {
     checks.push(check_writing(context));
     checks.push(check_window_manager(context));
     checks.push(check_launchers(context));
+    checks.extend(check_icons(context));
     checks.extend(check_programs());
     checks.push(check_notifications(context));
     checks.extend(check_hosted(context));
@@ -470,6 +472,16 @@ fn check_launchers(context: &Context) -> Check {
     check("launchers", Grade::Good, &words)
 }
 
+/// Whether rofi, if it is here, draws the icons.
+fn check_icons(context: &Context) -> Option<Check> {
+    if !lacks::lacks_icons(&context.environ)? {
+        return Some(check("icons", Grade::Good, "rofi draws them"));
+    }
+    let words = "gdk-pixbuf loads no SVG: icons are blank in rofi";
+    let remedy = format!("install {}", Distribution::here().svg_loader());
+    Some(check("icons", Grade::Note, words).remedy(&remedy))
+}
+
 fn check_programs() -> Vec<Check> {
     ["vmux-rofi", "vmux-pick"]
         .into_iter()
@@ -506,7 +518,7 @@ fn check_notifications(context: &Context) -> Check {
             check("notifications", Grade::Good, &words.join(" "))
         }
         Err(error) => check("notifications", Grade::Note, &error.to_string()).remedy(
-            "without a notification daemon (dunst, mako) waits and errors of key bindings are not shown",
+            "install dunst (X11) or mako (Wayland): without, waits and errors of key bindings are not shown",
         ),
     }
 }

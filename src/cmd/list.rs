@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::call::{Context, failure, unreachable_daemon};
-use super::out;
+use super::{first, out};
 use crate::agent;
 use crate::cmd::cli::{List, ListFormat};
 use crate::cmd::exit::{self, Exit};
@@ -25,6 +25,7 @@ pub(super) fn run_alone(context: &Context) -> anyhow::Result<Exit> {
     exit::say(&format!(
         "{go}`vmux .` enters the session of this directory, `vmux --help` tells the rest\n"
     ));
+    first::tell(context);
     Ok(Exit::Done)
 }
 

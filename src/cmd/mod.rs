@@ -21,6 +21,7 @@ mod enter;
 mod events;
 pub mod exit;
 mod explain;
+mod first;
 mod history;
 mod hook;
 mod hooks;

@@ -24,6 +24,7 @@ use crate::protocol::request::{
     DecideArgs, DialogArgs, Format, ListArgs, MoveArgs, RofiArgs, SwitchArgs, Target,
 };
 use crate::protocol::{Refusal, RefusalCode, Reply, Request, render_payload};
+use crate::serve::lacks;
 use crate::serve::reply::{self, find, listed_for};
 use crate::sys::clock;
 use crate::sys::proc::Environ;
@@ -309,7 +310,10 @@ impl Server {
         let environ = environ(&args.environ);
         let rofi = args.outside;
         match effect {
-            Effect::Show(bytes) => Some(render_payload(bytes)),
+            Effect::Show(bytes) => Some(match self.first_word(args.retv) {
+                Some(word) => self.page_again(rofi, &word),
+                None => render_payload(bytes),
+            }),
             Effect::Focus(key) => {
                 // The menu is still open: better said there than by its silent end.
                 let shown = session(self, &key);
@@ -443,6 +447,15 @@ impl Server {
         }
         self.published.expect(ticket.serial, false);
         Some(self.page_of_trouble(rofi, given))
+    }
+
+    /// What the first list of all says of its icons.
+    fn first_word(&mut self, retv: u32) -> Option<String> {
+        if retv != 0 || std::mem::replace(&mut self.saw_icons, true) {
+            return None;
+        }
+        let hints = self.published.config().hints;
+        hints.then(|| lacks::icons_word(&self.settings.paths, &self.settings.environ))?
     }
 
     fn page_again(&mut self, rofi: u32, word: &str) -> Vec<u8> {

@@ -84,6 +84,8 @@ pub(super) struct Server {
     pub(super) labels: Storage,
     roll: Keeper,
     pub(super) menus: Menus,
+    /// Whether this daemon has looked for what rofi draws icons by.
+    pub(super) saw_icons: bool,
     /// The last rofi call that was put off: who gets its page.
     pub(super) rofi_waits: Vec<(Ticket, u32)>,
     /// Menus in which something was chosen.
@@ -132,6 +134,7 @@ impl Server {
             labels,
             roll,
             menus: Menus::default(),
+            saw_icons: false,
             rofi_waits: Vec::new(),
             leaving: Leaving::default(),
             started_at: clock::now(),

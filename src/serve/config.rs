@@ -29,7 +29,7 @@ pub struct Config {
     /// Theme of `vmux menu` in rofi: `vmux` for the one that comes with vmux, `none` for the
     /// user's own, or a path.
     pub theme: String,
-    /// Whether rofi's message bar explains the keys.
+    /// Whether rofi's message bar explains the keys, and what this machine lacks is said once.
     pub hints: bool,
     /// Which sessions become desktop notifications.
     pub notifications: Wanted,

@@ -4,6 +4,7 @@ pub mod act;
 pub mod config;
 pub mod feed;
 pub mod labels;
+pub mod lacks;
 pub mod local;
 pub mod projects;
 pub mod reply;

@@ -157,6 +157,12 @@ impl Paths {
         self.runtime.join("told-version")
     }
 
+    /// What its user was told that this machine lacks: it outlives the login.
+    #[must_use]
+    pub fn told_lacks(&self) -> PathBuf {
+        self.log.with_file_name("told-lacks")
+    }
+
     /// Makes the runtime directory, for this user only. That of a socket which was named elsewhere
     /// has to be there: a name with a slip in it would make directories, and start a daemon that
     /// nobody meant.

@@ -20,6 +20,8 @@ mod contract;
 mod desktop;
 mod events;
 mod feed;
+#[cfg(feature = "host")]
+mod first;
 mod git;
 mod ground;
 mod help;
@@ -51,6 +53,7 @@ mod secrets;
 mod served;
 mod shared;
 mod starts;
+#[cfg(feature = "host")]
 mod tab;
 mod untold;
 mod versions;

@@ -73,6 +73,10 @@ const SECTIONS: [(&str, &[(&str, &str)]); 6] = [
             ),
             ("~/.local/state/vmux/vmux.log", "The log of the daemon."),
             (
+                "~/.local/state/vmux/told-lacks",
+                "What its user was told that this machine lacks, and need not be told again.",
+            ),
+            (
                 "$XDG_RUNTIME_DIR/vmux/vmux.sock",
                 "Where the daemon listens.",
             ),
