@@ -10,7 +10,7 @@ use super::call::vmux_program;
 use super::out;
 use crate::agent::Agent as _;
 use crate::agent::claude::ClaudeCode;
-use crate::agent::claude::standin::{DEMO, StandIn};
+use crate::agent::claude::standin::{DEMO, Scene, StandIn};
 use crate::cmd::cli::Demo;
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::CleanText;
@@ -31,6 +31,9 @@ const PROJECTS: [(&str, &str); 8] = [
     ("search", "main"),
     ("design-system", "tokens"),
 ];
+
+/// How long a scene lasts that is not to end.
+const STILL: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// A world that is taken down when it goes out of scope.
 struct World {
@@ -83,16 +86,19 @@ pub(super) fn run(args: &Demo) -> anyhow::Result<Exit> {
     })
 }
 
-/// `stand-in NUMBER` plays one session; what `vmux demo` starts under the name `claude`.
+/// `stand-in NUMBER` plays one session; what `vmux demo` starts under the name `claude`. With `still`
+/// it stays in its first scene, for pictures.
 #[must_use]
 pub(super) fn run_hot(words: &[&str]) -> Option<anyhow::Result<Exit>> {
-    let [_, number] = *words else {
-        return None;
+    let (number, still) = match *words {
+        [_, number] => (number, false),
+        [_, number, "still"] => (number, true),
+        _ => return None,
     };
-    number.parse().ok().map(play)
+    number.parse().ok().map(|number| play(number, still))
 }
 
-fn play(number: usize) -> anyhow::Result<Exit> {
+fn play(number: usize, still: bool) -> anyhow::Result<Exit> {
     let paths = Paths::of(&paths::environment(), None)?;
     let config = ClaudeCode.config_dir(&paths.environ, &paths.home);
     let cwd = std::env::current_dir().context("could not find the working directory")?;
@@ -102,7 +108,11 @@ fn play(number: usize) -> anyhow::Result<Exit> {
         .to_string_lossy()
         .into_owned();
     let player = StandIn::start(&config, &cwd, &format!("{name}-{number:02x}"))?;
-    player.play(&DEMO, number)?;
+    let scenes = DEMO.map(|scene| Scene {
+        lasts: if still { STILL } else { scene.lasts },
+        ..scene
+    });
+    player.play(&scenes, number)?;
     Ok(Exit::Done)
 }
 
