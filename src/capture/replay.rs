@@ -320,7 +320,9 @@ fn apply<'a>(rows: &mut Rows<'a>, edit: &'a Edit, step: u32) {
             shown,
         } => {
             let lines = rows.lines.of(after);
-            if before.is_some() {
+            // Nothing was there before that could be somebody else's.
+            let new = rows.rows.is_empty() && shown.is_empty();
+            if before.is_some() || new {
                 rows.become_all(&lines, By::Step(step));
             } else {
                 let marks = marks(shown, lines.len());

@@ -365,6 +365,8 @@ fn a_file_that_was_written_whole_without_what_it_held() {
     let marks = [hunk(1, 1, &[" a", "+b", " c"])];
     let edit = shown(whole(None, "a\nb\nc\nd\n"), &marks);
     assert_eq!(who("a\nc\n", &[edit], "a\nb\nc\nd\n"), ".0.?");
+    // There was none before; so one agent tells of a new file.
+    assert_eq!(who("", &[whole(None, "a\nb\n")], "a\nb\nc\n"), "00?");
     // Nothing shows what was new.
     assert_eq!(who("a\n", &[whole(None, "a\nb\n")], "a\nb\n"), ".?");
 }
