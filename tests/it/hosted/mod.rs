@@ -17,6 +17,7 @@ mod trees;
 mod unit;
 mod whose;
 mod window;
+mod written;
 
 use std::collections::BTreeSet;
 use std::fs;

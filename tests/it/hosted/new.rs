@@ -13,7 +13,7 @@ use crate::kit::wait_for;
 const ID: &str = "68eaa3d6-0000-4000-8000-000000000001";
 
 /// A world with a played Claude Code and a terminal that notes what it is to show.
-fn world() -> World {
+pub(super) fn world() -> World {
     let world = World::new();
     play(
         &world,
@@ -37,7 +37,7 @@ fn says(world: &World, words: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-fn noted(world: &World, file: &str, lines: usize) -> String {
+pub(super) fn noted(world: &World, file: &str, lines: usize) -> String {
     let path = world.0.path("home").join(file);
     wait_for(file, || {
         let text = fs::read_to_string(&path).ok()?;
