@@ -88,7 +88,9 @@ pub fn pass<S: AsRef<OsStr>>(
         return Ok(());
     }
     let words = String::from_utf8_lossy(&done.stderr);
-    let first = words.lines().find(|line| !line.trim().is_empty());
+    // A push that is refused says first where it went.
+    let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("To ");
+    let first = words.lines().find(says);
     Err(Error::Failed(CleanText::line(first.unwrap_or_default())))
 }
 

@@ -59,7 +59,7 @@ pub(super) fn run(repository: &Repository, args: &Share) -> anyhow::Result<Exit>
 fn failed(error: &git::Error) -> Failure {
     let failure = Failure::new(format!("could not share: {error}"));
     let words = error.to_string();
-    if words.contains("rejected") || words.contains("fetch first") {
+    if words.contains("[rejected]") {
         return failure.hint("another clone of yours shared meanwhile: do it again");
     }
     failure

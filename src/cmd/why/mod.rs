@@ -151,6 +151,13 @@ fn lines(context: &Context, path: &Path, wanted: Option<(u32, u32)>) -> Result<F
         child::Error::Failed(words) if words.contains("no such path") => {
             refused("git does not know it: nothing is committed of it".into())
         }
+        child::Error::Failed(words) if words.contains("Cannot read blob") => {
+            let words = format!(
+                "could not tell of {name}: older contents of it are not in this partial clone, and vmux \
+                 fetches nothing by itself"
+            );
+            Failure::new(words).hint(format!("`git blame {}` has git fetch them", again(&file.into())))
+        }
         child::Error::Failed(words) if words.contains("has only") => {
             let few = words.split("has only").nth(1).unwrap_or_default();
             refused(format!("it has only{few}"))
