@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
@@ -27,6 +27,7 @@ use crate::core::sorted::Gather as _;
 use crate::serve::world;
 use crate::sys::clock;
 use crate::sys::inotify::{self, Adder, Change, Watcher};
+use crate::sys::memory;
 use crate::sys::paths::Paths;
 
 /// From a movement of `HEAD` to when it is recorded: an agent may write down what it did up to
@@ -124,6 +125,8 @@ struct Followed {
     due: Option<(Instant, Instant)>,
     /// Since when it is worked on.
     begun: Option<Instant>,
+    /// The thread that does so.
+    thread: Option<JoinHandle<()>>,
     /// When the log of each git directory was seen to move last.
     moved: BTreeMap<PathBuf, DateTime<Utc>>,
     /// Commits that wait for the end of a turn.
@@ -275,11 +278,14 @@ impl Follower {
                 capture.published.capture.wake();
             };
             let started = thread::Builder::new().name("commits".into()).spawn(run);
-            if let Err(error) = started {
-                log::warn!("could not start a thread: {error}");
-                followed.begun = None;
-                followed.want(RETRY.0);
-                return;
+            match started {
+                Ok(thread) => followed.thread = Some(thread),
+                Err(error) => {
+                    log::warn!("could not start a thread: {error}");
+                    followed.begun = None;
+                    followed.want(RETRY.0);
+                    return;
+                }
             }
         }
     }
@@ -371,6 +377,12 @@ impl Follower {
             return;
         };
         followed.begun = None;
+        if let Some(thread) = followed.thread.take() {
+            // It has told all and only ends now. What it read for a commit is many times what the
+            // daemon needs at rest, and part of it is given up only by its end.
+            let _ended = thread.join();
+            memory::give_back();
+        }
         let mut dirs = BTreeMap::new();
         for (dir, git_dir, watched) in done.dirs {
             match watched {

@@ -45,6 +45,7 @@ use crate::serve::labels;
 use crate::source::scout::{Roots, Scout};
 use crate::sys::clock;
 use crate::sys::files;
+use crate::sys::memory;
 use crate::sys::paths::Paths;
 use crate::sys::proc::Environ;
 
@@ -83,6 +84,8 @@ pub struct Settings {
 pub fn run(settings: Settings) -> anyhow::Result<()> {
     let paths = &settings.paths;
     paths.create_runtime()?;
+    // Before any thread starts.
+    memory::share_heap();
     supervise::log_panics();
     // First: who waits for the lock may signal its holder at any time.
     let signals = server::Signals::install()?;

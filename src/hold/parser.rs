@@ -12,12 +12,11 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::EventfdFlags;
-use vmux::sys::clock;
+use vmux::sys::{clock, memory};
 
 use crate::disk::Disk;
 use crate::escrow::Saved;
 use crate::marks::Marks;
-use crate::raw;
 use crate::term::{Emulator, Kept, Paint, Screen, Size};
 
 /// Bytes that may wait to be parsed while nobody looks; then the program is not read.
@@ -333,7 +332,7 @@ impl Thread {
                         thread.work.save();
                         thread.work.screen.rest();
                     });
-                    raw::give_memory_back();
+                    memory::give_back();
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
             }

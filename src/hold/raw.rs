@@ -1,5 +1,5 @@
-//! What Rust calls unsafe: what is done between fork and exec, descriptors that somebody else
-//! opened, and the allocator.
+//! What Rust calls unsafe: what is done between fork and exec, and descriptors that somebody else
+//! opened.
 #![expect(
     unsafe_code,
     reason = "a child's terminal is set up between fork and exec; std has no safe way"
@@ -54,18 +54,3 @@ pub(crate) fn close_at_exec() {
         }
     }
 }
-
-/// Gives free memory back to the system: without being told, the allocator of GNU keeps what lies
-/// below a piece in use.
-#[cfg(target_env = "gnu")]
-pub(crate) fn give_memory_back() {
-    unsafe extern "C" {
-        fn malloc_trim(pad: usize) -> std::ffi::c_int;
-    }
-    // SAFETY: it may be called at any time from any thread, and touches free memory only.
-    unsafe { malloc_trim(0) };
-}
-
-/// Others do so by themselves.
-#[cfg(not(target_env = "gnu"))]
-pub(crate) fn give_memory_back() {}

@@ -9,6 +9,7 @@ pub mod group;
 pub mod image;
 pub mod inotify;
 pub mod logger;
+pub mod memory;
 pub mod paths;
 pub mod proc;
 pub mod socket;
