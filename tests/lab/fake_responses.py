@@ -6,6 +6,9 @@ The newest user text of a request that is one of these decides the reply:
     say:TEXT          TEXT
     hold:NAME         text that streams until /_go/NAME is asked for
     esc:CMD           a call of the shell that asks to leave the sandbox, and "done" after its result
+    run:CMD           the same without asking
+    add:FILE TEXT     a patch that makes a file with this line
+    edit:FILE OLD>NEW a patch that replaces a line of it
 
 Anything else is answered with "ok". Requests without tools (titles) never run scripts.
 The port is printed as the first line. It ends with its standard input.
@@ -18,7 +21,7 @@ import threading
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-DIRECTIVE = re.compile(r"(?:^|\n)\s*((?:say|hold|esc):[^\n]*)\s*$")
+DIRECTIVE = re.compile(r"(?:^|\n)\s*((?:say|hold|esc|run|add|edit):[^\n]*)\s*$")
 GO, LOCK = {}, threading.Lock()
 USAGE = {
     "input_tokens": 120,
@@ -50,6 +53,17 @@ def asked(body):
             kind, _, argument = found.group(1).strip().partition(":")
             return kind, argument, answered
     return "", "", answered
+
+
+def patch(kind, argument):
+    """The command by which a model patches a file."""
+    name, _, text = argument.partition(" ")
+    old, _, new = text.partition(">")
+    lines = [f"*** Add File: {name}", f"+{text}"]
+    if kind == "edit":
+        lines = [f"*** Update File: {name}", "@@", f"-{old}", f"+{new}"]
+    body = "\n".join(["*** Begin Patch", *lines, "*** End Patch"])
+    return f"apply_patch <<'EOF'\n{body}\nEOF"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -103,8 +117,10 @@ class Handler(BaseHTTPRequestHandler):
         }
         self.event("response.created", response=response)
         kind, argument, answered = asked(body) if body.get("tools") else ("say", "A title", False)
-        if kind == "esc" and not answered:
-            item = self.call(argument)
+        if kind in ("esc", "run") and not answered:
+            item = self.call(argument, kind == "esc")
+        elif kind in ("add", "edit") and not answered:
+            item = self.call(patch(kind, argument), False)
         else:
             held = argument if kind == "hold" and not answered else None
             text = argument if kind == "say" else "done" if answered else "ok"
@@ -112,12 +128,11 @@ class Handler(BaseHTTPRequestHandler):
         done = dict(response, status="completed", output=[item], usage=USAGE)
         self.event("response.completed", response=done)
 
-    def call(self, command):
-        arguments = {
-            "cmd": command,
-            "sandbox_permissions": "require_escalated",
-            "justification": "May I run it?",
-        }
+    def call(self, command, asks):
+        arguments = {"cmd": command}
+        if asks:
+            arguments["sandbox_permissions"] = "require_escalated"
+            arguments["justification"] = "May I run it?"
         item = {
             "type": "function_call",
             "id": "fc_" + uuid.uuid4().hex[:20],

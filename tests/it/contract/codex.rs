@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::kit::lab::{Model, Row, TRUSTED};
-use crate::kit::process::{poll, wait_within};
+use serde_json::Value;
+
+use crate::kit::home::VMUX;
+use crate::kit::process::{poll, run, wait_within};
 use crate::kit::{Lab, install};
 
 /// Until a screen shows, or vmux says, what is waited for.
@@ -246,6 +249,60 @@ fn without_an_app_server() {
     codex.is("working", None);
     codex.is("idle", None);
     codex.killed();
+}
+
+/// What it patches leads to its prompts; what its shell writes is known by the file.
+#[test]
+#[ignore = "installs Codex CLI from npm"]
+fn lines_lead_to_the_prompts_they_come_of() {
+    for version in ["0.171.0", "0.139.0"] {
+        let lab = super::newest();
+        let work = lab.make_dir("work");
+        let run = |program: &str, words: &[&str]| {
+            let done = run(lab.command(program).args(words).current_dir(&work));
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            assert!(done.status.success(), "{words:?}: {}", text(&done.stderr));
+            text(&done.stdout)
+        };
+        run("git", &["init", "-q", "-b", "main"]);
+        for (name, value) in [("name", "Someone"), ("email", "someone@example.org")] {
+            run("git", &["config", &format!("user.{name}"), value]);
+        }
+        run("git", &["commit", "-q", "--allow-empty", "-m", "begin"]);
+        run(VMUX, &["capture", "on"]);
+        let codex = Codex::start(&lab, version);
+        codex.shows("lab-model");
+        codex.is("idle", None);
+        let prompts = [
+            "add:b.rs three by add",
+            "add:a.rs one by add",
+            "run:echo two by run >c.rs",
+            "edit:a.rs one by add>one by edit",
+        ];
+        let turn = |prompt: &str| {
+            codex.says(prompt);
+            let ends = |row: &Row| row.preview.as_deref() == Some("done");
+            wait_within(SHOWS, prompt, || Some(codex.is("idle", None)).filter(ends));
+        };
+        let why = |line: &str| {
+            let told: Value = serde_json::from_str(&run(VMUX, &["why", "--json", line])).unwrap();
+            let answer = &told["answers"][0];
+            let words = [&answer["level"], &answer["prompts"][0]["text"]];
+            words.map(|word| word.as_str().unwrap_or_default().to_owned())
+        };
+        prompts.iter().for_each(|prompt| turn(prompt));
+        assert_eq!(
+            fs::read_to_string(work.join("a.rs")).unwrap(),
+            "one by edit\n"
+        );
+        run("git", &["add", "-A"]);
+        run("git", &["commit", "-q", "-m", "a"]);
+        let recorded = || Some(why("a.rs:1")).filter(|told| told[0] == "line");
+        let told = wait_within(SHOWS, "the record", recorded);
+        assert_eq!(told, ["line", prompts[3]], "{version}");
+        assert_eq!(why("b.rs:1"), ["line", prompts[0]], "{version}");
+        assert_eq!(why("c.rs:1"), ["file", prompts[2]], "{version}");
+    }
 }
 
 /// It asks, vmux shows the whole command and allows it, and it runs. Returns its pid.
