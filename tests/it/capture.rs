@@ -396,6 +396,40 @@ fn a_prompt_is_in_the_working_tree_once_its_turn_has_ended_where_that_is_wanted(
     assert_eq!(home.git("shop", &["for-each-ref", "refs/notes"]), "");
 }
 
+/// As on a file system that does not answer: git waits for its own settings.
+#[test]
+fn a_repository_in_which_git_hangs_holds_up_no_other() {
+    let home = Home::new();
+    let stuck = home.repository("stuck");
+    home.repository("shop");
+    home.sessions();
+    for dir in ["stuck", "shop"] {
+        said(&home, dir, &["capture", "on"]);
+    }
+    let mut talk = home.talk("aaaa", "shop");
+    talk.ask("Add both");
+    talk.write("stuck/a.rs", "fn a() {}");
+    talk.write("shop/a.rs", "fn a() {}");
+    talk.end("Done.");
+    let a = commit(&home, "stuck", "a");
+    let config = stuck.join(".git/config");
+    let settings = fs::read_to_string(&config).unwrap();
+    let fifo = stuck.join(".git/silent");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
+    fs::write(&config, format!("{settings}[include]\n\tpath = silent\n")).unwrap();
+    // Somebody waits at its other end.
+    let open = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
+    let waits = || rustix::fs::open(&fifo, open, rustix::fs::Mode::empty()).ok();
+    let held = wait_for("git to hang", waits);
+    let b = commit(&home, "shop", "b");
+    recorded(&home, "shop", &b);
+    home.sessions();
+    assert!(waits().is_some(), "git waits still");
+    fs::write(&config, settings).unwrap();
+    drop(held);
+    recorded(&home, "stuck", &a);
+}
+
 /// Numbers that look like chance, the same in each run.
 struct Chance(u64);
 
