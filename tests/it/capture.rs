@@ -430,6 +430,44 @@ fn a_repository_in_which_git_hangs_holds_up_no_other() {
     recorded(&home, "stuck", &a);
 }
 
+#[test]
+fn a_merge_that_an_agent_resolved_names_it() {
+    let home = Home::new();
+    home.repository("shop");
+    said(&home, "shop", &["capture", "on"]);
+    fs::write(home.path("work/shop/a.rs"), "old();\n").unwrap();
+    commit(&home, "shop", "old");
+    for (branch, line) in [("side", "side();\n"), ("main", "main();\n")] {
+        home.git("shop", &["checkout", "-q", "-B", branch, "main"]);
+        fs::write(home.path("work/shop/a.rs"), format!("old();\n{line}")).unwrap();
+        if branch == "side" {
+            commit(&home, "shop", branch);
+        }
+    }
+    commit(&home, "shop", "main");
+    assert!(
+        !home
+            .try_git("shop", &["merge", "-q", "side"])
+            .status
+            .success()
+    );
+    let mut talk = home.talk("aaaa", "shop");
+    talk.ask("Resolve it");
+    talk.run("printf 'old();\\nmain();\\nside();\\n' > a.rs");
+    talk.write("shop/a.rs", "both();");
+    talk.end("Done.");
+    let merge = commit(&home, "shop", "merge");
+    said(&home, "shop", &["capture", "save"]);
+    assert_eq!(prompts(&home, "shop", &merge), ["Resolve it"]);
+    let told = said(&home, "shop", &["why", "a.rs:4"]);
+    assert!(
+        told.contains("Resolve it") && told.contains("line: the record"),
+        "{told}"
+    );
+    let told = said(&home, "shop", &["why", "a.rs:3"]);
+    assert!(told.contains("none: no recorded session"), "{told}");
+}
+
 /// Numbers that look like chance, the same in each run.
 struct Chance(u64);
 

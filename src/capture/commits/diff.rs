@@ -211,7 +211,10 @@ impl Reader {
             return;
         };
         self.at = told.files.iter().position(|file| file.path == path);
-        let text = self.file().filter(|file| !file.odd);
+        // A merge's hunks compare with all parents at once, and are not read: what it added to the
+        // first one is found by what both hold.
+        let one = told.parents.len() < 2;
+        let text = self.file().filter(|file| one && !file.odd);
         if let Some(file) = text {
             file.added.get_or_insert_default();
         }

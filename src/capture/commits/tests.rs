@@ -128,6 +128,7 @@ fn a_merge_has_what_no_parent_has() {
         ("both", &bytes("main\n"), &bytes("main\nside\n"))
     );
     assert_eq!(made[0].patch_id, "");
+    assert_eq!(file.added, None, "not nothing: git's hunks are not read");
 }
 
 #[test]
