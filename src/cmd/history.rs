@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::call::Context;
 use super::{hosted, out};
 use crate::cmd::cli::{History, Logs, Send};
-use crate::cmd::exit::{Exit, Failure};
+use crate::cmd::exit::{self, Exit, Failure};
 use crate::hosted::place::{Found, Place};
 use crate::hosted::plain::Plain;
 use crate::hosted::{Info, frame};
@@ -78,9 +78,20 @@ pub(super) fn logs(context: &Context, args: &Logs) -> anyhow::Result<Exit> {
             copy(file, &mut plain)?;
         }
         if over {
+            tell_end(context, &info.id);
             return Ok(Exit::Done);
         }
         clock::sleep(BEAT);
+    }
+}
+
+/// Says beside a log how its session ended, if it has.
+fn tell_end(context: &Context, id: &str) {
+    let found = Place::of(&context.paths).find(id, hosted::PATIENCE);
+    if let Some(Found::Ended(info)) = found
+        && let Some(how) = &info.ended
+    {
+        exit::say(&format!("{} {}\n", hosted::title(&info), how.words()));
     }
 }
 

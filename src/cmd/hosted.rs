@@ -19,7 +19,8 @@ use crate::sys::group;
 use crate::sys::proc::Proc;
 
 /// What has sessions outlive logins.
-pub(super) const LINGER: &str = "`loginctl enable-linger` keeps it all without a login";
+pub(super) const LINGER: &str = "`loginctl enable-linger` keeps it all without a login; where that is denied, root does it: \
+     `sudo loginctl enable-linger $USER`";
 /// Longest wait for one holder.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -222,6 +223,12 @@ fn rank(info: &Info, query: &str) -> Option<u8> {
 /// A session that the daemon knows, and that a holder keeps.
 fn by_daemon(context: &Context, query: &str) -> anyhow::Result<Info> {
     let none = || {
+        let ended = choose(context, query, Age::Over, EXACT).ok().flatten();
+        let how = ended.and_then(|info| Some((info.ended.clone()?, info)));
+        if let Some((how, info)) = how {
+            return Failure::new(format!("{} {}", title(&info), how.words()))
+                .hint(format!("`vmux logs {}` has what it wrote", info.id));
+        }
         Failure::new(format!("no hosted session fits {query:?}"))
             .hint("`vmux start` starts one; `vmux switch` goes to those in other terminals")
     };

@@ -8,8 +8,9 @@ use crate::agent;
 use crate::cmd::cli::{List, ListFormat};
 use crate::cmd::exit::{self, Exit};
 use crate::core::text::CleanText;
-use crate::hosted::Info;
+use crate::hosted::limit::shown;
 use crate::hosted::place::{Found, Place};
+use crate::hosted::{Info, starved_words};
 use crate::protocol::client::{Client, ClientError, PATIENCE, read};
 use crate::protocol::reply::{Listed, is_done};
 use crate::protocol::request::{Format, ListArgs};
@@ -86,6 +87,12 @@ fn hosted(context: &Context, json: bool) -> anyhow::Result<Exit> {
 fn described(info: &Info) -> String {
     let (columns, rows) = (info.columns, info.rows);
     let mut text = format!("{}\n  {columns}x{rows}", super::hosted::line(info));
+    let memory = info.memory.map(|most| format!("{} of memory", shown(most)));
+    let tasks = info.tasks.map(|most| format!("{most} processes"));
+    let most: Vec<String> = memory.into_iter().chain(tasks).collect();
+    if !most.is_empty() {
+        text.push_str(&format!(", at most {}", most.join(" and ")));
+    }
     if let Some(log) = &info.log {
         text.push_str(&format!(
             ", log {}",
@@ -93,6 +100,9 @@ fn described(info: &Info) -> String {
         ));
     }
     text.push('\n');
+    if info.starved > 0 {
+        text.push_str(&format!("  {}\n", starved_words(info.starved)));
+    }
     for client in &info.clients {
         let tty = client
             .tty

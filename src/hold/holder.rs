@@ -17,6 +17,7 @@ use crate::disk::Disk;
 use crate::ending::Ending;
 use crate::parser::{Done, Job, Parser};
 use crate::pty::{Child, Pty};
+use crate::scope;
 use crate::stand::{self, Identity};
 use crate::telling::Telling;
 use crate::term::Size;
@@ -436,6 +437,8 @@ impl Holder {
             at: clock::now(),
             ..Ended::default()
         });
+        let starved = self.starved();
+        let ended = Ended { starved, ..ended };
         self.settle();
         self.write_down(&ended)?;
         let mut told = false;
@@ -535,7 +538,17 @@ impl Holder {
             clients: attached.collect(),
             ended: self.child.ended.clone(),
             told: Some(self.telling.told.clone()),
+            starved: self.starved(),
             ..self.info.clone()
+        }
+    }
+
+    fn starved(&self) -> u32 {
+        let limited = self.info.memory.is_some();
+        if limited {
+            scope::starved(&self.info.id)
+        } else {
+            0
         }
     }
 

@@ -183,6 +183,7 @@ impl Child {
                         code: status.exit_status(),
                         signal: status.terminating_signal(),
                         at: clock::now(),
+                        ..Ended::default()
                     });
                 }
                 Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}

@@ -7,7 +7,7 @@
 //! want of memory (systemd.service(5), `OOMPolicy`).
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -21,6 +21,8 @@ use vmux::sys::{group, paths, socket};
 const NAME: &str = "org.freedesktop.systemd1";
 const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+/// Where the kernel has its control groups.
+const ROOT: &str = "/sys/fs/cgroup";
 /// Longest wait until this process is in its scope, and how often that is looked at.
 const ENTER: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(2);
@@ -136,7 +138,30 @@ fn try_enter(environ: &Environ, id: &str, limits: Limits) -> anyhow::Result<()> 
             None => clock::sleep(PAUSE),
         }
     };
-    holds(Path::new("/sys/fs/cgroup"), &group, limits)
+    holds(Path::new(ROOT), &group, limits)
+}
+
+/// How many processes of a session the kernel ended because all its memory was taken; this process
+/// is in its scope.
+pub(crate) fn starved(id: &str) -> u32 {
+    let own = group::of(None).ok().flatten();
+    let Some(own) = own.filter(|own| is_in(own, &name(id))) else {
+        return 0;
+    };
+    let path = file(Path::new(ROOT), &own, "memory.events");
+    oom_kills(&fs::read_to_string(path).unwrap_or_default())
+}
+
+/// **Source:** the kernel's admin-guide/cgroup-v2, `memory.events`.
+fn oom_kills(events: &str) -> u32 {
+    let mut lines = events.lines();
+    let said = lines.find_map(|line| line.strip_prefix("oom_kill "));
+    said.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// A file of a control group.
+fn file(root: &Path, group: &str, file: &str) -> PathBuf {
+    root.join(group.trim_start_matches('/')).join(file)
 }
 
 fn is_in(group: &str, scope: &str) -> bool {
@@ -149,8 +174,7 @@ fn holds(root: &Path, group: &str, limits: Limits) -> anyhow::Result<()> {
     let wanted = [("memory.max", limits.memory), ("pids.max", limits.tasks)];
     for (file, limit) in wanted {
         let Some(limit) = limit else { continue };
-        let path = root.join(group.trim_start_matches('/')).join(file);
-        let said = fs::read_to_string(path).unwrap_or_default();
+        let said = fs::read_to_string(self::file(root, group, file)).unwrap_or_default();
         let max: Option<u64> = said.trim().parse().ok();
         if max.is_none_or(|max| max > limit) {
             bail!("the kernel does not hold it to that ({file})");
@@ -168,6 +192,12 @@ mod tests {
         let group = "/user.slice/user-1000.slice/user@1000.service/app.slice/vmux-habcd.scope";
         assert!(is_in(group, &name("habcd")) && is_in(&format!("{group}/inner"), &name("habcd")));
         assert!(!is_in(group, &name("abcd")) && !is_in("/user.slice/session-2.scope", &name("h")));
+    }
+
+    #[test]
+    fn what_the_kernel_ended_is_counted() {
+        let events = "low 0\nhigh 0\nmax 185\noom 1\noom_kill 3\noom_group_kill 9\n";
+        assert_eq!([events, "", "oom_kill x"].map(oom_kills), [3, 0, 0]);
     }
 
     #[test]

@@ -26,9 +26,20 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Bytes, as [`bytes`] reads them.
+#[must_use]
+pub fn shown(bytes: u64) -> String {
+    let units = [(40, 'T'), (30, 'G'), (20, 'M'), (10, 'K')].into_iter();
+    let mut whole = units.filter(|(shift, _)| bytes.trailing_zeros() >= *shift);
+    match whole.next() {
+        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
+        None => bytes.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, shown};
 
     #[test]
     fn bytes_are_read_as_people_write_them() {
@@ -42,7 +53,10 @@ mod tests {
             ("1048576", 1 << 20),
         ] {
             assert_eq!(bytes(text), Ok(read), "{text}");
+            assert_eq!(bytes(&shown(read)), Ok(read), "{text}");
         }
+        let all = [4 << 30, 100 << 20, 1536 << 20, (1 << 20) + 1];
+        assert_eq!(all.map(shown), ["4G", "100M", "1536M", "1048577"]);
         for text in [
             "",
             "G",

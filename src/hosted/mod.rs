@@ -109,6 +109,21 @@ pub struct Ended {
     pub signal: Option<i32>,
     /// When.
     pub at: DateTime<Utc>,
+    /// As [`Info::starved`], until then.
+    #[serde(skip_serializing_if = "is_none")]
+    pub starved: u32,
+}
+
+fn is_none(number: &u32) -> bool {
+    *number == 0
+}
+
+/// What the kernel did, in words.
+#[must_use]
+pub fn starved_words(processes: u32) -> String {
+    format!(
+        "the kernel ended {processes} of its processes for taking more memory than the session may"
+    )
 }
 
 /// Exit codes of programs that were told to end or killed, as shells have them: 128 and the signal.
@@ -131,11 +146,15 @@ impl Ended {
     /// In words.
     #[must_use]
     pub fn words(&self) -> String {
-        match (self.code, self.signal) {
+        let words = match (self.code, self.signal) {
             (Some(code), _) if code != 0 => format!("ended with exit code {code}"),
             (None, Some(signal)) => format!("was ended by signal {signal}"),
             (None, None) => "ended; how, nobody saw".to_owned(),
             _ => "ended".to_owned(),
+        };
+        match self.starved {
+            0 => words,
+            n => format!("{words}; {}", starved_words(n)),
         }
     }
 }
@@ -191,6 +210,9 @@ pub struct Info {
     pub memory: Option<u64>,
     /// Most processes and threads.
     pub tasks: Option<u64>,
+    /// Its processes that the kernel ended because the session took all its memory.
+    #[serde(skip_serializing_if = "is_none")]
+    pub starved: u32,
     /// How it ended, if it has.
     pub ended: Option<Ended>,
 }
@@ -204,5 +226,28 @@ impl Info {
         let identity = |path: &Path| path.metadata().ok().map(|data| (data.dev(), data.ino()));
         let running = identity(Path::new(&format!("/proc/{}/exe", self.holder)))?;
         Some(running == identity(program)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_took_is_told_with_the_end() {
+        let killed = Ended {
+            signal: Some(9),
+            ..Ended::default()
+        };
+        assert_eq!(killed.words(), "was ended by signal 9");
+        let starved = Ended {
+            starved: 1,
+            ..killed.clone()
+        };
+        let told = starved.words();
+        assert!(told.starts_with("was ended by signal 9; the kernel ended 1 of"));
+        // Who is older reads it, and says nothing of it to others.
+        let words = [killed, starved].map(|ended| serde_json::to_string(&ended).unwrap());
+        assert!(!words[0].contains("starved") && words[1].contains("\"starved\":1"));
     }
 }

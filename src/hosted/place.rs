@@ -364,6 +364,7 @@ mod tests {
             code: Some(3),
             signal: None,
             at: clock::now(),
+            ..Ended::default()
         });
         put(&info);
         assert_eq!(place.all(patience), [Found::Ended(info)]);

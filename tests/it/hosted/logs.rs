@@ -62,6 +62,31 @@ fn keys_that_end_a_session_are_typed_like_others() {
     }
 }
 
+#[test]
+fn who_comes_after_the_end_hears_how_it_ended() {
+    let world = World::new();
+    let id = world.start("build", "echo built; read line; kill -9 $$")["id"].clone();
+    let said = |words: &[&str]| {
+        let done = world.0.vmux(words);
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        (done.status.success(), error)
+    };
+    world.shows("build", "built");
+    assert_eq!(said(&["logs", "build"]), (true, String::new()));
+    world.says(&["send", "--enter", "build", "go"]);
+    let how = "build was ended by signal 9\n";
+    let told = wait_for("its end", || {
+        let (good, error) = said(&["attach", "build"]);
+        (!good && error.contains(how)).then_some(error)
+    });
+    let hint = format!("hint: `vmux logs {}`", id.as_str().unwrap());
+    assert!(told.contains(&hint), "{told}");
+    assert_eq!(said(&["logs", "build"]), (true, how.to_owned()));
+    assert_eq!(said(&["logs", "-f", "build"]), (true, how.to_owned()));
+    let (good, other) = said(&["history", "buil"]);
+    assert!(!good && other.contains("no hosted session fits"), "{other}");
+}
+
 /// What a session wrote is shown on another terminal, which does nothing of it.
 #[test]
 fn nothing_of_a_log_or_a_history_acts_on_the_terminal() {
