@@ -23,6 +23,8 @@ const PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 /// Where the kernel has its control groups.
 const ROOT: &str = "/sys/fs/cgroup";
+/// Longest wait for one answer where a limit is wanted: a busy machine may only be starting the bus.
+const LIMITING: Duration = Duration::from_secs(3);
 /// Longest wait until this process is in its scope, and how often that is looked at.
 const ENTER: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(2);
@@ -92,7 +94,7 @@ fn try_join(environ: &Environ, id: &str, session: Pid) -> anyhow::Result<()> {
     }
     let own = [std::process::id()];
     let body = Body::default().text(&scope).text("").numbers(&own);
-    manager(environ)?.call(NAME, PATH, MANAGER, "AttachProcessesToUnit", &body)?;
+    manager(environ, PATIENCE)?.call(NAME, PATH, MANAGER, "AttachProcessesToUnit", &body)?;
     Ok(())
 }
 
@@ -101,18 +103,23 @@ fn name(id: &str) -> String {
 }
 
 /// A connection to the bus of the manager that systemd runs for this user.
-fn manager(environ: &Environ) -> anyhow::Result<Bus> {
+fn manager(environ: &Environ, patience: Duration) -> anyhow::Result<Bus> {
     let runtime = paths::login_dir(environ).filter(|dir| dir.join("systemd").is_dir());
     let runtime = runtime.context("no systemd manages this user's programs")?;
     // An older desktop has a session bus beside it, on which it is not.
     Ok(match socket::connect(&runtime.join("bus"), PATIENCE) {
-        Ok(stream) => Bus::over(stream)?,
+        Ok(stream) => Bus::over_within(stream, patience)?,
         Err(_) => Bus::session(environ)?,
     })
 }
 
 fn try_enter(environ: &Environ, id: &str, limits: Limits) -> anyhow::Result<()> {
-    let mut bus = manager(environ)?;
+    let patience = if limits.are_none() {
+        PATIENCE
+    } else {
+        LIMITING
+    };
+    let mut bus = manager(environ, patience)?;
     let scope = name(id);
     let own = [std::process::id()];
     let words = format!("vmux session {id}");

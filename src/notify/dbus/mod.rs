@@ -100,6 +100,8 @@ pub struct Bus {
     stream: UnixStream,
     buffer: Vec<u8>,
     serial: u32,
+    /// Longest wait for one answer.
+    patience: Duration,
     /// Signals that came while an answer was waited for.
     signals: Vec<Incoming>,
 }
@@ -129,10 +131,19 @@ impl Bus {
     /// # Errors
     /// See [`BusError`].
     pub fn over(stream: UnixStream) -> Result<Self, BusError> {
+        Self::over_within(stream, PATIENCE)
+    }
+
+    /// The same, for answers that may take longer.
+    ///
+    /// # Errors
+    /// See [`BusError`].
+    pub fn over_within(stream: UnixStream, patience: Duration) -> Result<Self, BusError> {
         let mut bus = Self {
             stream,
             buffer: Vec::new(),
             serial: 0,
+            patience,
             signals: Vec::new(),
         };
         bus.authenticate()?;
@@ -162,7 +173,7 @@ impl Bus {
 
     /// **Source:** specification, "Authentication Protocol": EXTERNAL, the user's id in hex.
     fn authenticate(&mut self) -> Result<(), BusError> {
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(self.patience);
         let uid = rustix::process::getuid().as_raw().to_string();
         let hex: String = uid.bytes().map(|byte| format!("{byte:02x}")).collect();
         self.write(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes())?;
@@ -195,7 +206,7 @@ impl Bus {
     ) -> Result<Incoming, BusError> {
         self.serial += 1;
         let serial = self.serial;
-        let deadline = Deadline::after(PATIENCE);
+        let deadline = Deadline::after(self.patience);
         self.write(&wire::method_call(
             serial,
             destination,
@@ -382,6 +393,7 @@ mod tests {
             stream: ours,
             buffer: Vec::new(),
             serial: 0,
+            patience: PATIENCE,
             signals: Vec::new(),
         };
         let ping = wire::method_call(1, SELF, SELF_PATH, SELF, "Ping", &Body::default());
