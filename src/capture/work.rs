@@ -4,9 +4,9 @@
 //! Records are written before the place up to which the logs were read: who is killed in between
 //! makes them once more, and the note of a commit is replaced, never added to.
 
+mod error;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ use super::trees::{self, Tree};
 use crate::core::model::time;
 use crate::core::text::CleanText;
 use crate::core::transcript::Transcript;
+
+pub use error::Error;
 
 /// Longest wait for another process that works in the repository.
 const OTHERS: Duration = Duration::from_secs(5);
@@ -68,41 +70,6 @@ pub struct Caught {
     pub open: usize,
     /// Whether each end of a turn is of interest.
     pub turns: bool,
-}
-
-/// Why nothing was done; it is tried again from where it was.
-#[derive(Debug)]
-pub enum Error {
-    /// The settings cannot be understood, in words.
-    Settings(String),
-    /// Git did not do it.
-    Git(git::Error),
-    /// The file system did not.
-    Io(io::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Settings(words) => f.write_str(words),
-            Self::Git(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<git::Error> for Error {
-    fn from(error: git::Error) -> Self {
-        Self::Git(error)
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
 }
 
 /// A commit that is to be looked at.
