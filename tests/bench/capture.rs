@@ -151,6 +151,8 @@ fn commits(report: &mut Report) {
 
 fn rebase(report: &mut Report) {
     let home = Home::new();
+    // One that started would do the work itself, unmeasured.
+    home.set("VMUX_NO_DAEMON", "1");
     home.repository("shop");
     let begin = home.git("shop", &["rev-parse", "HEAD"]);
     vmux(&home, "shop", &["capture", "on"]);
