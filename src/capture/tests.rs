@@ -1,6 +1,7 @@
 //! Repositories that git made, and an agent whose conversations are played.
 
 use std::fs;
+use std::io;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
