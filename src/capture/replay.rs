@@ -424,15 +424,12 @@ fn exchanges<'a>(
         };
         found = found.into_iter().min_by_key(far).into_iter().collect();
     }
-    // From below, so that the places of those above stay right. Several may stand in one line.
-    let mut below: Option<(usize, Line)> = None;
+    // From below, so that the places of those above stay right. Several may stand in one line, and
+    // one may end where the next began.
+    let mut now = file.to_vec();
     let mut out = Vec::new();
     for one in found.iter().rev() {
-        let line = |at: usize| match below {
-            Some((row, line)) if row == at => Some(line),
-            _ => file.get(at).copied(),
-        };
-        let text = |at: usize| line(at).map(|line| lines.text(line));
+        let text = |at: usize| now.get(at).map(|line| lines.text(*line));
         let head = text(one.from.0).and_then(|text| text.get(..one.from.1));
         let head = head.unwrap_or_default().to_owned();
         let tail = text(one.to.0)
@@ -441,8 +438,9 @@ fn exchanges<'a>(
         let Some(made) = between(lines, &head, new, tail.as_deref()) else {
             return Vec::new();
         };
-        below = made.first().map(|line| (one.from.0, *line));
-        out.push((one.from.0..(one.to.0 + 1).min(file.len()), made));
+        let part = one.from.0..(one.to.0 + 1).min(now.len());
+        now.splice(part.clone(), made.iter().copied());
+        out.push((part, made));
     }
     out
 }

@@ -201,14 +201,24 @@ fn line_ends_do_not_matter() {
 
 #[test]
 fn a_text_may_be_replaced_everywhere() {
-    let mut all = edit("x", "yy\nz");
-    if let Edit::Replace { all, .. } = &mut all {
-        *all = true;
-    }
+    let everywhere = |old: &str, new: &str| {
+        let mut edit = edit(old, new);
+        if let Edit::Replace { all, .. } = &mut edit {
+            *all = true;
+        }
+        edit
+    };
     assert_eq!(
-        who("x + x\nb\nx\n", &[all], "yy\nz + yy\nz\nb\nyy\nz\n"),
+        who(
+            "x + x\nb\nx\n",
+            &[everywhere("x", "yy\nz")],
+            "yy\nz + yy\nz\nb\nyy\nz\n"
+        ),
         "000.00"
     );
+    // One may end where the next begins, and lines be gone by then.
+    let joined = everywhere("\n", "");
+    assert_eq!(who("a\n\n\nb\n\n", &[joined], "ab"), "0");
     // Else just where it is shown.
     let one = shown(edit("x", "y"), &[hunk(3, 3, &["-x", "+y"])]);
     assert_eq!(who("x\nb\nx\n", &[one], "x\nb\ny\n"), "..0");
