@@ -45,6 +45,8 @@ mod props;
 mod published;
 mod readme;
 mod recordings;
+#[cfg(feature = "host")]
+mod refusals;
 mod rewrites;
 mod schema;
 mod scout;
