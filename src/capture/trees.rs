@@ -86,15 +86,25 @@ fn linked(git_dir: &Path) -> Option<Tree> {
 
 fn main_top(common: &Path) -> Option<PathBuf> {
     let around = common.parent()?;
-    // A bare repository beside a `.git` that leads to it has linked trees only.
-    if common.file_name() == Some(OsStr::new(".git")) {
-        return Some(around.to_path_buf());
+    let settings = read_bounded(&common.join("config"), 1 << 20).unwrap_or_default();
+    if names_a_tree(&settings) {
+        let key = ["config", "--get", "core.worktree"];
+        let printed = git::run(common, &key, b"", PATIENCE).ok()?;
+        let top = common.join(OsStr::from_bytes(printed.trim_ascii_end()));
+        return fs::canonicalize(top).ok().filter(|top| top.is_dir());
     }
-    let settings = read_bounded(&common.join("config"), 1 << 20).ok()?;
-    memchr::memmem::find(&settings, b"worktree")?;
-    let printed = git::run(common, &["config", "--get", "core.worktree"], b"", PATIENCE).ok()?;
-    let top = common.join(OsStr::from_bytes(printed.trim_ascii_end()));
-    fs::canonicalize(top).ok().filter(|top| top.is_dir())
+    // A bare repository beside a `.git` that leads to it has linked trees only.
+    (common.file_name() == Some(OsStr::new(".git"))).then(|| around.to_path_buf())
+}
+
+/// Whether settings may say where the working tree is: git is not asked for each repository.
+fn names_a_tree(settings: &[u8]) -> bool {
+    settings.split(|byte| *byte == b'\n').any(|line| {
+        let line = line.trim_ascii_start();
+        let key = line.get(..8).unwrap_or_default();
+        let rest = line.get(8..).unwrap_or_default().trim_ascii_start();
+        key.eq_ignore_ascii_case(b"worktree") && rest.starts_with(b"=")
+    })
 }
 
 #[cfg(test)]
@@ -138,6 +148,14 @@ mod tests {
         assert_eq!(
             tops(&module),
             [(String::new(), dir.join("mall/parts/shop"))]
+        );
+        // One whose files lie elsewhere.
+        fs::create_dir(dir.join("files")).unwrap();
+        git(&shop, &["config", "core.worktree", "../../files"]);
+        assert_eq!(tops(&common), [(String::new(), dir.join("files"))]);
+        git(
+            &dir,
+            &["--git-dir=shop/.git", "config", "--unset", "core.worktree"],
         );
         git(&dir, &["clone", "-q", "--bare", "shop", "bare.git"]);
         assert_eq!(tops(&dir.join("bare.git")), []);
