@@ -102,9 +102,9 @@ mod tests {
         fs::write(home.path().join(".claude.json"), BESIDE).unwrap();
         let wanted = [
             "/home/dev/other 1795890024",
-            "/home/dev/work 1795890023",
+            "/home/dev/proj 1795890023",
             "/home/dev/other ",
-            "/home/dev/work ",
+            "/home/dev/proj ",
         ];
         assert_eq!(found(&config), wanted);
         // A directory that a variable names has its own, and none beside it.

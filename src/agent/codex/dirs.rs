@@ -44,7 +44,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         let recorded = include_str!("../../../tests/fixtures/codex/0.171.0/config.toml");
-        assert_eq!(found(recorded), ["/home/dev/other", "/home/dev/work"]);
+        assert_eq!(found(recorded), ["/home/dev/other", "/home/dev/proj"]);
         let odd = "[projects]\n\"/a\" = 3\n[projects.\"/b\"]\n[projects.c]\ntrust_level = 7\n";
         assert_eq!(found(odd), ["/b", "c"]);
         let deep = format!("projects = {}", "[".repeat(100_000));

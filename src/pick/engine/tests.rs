@@ -64,12 +64,12 @@ fn by_vmux(query: &str, sessions: &[Arc<Session>]) -> Order {
 /// Label, branch, state and directory of sessions as people have them, and of some that nobody
 /// should have.
 const WORLD: [(&str, &str, State, &str); 12] = [
-    ("", "main", State::Idle, "/home/u/work/api-server"),
+    ("", "main", State::Idle, "/home/u/proj/api-server"),
     (
         "",
         "feature/cart",
         State::NeedsInput,
-        "/home/u/work/shop-web",
+        "/home/u/proj/shop-web",
     ),
     (
         "payments API",
@@ -83,7 +83,7 @@ const WORLD: [(&str, &str, State, &str); 12] = [
     ("shell-wall-tools", "aabbcc", State::Idle, "/home/u/aaa/bbb"),
     ("a | b $HOME 'q' ^c !b", "x\\ y", State::Working, "/a b/c d"),
     ("ｆｕｌｌｗｉｄｔｈ", "ＭＡＩＮ", State::Idle, "/ｗ"),
-    ("", "main", State::Idle, "/home/u/work/api-server"),
+    ("", "main", State::Idle, "/home/u/proj/api-server"),
     ("ΣΊΣΥΦΟΣ σίσυφος", "İstanbul ısı", State::Working, "/ǆ/ǅ/Ǆ"),
     ("emoji 👩‍💻 e\u{301}", "é", State::NeedsInput, "/tmp/é"),
 ];
@@ -116,7 +116,7 @@ const QUERIES: &str = "
     ü|Ü|ünï|ÜNÏ|strasse|straße|STRASSE|ß|ẞ|ñ|añadir|AÑADIR|日|日本|本日|プ|プロ|é|É|e\u{301}
     ll|aa|aaa|aabb|abc|bb|cc|oo|lll|shellwall|wall|tools|shll|llll|ls|-w-t|aaaa|aaabbb
     ｆｕｌｌ|full|FULL|ＦＵＬＬ|ｍａｉｎ|ＭＡＩＮ|σίσυφος|ΣΊΣΥΦΟΣ|ς|σ|Σ|'ς|'σ|'Σ|ı|İ|i|I|'ı|'i
-    ǆ|ǅ|Ǆ|'ǆ|'ǅ|👩|💻|'👩‍💻|home|work|home work|/home/u/work|hwas|huw|home/u|u/w|bill pay
+    ǆ|ǅ|Ǆ|'ǆ|'ǅ|👩|💻|'👩‍💻|home|work|home work|/home/u/proj|hwas|huw|home/u|u/w|bill pay
     x\\ y|a\\ b|\\ |a\\ |\\ a|'a\\ b|^a\\ |c\\ d$|\\|zzz|nothing|ap nothing|!zzz|0|1|9|91|7";
 
 /// Queries with bars, and those in which spaces count.
