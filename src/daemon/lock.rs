@@ -36,6 +36,9 @@ const PAUSE: Duration = Duration::from_millis(5);
 const KNOCK: Duration = Duration::from_millis(500);
 /// More than all locks of a large machine take in `/proc/locks`, in bytes.
 const LOCKS_CAP: usize = 4 << 20;
+/// How often that list is read before a lock is said not to be in it. The kernel gives it page by
+/// page, and a line is left out where one of an earlier page goes away meanwhile.
+const READS: u32 = 4;
 
 /// The right to be the daemon.
 #[derive(Debug)]
@@ -321,6 +324,10 @@ pub fn unreachable(paths: &Paths) -> String {
 /// device is not always the one of stat(2), so that the process must have the file open besides.
 #[must_use]
 pub fn holder(paths: &Paths) -> Option<u32> {
+    (0..READS).find_map(|_| listed_holder(paths))
+}
+
+fn listed_holder(paths: &Paths) -> Option<u32> {
     let lock = rustix::fs::stat(paths.lock()).ok()?;
     let locks = read_bounded(Path::new("/proc/locks"), LOCKS_CAP).ok()?;
     let locks = String::from_utf8_lossy(&locks);
@@ -358,6 +365,8 @@ pub fn signal_holder(paths: &Paths, signal: Signal) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
     use crate::sys::proc::Environ;
 
@@ -405,6 +414,26 @@ mod tests {
         assert_eq!(holder(&paths), Some(std::process::id()));
         drop(first);
         assert_eq!(holder(&paths), None, "it has ended, and left its files");
+    }
+
+    #[test]
+    fn the_holder_is_known_while_others_lock_and_unlock() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let _first = Instance::take(&paths).unwrap();
+        let asked = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !asked.load(Ordering::Relaxed) {
+                    let other = |n: u32| try_lock(&dir.path().join(format!("other-{n}")));
+                    let others: Vec<_> = (0..20).map(other).collect();
+                    drop(others);
+                }
+            });
+            let known = (0..3_000).filter(|_| holder(&paths).is_some()).count();
+            asked.store(true, Ordering::Relaxed);
+            assert_eq!(known, 3_000);
+        });
     }
 
     /// A daemon that listens, and where.

@@ -9,13 +9,19 @@ use std::path::Path;
 
 pub use held::{Held, lock, past_links, replace, tidy, unchanged};
 
+/// What a table of the kernel gives with one read(2), in bytes.
+const PAGE: usize = 4096;
+
 /// Reads at most `cap` bytes of the file at `path`. Never blocks on a FIFO or a device.
 ///
 /// # Errors
 /// Those of opening and reading; `InvalidData` if it is not a regular file, `FileTooLarge` past `cap`.
 pub fn read_bounded(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
-    let file = open_regular(path)?;
-    let mut bytes = Vec::new();
+    let (file, size) = open_regular(path)?;
+    // With room the first read takes what is there. Without, it takes 32 bytes; and a table of the
+    // kernel that is read in parts may lack a line: another one went away between.
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut bytes = Vec::with_capacity(size.max(PAGE).min(cap) + 1);
     file.take(cap as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > cap {
         return Err(io::Error::new(
@@ -32,20 +38,21 @@ pub fn read_bounded(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
 /// Those of opening and reading; `InvalidData` if it is not a regular file.
 pub fn read_start(path: &Path, cap: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    open_regular(path)?
-        .take(cap as u64)
-        .read_to_end(&mut bytes)?;
+    let (file, _) = open_regular(path)?;
+    file.take(cap as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn open_regular(path: &Path) -> io::Result<File> {
+/// Opens a file, and tells its size in bytes: 0 for those that the kernel makes up.
+fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     // O_NONBLOCK: opening a FIFO somebody put in the file's place must not hang the thread.
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
-    if file.metadata()?.is_file() {
-        return Ok(file);
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        return Ok((file, metadata.len()));
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidData,
