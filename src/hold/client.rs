@@ -16,7 +16,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::net::SendFlags;
@@ -25,6 +25,7 @@ use vmux::hosted::{Attached, Role};
 use vmux::sys::{clock, socket};
 
 pub(crate) use self::carried::Carried;
+use crate::output::Output;
 use crate::parser::Seen;
 use crate::term::Size;
 
@@ -58,7 +59,7 @@ pub(crate) enum View {
 
 /// Whole frames, and what the terminal shows when they are drawn, if that is something else then.
 struct Piece {
-    frames: Rc<[u8]>,
+    frames: Arc<Vec<u8>>,
     seen: Option<Seen>,
 }
 
@@ -159,11 +160,11 @@ impl Client {
     pub(crate) fn send(&mut self, kind: u8, payload: &[u8]) {
         let mut bytes = Vec::with_capacity(payload.len() + frame::HEAD);
         frame::write(kind, payload, &mut bytes);
-        self.push(bytes.into(), None);
+        self.push(Arc::new(bytes), None);
     }
 
     /// Queues whole frames.
-    fn push(&mut self, frames: Rc<[u8]>, seen: Option<Seen>) {
+    fn push(&mut self, frames: Arc<Vec<u8>>, seen: Option<Seen>) {
         if self.gone {
             return;
         }
@@ -256,11 +257,12 @@ impl Client {
         Some(self.awaited?.0 + WINDOW)
     }
 
-    /// Shows it output of the program up to a byte; `frame` is the same as a frame.
-    pub(crate) fn output(&mut self, bytes: &[u8], frame: &Rc<[u8]>, until: u64) {
+    /// Shows it output of the program up to a byte.
+    pub(crate) fn output(&mut self, output: &Output, until: u64) {
         match &mut self.view {
-            View::All => self.push(frame.clone(), Some(Seen::Until(until))),
+            View::All => self.push(output.frame(), Some(Seen::Until(until))),
             View::Soon { after, lost } => {
+                let bytes = output.bytes();
                 if *lost || after.len() + bytes.len() > BEHIND {
                     *lost = true;
                     after.clear();
@@ -289,7 +291,7 @@ impl Client {
         if !after.is_empty() {
             frame::write(frame::OUTPUT, &after, &mut frames);
         }
-        self.push(frames.into(), Some(Seen::Until(until)));
+        self.push(Arc::new(frames), Some(Seen::Until(until)));
         true
     }
 
@@ -320,7 +322,7 @@ impl Client {
         bytes.push_str("\x1b[H\x1b[J");
         let mut frames = Vec::new();
         frame::write_snapshot(bytes.as_bytes(), &mut frames);
-        self.push(frames.into(), seen);
+        self.push(Arc::new(frames), seen);
     }
 
     /// Reads what has arrived; `false` if it hung up.
@@ -350,8 +352,7 @@ mod tests {
         let mut client = Client::new(1, stream);
         client.view = View::All;
         for at in 1..=24 {
-            let frame: Rc<[u8]> = vec![0; 64 * 1024].into();
-            client.output(b"", &frame, at);
+            client.output(&Output::of(&vec![0; 64 * 1024 - frame::HEAD]), at);
         }
         client.flush();
         (client, other)

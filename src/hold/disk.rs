@@ -13,6 +13,7 @@ use vmux::hosted::record::Record;
 use vmux::sys::clock;
 
 use crate::keep::{Keep, Lost};
+use crate::output::Output;
 
 /// Bytes of the log that may wait.
 const MOST: usize = 4 * 1024 * 1024;
@@ -20,11 +21,16 @@ const MOST: usize = 4 * 1024 * 1024;
 const PIECE: usize = 64;
 /// A thread that could not be had is tried again after so long.
 const AGAIN: Duration = Duration::from_millis(250);
+/// What comes within so long is written together: to be woken for each piece would cost who hands
+/// it over more than to hand it over does.
+const TOGETHER: Duration = Duration::from_millis(5);
+/// Bytes that are written without that wait.
+const ENOUGH: usize = MOST / 4;
 
 /// What the program wrote at once.
 struct Piece {
     at: Instant,
-    bytes: Vec<u8>,
+    output: Output,
     /// What is missing before it.
     lost: Option<Lost>,
 }
@@ -64,6 +70,10 @@ struct Queue {
     note: Option<Note>,
     /// Something is being written.
     busy: bool,
+    /// The thread waits for something to do.
+    idle: bool,
+    /// Somebody waits for all to be written.
+    hurry: bool,
     over: bool,
     runs: bool,
     /// When a thread is tried again.
@@ -83,21 +93,22 @@ impl Disk {
     }
 
     /// Appends what the program wrote to the log.
-    pub(crate) fn log(&self, bytes: Vec<u8>) {
-        if self.0.log.is_none() || bytes.is_empty() {
+    pub(crate) fn log(&self, output: Output) {
+        let length = output.bytes().len();
+        if self.0.log.is_none() || length == 0 {
             return;
         }
         let mut queue = self.0.lock();
         // After a gap it goes on with room for more than a piece.
         let most = if queue.lost.is_some() { MOST / 2 } else { MOST };
-        let size = bytes.len() + PIECE;
+        let size = length + PIECE;
         if queue.waiting + size > most {
-            Lost::add(&mut queue.lost, bytes.len(), clock::now());
+            Lost::add(&mut queue.lost, length, clock::now());
         } else {
             queue.waiting += size;
             let piece = Piece {
                 at: clock::steady(),
-                bytes,
+                output,
                 lost: queue.lost.take(),
             };
             queue.pieces.push_back(piece);
@@ -122,11 +133,15 @@ impl Disk {
     /// Waits until all is written; `false` if that takes longer.
     pub(crate) fn settle(&self, patience: Duration) -> bool {
         let unsettled = |queue: &mut Queue| queue.busy || queue.has_work();
+        let mut queue = self.0.lock();
+        queue.hurry = true;
+        self.0.changed.notify_all();
         let waited = self
             .0
             .changed
-            .wait_timeout_while(self.0.lock(), patience, unsettled);
-        let (_queue, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            .wait_timeout_while(queue, patience, unsettled);
+        let (mut queue, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.hurry = false;
         !timeout.timed_out()
     }
 
@@ -141,8 +156,11 @@ impl Disk {
             queue.runs = begun.is_ok();
             queue.again = Some(now + AGAIN);
         }
+        let waits = queue.idle || queue.note.is_some() || queue.waiting >= ENOUGH;
         drop(queue);
-        self.0.changed.notify_all();
+        if waits {
+            self.0.changed.notify_all();
+        }
     }
 }
 
@@ -165,7 +183,7 @@ impl Queue {
         let rest = || {
             Some(Piece {
                 at: clock::steady(),
-                bytes: Vec::new(),
+                output: Output::of(b""),
                 lost: Some(self.lost.take()?),
             })
         };
@@ -186,12 +204,29 @@ impl Shared {
         if !queue.has_work() {
             self.changed.notify_all();
         }
-        let idle = |queue: &mut Queue| !queue.over && !queue.has_work();
-        let queue = self.changed.wait_while(queue, idle);
-        let mut queue = queue.unwrap_or_else(PoisonError::into_inner);
+        if !queue.has_work() {
+            queue = self.wait(queue);
+        }
         let next = queue.next();
         queue.busy = next.is_some();
         next
+    }
+
+    /// Until there is something to do: for a moment whatever comes, unless it is urgent, so that
+    /// more of it comes.
+    fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
+        let gathers = |queue: &mut Queue| {
+            let urgent = queue.hurry || queue.note.is_some() || queue.waiting >= ENOUGH;
+            !queue.over && !(urgent && queue.has_work())
+        };
+        let waited = self.changed.wait_timeout_while(queue, TOGETHER, gathers);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.idle = true;
+        let idle = |queue: &mut Queue| !queue.over && !queue.has_work();
+        let waited = self.changed.wait_while(queue, idle);
+        let mut queue = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.idle = false;
+        queue
     }
 }
 
@@ -203,11 +238,12 @@ fn run(shared: &Shared) {
         match task {
             Task::Note(note) => take_note(&shared.place, &note),
             Task::Piece(piece) => {
-                if !piece.bytes.is_empty() {
-                    written = piece.bytes.len() + PIECE;
+                let bytes = piece.output.bytes();
+                if !bytes.is_empty() {
+                    written = bytes.len() + PIECE;
                 }
                 if let Some(files) = &mut files {
-                    files.write(piece.at, piece.lost, &piece.bytes);
+                    files.write(piece.at, piece.lost, bytes);
                 }
             }
         }
@@ -247,7 +283,7 @@ mod tests {
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, 0o600.into()).unwrap();
         let piece = vec![b'x'; 64 * 1024];
         for _ in 0..256 {
-            disk.log(piece.clone());
+            disk.log(Output::of(&piece));
         }
         assert!(!disk.settle(Duration::from_millis(1)));
         let kept = disk.0.lock().waiting / (piece.len() + PIECE);
@@ -262,7 +298,7 @@ mod tests {
             }
         });
         assert!(disk.settle(SOON), "nobody wrote the rest");
-        disk.log(b"after".to_vec());
+        disk.log(Output::of(b"after"));
         assert!(disk.settle(SOON));
         drop(disk);
         let all = reader.join().unwrap();
@@ -286,7 +322,7 @@ mod tests {
     fn all_that_waits_is_written_before_it_is_settled() {
         let (_dir, path, disk) = disk();
         for n in 0..2000 {
-            disk.log(format!("{n}\n").into_bytes());
+            disk.log(Output::of(format!("{n}\n").as_bytes()));
         }
         let mut record = Record::default();
         record.session.id = "habcd".into();
@@ -305,7 +341,7 @@ mod tests {
     fn without_a_log_nothing_waits() {
         let (_dir, path, with) = disk();
         let disk = Disk::new(with.0.place.clone(), None);
-        disk.log(b"text".to_vec());
+        disk.log(Output::of(b"text"));
         assert!(disk.settle(Duration::ZERO) && !path.exists());
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use vmux::sys::{clock, files, socket};
 use crate::client::{BEHIND, Client, View};
 use crate::disk::Disk;
 use crate::ending::Ending;
+use crate::output::Output;
 use crate::parser::{Done, Job, Parser};
 use crate::pty::{Child, Pty};
 use crate::scope;
@@ -43,6 +43,8 @@ pub(crate) struct Holder {
     pub(crate) parser: Parser,
     pub(crate) disk: Arc<Disk>,
     pub(crate) clients: Vec<Client>,
+    /// Where the terminal is read to: what is handed on takes no more than its length.
+    block: Vec<u8>,
     /// Keys that the program has not taken.
     pub(crate) input: Vec<u8>,
     /// The client whose terminal gives the session its size.
@@ -103,6 +105,7 @@ impl Holder {
             parser,
             disk,
             clients: Vec::new(),
+            block: Vec::new(),
             input: Vec::new(),
             leader: None,
             given: 0,
@@ -264,9 +267,8 @@ impl Holder {
     }
 
     fn read_pty(&mut self) {
-        match self.pty.read() {
-            Ok(Some(bytes)) if bytes.is_empty() => {}
-            Ok(Some(bytes)) => self.output(bytes),
+        match self.read_some() {
+            Ok(Some(_)) => {}
             Ok(None) => self.closed = true,
             Err(error) => {
                 log::warn!("could not read the terminal: {error}");
@@ -275,19 +277,29 @@ impl Holder {
         }
     }
 
+    /// Reads what is there, and hands it on; how much it was, or `None` once nobody can write.
+    fn read_some(&mut self) -> io::Result<Option<usize>> {
+        let mut block = std::mem::take(&mut self.block);
+        let read = self.pty.read(&mut block);
+        if !block.is_empty() {
+            self.output(&block);
+        }
+        let length = block.len();
+        self.block = block;
+        Ok(read?.then_some(length))
+    }
+
     /// Output of the program goes to whoever is shown all of it, and to the parser; but for what
     /// it says to the holder.
-    fn output(&mut self, bytes: Vec<u8>) {
-        let (bytes, raw) = match self.sift(&bytes) {
-            Some(passed) => (passed, Some(bytes)),
-            None => (bytes, None),
+    fn output(&mut self, read: &[u8]) {
+        let (output, raw) = match self.sift(read) {
+            Some(passed) => (Output::of(&passed), Some(Output::of(read))),
+            None => (Output::of(read), None),
         };
-        self.given += u64::try_from(bytes.len()).unwrap_or(0);
-        let mut frame = Vec::with_capacity(bytes.len() + frame::HEAD);
-        frame::write(frame::OUTPUT, &bytes, &mut frame);
-        let frame: Rc<[u8]> = frame.into();
-        for client in self.clients.iter_mut().filter(|_| !bytes.is_empty()) {
-            client.output(&bytes, &frame, self.given);
+        let length = output.bytes().len();
+        self.given += u64::try_from(length).unwrap_or(0);
+        for client in self.clients.iter_mut().filter(|_| length > 0) {
+            client.output(&output, self.given);
             // Before the parser wakes: who looks is not to wait for a processor that it has.
             client.flush();
         }
@@ -298,7 +310,7 @@ impl Holder {
             .iter()
             .any(|client| Some(client.id) == self.leader && is_shown(&client.view));
         self.parser.give(Job::Output {
-            bytes,
+            output,
             raw,
             answer: !answered,
         });
@@ -428,9 +440,8 @@ impl Holder {
     fn conclude(mut self) -> io::Result<Ended> {
         // What the program wrote last lies in the terminal yet; one that it left may write on.
         for _ in 0..LAST_READS {
-            match self.pty.read() {
-                Ok(Some(bytes)) if !bytes.is_empty() => self.output(bytes),
-                _ => break,
+            if !matches!(self.read_some(), Ok(Some(1..))) {
+                break;
             }
         }
         let ended = self.child.ended.clone().unwrap_or_else(|| Ended {

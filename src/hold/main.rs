@@ -12,6 +12,7 @@ mod escrow;
 mod holder;
 mod keep;
 mod marks;
+mod output;
 mod parser;
 mod pty;
 mod raw;

@@ -2,6 +2,7 @@
 //! for it. Jobs are done in the order they come: a snapshot stands between the output before and
 //! after it.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,9 +18,11 @@ use vmux::sys::{clock, memory};
 use crate::disk::Disk;
 use crate::escrow::Saved;
 use crate::marks::Marks;
+use crate::output::Output;
 use crate::term::{Emulator, Kept, Paint, Screen, Size};
 
-/// Bytes that may wait to be parsed while nobody looks; then the program is not read.
+/// Bytes that may wait to be parsed while nobody looks; then the program is not read, until half of
+/// them do: to be woken for each piece costs more than to read it.
 const MOST: usize = 4 * 1024 * 1024;
 /// The same while somebody does: who has to be drawn anew waits for all of it.
 const WATCHED: usize = 1024 * 1024;
@@ -33,8 +36,8 @@ pub(crate) enum Job {
     /// Takes output; `answer`: nobody else answers its queries. `raw` is what the program wrote,
     /// where the terminal is not given all of it.
     Output {
-        bytes: Vec<u8>,
-        raw: Option<Vec<u8>>,
+        output: Output,
+        raw: Option<Output>,
         answer: bool,
     },
     /// Foreground and background of a terminal that shows the session.
@@ -82,7 +85,10 @@ impl Job {
     /// Bytes that wait because of it.
     fn size(&self) -> usize {
         match self {
-            Self::Output { bytes, raw, .. } => bytes.len() + raw.as_ref().map_or(0, Vec::len),
+            Self::Output { output, raw, .. } => {
+                let more = raw.as_ref().map_or(0, |raw| raw.bytes().len());
+                output.bytes().len() + more
+            }
             _ => 0,
         }
     }
@@ -121,6 +127,8 @@ pub(crate) struct Parser {
     done: Receiver<Done>,
     bell: Arc<OwnedFd>,
     waiting: Arc<AtomicUsize>,
+    /// As much waits as may, or did and it is not half of that yet.
+    full: Cell<bool>,
 }
 
 impl Parser {
@@ -139,6 +147,7 @@ impl Parser {
             done,
             bell,
             waiting: Arc::new(AtomicUsize::new(0)),
+            full: Cell::new(false),
         };
         parser.go_on(work);
         Ok(parser)
@@ -217,7 +226,10 @@ impl Parser {
     /// Whether more output may be handed over.
     pub(crate) fn keeps_up(&self, watched: bool) -> bool {
         let most = if watched { WATCHED } else { MOST };
-        self.waiting.load(Ordering::Relaxed) < most
+        let most = if self.full.get() { most / 2 } else { most };
+        let full = self.waiting.load(Ordering::Relaxed) >= most;
+        self.full.set(full);
+        !full
     }
 
     /// Whether all output is parsed.
@@ -313,15 +325,15 @@ impl Thread {
                     if !self.guarded(|thread| thread.job(&mut job)) && job.is_question() {
                         self.guarded(|thread| thread.job(&mut job));
                     }
-                    if let (Job::Output { bytes, raw, .. }, Some(disk)) = (job, &self.work.disk) {
-                        disk.log(raw.unwrap_or(bytes));
+                    if let (Job::Output { output, raw, .. }, Some(disk)) = (job, &self.work.disk) {
+                        disk.log(raw.unwrap_or(output));
                     }
                     let before = self.waiting.fetch_sub(bytes, Ordering::Release);
                     let after = before - bytes;
                     // Output is wanted again.
-                    if [WATCHED, MOST]
+                    if [WATCHED / 2, MOST / 2]
                         .iter()
-                        .any(|most| (after..before).contains(&(most - 1)))
+                        .any(|enough| (after..before).contains(&(enough - 1)))
                     {
                         self.ring();
                     }
@@ -353,9 +365,9 @@ impl Thread {
     fn job(&mut self, job: &mut Job) {
         match *job {
             Job::Output {
-                ref bytes, answer, ..
+                ref output, answer, ..
             } => {
-                self.output(bytes, answer);
+                self.output(output.bytes(), answer);
                 self.work.touched();
             }
             Job::Colours(ref mut colours) => self.work.screen.set_colours(std::mem::take(colours)),
@@ -423,11 +435,16 @@ mod tests {
 
     use super::*;
 
-    /// A screen that can do nothing that it is asked for.
-    struct Broken;
+    /// A screen that can do nothing that it is asked for, and takes as many pieces as it is let.
+    #[derive(Default)]
+    struct Broken(Option<std::sync::Mutex<Receiver<()>>>);
 
     impl Screen for Broken {
-        fn feed(&mut self, _: &[u8]) {}
+        fn feed(&mut self, _: &[u8]) {
+            if let Some(let_by) = &self.0 {
+                let_by.lock().unwrap().recv().unwrap_or_default();
+            }
+        }
         fn resize(&mut self, _: Size) {}
         fn snapshot(&mut self, _: Paint) -> Vec<u8> {
             panic!("a snapshot")
@@ -468,7 +485,7 @@ mod tests {
     fn without_a_thread_jobs_wait_and_nothing_is_lost() {
         let mut parser = Parser::start(Work::new(Size::clamped(80, 24), None)).unwrap();
         let output = |text: &str| Job::Output {
-            bytes: text.into(),
+            output: Output::of(text.as_bytes()),
             raw: None,
             answer: false,
         };
@@ -496,6 +513,43 @@ mod tests {
         assert!(String::from_utf8_lossy(bytes).contains("before, after"));
     }
 
+    #[test]
+    fn a_program_that_was_too_fast_goes_on_once_half_of_it_is_parsed() {
+        let (let_it, let_by) = channel();
+        let mut work = Work::new(Size::clamped(80, 24), None);
+        work.screen = Box::new(Broken(Some(let_by.into())));
+        let parser = Parser::start(work).unwrap();
+        let piece = Output::of(&[b'x'; WATCHED / 16]);
+        let waits_until = |left: usize| {
+            let until = clock::steady() + Duration::from_secs(20);
+            while parser.waiting.load(Ordering::Relaxed) > left * WATCHED / 16 {
+                assert!(clock::steady() < until, "it takes nothing");
+                std::thread::yield_now();
+            }
+        };
+        for _ in 0..16 {
+            assert!(parser.keeps_up(true));
+            parser.give(Job::Output {
+                output: piece.clone(),
+                raw: None,
+                answer: false,
+            });
+        }
+        assert!(!parser.keeps_up(true));
+        assert!(parser.keeps_up(false), "nobody looks: more may wait");
+        assert!(!parser.keeps_up(true));
+        for _ in 0..8 {
+            let_it.send(()).unwrap();
+        }
+        waits_until(8);
+        assert!(!parser.keeps_up(true));
+        assert!(!rings(&parser, Duration::ZERO));
+        let_it.send(()).unwrap();
+        assert!(rings(&parser, Duration::from_secs(20)), "nobody is told");
+        assert!(parser.keeps_up(true));
+        drop(let_it);
+    }
+
     /// The program waits for who waits for a snapshot: one has to come.
     #[test]
     fn what_is_asked_for_is_answered_after_a_panic() {
@@ -511,7 +565,7 @@ mod tests {
         ];
         for job in jobs {
             let mut work = Work::new(size, None);
-            work.screen = Box::new(Broken);
+            work.screen = Box::new(Broken::default());
             let parser = Parser::start(work).unwrap();
             parser.give(job(size, seen));
             assert!(rings(&parser, Duration::from_secs(20)), "no answer");

@@ -28,8 +28,6 @@ const BLOCK: usize = 64 * 1024;
 /// A terminal of which this process is the other end.
 pub(crate) struct Pty {
     master: OwnedFd,
-    /// What is read goes here first: what is handed on takes no more than its length.
-    block: Vec<u8>,
     /// Its name on the program's side.
     pub(crate) tty: PathBuf,
 }
@@ -46,11 +44,7 @@ impl Pty {
         let slave = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
         rustix::io::ioctl_fionbio(&master, true)?;
         let tty = PathBuf::from(String::from_utf8_lossy(name.as_bytes()).into_owned());
-        let pty = Self {
-            master,
-            block: Vec::with_capacity(BLOCK),
-            tty,
-        };
+        let pty = Self { master, tty };
         pty.resize(size)?;
         Ok((pty, File::from(slave)))
     }
@@ -58,11 +52,7 @@ impl Pty {
     /// Goes on with one that is open.
     pub(crate) fn of(master: OwnedFd, tty: PathBuf) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&master, true)?;
-        Ok(Self {
-            master,
-            block: Vec::with_capacity(BLOCK),
-            tty,
-        })
+        Ok(Self { master, tty })
     }
 
     /// Tells the program the size of its window.
@@ -82,19 +72,20 @@ impl Pty {
         group.as_raw_nonzero().get().try_into().ok()
     }
 
-    /// Reads until nothing is there or it is enough; `None` once nobody can write any more.
-    pub(crate) fn read(&mut self) -> io::Result<Option<Vec<u8>>> {
-        self.block.clear();
+    /// Reads until nothing is there or it is enough; `false` once nobody can write any more.
+    pub(crate) fn read(&self, block: &mut Vec<u8>) -> io::Result<bool> {
+        block.clear();
+        block.reserve(BLOCK);
         // One read gives 4 KiB at most.
-        while self.block.len() + 4096 <= BLOCK {
-            match rustix::io::read(&self.master, spare_capacity(&mut self.block)) {
-                Ok(0) | Err(rustix::io::Errno::IO) if self.block.is_empty() => return Ok(None),
+        while block.len() + 4096 <= BLOCK {
+            match rustix::io::read(&self.master, spare_capacity(block)) {
+                Ok(0) | Err(rustix::io::Errno::IO) if block.is_empty() => return Ok(false),
                 Ok(0) | Err(rustix::io::Errno::IO | rustix::io::Errno::AGAIN) => break,
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Some(self.block.clone()))
+        Ok(true)
     }
 
     /// Writes what the program takes now; how much that was.

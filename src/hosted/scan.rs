@@ -239,7 +239,8 @@ impl Scanner {
 
 /// The CSI sequence that begins here, if it stands here as a whole and is as most are: byte by byte
 /// it is found, too.
-fn whole_csi(bytes: &[u8]) -> Option<(&[u8], u8)> {
+#[must_use]
+pub fn whole_csi(bytes: &[u8]) -> Option<(&[u8], u8)> {
     let rest = bytes.strip_prefix(b"\x1b[")?;
     let end = rest.iter().position(|byte| !matches!(byte, b' '..=b'?'))?;
     let whole = end < LONGEST - 2 && matches!(rest[end], b'@'..=b'~');

@@ -3,6 +3,7 @@
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vmux::hosted::Role;
@@ -111,7 +112,7 @@ impl Client {
         client.reader.buffer().extend_from_slice(unread);
         let begun = state.bytes(carried.begun);
         if carried.sent < begun.len() {
-            client.push(begun.into(), None);
+            client.push(Arc::new(begun.to_vec()), None);
             client.sent = carried.sent;
             client.queued -= carried.sent;
         }
@@ -125,7 +126,7 @@ impl Client {
             _ => Seen::Unknown,
         };
         if waits {
-            client.push(queue.into(), all);
+            client.push(Arc::new(queue.to_vec()), all);
         }
         client
     }

@@ -6,7 +6,7 @@ use alacritty_terminal::vte::ansi::{Processor, Timeout};
 use vmux::hosted::scan::{Scanner, Sequence};
 
 use super::model::Model;
-use super::{Kept, More, Paint, Screen, Size, paint, text};
+use super::{Kept, More, Paint, Screen, Size, paint, short};
 
 /// A string that is longer means nothing to the grid.
 const LONGEST_STRING: usize = 1024 * 1024;
@@ -32,6 +32,9 @@ pub(crate) struct Emulator {
     scanner: Scanner,
     /// A string was cut off: the rest of it is skipped.
     cut: bool,
+    /// Nothing goes the short way.
+    #[cfg(test)]
+    pub(super) long_way: bool,
 }
 
 impl Emulator {
@@ -41,55 +44,61 @@ impl Emulator {
             parser: Processor::new(),
             scanner: Scanner::default(),
             cut: false,
+            #[cfg(test)]
+            long_way: false,
         }
     }
 
-    /// Up to the end of plain characters, of a line, of a sequence before such characters or one
-    /// that the grid does not know, or of the bytes.
+    /// Does what stands at the beginning; how many bytes that was.
     fn step(&mut self, bytes: &[u8]) -> usize {
+        #[cfg(test)]
+        if self.long_way {
+            return self.parse(bytes);
+        }
         if self.scanner.is_plain() {
-            // The last one is left to the parser, which may have to repeat it.
-            let printed = self.model.print(&bytes[..text::before_last(bytes)]);
-            if printed > 0 {
-                return printed;
+            let done = short::take(&mut self.model, bytes);
+            if done > 0 {
+                return done;
             }
         }
         self.parse(bytes)
     }
 
+    /// Up to the end of a line, of a sequence, or of the bytes.
     fn parse(&mut self, bytes: &[u8]) -> usize {
-        let mut at = 0;
-        loop {
-            let rest = &bytes[at..];
-            let end = match rest.first() {
-                Some(0x1b) => None,
-                _ => memchr::memchr2(0x1b, b'\n', rest).filter(|end| rest[*end] == b'\n'),
-            };
-            let rest = &rest[..end.map_or(rest.len(), |end| end + 1)];
-            let (used, sequence) = self.scanner.step(rest);
-            at += used;
-            let known = match sequence {
-                None => None,
-                Some(Sequence::Csi(b"!", b'p')) => Some(Known::SoftReset),
-                Some(Sequence::Csi(b">" | b">0", b'q')) => Some(Known::Version),
-                Some(Sequence::Csi(b"=" | b"=0", b'c')) => Some(Known::Unit),
-                Some(Sequence::Csi(b"16", b't')) => Some(Known::CellSize),
-                Some(_) if text::begins(&bytes[at..]) => None,
-                Some(_) => continue,
-            };
-            self.advance(&bytes[..at]);
-            match known {
-                None => {}
-                Some(Known::SoftReset) => self.model.soft_reset(),
-                Some(Known::Version) => {
-                    let version = env!("CARGO_PKG_VERSION");
-                    self.model.answer(&format!("\x1bP>|vmux {version}\x1b\\"));
-                }
-                Some(Known::Unit) => self.model.answer("\x1bP!|00000000\x1b\\"),
-                Some(Known::CellSize) => self.model.answer("\x1b[6;16;8t"),
-            }
-            return at;
+        let end = match bytes.first() {
+            Some(0x1b) => None,
+            _ => memchr::memchr2(0x1b, b'\n', bytes).filter(|end| bytes[*end] == b'\n'),
+        };
+        let line = &bytes[..end.map_or(bytes.len(), |end| end + 1)];
+        let (used, sequence) = self.scanner.step(line);
+        let known = sequence.and_then(|sequence| match sequence {
+            Sequence::Csi(b"!", b'p') => Some(Known::SoftReset),
+            Sequence::Csi(b">" | b">0", b'q') => Some(Known::Version),
+            Sequence::Csi(b"=" | b"=0", b'c') => Some(Known::Unit),
+            Sequence::Csi(b"16", b't') => Some(Known::CellSize),
+            Sequence::Csi(body, b'b') => Some(Known::Repeat(short::repetitions(body))),
+            _ => None,
+        });
+        if let Some(Known::Repeat(times)) = known {
+            // The parser has not seen what is to be repeated: it forgets the sequence.
+            self.advance(&bytes[..used - 1]);
+            self.advance(b"\x18");
+            self.model.repeat(times);
+            return used;
         }
+        self.advance(&bytes[..used]);
+        match known {
+            None | Some(Known::Repeat(_)) => {}
+            Some(Known::SoftReset) => self.model.soft_reset(),
+            Some(Known::Version) => {
+                let version = env!("CARGO_PKG_VERSION");
+                self.model.answer(&format!("\x1bP>|vmux {version}\x1b\\"));
+            }
+            Some(Known::Unit) => self.model.answer("\x1bP!|00000000\x1b\\"),
+            Some(Known::CellSize) => self.model.answer("\x1b[6;16;8t"),
+        }
+        used
     }
 
     fn advance(&mut self, bytes: &[u8]) {
@@ -121,6 +130,7 @@ impl Emulator {
 }
 
 enum Known {
+    Repeat(u16),
     SoftReset,
     Version,
     Unit,

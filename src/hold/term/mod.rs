@@ -10,6 +10,7 @@ mod modes;
 mod paint;
 mod repair;
 mod ring;
+mod short;
 mod style;
 #[cfg(test)]
 mod tests;

@@ -235,31 +235,53 @@ impl Model {
         }
         let (fg, bg, flags) = (template.fg, template.bg, template.flags);
         let row = &mut grid[Line(line)];
+        let cells = &mut row[Column(from)..Column(from + room)];
         let wide = Flags::WIDE_CHAR | Flags::WIDE_CHAR_SPACER;
-        let mut written = 0;
-        let mut taken = 0;
-        for cell in &mut row[Column(from)..Column(from + room)] {
-            let (c, length) = match text.get(taken) {
-                // Nearly all are such, and need not be looked for.
-                Some(byte @ b' '..=b'~') => (char::from(*byte), 1),
-                Some(_) => match text::first(&text[taken..]) {
-                    Some(found) => found,
-                    None => break,
-                },
-                None => break,
-            };
-            if cell.flags.intersects(wide) {
+        let set = |cell: &mut Cell, c: char| {
+            let narrow = !cell.flags.intersects(wide);
+            if narrow {
+                (cell.c, cell.fg, cell.bg, cell.flags) = (c, fg, bg, flags);
+                if cell.extra.is_some() {
+                    cell.extra = None;
+                }
+            }
+            narrow
+        };
+        let (mut written, mut taken) = (0, 0);
+        let mut last = None;
+        'cells: while written < room {
+            // Nearly all are such, and need not be looked for.
+            let ascii = text::ascii(&text[taken..]);
+            for (cell, byte) in cells[written..].iter_mut().zip(&text[taken..][..ascii]) {
+                if !set(cell, char::from(*byte)) {
+                    break 'cells;
+                }
+                last = Some(char::from(*byte));
+                (written, taken) = (written + 1, taken + 1);
+            }
+            let Some(cell) = cells.get_mut(written) else {
                 break;
+            };
+            match text::first(&text[taken..]) {
+                Some((c, length)) if set(cell, c) => {
+                    last = Some(c);
+                    (written, taken) = (written + 1, taken + length);
+                }
+                _ => break,
             }
-            (cell.c, cell.fg, cell.bg, cell.flags) = (c, fg, bg, flags);
-            taken += length;
-            if cell.extra.is_some() {
-                cell.extra = None;
-            }
-            written += 1;
         }
         grid.cursor.point.column = Column(from + written);
+        self.printed = last.or(self.printed);
         taken
+    }
+
+    /// Writes the last character again, so often.
+    pub(super) fn repeat(&mut self, times: u16) {
+        if let Some(c) = self.printed {
+            for _ in 0..times {
+                self.input(c);
+            }
+        }
     }
 
     /// Cuts no wide character in half, whatever was done, and keeps both cursors on the screen.

@@ -166,8 +166,13 @@ fn atom() -> impl Strategy<Value = Vec<u8>> {
         2 => prop::sample::select(vec!["\u{e9}", "\u{4f60}\u{597d}", "\u{1f600}", "e\u{301}", "\u{1f469}\u{200d}\u{1f4bb}", "\u{301}", "\u{ad}", "\u{1f1e9}\u{1f1ea}"])
             .prop_map(str::to_owned),
         4 => csi(&['H', 'H', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'd', 'I', 'Z', 'X', 'P', '@', 'L', 'M', 'S', 'T', 'r']),
+        1 => prop::sample::select(vec!["\x1b[H", "\x1b[;4H", "\x1b[3H", "\x1b[3;H", "\x1b[99999;99999H", "\x1b[A", "\x1b[0B", "\x1b[G", "\x1b[0G", "\x1b[d", "\x1b[70000d",
+            "\x1b[K", "\x1b[5K", "\x1b[1:2K", "\x1b[?K", "\x1b[2;2K", "\x1b[m", "\x1b[;1m", "\x1b[1;m", "\x1b[?25;7l", "\x1b[?25;7h", "\x1b[?h", "\x1b[38m", "\x1b[38;5m", "\x1b[38;5;256;1m",
+            "\x1b[48;2;1;2m", "\x1b[48;2;1;2;300;3m", "\x1b[38;7;1m", "\x1b[58;2;1;2;3;9m", "\x1b[1;38:5:9;4m", "\x1b[>1m", "\x1b[ m", "\x1b[1 m",
+            "\x1b[1;2;3;4;5;6;7;8;9;10;11;12;13;14;15;16;17;18;19;20;21;22;23;24;31m", "\x1b[1;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;;3m"])
+            .prop_map(str::to_owned),
         2 => (0..4u16, prop::sample::select(vec!['J', 'K'])).prop_map(|(a, last)| format!("\x1b[{a}{last}")),
-        4 => prop::collection::vec(prop::sample::select(vec!["0", "1", "2", "3", "4", "4:3", "4:2", "7", "8", "9", "22", "24", "27", "31", "42", "97", "105",
+        4 => prop::collection::vec(prop::sample::select(vec!["0", "1", "2", "3", "4", "4:3", "4:2", "5", "7", "8", "9", "21", "22", "23", "24", "27", "28", "29", "31", "37", "42", "90", "97", "98", "100", "105", "108",
             "38;5;200", "48;5;17", "38;2;1;2;3", "48;2;9;8;7", "58;5;4", "58:2::1:2:3", "59", "39", "49"]), 1..4)
             .prop_map(|codes| format!("\x1b[{}m", codes.join(";"))),
         3 => (prop::sample::select(vec![1, 5, 6, 7, 12, 25, 47, 1000, 1002, 1003, 1004, 1006, 1007, 1047, 1048, 1049, 2004, 2026, 2031]), prop::sample::select(vec!['h', 'l']))
@@ -178,7 +183,8 @@ fn atom() -> impl Strategy<Value = Vec<u8>> {
         1 => prop::sample::select(vec!["\x1b]0;title\x07", "\x1b]2;other\x1b\\", "\x1b[22;0t", "\x1b[23;0t", "\x1b]8;;http://x/\x1b\\", "\x1b]8;id=a;http://y/\x07",
             "\x1b]8;;\x1b\\", "\x1b]4;5;rgb:11/22/33\x07", "\x1b]11;#102030\x07", "\x1b]104\x07", "\x1b]52;c;aGk=\x07", "\x1bPq#0;2;0\x1b\\", "\x1b_Gi=1\x1b\\"])
             .prop_map(str::to_owned),
-        1 => ("[a-z]", 1..30u16).prop_map(|(c, n)| format!("{c}\x1b[{n}b")),
+        1 => ("[a-z]", 0..30u16, prop::sample::select(vec!["\x1b[{}b", "\x1b[{};9b", "\x1b[{}:9b", "\x1b[?{}b", "\x1b[{}?b", "\x1b[{}\nb", "\x1b[{} b"]))
+            .prop_map(|(c, n, form)| c + &form.replace("{}", &n.to_string())),
     ]
     .prop_map(String::into_bytes)
 }
@@ -234,16 +240,19 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Plain characters have a short way into the grid: it leads to the same place.
+    /// Much has a short way into the grid: it leads to the same place.
     #[test]
     fn it_is_the_same_in_one_piece_and_byte_by_byte((size, stream, _) in stream()) {
         let mut whole = Emulator::new(size);
         whole.feed(&stream);
-        let mut single = Emulator::new(size);
-        for byte in &stream {
-            single.feed(std::slice::from_ref(byte));
+        for long_way in [false, true] {
+            let mut single = Emulator::new(size);
+            single.long_way = long_way;
+            for byte in &stream {
+                single.feed(std::slice::from_ref(byte));
+            }
+            assert_same(&mut whole, &mut single, &String::from_utf8_lossy(&stream));
         }
-        assert_same(&mut whole, &mut single, &String::from_utf8_lossy(&stream));
     }
 }
 

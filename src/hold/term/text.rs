@@ -28,32 +28,21 @@ pub(super) fn first(bytes: &[u8]) -> Option<(char, usize)> {
     }
 }
 
-/// Where the last one of those at the beginning stands.
-pub(super) fn before_last(bytes: &[u8]) -> usize {
+/// How many bytes of such characters there are at the beginning.
+pub(super) fn run(bytes: &[u8]) -> usize {
     let bytes = &bytes[..bytes.len().min(MOST)];
-    let (mut at, mut last) = (0, 0);
+    let mut at = 0;
     loop {
-        let ascii = ascii(&bytes[at..]);
-        at += ascii;
-        if ascii > 0 {
-            last = at - 1;
-        }
+        at += ascii(&bytes[at..]);
         let Some((_, length)) = first(&bytes[at..]) else {
-            return last;
+            return at;
         };
-        last = at;
         at += length;
     }
 }
 
-/// Whether more than one of them begin here.
-pub(super) fn begins(bytes: &[u8]) -> bool {
-    let two = first(bytes).and_then(|(_, length)| first(&bytes[length..]));
-    two.is_some()
-}
-
 /// How many bytes of printable ASCII there are at the beginning.
-fn ascii(bytes: &[u8]) -> usize {
+pub(super) fn ascii(bytes: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     // The upper bit of a byte that is below a blank, above a tilde, or no ASCII.
     let other = |word: u64| {
@@ -89,22 +78,19 @@ mod tests {
     }
 
     #[test]
-    fn the_last_one_is_left() {
+    fn a_run_ends_where_something_else_begins() {
         for (text, found) in [
             (&b""[..], 0),
-            (b"a", 0),
-            (b"ab", 1),
-            (b"a\x1b[m", 0),
-            (b"0123456789abcdef\x7f", 15),
-            (b"0123456789abcdef\n", 15),
-            ("ab\u{2500}".as_bytes(), 2),
-            ("ab\u{2500}c".as_bytes(), 5),
-            ("ab\u{2500}c\u{4f60}".as_bytes(), 5),
-            (b"ab\xe2\x94", 1),
-            (b"ab\xff", 1),
+            (b"a", 1),
+            (b"a\x1b[m", 1),
+            (b"0123456789abcdef\x7f", 16),
+            (b"0123456789abcdef\n", 16),
+            ("ab\u{2500}".as_bytes(), 5),
+            ("ab\u{2500}c\u{4f60}".as_bytes(), 6),
+            (b"ab\xe2\x94", 2),
+            (b"ab\xff", 2),
         ] {
-            assert_eq!(before_last(text), found, "{text:?}");
-            assert_eq!(begins(text), found > 0, "{text:?}");
+            assert_eq!(run(text), found, "{text:?}");
         }
         for at in 0..40 {
             for byte in [0, b'\n', 0x1b, 0x1f, 0x7f, 0x80, 0xff] {
@@ -113,6 +99,6 @@ mod tests {
                 assert_eq!(ascii(&text), at);
             }
         }
-        assert!(before_last(&[b'x'; 5000]) <= MOST);
+        assert!(run(&[b'x'; 5000]) <= MOST);
     }
 }
