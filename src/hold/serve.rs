@@ -355,7 +355,8 @@ fn is_report(sequence: &Sequence<'_>, string: bool) -> bool {
         | Sequence::Csi([.., b'$'], b'y')
         | Sequence::Csi(_, b't')
         | Sequence::Csi(b"", b'I' | b'O')
-        | Sequence::Osc(..) => true,
+        | Sequence::Osc(..)
+        | Sequence::Dcs(..) => true,
         Sequence::Csi(place, b'R') => place.contains(&b';') && !place.starts_with(b"1;"),
         Sequence::Esc(b"", b'\\') => string,
         _ => false,

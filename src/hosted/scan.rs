@@ -25,6 +25,8 @@ pub enum Sequence<'a> {
     Esc(&'a [u8], u8),
     /// `ESC ] TEXT`, and whether all of it is here.
     Osc(&'a [u8], bool),
+    /// `ESC P TEXT`, and whether all of it is here.
+    Dcs(&'a [u8], bool),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,7 +36,8 @@ enum State {
     Escape,
     Csi,
     Osc,
-    /// DCS, SOS, PM or APC.
+    Dcs,
+    /// SOS, PM or APC.
     String,
 }
 
@@ -119,7 +122,7 @@ impl Scanner {
             _ if self.done && self.state == State::Escape => b"\x1b",
             _ if self.done => b"",
             State::Osc if self.length > LONGEST_STRING => b"\x1b]7777;",
-            State::String if self.length > LONGEST_STRING => b"\x1b^",
+            State::Dcs | State::String if self.length > LONGEST_STRING => b"\x1b^",
             _ => &self.begun,
         }
     }
@@ -134,7 +137,7 @@ impl Scanner {
     #[must_use]
     pub fn string_length(&self) -> usize {
         match self.state {
-            State::Osc | State::String => self.length,
+            State::Osc | State::Dcs | State::String => self.length,
             _ => 0,
         }
     }
@@ -160,11 +163,11 @@ impl Scanner {
 
     /// One byte within a sequence; whether one is complete by it, and which.
     fn byte(&mut self, byte: u8) -> Option<State> {
-        let string = matches!(self.state, State::Osc | State::String);
+        let string = matches!(self.state, State::Osc | State::Dcs | State::String);
         match byte {
             BEL | CAN | SUB if self.state == State::Osc => return self.end(State::Ground),
             CAN | SUB => self.drop_all(),
-            ESC if self.state == State::Osc => return self.end(State::Escape),
+            ESC if matches!(self.state, State::Osc | State::Dcs) => return self.end(State::Escape),
             ESC => self.begin(),
             _ if string => self.collect(byte, LONGEST_STRING),
             // Controls are done at once, in the middle of a sequence.
@@ -175,8 +178,7 @@ impl Scanner {
     }
 
     fn end(&mut self, then: State) -> Option<State> {
-        self.state = then;
-        Some(State::Osc)
+        Some(std::mem::replace(&mut self.state, then))
     }
 
     /// A printable byte of a sequence that is no string.
@@ -186,7 +188,8 @@ impl Scanner {
         match (was, byte) {
             (State::Escape, b'[') if first => self.state = State::Csi,
             (State::Escape, b']') if first => self.state = State::Osc,
-            (State::Escape, b'P' | b'X' | b'^' | b'_') if first => self.state = State::String,
+            (State::Escape, b'P') if first => self.state = State::Dcs,
+            (State::Escape, b'X' | b'^' | b'_') if first => self.state = State::String,
             (State::Escape, 0x20..=0x2f) | (State::Csi, 0x20..=0x3f) => {}
             (State::Escape | State::Csi, _) => {
                 self.state = State::Ground;
@@ -206,6 +209,7 @@ impl Scanner {
         match whole {
             State::Csi => Sequence::Csi(body(2), last),
             State::Osc => Sequence::Osc(body(2), self.length <= LONGEST_STRING - 2),
+            State::Dcs => Sequence::Dcs(body(2), self.length <= LONGEST_STRING - 2),
             _ => Sequence::Esc(body(1), last),
         }
     }
@@ -280,6 +284,9 @@ mod tests {
                 Some(Sequence::Osc(text, _)) => {
                     found.push(format!("OSC {}", String::from_utf8_lossy(text)));
                 }
+                Some(Sequence::Dcs(text, _)) => {
+                    found.push(format!("DCS {}", String::from_utf8_lossy(text)));
+                }
                 None => return found,
             }
         }
@@ -297,6 +304,7 @@ mod tests {
             "CSI ?2004 h",
             "OSC 8;;x",
             "ESC  \\",
+            "DCS q#1",
             "ESC  \\",
             "ESC  7",
         ];

@@ -6,7 +6,7 @@ use alacritty_terminal::vte::ansi::{Processor, Timeout};
 use vmux::hosted::scan::{Scanner, Sequence};
 
 use super::model::Model;
-use super::{Kept, More, Paint, Screen, Size, paint, short};
+use super::{Kept, More, Paint, Screen, Size, asked, paint, short};
 
 /// A string that is longer means nothing to the grid.
 const LONGEST_STRING: usize = 1024 * 1024;
@@ -78,6 +78,9 @@ impl Emulator {
             Sequence::Csi(b"=" | b"=0", b'c') => Some(Known::Unit),
             Sequence::Csi(b"16", b't') => Some(Known::CellSize),
             Sequence::Csi(body, b'b') => Some(Known::Repeat(short::repetitions(body))),
+            Sequence::Dcs([b'+', b'q', names @ ..], true) => {
+                Some(Known::Capabilities(asked::capabilities(names)))
+            }
             _ => None,
         });
         if let Some(Known::Repeat(times)) = known {
@@ -97,6 +100,7 @@ impl Emulator {
             }
             Some(Known::Unit) => self.model.answer("\x1bP!|00000000\x1b\\"),
             Some(Known::CellSize) => self.model.answer("\x1b[6;16;8t"),
+            Some(Known::Capabilities(answer)) => self.model.answer(&answer),
         }
         used
     }
@@ -131,6 +135,8 @@ impl Emulator {
 
 enum Known {
     Repeat(u16),
+    /// What it asks for, answered.
+    Capabilities(String),
     SoftReset,
     Version,
     Unit,

@@ -6,12 +6,12 @@ use alacritty_terminal::term::TermMode;
 use alacritty_terminal::term::cell::Cell;
 use alacritty_terminal::vte::ansi::{
     Attr, CharsetIndex, ClearMode, CursorShape, CursorStyle, Handler, Hyperlink, KeyboardModes,
-    KeyboardModesApplyBehavior, LineClearMode, Mode, ModifyOtherKeys, NamedMode, PrivateMode, Rgb,
-    StandardCharset, TabulationClearMode,
+    KeyboardModesApplyBehavior, LineClearMode, Mode, ModifyOtherKeys, NamedColor, NamedMode,
+    PrivateMode, Rgb, StandardCharset, TabulationClearMode,
 };
 
-use super::Size;
 use super::model::{LINK, Model};
+use super::{Size, asked};
 
 /// Passes calls on as they are.
 macro_rules! as_it_is {
@@ -388,20 +388,22 @@ impl Handler for Model {
     }
 
     fn dynamic_color_sequence(&mut self, prefix: String, index: usize, terminator: &str) {
-        let set = self.term.colors()[index.min(alacritty_terminal::term::color::COUNT - 1)];
-        let mut text = format!("\x1b]{prefix};");
+        let colours = self.term.colors();
+        let set = |index: usize| colours[index.min(alacritty_terminal::term::color::COUNT - 1)];
+        // The cursor has the colour of the text, unless it is given one.
+        let (set, index) = match set(index) {
+            None if index == NamedColor::Cursor as usize => (set(256), 256),
+            set => (set, index),
+        };
         let told = index.checked_sub(256).and_then(|at| self.colours.get(at));
-        match (set, told) {
-            (Some(Rgb { r, g, b }), _) => {
-                text.push_str(&format!("rgb:{r:02x}{r:02x}/{g:02x}{g:02x}/{b:02x}{b:02x}"));
-            }
-            (None, Some(Some(told))) => text.push_str(told),
-            (None, Some(None)) if index == 256 => text.push_str("rgb:d0d0/d0d0/d0d0"),
-            (None, Some(None)) => text.push_str("rgb:0000/0000/0000"),
+        let colour = match (set.or_else(|| asked::palette(index)), told) {
+            (Some(colour), _) => asked::colour(colour),
+            (None, Some(Some(told))) => told.clone(),
+            (None, Some(None)) if index == 256 => "rgb:d0d0/d0d0/d0d0".to_owned(),
+            (None, Some(None)) => "rgb:0000/0000/0000".to_owned(),
             (None, None) => return,
-        }
-        text.push_str(terminator);
-        self.answer(&text);
+        };
+        self.answer(&format!("\x1b]{prefix};{colour}{terminator}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The state of a terminal that nobody need look at: what a program wrote is kept as cells, modes
 //! and history, and written out again as the bytes that bring another terminal to the same state.
 
+mod asked;
 mod emulator;
 mod handler;
 #[cfg(test)]
