@@ -217,7 +217,7 @@ impl Shared {
     fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {
         let gathers = |queue: &mut Queue| {
             let urgent = queue.hurry || queue.note.is_some() || queue.waiting >= ENOUGH;
-            !queue.over && !(urgent && queue.has_work())
+            !(queue.over || urgent && queue.has_work())
         };
         let waited = self.changed.wait_timeout_while(queue, TOGETHER, gathers);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
