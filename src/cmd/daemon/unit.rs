@@ -14,6 +14,8 @@ use crate::sys::files::{create_private_dir, read_bounded, write_atomic};
 const UNIT: &str = include_str!("../../../scripts/vmux.service");
 /// That path.
 const PACKAGED: &str = "/usr/bin/vmux";
+/// Its name.
+const NAME: &str = "vmux.service";
 /// Largest unit that is read, in bytes.
 const CAP: usize = 1 << 16;
 
@@ -29,10 +31,19 @@ pub(super) fn install(print: bool) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let base = BaseDirs::new().ok_or_else(|| failed("no home directory (is HOME set?)".into()))?;
-    let path: PathBuf = base.config_dir().join("systemd/user/vmux.service");
+    let path: PathBuf = base.config_dir().join("systemd/user").join(NAME);
     let shown = path.display().to_string();
+    let packaged = packaged(&base);
     match read_bounded(&path, CAP) {
         Ok(old) if old == unit.as_bytes() => {}
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound && starts(packaged.as_ref(), &unit) =>
+        {
+            return Ok(said(&format!(
+                "{} starts this program: no other unit is needed",
+                packaged.map(|(path, _)| path).unwrap_or_default().display()
+            ))?);
+        }
         Ok(old) if !is_ours(&old) => {
             return Err(failed(format!("{shown} is there, and not of this verb"))
                 .hint("`vmux daemon install-unit --print` prints it, to be compared")
@@ -43,11 +54,44 @@ pub(super) fn install(print: bool) -> anyhow::Result<Exit> {
         }
         _ => put(&path, &unit).map_err(|error| failed(format!("{shown}: {error}")))?,
     }
-    let words = format!(
-        "wrote {shown}\nnow: systemctl --user daemon-reload && systemctl --user enable --now vmux.service\n"
-    );
-    out::write(words.as_bytes())?;
+    let instead = packaged.map(|(path, _)| format!(", which counts instead of {}", path.display()));
+    Ok(said(&format!(
+        "wrote {shown}{}",
+        instead.unwrap_or_default()
+    ))?)
+}
+
+fn said(words: &str) -> io::Result<Exit> {
+    let next = "systemctl --user daemon-reload && systemctl --user enable --now vmux.service";
+    out::write(format!("{words}\nnow: {next}\n").as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// The unit that counts where the user has none, and what it says.
+///
+/// **Source:** systemd.unit(5), "Load path when running in user mode".
+fn packaged(base: &BaseDirs) -> Option<(PathBuf, Vec<u8>)> {
+    let dirs = [
+        PathBuf::from("/etc/systemd/user"),
+        base.data_dir().join("systemd/user"),
+        PathBuf::from("/usr/local/lib/systemd/user"),
+        PathBuf::from("/usr/lib/systemd/user"),
+    ];
+    dirs.iter().find_map(|dir| {
+        let path = dir.join(NAME);
+        let unit = read_bounded(&path, CAP).ok()?;
+        Some((path, unit))
+    })
+}
+
+/// Whether a unit starts the same program as this one.
+fn starts(packaged: Option<&(PathBuf, Vec<u8>)>, unit: &str) -> bool {
+    let lines = |unit: &[u8]| {
+        let text = String::from_utf8_lossy(unit).into_owned();
+        let lines = text.lines().filter(|line| line.starts_with("ExecStart="));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    packaged.is_some_and(|(_, packaged)| lines(packaged) == lines(unit.as_bytes()))
 }
 
 fn put(path: &Path, unit: &str) -> io::Result<()> {
