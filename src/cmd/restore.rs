@@ -169,10 +169,13 @@ impl Step {
             Self::Await(pid) => {
                 format!("left: it still runs (process {pid}), its next holder is awaited")
             }
-            Self::Leave(command) => format!(
-                "left: `{}` in {dir} is no coding tool; --commands runs it again",
-                command.join(" ")
-            ),
+            Self::Leave(command) => {
+                let id = subject.id.as_deref().unwrap_or_default();
+                let command = command.join(" ");
+                format!(
+                    "left: `{command}` in {dir} is no coding tool; --commands runs it again, `vmux end {id}` forgets it"
+                )
+            }
         }
     }
 }
@@ -406,7 +409,7 @@ mod tests {
             "hcccc  would resume `claude --resume c` in /srv/site, on workspace 3",
             "hdddd  left: its conversation c goes on elsewhere",
             "heeee  would start `claude fresh` in /srv/shop, on workspace 9",
-            "hffff  left: `npm run dev` in /srv/shop is no coding tool; --commands runs it again",
+            "hffff  left: `npm run dev` in /srv/shop is no coding tool; --commands runs it again, `vmux end hffff` forgets it",
             "hgggg  left: its conversation elsewhere goes on elsewhere",
             "hiiii  left: it still runs (process 0), its next holder is awaited",
             "hjjjj  left: its conversation runs goes on elsewhere",
