@@ -142,7 +142,9 @@ impl Scout {
         self.outside.boot = booted_at(&self.outside.proc, self.outside.real_proc);
         let unheard = self.lack().is_some();
         self.outside.watcher.renew();
-        self.look_again(if unheard { Again::All } else { Again::Due });
+        // What is found from here on is read by that.
+        let restless = self.restless();
+        self.look_again(if unheard { Again::All } else { Again::Due }, &restless);
         self.look_at_holders(unheard);
         let young = std::mem::take(&mut self.young);
         self.find_new()?;
@@ -153,7 +155,7 @@ impl Scout {
         if unheard {
             self.verify_all();
         } else {
-            self.verify_some();
+            self.verify_some(&restless);
         }
         self.each(|watch, outside| watch.sort_out(outside));
         if unheard && self.lack().is_none() {
@@ -182,7 +184,7 @@ impl Scout {
                     self.each(|watch, outside| watch.lost(&dir, outside));
                 }
                 Change::Overflow => {
-                    self.look_again(Again::All);
+                    self.look_again(Again::All, &[]);
                     self.verify_all();
                 }
             }

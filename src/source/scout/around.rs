@@ -29,8 +29,8 @@ impl Scout {
         all
     }
 
-    /// Looks again where sessions work, and whether configuration directories answer.
-    pub(super) fn look_again(&mut self, again: Again) {
+    /// Looks again where sessions work, these first, and whether configuration directories answer.
+    pub(super) fn look_again(&mut self, again: Again, restless: &[Pid]) {
         if self.outside.grounds.is_to_forget(again) {
             let known = || self.outside.known.keys().copied();
             let spots = known().filter_map(|pid| self.spot(pid));
@@ -44,7 +44,7 @@ impl Scout {
                 .forget(|spot| used.contains(spot), &mut outside.watcher);
         }
         let mut stirred = std::mem::take(&mut self.outside.stirred);
-        stirred.extend(self.restless());
+        stirred.extend(restless);
         let stirred: Vec<Spot> = stirred.iter().filter_map(|pid| self.spot(*pid)).collect();
         let outside = &mut self.outside;
         let changed = outside

@@ -11,8 +11,8 @@ use crate::core::model::Pid;
 const VERIFIED_IN_TURN: usize = 1;
 
 impl Scout {
-    /// Looks again at sessions that work or are stopped, and at a few others in turn.
-    pub(super) fn verify_some(&mut self) {
+    /// Looks again at these, which work or are stopped, and at a few others in turn.
+    pub(super) fn verify_some(&mut self, restless: &[Pid]) {
         let known = &self.outside.known;
         let after = known.range((Excluded(self.verified), Unbounded));
         let round = after.chain(known.range(..=self.verified));
@@ -20,9 +20,9 @@ impl Scout {
         self.verifies = !self.verifies;
         let mut turn: Vec<Pid> = round.map(|(pid, _)| *pid).take(count).collect();
         self.verified = turn.last().copied().unwrap_or(self.verified);
-        let mut restless = self.restless();
-        restless.retain(|pid| !turn.contains(pid));
-        turn.extend(restless);
+        let others = restless.iter().filter(|pid| !turn.contains(pid));
+        let others: Vec<Pid> = others.copied().collect();
+        turn.extend(others);
         for pid in turn {
             self.verify(pid);
         }
