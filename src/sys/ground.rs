@@ -340,7 +340,9 @@ impl Grounds {
         let mut rest = VecDeque::new();
         for spot in spots {
             if self.surely_answers(&spot) {
-                let news = self.note(&spot, Answer::of(Ground::default()), watcher);
+                let known = self.known.get(&spot);
+                let news = known.is_none_or(|known| known.ground != Ground::default())
+                    && self.note(&spot, Answer::of(Ground::default()), watcher);
                 changed.extend(news.then_some(spot));
             } else {
                 self.stamp(&spot);
