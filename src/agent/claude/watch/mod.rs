@@ -6,6 +6,7 @@ mod inbox;
 mod naming;
 mod shells;
 mod subagents;
+mod table;
 mod told;
 mod tracked;
 mod viewers;
@@ -24,6 +25,7 @@ use crate::core::text::CleanText;
 use crate::sys::clock;
 
 use configs::Config;
+use table::Table;
 use tracked::{FileRead, ShellWatch, Tracked};
 use viewers::Viewers;
 
@@ -39,8 +41,7 @@ const SHELL_PACE: Duration = Duration::from_millis(500);
 
 /// All of them.
 pub(super) struct Sessions {
-    /// Boxed: a tree keeps room for twice as many.
-    tracked: BTreeMap<Pid, Box<Tracked>>,
+    tracked: Table,
     viewers: Viewers,
     configs: BTreeMap<PathBuf, Config>,
     /// Files that are read again: when, whose, and how often that was tried.
@@ -52,7 +53,7 @@ impl Sessions {
     pub(super) fn new(roots: &Roots) -> Self {
         let default = roots.config(NAME).to_path_buf();
         Self {
-            tracked: BTreeMap::new(),
+            tracked: Table::default(),
             viewers: Viewers::default(),
             configs: BTreeMap::from([(default, Config::default())]),
             again: Vec::new(),
@@ -269,6 +270,10 @@ impl Watch for Sessions {
     }
 
     fn verify(&mut self, pid: Pid, stopped: bool, outside: &mut Outside) {
+        let tracked = self.tracked.get(&pid);
+        if tracked.is_some_and(|t| t.is_as_known(stopped)) {
+            return;
+        }
         let Some(tracked) = self.tracked.get_mut(&pid) else {
             return;
         };
@@ -285,8 +290,7 @@ impl Watch for Sessions {
     }
 
     fn restless(&self, all: &mut Vec<Pid>) {
-        let restless = self.tracked.values().filter(|t| t.is_restless());
-        all.extend(restless.map(|t| t.key.pid));
+        all.extend(self.tracked.restless());
     }
 
     fn cwd(&self, pid: Pid) -> Option<&str> {

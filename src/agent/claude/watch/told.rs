@@ -49,6 +49,9 @@ impl Sessions {
 
     /// Finds out the conversations of sessions whose files do not tell them.
     pub(super) fn name_conversations(&mut self, outside: &mut Outside) {
+        if !self.tracked.has_unnamed() {
+            return;
+        }
         let mut groups: BTreeMap<(PathBuf, String), Vec<Member>> = BTreeMap::new();
         for tracked in self.tracked.values() {
             // What does not answer is not read.

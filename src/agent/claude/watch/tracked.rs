@@ -280,6 +280,13 @@ impl Tracked {
         !self.silent && stamp(&self.file_path()) != self.file_stamp
     }
 
+    /// Whether all is as it was read: its process, and its file, which shows that it is in no dialog
+    /// before its start.
+    pub(super) fn is_as_known(&self, stopped: bool) -> bool {
+        let started = self.file.is_some() && self.inbox_at.is_none();
+        started && self.process.stopped == stopped && !self.file_changed()
+    }
+
     /// Whether its file says that it works.
     fn is_busy(&self) -> bool {
         let status = self.fact().and_then(|fact| fact.status.as_ref());
@@ -288,19 +295,26 @@ impl Tracked {
 
     /// Whether it may change without any event (Ctrl+Z, `fg`): it works, or is stopped.
     pub(super) fn is_restless(&self) -> bool {
-        let untold = self
-            .file
-            .as_ref()
-            .is_none_or(|file| file.fact.status.is_none());
-        let last = self.follower.as_ref().map(|f| f.conversation().last);
-        let in_turn = !matches!(
+        self.process.stopped || self.is_busy() || self.is_in_untold_turn() || self.is_unwatched()
+    }
+
+    /// Whether its conversation waits for an answer, where its file does not tell what it does.
+    fn is_in_untold_turn(&self) -> bool {
+        let file = self.file.as_ref();
+        let untold = file.is_none_or(|file| file.fact.status.is_none());
+        let follower = self.follower.as_ref().filter(|_| untold);
+        let last = follower.map(|f| f.conversation().last);
+        !matches!(
             last,
             None | Some(
                 LastLine::Nothing | LastLine::Answer | LastLine::ApiError | LastLine::Interrupted
             )
-        );
-        let unwatched = self.is_far() && !self.watched.contains(&self.config.join("sessions"));
-        self.process.stopped || self.is_busy() || (untold && in_turn) || unwatched
+        )
+    }
+
+    /// Whether its configuration lies where nothing is watched.
+    fn is_unwatched(&self) -> bool {
+        self.is_far() && !self.watched.contains(&self.config.join("sessions"))
     }
 
     /// When its process started.
