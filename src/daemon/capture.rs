@@ -26,6 +26,7 @@ use crate::core::model::{SessionKey, State};
 use crate::core::sorted::Gather as _;
 use crate::serve::world;
 use crate::sys::clock;
+use crate::sys::image;
 use crate::sys::inotify::{self, Adder, Change, Watcher};
 use crate::sys::memory;
 use crate::sys::paths::Paths;
@@ -378,10 +379,11 @@ impl Follower {
         };
         followed.begun = None;
         if let Some(thread) = followed.thread.take() {
-            // It has told all and only ends now. What it read for a commit is many times what the
-            // daemon needs at rest, and part of it is given up only by its end.
+            // It has told all and only ends now. What it read and ran for a commit is many times what
+            // the daemon needs at rest, and part of it is given up only by its end.
             let _ended = thread.join();
             memory::give_back();
+            image::let_go();
         }
         let mut dirs = BTreeMap::new();
         for (dir, git_dir, watched) in done.dirs {
