@@ -129,6 +129,16 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
             hits.push(hit);
         }
     }
+    for start in [&b" -pass"[..], b" -Pass", b" -token", b" -secret"] {
+        for at in memmem::find_iter(text.as_bytes(), start) {
+            hits.extend(option(text, at + 2));
+        }
+    }
+    for start in SETS {
+        for at in memmem::find_iter(text.as_bytes(), start.as_bytes()) {
+            hits.extend(set(text, at + start.len()));
+        }
+    }
 }
 
 /// Ends of names that a secret may follow without a sign: `ENV API_SECRET …`, `<password>…`.
@@ -143,6 +153,19 @@ const ENDS: [&[u8]; 9] = [
     b"_KEY",
     b"ureString",
 ];
+
+/// What sets a variable without a sign: of Windows, of csh and of fish.
+const SETS: [&str; 5] = ["setx ", "setenv ", "set -gx ", "set -Ux ", "set -x "];
+
+/// The secret behind the name of the variable that is set at `at`.
+fn set(text: &str, at: usize) -> Option<Hit> {
+    let (name, behind) = text[at..].split_once(' ')?;
+    let kind = kind(name).filter(|_| is_variable(name))?;
+    let behind = &behind[..behind.floor_char_boundary(VALUE)];
+    let behind = &behind[..behind.find('\n').unwrap_or(behind.len())];
+    let (skip, found) = judged(kind, true, false, behind)?;
+    Some(marked_as(kind, at + name.len() + 1 + skip, found))
+}
 
 /// The secret behind a name that ends at `at`, with a space or as an element.
 fn unsigned(text: &str, at: usize) -> Option<Hit> {

@@ -8,7 +8,7 @@ use super::{Hit, value};
 /// Longest command that is looked through, in bytes.
 const REACH: usize = 1024;
 /// Shortest password of a command, in bytes.
-const SHORTEST: usize = 6;
+pub(super) const SHORTEST: usize = 6;
 /// Shortest token that a program is told alone, in bytes.
 const TOKEN: usize = 20;
 
@@ -28,7 +28,7 @@ use Stands::{Apart, Both, Glued};
 type Passwords = (&'static str, Stands, bool);
 
 /// What starts such a command, with its options. **Source:** the manual pages of these programs.
-const OPTIONS: [(&str, &[Passwords]); 23] = [
+const OPTIONS: [(&str, &[Passwords]); 27] = [
     ("mysql", &[(" -p", Glued, true)]),
     ("mariadb", &[(" -p", Glued, true)]),
     ("sshpass", &[(" -p", Both, true)]),
@@ -48,6 +48,13 @@ const OPTIONS: [(&str, &[Passwords]); 23] = [
         &[(" -storepass ", Apart, true), (" -keypass ", Apart, true)],
     ),
     ("openssl", &[(" pass:", Glued, true)]),
+    ("openssl enc", &[(" -k ", Apart, true)]),
+    ("openssl aes", &[(" -k ", Apart, true)]),
+    (
+        "ssh-keygen",
+        &[(" -N ", Apart, true), (" -P ", Apart, true)],
+    ),
+    ("hash-password", &[(" --plaintext ", Apart, true)]),
     ("mongo", &[(" -p ", Apart, false)]),
     ("cqlsh", &[(" -p ", Apart, false)]),
     ("sqlcmd", &[(" -P ", Apart, false)]),
@@ -124,7 +131,7 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
     });
 }
 
-fn hit(start: usize, len: usize) -> Hit {
+pub(super) fn hit(start: usize, len: usize) -> Hit {
     Hit {
         range: start..start + len,
         rule: "command",
@@ -132,7 +139,7 @@ fn hit(start: usize, len: usize) -> Hit {
 }
 
 /// The rest of the command behind `at`, also in lines behind a `\`.
-fn command(text: &str, at: usize) -> &str {
+pub(super) fn command(text: &str, at: usize) -> &str {
     let rest = &text[at..];
     let rest = &rest[..rest.floor_char_boundary(REACH)];
     let mut lines = rest.match_indices('\n');
@@ -141,7 +148,7 @@ fn command(text: &str, at: usize) -> &str {
 }
 
 /// The word that `text` starts with, without its quotes, and how many bytes of them stand before it.
-fn word(text: &str) -> (usize, &str) {
+pub(super) fn word(text: &str) -> (usize, &str) {
     let mark = text.chars().next().filter(|c| matches!(c, '"' | '\''));
     let ends = |c: char| match mark {
         Some(mark) => c == mark || c == '\n',
@@ -154,6 +161,8 @@ fn word(text: &str) -> (usize, &str) {
 
 /// What stands behind an option of the command that goes on at `at`.
 fn options(text: &str, at: usize, (option, stands, any): Passwords, hits: &mut Vec<Hit>) {
+    // The first one may stand at the very space that ends the program's name.
+    let at = at - usize::from(text[..at].ends_with(' '));
     let command = command(text, at);
     for (found, _) in command.match_indices(option) {
         let behind = &command[found + option.len()..];
@@ -202,7 +211,7 @@ fn between(text: &str, at: usize, from: char, to: char) -> Option<Hit> {
     let command = command(text, at);
     let (user, rest) = command.split_once(from)?;
     let ends = |c: char| c == to || c.is_whitespace() || "\"'".contains(c);
-    let word = &rest[..rest.find(ends)?];
+    let word = &rest[..rest.find(ends).unwrap_or(rest.len())];
     let secret = word.len() >= SHORTEST && !value::stands_in(word);
     (secret && user.len() < 256).then(|| hit(at + user.len() + 1, word.len()))
 }

@@ -30,6 +30,7 @@ mod needles;
 mod pairs;
 mod places;
 mod prefixes;
+mod programs;
 mod prose;
 mod token;
 mod value;
@@ -180,6 +181,7 @@ impl Redactor {
         assign::find(text, &mut hits);
         pairs::find(text, &mut hits);
         commands::find(text, &mut hits);
+        programs::find(text, &mut hits);
         prose::find(text, &mut hits);
         let hits = apart(hits, &marks);
         let homes = self.homes(text);

@@ -28,7 +28,7 @@ use Of::{Alnum, Dashed, Dashed16, Dotted, Hex, Lower, Upper, Uuid, Wide, Word};
 
 /// Prefixes, what follows, and how much of it at least.
 /// **Source:** the services' own documentation of their tokens' formats, as of 2026.
-pub(super) const PREFIXES: [(&str, Of, usize); 165] = [
+pub(super) const PREFIXES: [(&str, Of, usize); 170] = [
     // AWS: ids of access keys, and keys of Bedrock.
     ("AKIA", Upper, 16),
     ("ASIA", Upper, 16),
@@ -203,6 +203,11 @@ pub(super) const PREFIXES: [(&str, Of, usize); 165] = [
     ("1000.", Dotted, 60),
     ("y0_", Word, 40),
     ("t1.9eu", Dotted, 60),
+    ("access-production-", Uuid, 36),
+    ("access-development-", Uuid, 36),
+    ("access-sandbox-", Uuid, 36),
+    ("sgp_", Word, 40),
+    ("CLOJARS_", Hex, 60),
 ];
 impl Of {
     pub(super) fn has(self, byte: u8) -> bool {

@@ -11,7 +11,7 @@ use super::{Hit, value};
 /// How far behind its name a secret may stand, and the longest one, in bytes.
 const REACH: (usize, usize) = (48, 512);
 /// What names a secret, what takes one, and what stands within a line of a file of passwords.
-static WORDS: Needles<27> = Needles::new([
+static WORDS: Needles<29> = Needles::new([
     "assword",
     "ASSWORD",
     "asswort",
@@ -35,6 +35,8 @@ static WORDS: Needles<27> = Needles::new([
     "logged in",
     "cryptsetup",
     "lftp ",
+    "/ pass",
+    "user pass",
     "jwt.",
     ":*:",
     ":5432:",
@@ -105,7 +107,7 @@ fn told_of(text: &str, hits: &mut Vec<Hit>) {
         } else if !word.to_ascii_lowercase().ends_with("key")
             || is_secret_key(&text[..end - word.len()])
         {
-            hits.extend(named(text, end));
+            hits.extend(named(text, end, word));
             // `login/`, `LoginForm` and the like say where something is.
             let next = text[end..].chars().next().unwrap_or(' ');
             if !word.ends_with("ogin") || matches!(next, ' ' | ':' | '\'' | '"') {
@@ -152,7 +154,11 @@ fn line(text: &str, at: usize) -> &str {
 }
 
 /// `… is VALUE`, `… for the shop: VALUE`, `… VALUE`.
-fn named(text: &str, at: usize) -> Option<Hit> {
+fn named(text: &str, at: usize, name: &str) -> Option<Hit> {
+    // A person may have made it up.
+    let name = name.to_ascii_lowercase();
+    let chosen = name.contains("ass") || name.ends_with("word");
+    let paired = ["redentials", "creds", "login"].contains(&&*name);
     let line = line(text, at);
     // `tokenId` names something else.
     let rest = line.strip_prefix('s').unwrap_or(line);
@@ -179,7 +185,13 @@ fn named(text: &str, at: usize) -> Option<Hit> {
             let directly = start == 1 && value::hexadecimal(word);
             let secret = value::random(word) || skip > 0 && value::signed(word);
             let secret = secret && word.len() <= REACH.1 && !directly;
-            secret.then(|| hit(at + start + skip, word.len()))
+            if secret || chosen && value::respelt(word) {
+                return Some(hit(at + start + skip, word.len()));
+            }
+            // `ada:…`
+            let (user, password) = word.split_once(':').filter(|_| paired)?;
+            let made = value::respelt(password) || value::random(password);
+            made.then(|| hit(at + start + skip + user.len() + 1, password.len()))
         })
 }
 

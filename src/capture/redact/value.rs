@@ -186,6 +186,25 @@ pub(super) fn signed(value: &str) -> bool {
         && !stands_in(value)
 }
 
+/// Whether a digit stands for a letter within a word of it, as people write passwords: `t34p0t-lid`.
+pub(super) fn respelt(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"-_!.#&".contains(b);
+    let spells = |b: u8| matches!(b, b'0' | b'1' | b'3' | b'4' | b'5' | b'7' | b'9');
+    let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphabetic);
+    let within = |at: usize| {
+        let len = bytes[at..].iter().take_while(|b| spells(**b)).count();
+        (1..=2).contains(&len) && letter(at + len)
+    };
+    let letters = bytes.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    value.len() >= 8
+        && letters >= 5
+        && bytes.iter().all(plain)
+        && (1..bytes.len()).any(|at| letter(at - 1) && within(at))
+        && !value.contains("::")
+        && !stands_in(value)
+}
+
 /// Whether it is letters of both cases that make no words.
 pub(super) fn jumbled(value: &str) -> bool {
     let value = value.trim_end_matches(['.', '!', '?', '#', '$', '*']);
