@@ -106,6 +106,15 @@ pub trait Agent: Sync {
         Ok((BTreeSet::new(), from))
     }
 
+    /// Commits that one of them tells of: the beginnings of their ids, with their branches. It is a
+    /// hint: not all that were made are told.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    fn commits(&self, _transcript: &Path) -> io::Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
     /// What its files do not tell of changes as it is set up in `config`, and what helps; for `doctor`.
     fn untold(&self, _config: &Path) -> Option<(String, &'static str)> {
         None

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::git;
@@ -29,7 +29,8 @@ pub struct Blamed {
     pub at: i64,
 }
 
-/// Blames lines of a file, by its name in `dir`; all of them if none are named.
+/// Blames lines of a file, by its name in `dir`; all of them if none are named. Where git does not
+/// find the repository from there by itself, `apart` names it and the top of its working tree.
 ///
 /// # Errors
 /// See [`git::Error`].
@@ -37,10 +38,16 @@ pub fn blame(
     dir: &Path,
     name: &OsStr,
     lines: Option<(u32, u32)>,
+    apart: Option<&(PathBuf, PathBuf)>,
     patience: Duration,
 ) -> Result<Vec<Blamed>, git::Error> {
     let run = |options: &[&str]| {
-        let mut args: Vec<OsString> = ["blame", "--porcelain"].map(OsString::from).into();
+        let mut args: Vec<OsString> = Vec::new();
+        if let Some((git_dir, top)) = apart {
+            args.extend(["--git-dir".into(), git_dir.into()]);
+            args.extend(["--work-tree".into(), top.into()]);
+        }
+        args.extend(["blame", "--porcelain"].map(OsString::from));
         args.extend(options.iter().map(OsString::from));
         if let Some((first, last)) = lines {
             args.push(format!("-L{first},{last}").into());

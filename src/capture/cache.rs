@@ -60,7 +60,7 @@ pub fn refresh(common: &Path) -> Result<Index, git::Error> {
     if index.refs == refs {
         return Ok(index);
     }
-    let there = list(common, &refs)?;
+    let (there, whole) = list(common, &refs)?;
     let blobs = there
         .iter()
         .map(|(key, (blob, _))| (key.clone(), blob.clone()));
@@ -81,7 +81,8 @@ pub fn refresh(common: &Path) -> Result<Index, git::Error> {
         })
         .collect();
     take_in(common, &mut index, &missing)?;
-    index.refs = refs;
+    // What a partial clone does not hold yet may be there the next time.
+    index.refs = if whole { refs } else { String::new() };
     if consent::place(common).is_dir()
         && let Err(error) = keep(common, &index)
     {
@@ -101,19 +102,23 @@ struct Note {
 /// What lies in the references: for each writer and commit the note and its size in bytes.
 type There = BTreeMap<(String, String), (String, u64)>;
 
-fn list(common: &Path, refs: &str) -> Result<There, git::Error> {
-    let mut there = There::new();
+/// What is there, and whether all of it can be read.
+fn list(common: &Path, refs: &str) -> Result<(There, bool), git::Error> {
+    let (mut there, mut whole) = (There::new(), true);
     for line in refs.lines() {
         let Some((tree, writer)) = line.split_once(' ') else {
             continue;
         };
-        for (commit, note) in notes(common, tree)? {
+        let entries = entries(common, tree)?;
+        // So git names the size of what is not there.
+        whole &= memchr::memmem::find(&entries, b" BAD\t").is_none();
+        for (commit, note) in read_notes(&entries) {
             if there.len() < MOST {
                 there.insert((writer.to_owned(), commit), note);
             }
         }
     }
-    Ok(there)
+    Ok((there, whole))
 }
 
 /// The notes of a reference, or of a commit or tree that it was: for each commit what its note lies in,
@@ -122,15 +127,22 @@ fn list(common: &Path, refs: &str) -> Result<There, git::Error> {
 /// # Errors
 /// See [`git::Error`].
 pub fn notes(common: &Path, tree: &str) -> Result<BTreeMap<String, (String, u64)>, git::Error> {
+    Ok(read_notes(&entries(common, tree)?))
+}
+
+fn entries(common: &Path, tree: &str) -> Result<Vec<u8>, git::Error> {
     let args = ["ls-tree", "-r", "-l", "-z", tree];
-    let entries = git::run(common, &args, &[], PATIENCE)?;
+    git::run(common, &args, &[], PATIENCE)
+}
+
+fn read_notes(entries: &[u8]) -> BTreeMap<String, (String, u64)> {
     let entries = entries.split(|byte| *byte == 0);
     let notes = entries.filter_map(|entry| note(&String::from_utf8_lossy(entry)));
-    Ok(notes
+    notes
         .filter(|(_, _, size)| *size <= NOTE_CAP)
         .take(MOST)
         .map(|(commit, blob, size)| (commit, (blob, size)))
-        .gather())
+        .gather()
 }
 
 /// `MODE blob ID SIZE\tPATH`; the path is a commit's id, in directories where there are many.

@@ -34,5 +34,6 @@ mod talks;
 pub mod told;
 pub mod tree;
 pub mod trees;
+pub mod vanished;
 pub mod why;
 pub mod work;

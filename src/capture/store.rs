@@ -274,6 +274,32 @@ impl Store {
         Ok(texts)
     }
 
+    /// The records that this clone does not hold, for it was made or fetched without the contents of
+    /// files: their references, by their commits. Nothing is fetched.
+    ///
+    /// # Errors
+    /// Those of git.
+    pub fn lacking(&self) -> Result<BTreeMap<String, String>, Error> {
+        if !is_partial(&self.common) {
+            return Ok(BTreeMap::new());
+        }
+        let kept = self.list()?;
+        if kept.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let blobs: Vec<&str> = kept.iter().map(|kept| &*kept.blob).collect();
+        let input = blobs.join("\n") + "\n";
+        let args = ["cat-file", "--batch-check"];
+        let printed = git::run(&self.common, &args, input.as_bytes(), PATIENCE)?;
+        let printed = String::from_utf8_lossy(&printed);
+        let missing = printed.lines().map(|line| line.ends_with(" missing"));
+        let lacking = kept
+            .into_iter()
+            .zip(missing)
+            .filter(|(_, missing)| *missing);
+        Ok(lacking.map(|(kept, _)| (kept.commit, kept.writer)).gather())
+    }
+
     /// Removes the own reference.
     ///
     /// # Errors
@@ -287,6 +313,16 @@ impl Store {
         )
         .map(drop)
     }
+}
+
+/// Whether the repository may lack objects that a remote has.
+/// **Source:** git-config(1), `remote.NAME.promisor` and `extensions.partialClone`.
+fn is_partial(common: &Path) -> bool {
+    let settings = read_bounded(&common.join("config"), 1 << 20).unwrap_or_default();
+    let settings = settings.to_ascii_lowercase();
+    ["promisor", "partialclone"]
+        .iter()
+        .any(|key| memchr::memmem::find(&settings, key.as_bytes()).is_some())
 }
 
 /// The next object of `cat-file --batch`: `ID KIND SIZE`, its bytes, a line break.

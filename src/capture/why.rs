@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::panic::resume_unwind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -123,6 +123,8 @@ pub struct Asked<'r> {
     pub common: &'r Path,
     /// The reference of this user's own records.
     pub own: &'r str,
+    /// Its git directory and the top of its working tree, where git does not find them by itself.
+    pub apart: Option<(PathBuf, PathBuf)>,
 }
 
 /// Which prompts lines of a file come of, by its name in `dir`.
@@ -138,7 +140,7 @@ pub fn lines(
     // Git takes longest to blame: the records are read meanwhile.
     let (index, blamed) = std::thread::scope(|scope| {
         let index = scope.spawn(|| cache::refresh(asked.common));
-        let blamed = blame(dir, name, wanted, BLAME);
+        let blamed = blame(dir, name, wanted, asked.apart.as_ref(), BLAME);
         let index = index.join().unwrap_or_else(|panic| resume_unwind(panic));
         (index, blamed)
     });

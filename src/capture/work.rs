@@ -388,7 +388,7 @@ impl<'a> Work<'a> {
             }
             let tops = [tree.top.clone()];
             let transcripts = Shelf::default().take(&told, &self.world.configs, &tops);
-            let author = author(&tree.top);
+            let author = author(self.store.common(), tree);
             let (redactor, limits) = (&mut self.redactor, &self.limits);
             let place = (tree.top.as_path(), dir.as_str());
             let written = tree::write(place, &transcripts, since, &author, redactor, limits);
@@ -552,8 +552,14 @@ fn is_new(made: &Made) -> bool {
 }
 
 /// Who writes in a working tree, as git says it.
-fn author(top: &Path) -> Author {
-    let said = git::run(top, &["var", "GIT_AUTHOR_IDENT"], b"", PATIENCE_OF_GIT);
+fn author(common: &Path, tree: &Tree) -> Author {
+    // The main one may lie where git does not find its repository by itself.
+    let dir = if tree.name.is_empty() {
+        common
+    } else {
+        &tree.top
+    };
+    let said = git::run(dir, &["var", "GIT_AUTHOR_IDENT"], b"", PATIENCE_OF_GIT);
     let said = said.unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     let (name, rest) = said.split_once(" <").unwrap_or_default();

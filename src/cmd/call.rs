@@ -30,6 +30,7 @@ const START: Duration = Duration::from_secs(10);
 const TOLD_CAP: usize = 512;
 
 /// What every verb knows.
+#[derive(Clone)]
 pub struct Context {
     /// Where things lie.
     pub paths: Paths,

@@ -13,10 +13,12 @@ use crate::capture::record::Record;
 use crate::capture::store::Store;
 use crate::cmd::cli::{Log, LogFormat};
 use crate::cmd::exit::{Exit, Failure};
-use crate::core::text::CleanText;
+use crate::core::text::{self, CleanText};
 
 /// Longest wait for git to list commits.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Longest wait for the repository.
+const ALL: Duration = Duration::from_secs(90);
 
 /// What `--json` prints of a commit, a line each.
 #[derive(Serialize)]
@@ -30,15 +32,40 @@ struct Told<'a> {
 }
 
 pub(super) fn run(context: &Context, args: &Log) -> anyhow::Result<Exit> {
+    let args = args.clone();
+    let place = args.place.clone();
+    capture::within(context, &place, ALL, move |context, _| look(context, &args))
+}
+
+fn look(context: &Context, args: &Log) -> anyhow::Result<Exit> {
     let repository = capture::repository(context, &args.place)?;
     let failed = |error: git::Error| {
         Failure::new(format!("could not read the repository's records: {error}"))
     };
     let commits = commits(repository.top(), args)?;
     let store = Store::open(repository.common()).map_err(failed)?;
+    let lacking = store.lacking().map_err(failed)?;
+    let lacking = commits
+        .iter()
+        .filter(|(id, ..)| lacking.contains_key(id))
+        .count();
     let entries = entries(&store, commits, args).map_err(failed)?;
-    if entries.is_empty() {
-        super::exit::say(&format!("nothing is kept of {}", args.range));
+    if lacking > 0 {
+        let range = text::shell_word(&CleanText::line(&args.range));
+        let unread = Failure::new(format!(
+            "could not read what is kept of {}: it is not in this partial clone, and vmux fetches nothing by itself",
+            capture::count(lacking, "commit")
+        ));
+        let unread = unread.hint(format!(
+            "`git log --notes='vmux/*' {range}` has git fetch it"
+        ));
+        if entries.is_empty() {
+            return Err(unread.into());
+        }
+        super::exit::complain(&unread.into());
+    } else if entries.is_empty() {
+        let range = CleanText::line(&args.range);
+        super::exit::say(&format!("vmux: nothing is kept of {range}\n"));
     }
     let text = match args.format {
         _ if args.place.json => json(&entries)?,

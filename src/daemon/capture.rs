@@ -42,6 +42,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const STUCK: usize = 8;
 /// Shortest and longest pause before something that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+/// Repositories that do not answer which are named.
+const NAMED: usize = 3;
 /// Repositories that are followed.
 const MOST: usize = 500;
 
@@ -432,24 +434,30 @@ impl Follower {
 
     /// Says how it is.
     fn report(&self) {
-        let all = self.repositories.values();
-        let open: usize = all.clone().map(|one| one.open).sum();
+        let open: usize = self.repositories.values().map(|one| one.open).sum();
         let now = clock::steady();
-        let late = |one: &&Followed| {
+        let late = |one: &Followed| {
             one.begun
-                .is_some_and(|begun| now.duration_since(begun) > PATIENCE)
+                .is_some_and(|begun| now.duration_since(begun) >= PATIENCE)
         };
-        let silent = all.clone().filter(late).count();
-        let trouble = all.clone().find_map(|one| one.trouble.clone());
+        let silent = self.repositories.iter().filter(|(_, one)| late(one));
+        let silent: Vec<&PathBuf> = silent.map(|(common, _)| common).collect();
+        let troubled = self.repositories.iter().find_map(|(common, one)| {
+            let words = one.trouble.as_ref()?;
+            Some(format!("{}: {words}", common.display()))
+        });
         let mut detail = format!(
             "{} repositories, {open} commits wait for the end of a turn",
             self.repositories.len()
         );
-        if silent > 0 {
-            detail.push_str(&format!(", {silent} repositories do not answer"));
+        for common in silent.iter().take(NAMED) {
+            detail.push_str(&format!("; {} does not answer", common.display()));
         }
-        let good = trouble.is_none() && silent == 0;
-        detail.extend(trouble.map(|words| format!("; {words}")));
+        if let Some(more) = silent.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            detail.push_str(&format!(", nor do {more} others"));
+        }
+        let good = troubled.is_none() && silent.is_empty();
+        detail.extend(troubled.map(|words| format!("; {words}")));
         let lacks = self.watcher.lack().map(inotify::Lack::words);
         self.capture
             .published

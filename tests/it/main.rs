@@ -12,6 +12,7 @@ mod asks;
 mod background;
 mod bar;
 mod capture;
+mod capture_apart;
 mod capture_text;
 mod cli;
 mod config;

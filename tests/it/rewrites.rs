@@ -211,6 +211,7 @@ impl Story {
         let common = top.join(".git");
         let store = Store::open(&self.common()).unwrap();
         let asked = why::Asked {
+            apart: None,
             common: &common,
             own: store.writer(),
         };

@@ -122,6 +122,27 @@ impl Talk<'_> {
         );
     }
 
+    /// It commits all that there is where it works, as Claude Code 2.1.332 tells of it.
+    pub(crate) fn commit(&mut self, dir: &str, message: &str) -> String {
+        let call = format!("{}-call-{}", self.id, self.lines);
+        self.says(
+            json!([{"type": "tool_use", "id": call, "name": "Bash", "input": {"command": "git commit"}}]),
+            "tool_use",
+        );
+        self.home.git(dir, &["add", "-A"]);
+        self.home.git(dir, &["commit", "-q", "-m", message]);
+        let short = self.home.git(dir, &["rev-parse", "--short", "HEAD"]);
+        let branch = self.home.git(dir, &["branch", "--show-current"]);
+        self.gets(
+            &call,
+            json!({
+                "stdout": "", "stderr": "", "interrupted": false,
+                "gitOperation": {"commit": {"sha": short, "kind": "committed", "branch": branch}},
+            }),
+        );
+        self.home.git(dir, &["rev-parse", "HEAD"])
+    }
+
     /// Its turn ends with these words.
     pub(crate) fn end(&mut self, words: &str) {
         self.says(json!([{"type": "text", "text": words}]), "end_turn");

@@ -112,6 +112,10 @@ impl Agent for ClaudeCode {
         changes::transcripts(config, since)
     }
 
+    fn commits(&self, transcript: &Path) -> io::Result<Vec<(String, String)>> {
+        changes::commits(transcript)
+    }
+
     fn touched(&self, transcript: &Path, from: u64) -> io::Result<(BTreeSet<PathBuf>, u64)> {
         changes::touched(transcript, from)
     }

@@ -15,7 +15,7 @@ use crate::cmd::exit::{Exit, Failure};
 use crate::cmd::out;
 use crate::core::model::ConversationId;
 use crate::core::sorted::Arrange as _;
-use crate::core::text::CleanText;
+use crate::core::text::{self, CleanText};
 use crate::sys::git::Repository;
 
 /// Longest wait for git.
@@ -33,7 +33,7 @@ pub(super) fn show(context: &Context, args: &CaptureCommit) -> anyhow::Result<Ex
         .get(&id)
         .map_err(|error| unread(&repository, &error))?;
     let Some(record) = found else {
-        return Err(nothing(&repository, &id).into());
+        return Err(absent(&repository, &store, &id).into());
     };
     let text = if args.place.json {
         record.json() + "\n"
@@ -42,6 +42,24 @@ pub(super) fn show(context: &Context, args: &CaptureCommit) -> anyhow::Result<Ex
     };
     out::write(text.as_bytes())?;
     Ok(Exit::Done)
+}
+
+/// Why a commit's record cannot be shown.
+fn absent(repository: &Repository, store: &Store, id: &str) -> Failure {
+    let lacking = store.lacking().unwrap_or_default();
+    let Some(writer) = lacking.get(id) else {
+        return nothing(repository, id);
+    };
+    let words = format!(
+        "could not show what is kept of {}: it is not in this partial clone, and vmux fetches nothing by itself",
+        short(id)
+    );
+    let name = writer.strip_prefix("refs/notes/").unwrap_or(writer);
+    let name = text::shell_word(&CleanText::line(name));
+    Failure::new(words).hint(format!(
+        "`git notes --ref={name} show {}` has git fetch it",
+        short(id)
+    ))
 }
 
 /// Why a commit has no record.

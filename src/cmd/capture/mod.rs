@@ -4,7 +4,11 @@ mod kept;
 mod status;
 
 use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -26,7 +30,13 @@ pub(super) fn run(context: &Context, verb: &CaptureVerb) -> anyhow::Result<Exit>
         CaptureVerb::On(place) => on(context, place),
         CaptureVerb::Off(args) => off(context, args),
         CaptureVerb::Status(place) => status::run(context, place),
-        CaptureVerb::Show(args) => kept::show(context, args),
+        CaptureVerb::Show(args) => {
+            let args = args.clone();
+            let place = args.place.clone();
+            within(context, &place, PATIENCE, move |context, _| {
+                kept::show(context, &args)
+            })
+        }
         CaptureVerb::Save(args) => kept::save(context, args),
         CaptureVerb::Drop(args) => kept::drop_kept(context, args),
         CaptureVerb::Check => check::run(context),
@@ -36,6 +46,45 @@ pub(super) fn run(context: &Context, verb: &CaptureVerb) -> anyhow::Result<Exit>
                 json: args.json,
             };
             share::run(&repository(context, &place)?, args)
+        }
+    }
+}
+
+/// Longest wait for a repository: longer than any program that is run there is given.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `look` finds in a repository, from a thread that can be left behind: what lies there may be
+/// on a file system that does not answer.
+pub(super) fn within<T: Send + 'static>(
+    context: &Context,
+    place: &Place,
+    patience: Duration,
+    look: impl FnOnce(&Context, &Place) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let (give, told) = mpsc::channel();
+    let (own, here) = (context.clone(), place.clone());
+    let run = move || {
+        // Nobody hears it who has waited for long enough.
+        let _heard = give.send(look(&own, &here));
+    };
+    let looks = thread::Builder::new().spawn(run)?;
+    match told.recv_timeout(patience) {
+        Ok(found) => found,
+        Err(RecvTimeoutError::Disconnected) => match looks.join() {
+            Err(panic) => resume_unwind(panic),
+            Ok(()) => Err(Failure::new("could not look: nothing was found out").into()),
+        },
+        Err(RecvTimeoutError::Timeout) => {
+            // The kernel knows that by itself: the file system is not asked once more.
+            let here = std::env::current_dir().unwrap_or_default();
+            let dir = place.repository.as_ref().map(|dir| here.join(dir));
+            let words = format!(
+                "could not look at the repository in {}: it did not answer within {} s",
+                shown(&dir.unwrap_or(here)),
+                patience.as_secs()
+            );
+            let hint = "its file system hangs, or a program that git runs there";
+            Err(Failure::new(words).hint(hint).into())
         }
     }
 }
@@ -52,17 +101,23 @@ struct Switched<'a> {
 fn on(context: &Context, place: &Place) -> anyhow::Result<Exit> {
     let repository = repository(context, place)?;
     let common = repository.common();
-    if consent::is_forbidden(repository.top()) {
-        let file = repository.top().join(consent::FORBIDS);
+    let trees = trees::all(common);
+    // It may lie elsewhere than around its git directory.
+    let own = trees
+        .iter()
+        .find(|tree| tree.git_dir == repository.git_dir());
+    let top = own.map_or(repository.top(), |tree| &tree.top);
+    if consent::is_forbidden(top) {
+        let file = top.join(consent::FORBIDS);
         return Err(Failure::new(format!(
             "could not capture {}: {} forbids it",
-            shown(repository.top()),
+            shown(top),
             shown(&file)
         ))
         .hint("who shares this repository wants no conversations kept; remove that file if that is you")
         .into());
     }
-    if trees::all(common).is_empty() {
+    if trees.is_empty() {
         return Err(Failure::new(format!(
             "could not capture {}: it has no working tree that git finds by itself",
             shown(common)
@@ -210,7 +265,7 @@ fn world(context: &Context) -> World {
     world::of(&context.paths, sessions.iter().map(|session| &**session))
 }
 
-fn count(n: usize, what: &str) -> String {
+pub(super) fn count(n: usize, what: &str) -> String {
     let s = if n == 1 { "" } else { "s" };
     format!("{n} {what}{s}")
 }

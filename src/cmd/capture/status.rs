@@ -1,21 +1,29 @@
 //! `vmux capture status`
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{count, repository, settings, shown, world};
+use super::{count, repository, settings, shown, within, world};
 use crate::capture::consent::{self, Consent};
 use crate::capture::pending::{self, Pending};
 use crate::capture::state::{self, Missed};
 use crate::capture::store::Store;
-use crate::capture::trees;
+use crate::capture::{trees, vanished};
 use crate::cmd::call::Context;
 use crate::cmd::cli::Place;
 use crate::cmd::exit::{Exit, Failure};
 use crate::cmd::out;
+use crate::core::sorted::Gather as _;
 use crate::core::text::{self, CleanText};
+use crate::protocol::client::Client;
+use crate::protocol::request;
 
+/// Longest wait for a repository: longer than git is given.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Longest wait for the daemon, which only adds to it.
+const AT_ONCE: Duration = Duration::from_millis(500);
 /// Columns of a line for people.
 const COLUMNS: usize = 78;
 
@@ -39,9 +47,20 @@ struct Told {
     conversations: Vec<Pending>,
     /// What could not be kept, and why.
     missed: Vec<Missed>,
+    /// What keeps the daemon from its work, in any repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    daemon: Option<CleanText>,
 }
 
 pub(super) fn run(context: &Context, place: &Place) -> anyhow::Result<Exit> {
+    let text = within(context, place, PATIENCE, look)?;
+    out::write(text.as_bytes())?;
+    Ok(Exit::Done)
+}
+
+/// What there is to tell.
+fn look(context: &Context, place: &Place) -> anyhow::Result<String> {
+    let daemon = trouble(context);
     let repository = repository(context, place)?;
     let common = repository.common();
     let settings = settings(common)?;
@@ -58,18 +77,28 @@ pub(super) fn run(context: &Context, place: &Place) -> anyhow::Result<Exit> {
         open: Vec::new(),
         conversations: Vec::new(),
         missed: Vec::new(),
+        daemon,
     };
     if told.capture {
-        let here = all.iter().find(|tree| tree.top == repository.top());
+        let here = all.iter().find(|tree| tree.git_dir == repository.git_dir());
         told.look(context, common, here)?;
     }
-    let text = if place.json {
+    Ok(if place.json {
         serde_json::to_string(&told)? + "\n"
     } else {
         told.text()
-    };
-    out::write(text.as_bytes())?;
-    Ok(Exit::Done)
+    })
+}
+
+/// What keeps the daemon from its work, in any repository, if it runs and can say so at once.
+fn trouble(context: &Context) -> Option<CleanText> {
+    if context.no_daemon {
+        return None;
+    }
+    let mut client = Client::connect(&context.paths.socket, AT_ONCE).ok()?;
+    let mut reply = client.call(&request::Status {}, AT_ONCE).ok()?.ok()?;
+    let capture = reply.status.sources.remove("capture")?;
+    (!capture.ok).then(|| CleanText::line(&capture.detail))
 }
 
 impl Told {
@@ -97,12 +126,23 @@ impl Told {
         }
         self.open = known.open.into_keys().collect();
         self.missed = known.missed;
+        if let Some(since) = self.settings.as_ref().and_then(|settings| settings.since) {
+            let recorded = kept.into_iter().map(|kept| kept.commit).gather();
+            let configs = world(context).configs;
+            let vanished = vanished::commits(common, &configs, since, &recorded);
+            self.missed
+                .extend(vanished.map_err(|error| failed(&error))?);
+        }
         Ok(())
     }
 
     fn text(&self) -> String {
+        let daemon = self.daemon.iter();
+        let daemon: String = daemon
+            .map(|words| format!("\nthe daemon: {words}\n"))
+            .collect();
         let Some(settings) = &self.settings else {
-            return "capture is off here; `vmux capture on` switches it on\n".into();
+            return format!("capture is off here; `vmux capture on` switches it on\n{daemon}");
         };
         let since = settings
             .since
@@ -136,15 +176,22 @@ impl Told {
             out.push_str("\nmissed:\n");
         }
         for missed in &self.missed {
-            let at = missed.at.format("%Y-%m-%d %H:%M");
-            out.push_str(&text::truncate(
-                &format!("  {at}  {}", missed.what),
-                COLUMNS,
-            ));
-            out.push('\n');
+            out.push_str(&told_of(missed));
         }
-        out
+        out + &daemon
     }
+}
+
+/// What was missed, with all of its reason: in several lines, if need be.
+fn told_of(missed: &Missed) -> String {
+    let line = format!("  {}  {}", missed.at.format("%Y-%m-%d %H:%M"), missed.what);
+    let indent = 20;
+    let mut out = String::new();
+    for (n, range) in text::wrap(&line, COLUMNS, indent).into_iter().enumerate() {
+        let gap = if n == 0 { 0 } else { indent };
+        out.push_str(&format!("{:gap$}{}\n", "", line[range].trim_end()));
+    }
+    out
 }
 
 /// A conversation, in two lines.

@@ -64,7 +64,7 @@ pub struct Share {
 }
 
 /// Where, and how it is printed.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Place {
     /// In this repository instead of the one around here
     #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -89,7 +89,7 @@ pub struct CaptureOff {
 }
 
 /// Of `capture show` and `capture save`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct CaptureCommit {
     /// An id, a branch, HEAD~2 or whatever git takes for a commit
     #[arg(default_value = "HEAD")]
@@ -114,7 +114,7 @@ pub struct CaptureDrop {
 }
 
 /// Of `log`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Log {
     /// Which commits, as git takes them: `main..HEAD`, `v1.0..`, `HEAD~3..`
     #[arg(default_value = "HEAD")]

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::{Args, ValueHint};
 
 /// Of `why`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 pub struct Why {
     /// FILE:LINE, FILE:FIRST-LAST, FILE or a commit; also as editors have it: FILE:3:7, FILE#L3
     ///

@@ -11,7 +11,7 @@ use crate::capture::spot::readings;
 use crate::capture::store::Store;
 use crate::capture::why::{Answer, Asked, OfCommit};
 use crate::capture::{consent, git as child, pending, state, trees, why};
-use crate::cmd::cli::Why;
+use crate::cmd::cli::{Place, Why};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::model::{ConversationId, Session};
 use crate::core::text::CleanText;
@@ -20,6 +20,9 @@ use crate::protocol::request::ListArgs;
 use crate::serve::world;
 use crate::sys::git::{self, GitEnv};
 
+/// Longest wait for the repository: longer than git is given for each file.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(90);
+
 mod go;
 mod told;
 
@@ -27,10 +30,22 @@ mod told;
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
 
 pub(super) fn run(context: &Context, args: &Why) -> anyhow::Result<Exit> {
-    let found = find(context, &args.what)?;
     if args.go {
-        return go::go(context, args, &found);
+        // It may ask, which takes as long as a person does.
+        return go::go(context, args, &find(context, &args.what)?);
     }
+    let here = Place {
+        repository: None,
+        json: args.json,
+    };
+    let args = args.clone();
+    super::capture::within(context, &here, LONGEST, move |context, _| {
+        tell(context, &args)
+    })
+}
+
+fn tell(context: &Context, args: &Why) -> anyhow::Result<Exit> {
+    let found = find(context, &args.what)?;
     let sessions = alive(context, &found);
     let text = if args.json {
         told::json(&found, sessions.as_deref())?
@@ -40,15 +55,43 @@ pub(super) fn run(context: &Context, args: &Why) -> anyhow::Result<Exit> {
         told::text(&found, sessions.as_deref(), columns, colored)
     };
     out::write(text.as_bytes())?;
+    if let Some(unread) = unread(&found) {
+        super::exit::complain(&unread.into());
+    }
     Ok(Exit::Done)
+}
+
+/// What may be why nothing is known: records that a partial clone does not hold.
+fn unread(found: &Found) -> Option<Failure> {
+    let (store, unproved) = match found {
+        Found::Lines(repository, _, answers) => {
+            let unproved =
+                |answer: &Answer| matches!(answer.level, why::Level::None | why::Level::Commit);
+            (
+                Store::open(&repository.common),
+                answers.iter().any(unproved),
+            )
+        }
+        Found::Commit(repository, commit) => {
+            (Store::open(&repository.common), commit.sources.is_empty())
+        }
+    };
+    let lacking = store.ok().filter(|_| unproved)?.lacking().ok()?;
+    (!lacking.is_empty()).then(|| {
+        let words = format!(
+            "could not read what is kept of {}: it is not in this partial clone, and vmux fetches nothing by itself",
+            super::capture::count(lacking.len(), "commit")
+        );
+        Failure::new(words).hint("`git log --notes='vmux/*'` has git fetch it")
+    })
 }
 
 /// What was asked for, and what is known of it.
 enum Found {
     /// Lines of a file, by the path that was given.
-    Lines(PathBuf, Vec<Answer>),
+    Lines(Repository, PathBuf, Vec<Answer>),
     /// A commit.
-    Commit(OfCommit),
+    Commit(Repository, OfCommit),
 }
 
 impl Found {
@@ -70,7 +113,7 @@ impl Found {
             }
         };
         match self {
-            Self::Lines(_, answers) => {
+            Self::Lines(_, _, answers) => {
                 for answer in answers {
                     for prompt in &answer.prompts {
                         if let Some(source) = &answer.source {
@@ -79,7 +122,7 @@ impl Found {
                     }
                 }
             }
-            Self::Commit(commit) => {
+            Self::Commit(_, commit) => {
                 for (source, prompts) in &commit.sources {
                     for prompt in prompts.iter().filter(|at| source.is_primary(**at)) {
                         add(why::Level::Line, source, prompt);
@@ -103,6 +146,11 @@ fn find(context: &Context, what: &OsStr) -> anyhow::Result<Found> {
         if path.is_file() {
             return Ok(lines(context, path, spot.lines)?);
         }
+        if path.symlink_metadata().is_err()
+            && let Some(file) = elsewhere(context, path)
+        {
+            return Ok(lines(context, &file, spot.lines)?);
+        }
         if path.is_dir() && spot.lines.is_some() {
             let words = format!("could not tell of {}: it is a directory", shown(path));
             return Err(Failure::new(words).exit(Exit::Usage).into());
@@ -121,7 +169,7 @@ fn find(context: &Context, what: &OsStr) -> anyhow::Result<Found> {
     };
     let repository = Repository::around(context, here)?;
     match why::commit(&repository.asked(), here, text) {
-        Ok(commit) => Ok(Found::Commit(commit)),
+        Ok(commit) => Ok(Found::Commit(repository, commit)),
         Err(child::Error::Failed(_)) => {
             Err(unknown("it is neither a file nor a commit here").into())
         }
@@ -145,7 +193,7 @@ fn lines(context: &Context, path: &Path, wanted: Option<(u32, u32)>) -> Result<F
     let (Some(dir), Some(file)) = (real.parent(), real.file_name()) else {
         return Err(refused("it is no file".into()));
     };
-    let repository = Repository::around(context, dir)?;
+    let repository = Repository::of_file(context, &real, dir)?;
     let answers = why::lines(&repository.asked(), dir, file, wanted);
     let answers = answers.map_err(|error| match &error {
         child::Error::Failed(words) if words.contains("no such path") => {
@@ -171,7 +219,7 @@ fn lines(context: &Context, path: &Path, wanted: Option<(u32, u32)>) -> Result<F
         true => uncommitted(context, &repository, &real, answers),
         false => answers,
     };
-    Ok(Found::Lines(path.to_path_buf(), answers))
+    Ok(Found::Lines(repository, path.to_path_buf(), answers))
 }
 
 /// Asks the conversations of the lines that are not committed, where they are captured at all.
@@ -217,18 +265,40 @@ fn failed(what: &str, error: &child::Error) -> Failure {
 struct Repository {
     common: PathBuf,
     own: String,
+    apart: Option<(PathBuf, PathBuf)>,
 }
 
 impl Repository {
+    /// The one that holds a file in `dir`: around it, or the one of here if its files lie there.
+    fn of_file(context: &Context, file: &Path, dir: &Path) -> Result<Self, Failure> {
+        let env = GitEnv::of(&context.environ);
+        let around = env.is_searched() && matches!(git::find(dir, &env), Ok(Some(_)));
+        if !around && let Some((found, tree)) = of_here(context) {
+            let holds = file.starts_with(&tree.top) && !file.starts_with(found.git_dir());
+            if holds {
+                let mut repository = Self::at(&found);
+                repository.apart = Some((tree.git_dir, tree.top));
+                return Ok(repository);
+            }
+        }
+        Self::around(context, dir)
+    }
+
+    fn at(found: &git::Repository) -> Self {
+        let common = found.common().to_path_buf();
+        let own = Store::open(&common);
+        let own = own.map_or_else(|_| String::new(), |store| store.writer().to_owned());
+        Self {
+            common,
+            own,
+            apart: None,
+        }
+    }
+
     fn around(context: &Context, dir: &Path) -> Result<Self, Failure> {
         let found = git::find(dir, &GitEnv::of(&context.environ));
         let cause = match found {
-            Ok(Some(found)) => {
-                let common = found.common().to_path_buf();
-                let own = Store::open(&common);
-                let own = own.map_or_else(|_| String::new(), |store| store.writer().to_owned());
-                return Ok(Self { common, own });
-            }
+            Ok(Some(found)) => return Ok(Self::at(&found)),
             Ok(None) => "there is none".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -240,8 +310,31 @@ impl Repository {
         Asked {
             common: &self.common,
             own: &self.own,
+            apart: self.apart.clone(),
         }
     }
+}
+
+/// The repository of here, and its working tree.
+fn of_here(context: &Context) -> Option<(git::Repository, trees::Tree)> {
+    let found = git::find(Path::new("."), &GitEnv::of(&context.environ));
+    let found = found.ok().flatten()?;
+    let mut trees = trees::all(found.common()).into_iter();
+    let tree = trees.find(|tree| tree.git_dir == found.git_dir());
+    let tree = tree.unwrap_or_else(|| trees::Tree {
+        name: String::new(),
+        git_dir: found.git_dir().to_path_buf(),
+        top: found.top().to_path_buf(),
+    });
+    Some((found, tree))
+}
+
+/// A file by its path from the top of a working tree that lies elsewhere, as git names it then.
+fn elsewhere(context: &Context, path: &Path) -> Option<PathBuf> {
+    let (_, tree) = of_here(context)?;
+    let here = Path::new(".").canonicalize().ok()?;
+    let file = tree.top.join(path);
+    (!here.starts_with(&tree.top) && file.is_file()).then_some(file)
 }
 
 /// The sessions that live, if anybody can say so at once: a daemon is not started for that.

@@ -26,14 +26,14 @@ const KEY: usize = 9;
 /// As one JSON object.
 pub(super) fn json(found: &Found, alive: Option<&[Arc<Session>]>) -> serde_json::Result<String> {
     let value = match found {
-        Found::Lines(path, answers) => {
+        Found::Lines(_, path, answers) => {
             let answers = answers.iter().map(|answer| answer_json(answer, alive));
             json!({
                 "file": path.to_string_lossy(),
                 "answers": answers.collect::<Vec<_>>(),
             })
         }
-        Found::Commit(told) => {
+        Found::Commit(_, told) => {
             let prompts = told.sources.iter().flat_map(|(source, prompts)| {
                 let source: &Source = source;
                 prompts
@@ -142,12 +142,12 @@ pub(super) fn text(
         columns: columns.max(20),
     };
     match found {
-        Found::Lines(path, answers) => {
+        Found::Lines(_, path, answers) => {
             for answer in answers {
                 page.answer(path, answer);
             }
         }
-        Found::Commit(told) => page.commit(told),
+        Found::Commit(_, told) => page.commit(told),
     }
     let wrapped: Vec<Line> = page
         .lines

@@ -40,6 +40,9 @@ const CHANGED: [&[u8]; 3] = [
     b"\"notebook_path\":",
 ];
 
+/// And where a command committed something.
+const COMMITTED: &[u8] = b"\"gitOperation\":{\"commit\":{";
+
 /// What stands in a line with which a command is started.
 const COMMAND: &[u8] = b"\"name\":\"Bash\",\"input\":{";
 
@@ -90,6 +93,27 @@ pub(super) fn touched(transcript: &Path, from: u64) -> io::Result<(BTreeSet<Path
         Line::Beginning(head) => paths.extend(written(head).map(|(path, _)| path)),
     })?;
     Ok((paths, behind))
+}
+
+/// See [`crate::agent::Agent::commits`].
+///
+/// **Source:** observed on 2.1.332, which reads it in what `git commit` printed; nothing is told of
+/// `git commit -q`, nor of the second one of a command.
+pub(super) fn commits(transcript: &Path) -> io::Result<Vec<(String, String)>> {
+    let mut told = Vec::new();
+    each_line(transcript, 0, |line| match line {
+        Line::Whole(line) if has(line, RESULT) && has(line, COMMITTED) => {
+            each_record(line, |fields| {
+                let result = fields.object("toolUseResult");
+                let commit = result.object("gitOperation").object("commit");
+                let id = commit.text("sha");
+                let branch = commit.text("branch");
+                told.extend(id.map(|id| (id, branch.unwrap_or_default())));
+            });
+        }
+        Line::Whole(_) | Line::Beginning(_) => {}
+    })?;
+    Ok(told)
 }
 
 /// See [`crate::agent::Agent::transcript`].
