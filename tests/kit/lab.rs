@@ -218,6 +218,14 @@ impl Lab {
         reply.sessions
     }
 
+    /// Has a daemon that follows every session of this user, those of other tests too: it would
+    /// record commits of their repositories.
+    pub(crate) fn follow_all(&self) {
+        self.stop_daemon();
+        self.home.unset("VMUX_ONLY_CONFIG");
+        self.says(&["daemon", "start"]).unwrap();
+    }
+
     /// Stops the daemon. `vmux list` would start another one.
     pub(crate) fn stop_daemon(&self) {
         let said = self.says(&["daemon", "stop"]);
@@ -281,8 +289,6 @@ fn output(command: &mut Command) -> Result<String, String> {
 /// A home whose programs reach nothing but this model.
 fn home(model: &Model) -> Home {
     let home = Home::new();
-    // A story may have a configuration of its own.
-    home.unset("VMUX_ONLY_CONFIG");
     let (own, all) = (home.variable("PATH"), std::env::var("PATH").unwrap());
     home.set("PATH", format!("{}:{all}", own.to_str().unwrap()));
     let tmp = home.make_dir("tmp");

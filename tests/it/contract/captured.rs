@@ -89,7 +89,10 @@ impl<'l> Shop<'l> {
 
     /// A turn of a session, which begins with its first one; the model calls these tools.
     fn turn(&self, session: u8, first: bool, calls: &[Value]) {
-        let id = format!("00000000-0000-4000-8000-00000000000{session}");
+        let id = format!(
+            "{:08x}-0000-4000-8000-00000000000{session}",
+            std::process::id()
+        );
         let prompt = format!("seq:{}", Value::from(calls));
         let known = if first { "--session-id" } else { "--resume" };
         let mut command = self.lab.command(self.lab.cli());
@@ -148,7 +151,7 @@ impl<'l> Shop<'l> {
     fn holds(&self, record: &Record, tags: &[&str]) {
         let primary = record.prompts.iter().filter(|asked| asked.primary);
         let texts: Vec<&str> = primary.map(|asked| asked.text.as_str()).collect();
-        assert_eq!(texts.len(), tags.len(), "{tags:?}: {texts:#?}");
+        assert_eq!(texts.len(), tags.len(), "{tags:?}: {record:#?}");
         for (text, tag) in texts.iter().zip(tags) {
             assert!(text.contains(&format!("by {tag} ")), "{tag}: {text}");
         }

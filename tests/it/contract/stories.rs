@@ -198,6 +198,7 @@ pub(super) fn going_back(lab: &Lab) {
 
 /// A session with a configuration directory of its own.
 pub(super) fn own_configuration(lab: &Lab) {
+    lab.follow_all();
     let config = lab.seed("config");
     let variable = format!("CLAUDE_CONFIG_DIR={}", config.display());
     let mut claude = lab.claude_with(&[&variable], &ASKING);
