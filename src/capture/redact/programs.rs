@@ -33,7 +33,8 @@ const ALONE: [&str; 3] = ["rclone obscure ", "mkpasswd ", "openssl passwd "];
 /// Options of these that have a word behind them.
 const TAKE_A_WORD: [&str; 5] = ["-m", "-S", "-salt", "-R", "-s"];
 
-static STARTS: Needles<16> = Needles::new([
+static STARTS: Needles<17> = Needles::new([
+    " -U ",
     PAIRS,
     "echo ",
     "printf ",
@@ -57,6 +58,7 @@ pub(super) fn find(text: &str, hits: &mut Vec<Hit>) {
     STARTS.each(text, |word, end| match word {
         "echo " | "printf " => piped(text, end, hits),
         "<<" => here(text, end, hits),
+        " -U " => hits.extend(samba(text, end)),
         "htpasswd" => hits.extend(htpasswd(text, end)),
         "lftp" => lftp(text, end, hits),
         "send" => hits.extend(answer(text, end)),
@@ -164,8 +166,10 @@ fn piped(text: &str, at: usize, hits: &mut Vec<Hit>) {
 
 /// `chpasswd <<< "user:…"`, and lines up to the word behind `<<`.
 fn here(text: &str, at: usize, hits: &mut Vec<Hit>) {
-    let line = text[..at - 2].rsplit('\n').next().unwrap_or_default();
-    let Some(paired) = takes(line) else {
+    // `cat << END | chpasswd` has it behind.
+    let before = text[..at - 2].rsplit('\n').next().unwrap_or_default();
+    let behind = command(text, at);
+    let Some(paired) = takes(before).or_else(|| takes(behind)) else {
         return;
     };
     if let Some(rest) = text[at..].strip_prefix('<') {
@@ -214,6 +218,15 @@ fn htpasswd(text: &str, at: usize) -> Option<Hit> {
     }
     let (start, word) = told.get(if shown { 1 } else { 2 })?;
     one(*start, word)
+}
+
+/// `-U USER%…` of the programs of Samba.
+fn samba(text: &str, at: usize) -> Option<Hit> {
+    let (skip, word) = word(&text[at..]);
+    let (user, password) = word.split_once('%')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-\\".contains(c);
+    let named = !user.is_empty() && user.chars().all(plain);
+    one(at + skip + user.len() + 1, password).filter(|_| named)
 }
 
 /// `lftp -u USER,…`, also of the `open` within it.
@@ -271,14 +284,13 @@ fn netrc(text: &str, at: usize) -> Option<Hit> {
     let rest = &rest[..rest.floor_char_boundary(REACH)];
     let start = |word: &str| word.as_ptr() as usize - rest.as_ptr() as usize;
     let mut words = rest.split_ascii_whitespace();
-    let host = words.next()?;
-    if value::stands_in(host) {
-        return None;
-    }
+    let _host = words.next()?;
+    let mut login = false;
     while let (Some(name), Some(told)) = (words.next(), words.next()) {
         match name {
-            "login" | "account" => {}
-            "password" => return one(at + start(told), told),
+            "login" | "account" => login = true,
+            // Without one, it is a sentence.
+            "password" if login => return one(at + start(told), told),
             _ => return None,
         }
     }
