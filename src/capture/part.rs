@@ -249,11 +249,15 @@ impl<'a> Part<'a> {
             later: later(change),
         };
         let steps: Vec<Step<'a>> = told.changes.iter().map(step).collect();
+        // Logs tell when a commit was made to the second.
+        let second = commit.at - TimeDelta::seconds(1);
+        let late = |(_, change, _): &&OneOfFile<'a>| change.at > second;
         let texts = [before, after].map(String::from_utf8_lossy);
         let case = Case {
             before: &texts[0],
             after: &texts[1],
             steps: &steps,
+            late: told.changes.iter().rev().take_while(late).count(),
             added,
             gone,
         };

@@ -31,6 +31,9 @@ pub(super) struct Case<'a> {
     pub(super) after: &'a str,
     /// What was changed up to the commit, by time.
     pub(super) steps: &'a [Step<'a>],
+    /// How many of the last ones may as well have been made behind the commit: it and they are of the
+    /// same second.
+    pub(super) late: usize,
     /// Which lines of the commit are added to the parent's.
     pub(super) added: &'a [bool],
     /// Which lines of the parent are removed.
@@ -54,11 +57,12 @@ pub(super) fn replay(case: &Case<'_>) -> Option<Shares> {
     lines.count(&parent);
     lines.count(&commit);
     let mut rows = Rows::new(lines, &parent);
-    let early = case.steps.iter().take_while(|step| !step.later).count();
-    let start = settled(&mut rows, &parent, &case.steps[..early]);
-    let mut within = within(&mut rows, &parent, &case.steps[start..early]).into_iter();
+    let steps = &case.steps[..reached(&mut rows, &commit, case)];
+    let early = steps.iter().take_while(|step| !step.later).count();
+    let start = settled(&mut rows, &parent, &steps[..early]);
+    let mut within = within(&mut rows, &parent, &steps[start..early]).into_iter();
     let mut older = false;
-    for (number, step) in case.steps.iter().enumerate().skip(start) {
+    for (number, step) in steps.iter().enumerate().skip(start) {
         if step.later && std::mem::take(&mut older) {
             own_up(&mut rows, &parent);
         }
@@ -99,6 +103,28 @@ fn settled<'a>(rows: &mut Rows<'a>, parent: &[Line], steps: &[Step<'a>]) -> usiz
         }
     }
     0
+}
+
+/// How many of the changes may be in the commit. Those of its second count up to the last one that
+/// found or left the file as the commit has it: that is where it was made. If none did, all of them.
+fn reached(rows: &mut Rows, commit: &[Line], case: &Case<'_>) -> usize {
+    let all = case.steps.len();
+    let late = case.steps.iter().enumerate().rev().take(case.late);
+    for (at, step) in late {
+        let before = known_before(step.edit);
+        let after = before.and_then(|before| known_after(step.edit, before));
+        let size = before.map_or(0, str::len) / 16 + 1;
+        if !rows.charge(size) {
+            return all;
+        }
+        if after.is_some_and(|after| is_file(rows, commit.iter().copied(), &after)) {
+            return at + 1;
+        }
+        if before.is_some_and(|before| is_file(rows, commit.iter().copied(), before)) {
+            return at;
+        }
+    }
+    all
 }
 
 /// Whether a text has just these lines.

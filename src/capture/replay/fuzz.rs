@@ -319,6 +319,7 @@ impl Sim {
             before: &before,
             after: &after,
             steps: &steps,
+            late: 0,
             added: &added,
             gone: &gone,
         };

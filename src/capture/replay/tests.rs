@@ -59,6 +59,11 @@ fn shown(mut edit: Edit, hunks: &[Hunk]) -> Edit {
 }
 
 fn shares(before: &str, edits: &[(Edit, bool)], after: &str) -> Shares {
+    shares_of(before, edits, after, 0)
+}
+
+/// The same where so many of the last changes are of the commit's second.
+fn shares_of(before: &str, edits: &[(Edit, bool)], after: &str, late: usize) -> Shares {
     let (gone, added) = as_git(before.as_bytes(), after.as_bytes());
     let step = |(edit, later): &'_ (Edit, bool)| (edit.clone(), *later);
     let edits: Vec<(Edit, bool)> = edits.iter().map(step).collect();
@@ -73,6 +78,7 @@ fn shares(before: &str, edits: &[(Edit, bool)], after: &str) -> Shares {
         before,
         after,
         steps: &steps,
+        late,
         added: &added,
         gone: &gone,
     };
@@ -506,4 +512,29 @@ proptest! {
             prop_assert!(writer.is_none_or(|writer| (writer as usize) < edits.len()));
         }
     }
+}
+
+/// Where only the second of a commit is known, what the file held tells which changes it has.
+#[test]
+fn of_the_changes_of_a_commits_second_those_count_that_it_has() {
+    let change = |before: &str, old: &str, new: &str| Edit::Replace {
+        before: Some(before.into()),
+        old: old.into(),
+        new: new.into(),
+        all: false,
+        shown: Vec::new(),
+    };
+    let edits = [
+        (change("a\n", "a", "a\nx"), true),
+        (change("a\nx\n", "x", "y"), true),
+        (change("a\ny\n", "y", "z"), true),
+    ];
+    let writers = |after: &str, late| shares_of("a\n", &edits, after, late).writers;
+    assert_eq!(writers("a\nx\n", 3), [None, Some(0)]);
+    assert_eq!(writers("a\ny\n", 3), [None, Some(1)]);
+    assert_eq!(writers("a\nz\n", 3), [None, Some(2)]);
+    // What an earlier second had is not looked at: somebody may have put it back since.
+    assert_eq!(writers("a\nx\n", 1), [None, None]);
+    // What no change found or left: nobody knows when that was.
+    assert_eq!(writers("a\nx\nw\n", 3), writers("a\nx\nw\n", 0));
 }
