@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::call::Context;
 use super::{capture, out};
 use crate::capture::formats::{self, Author, Entry};
-use crate::capture::git;
 use crate::capture::record::Record;
 use crate::capture::store::Store;
+use crate::capture::{consent, git};
 use crate::cmd::cli::{Log, LogFormat};
 use crate::cmd::exit::{Exit, Failure};
 use crate::core::text::{self, CleanText};
@@ -63,9 +63,15 @@ fn look(context: &Context, args: &Log) -> anyhow::Result<Exit> {
             return Err(unread.into());
         }
         super::exit::complain(&unread.into());
-    } else if entries.is_empty() {
+    } else if entries.is_empty() && args.max_count != Some(0) {
         let range = CleanText::line(&args.range);
-        super::exit::say(&format!("vmux: nothing is kept of {range}\n"));
+        let off = !matches!(consent::read(repository.common()), Ok(Some(_)));
+        let hint = if off {
+            "hint: capture is off here; `vmux capture on` switches it on\n"
+        } else {
+            ""
+        };
+        super::exit::say(&format!("vmux: nothing is kept of {range}\n{hint}"));
     }
     let text = match args.format {
         _ if args.place.json => json(&entries)?,

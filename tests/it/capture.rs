@@ -282,10 +282,17 @@ fn what_is_kept_can_be_taken_away() {
         objects.contains(&format!("secret of {id}"))
     };
     assert!(!text("one-1a") && text("two-2b"));
-    said(&home, "shop", &["capture", "drop", "HEAD", "--yes"]);
+    let dropped = said(
+        &home,
+        "shop",
+        &["capture", "drop", "HEAD", "--yes", "--json"],
+    );
+    assert_eq!(dropped, "{\"dropped\":1}\n");
     refused(&home, "shop", &["capture", "show"]);
     said(&home, "shop", &["capture", "save"]);
-    said(&home, "shop", &["capture", "off", "--purge", "--yes"]);
+    let purge = ["capture", "off", "--purge", "--yes", "--json"];
+    let off: Value = serde_json::from_str(&said(&home, "shop", &purge)).unwrap();
+    assert_eq!(off["capture"], false);
     assert!(!home.path("work/shop/.git/vmux").exists());
     assert_eq!(home.git("shop", &["for-each-ref", "refs/notes"]), "");
 }

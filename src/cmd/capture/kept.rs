@@ -153,6 +153,11 @@ pub(super) fn drop_kept(context: &Context, args: &CaptureDrop) -> anyhow::Result
     let mut known = state::read(common);
     known.open.retain(|id, _| !removed.contains(id));
     state::write(common, &known).map_err(|error| failed(&error))?;
+    if args.place.json {
+        let dropped = serde_json::json!({"dropped": removed.len() + changed.len()});
+        out::write(format!("{dropped}\n").as_bytes())?;
+        return Ok(Exit::Done);
+    }
     let text = format!(
         "dropped from {}; git forgets the text with its next garbage collection (`git gc --prune=now` at once)\n",
         super::count(removed.len() + changed.len(), "commit")

@@ -160,6 +160,9 @@ fn off(context: &Context, args: &CaptureOff) -> anyhow::Result<Exit> {
     }
     if args.purge {
         kept::purge(&repository)?;
+        if place.json {
+            return switched(place, &repository, false, changed);
+        }
         let text = format!("{}: nothing is kept any more\n", shown(repository.top()));
         out::write(text.as_bytes())?;
         return Ok(Exit::Done);

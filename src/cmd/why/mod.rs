@@ -171,7 +171,11 @@ fn find(context: &Context, what: &OsStr) -> anyhow::Result<Found> {
     match why::commit(&repository.asked(), here, text) {
         Ok(commit) => Ok(Found::Commit(repository, commit)),
         Err(child::Error::Failed(_)) => {
-            Err(unknown("it is neither a file nor a commit here").into())
+            let cause = match Path::new(text).is_dir() {
+                true => "it is a directory",
+                false => "it is neither a file nor a commit here",
+            };
+            Err(unknown(cause).into())
         }
         Err(error) => Err(failed(text, &error).into()),
     }
