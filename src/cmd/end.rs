@@ -48,7 +48,10 @@ pub(super) fn run(context: &Context, args: &End) -> anyhow::Result<Exit> {
         target: target(&args.query).named(),
         messages: 1,
     };
-    let session = context.call(find)?.session;
+    let found = context.call(find);
+    let session = found
+        .map_err(|error| hosted::over(context, &args.query).map_or(error, Into::into))?
+        .session;
     let state = row::state_words(&session, clock::now());
     if !args.yes
         && !confirmed(&format!(

@@ -90,7 +90,8 @@ fn several<'a>(query: &str, infos: impl Iterator<Item = &'a Info>) -> Failure {
     for info in infos {
         words.push_str(&format!("\n  {}", line(info)));
     }
-    Failure::new(words).exit(Exit::Usage)
+    let failure = Failure::new(words).exit(Exit::Usage);
+    failure.hint("its id stands for one of them alone")
 }
 
 /// The session in whose terminal a process is.
@@ -220,17 +221,21 @@ fn rank(info: &Info, query: &str) -> Option<u8> {
         .and_then(|at| u8::try_from(at).ok())
 }
 
+/// How the session ended that is meant exactly, if it did.
+pub(super) fn over(context: &Context, query: &str) -> Option<Failure> {
+    let info = choose(context, query, Age::Over, EXACT).ok().flatten()?;
+    let how = info.ended.clone()?;
+    let failure = Failure::new(format!("{} {}", title(&info), how.words()));
+    Some(failure.hint(format!("`vmux logs {}` has what it wrote", info.id)))
+}
+
 /// A session that the daemon knows, and that a holder keeps.
 fn by_daemon(context: &Context, query: &str) -> anyhow::Result<Info> {
     let none = || {
-        let ended = choose(context, query, Age::Over, EXACT).ok().flatten();
-        let how = ended.and_then(|info| Some((info.ended.clone()?, info)));
-        if let Some((how, info)) = how {
-            return Failure::new(format!("{} {}", title(&info), how.words()))
-                .hint(format!("`vmux logs {}` has what it wrote", info.id));
-        }
-        Failure::new(format!("no hosted session fits {query:?}"))
-            .hint("`vmux start` starts one; `vmux switch` goes to those in other terminals")
+        over(context, query).unwrap_or_else(|| {
+            Failure::new(format!("no hosted session fits {query:?}"))
+                .hint("`vmux start` starts one; `vmux switch` goes to those in other terminals")
+        })
     };
     let find = PreviewArgs {
         target: target(query).named(),

@@ -44,7 +44,9 @@ fn a_name_that_two_sessions_have_ends_neither() {
     let refused = world.0.vmux(&["end", "--yes", "shop"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
-        !refused.status.success() && said.contains("fits several"),
+        !refused.status.success()
+            && said.contains("fits several")
+            && said.contains("hint: its id stands for one"),
         "{said}"
     );
     let id = second["id"].as_str().unwrap();
@@ -54,6 +56,13 @@ fn a_name_that_two_sessions_have_ends_neither() {
     assert!(is_alive(pid_of(&named["pid"])));
     world.says(&["end", "--yes", "shop"]);
     assert_eq!(alive(), [false, false]);
+    let refused = world.0.vmux(&["end", "--yes", "shop"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    let hint = format!("hint: `vmux logs {id}` has what it wrote");
+    assert!(
+        !refused.status.success() && said.starts_with("vmux: shop ") && said.contains(&hint),
+        "{said}"
+    );
 }
 
 /// A session that was started in another one is a session of its own, also for `vmux end`.
