@@ -27,7 +27,7 @@ use crate::sys::git::{self, GitEnv, Repository};
 
 pub(super) fn run(context: &Context, verb: &CaptureVerb) -> anyhow::Result<Exit> {
     match verb {
-        CaptureVerb::On(place) => on(context, place),
+        CaptureVerb::On(place) => within(context, place, PATIENCE, on),
         CaptureVerb::Off(args) => off(context, args),
         CaptureVerb::Status(place) => status::run(context, place),
         CaptureVerb::Show(args) => {
