@@ -184,6 +184,13 @@ struct Known {
     stamp: Option<Stamp>,
 }
 
+impl Known {
+    /// Whether each look goes there: only that it answers is asked, or it did not.
+    fn is_always_due(&self, spot: &Spot) -> bool {
+        spot.work.is_none() || self.ground.silent
+    }
+}
+
 /// A reader that was left behind.
 struct Stuck {
     /// Where nothing is looked at until it answers.
@@ -261,22 +268,14 @@ impl Grounds {
     fn due(&mut self, stirred: &[Spot]) -> Vec<Spot> {
         let (really, in_turn) = (self.looks == 0, self.looks.is_multiple_of(2));
         self.looks = (self.looks + 1) % REALLY;
-        let always = |spot: &Spot, known: &Known| spot.work.is_none() || known.ground.silent;
         let known = self.known.iter();
-        let due = known.clone().filter(|(spot, known)| always(spot, known));
+        let due = known.filter(|(spot, known)| known.is_always_due(spot));
         let mut due: Vec<Spot> = due.map(|(spot, _)| spot.clone()).collect();
-        let first = self.turn.as_ref().map_or(Unbounded, Excluded);
-        let after = self.known.range((first, Unbounded));
-        let before = known.take_while(|(spot, _)| Some(*spot) <= self.turn.as_ref());
-        let others = after.chain(before);
-        let others = others.filter(|(spot, known)| !always(spot, known));
-        let count = match (really, in_turn) {
-            (true, _) => REALLY_IN_TURN,
-            (_, true) => IN_TURN,
-            _ => 0,
+        let mut others = match (really, in_turn) {
+            (true, _) => self.next_in_turn(REALLY_IN_TURN),
+            (_, true) => self.next_in_turn(IN_TURN),
+            _ => Vec::new(),
         };
-        let mut others: Vec<Spot> = others.take(count).map(|(spot, _)| spot.clone()).collect();
-        self.turn = others.last().cloned().or(self.turn.take());
         let stirred = stirred.iter().filter(|spot| self.known.contains_key(spot));
         others.extend(stirred.cloned());
         others.sort_unstable();
@@ -289,6 +288,19 @@ impl Grounds {
         due.sort_unstable();
         due.dedup();
         due
+    }
+
+    /// So many of those that take turns, from the one after the last on.
+    fn next_in_turn(&mut self, count: usize) -> Vec<Spot> {
+        let first = self.turn.as_ref().map_or(Unbounded, Excluded);
+        let after = self.known.range((first, Unbounded));
+        let before = self.known.iter();
+        let before = before.take_while(|(spot, _)| Some(*spot) <= self.turn.as_ref());
+        let others = after.chain(before);
+        let others = others.filter(|(spot, known)| !known.is_always_due(spot));
+        let next: Vec<Spot> = others.take(count).map(|(spot, _)| spot.clone()).collect();
+        self.turn = next.last().cloned().or(self.turn.take());
+        next
     }
 
     /// Whether a look may find something new at a spot.
