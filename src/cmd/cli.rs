@@ -3,11 +3,12 @@
 mod capture;
 mod help;
 mod hosted;
+mod table;
 mod why;
 
 use std::path::PathBuf;
 
-use clap::builder::{OsStringValueParser, TypedValueParser as _};
+use clap::builder::{OsStringValueParser, TypedValueParser as _, ValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use self::capture::{
@@ -15,6 +16,7 @@ pub use self::capture::{
 };
 pub use self::help::command;
 pub use self::hosted::{Attach, Detach, History, Logs, New, Open, Restore, Send, Start, Upgrade};
+use self::table::{arguments, ones, verbs};
 pub use self::why::Why;
 use super::agents;
 
@@ -52,117 +54,114 @@ pub struct Cli {
     pub dir: Option<PathBuf>,
 }
 
-/// The verbs.
-#[derive(Subcommand, Debug)]
-pub enum Verb {
-    /// List the sessions, those that wait for you first
-    #[command(visible_alias = "ls")]
-    List(List),
-    /// Focus the window of a session
-    Switch(Switch),
-    /// Go to the session that waits longest; again: to the next one
-    ///
-    /// Those that are done and were not looked at come after those that wait.
-    Next(Move),
-    /// Go back to the window you came from
-    ///
-    /// What was summoned goes home.
-    Back(Move),
-    /// Choose a session in the terminal
-    Pick(Pick),
-    /// Choose a session in the menu program that fits your desktop: bind this to a key
-    Menu(Menu),
-    /// Choose a session in dmenu or a program like it
-    Dmenu(Dmenu),
-    /// Be the script that rofi calls (`rofi -show vmux -modi vmux:vmux-rofi`)
-    Rofi(Rofi),
-    /// Show the end of a session's conversation
-    Preview(Preview),
-    /// Start a session that no window owns: it stays when terminals go
-    Start(Start),
-    /// Show a session that was started so in this terminal (ctrl-] leaves it)
-    Attach(Attach),
-    /// Have all terminals leave a session, which goes on
-    Detach(Detach),
-    /// Print what a started session has on its screen and above
-    History(History),
-    /// Print what a started session wrote, from its log
-    Logs(Logs),
-    /// Bring back what was hosted before a crash or a reboot
-    Restore(Restore),
-    /// Type into a started session
-    Send(Send),
-    /// Start or enter the session of a project in a window, or list projects
-    New(New),
-    /// Open a terminal window that shows a started session
-    Open(Open),
-    /// Let what keeps started sessions be of this version, while they go on
-    Upgrade(Upgrade),
-    /// Give a session a name of yours, or take it away
-    Label(Label),
-    /// Leave a session alone for a while
-    Snooze(Snooze),
-    /// Keep a session above its like
-    Pin(Pin),
-    /// End a session, after asking
-    End(End),
-    /// Show what a session asks, or answer it without going there
-    Answer(Answer),
-    /// Show why vmux says of a session what it says
-    Explain(Query),
-    /// Print every change as it happens, the whole state first
-    Events(Json),
-    /// Say how many sessions wait, work and rest
-    Status(Json),
-    /// Say the same to a status bar, once or at every change
-    ///
-    /// A click goes to the next session, the right button opens the menu, the middle one goes back.
-    Bar(Bar),
-    /// Keep prompts and changes of sessions with the commits of a repository
-    Capture(Capture),
-    /// Print what was kept of commits
-    Log(Log),
-    /// Tell which prompt of which session a line of code comes of
-    Why(Why),
-    /// Have Claude Code report dialogs and ends of turns at once (optional)
-    Hooks(Hooks),
-    /// Be the hook that Claude Code calls
-    #[command(hide = true)]
-    Hook(HookCall),
-    /// Run, start or stop the daemon (it starts by itself when it is needed)
-    Daemon(Daemon),
-    /// Check what vmux needs, and say what is missing
-    Doctor(Json),
-    /// Show the configuration, where each value comes from, and what is wrong with it
-    Config(Config),
-    /// Show vmux with sessions that are played
-    Demo(Demo),
-    /// Print completions for a shell
-    Completions(Completions),
-    /// Print the manual page, or write all of them
-    Man(Man),
-    /// Print the JSON schema of what travels between vmux and its daemon
-    Protocol,
+verbs! {
+    /// The verbs.
+    #[derive(Debug)]
+    pub enum Verb {
+        /// List the sessions, those that wait for you first
+        List(List) = "list" [Alias("ls")],
+        /// Focus the window of a session
+        Switch(Switch) = "switch",
+        /// Go to the session that waits longest; again: to the next one
+        ///
+        /// Those that are done and were not looked at come after those that wait.
+        Next(Move) = "next",
+        /// Go back to the window you came from
+        ///
+        /// What was summoned goes home.
+        Back(Move) = "back",
+        /// Choose a session in the terminal
+        Pick(Pick) = "pick",
+        /// Choose a session in the menu program that fits your desktop: bind this to a key
+        Menu(Menu) = "menu",
+        /// Choose a session in dmenu or a program like it
+        Dmenu(Dmenu) = "dmenu",
+        /// Be the script that rofi calls (`rofi -show vmux -modi vmux:vmux-rofi`)
+        Rofi(Rofi) = "rofi",
+        /// Show the end of a session's conversation
+        Preview(Preview) = "preview",
+        /// Start a session that no window owns: it stays when terminals go
+        Start(Start) = "start",
+        /// Show a session that was started so in this terminal (ctrl-] leaves it)
+        Attach(Attach) = "attach",
+        /// Have all terminals leave a session, which goes on
+        Detach(Detach) = "detach",
+        /// Print what a started session has on its screen and above
+        History(History) = "history",
+        /// Print what a started session wrote, from its log
+        Logs(Logs) = "logs",
+        /// Bring back what was hosted before a crash or a reboot
+        Restore(Restore) = "restore",
+        /// Type into a started session
+        Send(Send) = "send",
+        /// Start or enter the session of a project in a window, or list projects
+        New(New) = "new",
+        /// Open a terminal window that shows a started session
+        Open(Open) = "open",
+        /// Let what keeps started sessions be of this version, while they go on
+        Upgrade(Upgrade) = "upgrade",
+        /// Give a session a name of yours, or take it away
+        Label(Label) = "label",
+        /// Leave a session alone for a while
+        Snooze(Snooze) = "snooze",
+        /// Keep a session above its like
+        Pin(Pin) = "pin",
+        /// End a session, after asking
+        End(End) = "end",
+        /// Show what a session asks, or answer it without going there
+        Answer(Answer) = "answer",
+        /// Show why vmux says of a session what it says
+        Explain(Query) = "explain",
+        /// Print every change as it happens, the whole state first
+        Events(Json) = "events",
+        /// Say how many sessions wait, work and rest
+        Status(Json) = "status",
+        /// Say the same to a status bar, once or at every change
+        ///
+        /// A click goes to the next session, the right button opens the menu, the middle one goes back.
+        Bar(Bar) = "bar",
+        /// Keep prompts and changes of sessions with the commits of a repository
+        Capture(Capture) = "capture",
+        /// Print what was kept of commits
+        Log(Log) = "log",
+        /// Tell which prompt of which session a line of code comes of
+        Why(Why) = "why",
+        /// Have Claude Code report dialogs and ends of turns at once (optional)
+        Hooks(Hooks) = "hooks",
+        /// Be the hook that Claude Code calls
+        Hook(HookCall) = "hook" [Hidden],
+        /// Run, start or stop the daemon (it starts by itself when it is needed)
+        Daemon(Daemon) = "daemon",
+        /// Check what vmux needs, and say what is missing
+        Doctor(Json) = "doctor",
+        /// Show the configuration, where each value comes from, and what is wrong with it
+        Config(Config) = "config",
+        /// Show vmux with sessions that are played
+        Demo(Demo) = "demo",
+        /// Print completions for a shell
+        Completions(Completions) = "completions",
+        /// Print the manual page, or write all of them
+        Man(Man) = "man",
+        /// Print the JSON schema of what travels between vmux and its daemon
+        Protocol = "protocol",
+    }
 }
 
-/// Of `list`.
-#[derive(Args, Debug, Default)]
-pub struct List {
-    /// Print one JSON object, as scripts want it
-    #[arg(long)]
-    pub json: bool,
-    /// Print it in this format
-    #[arg(long, value_enum, conflicts_with = "json")]
-    pub format: Option<ListFormat>,
-    /// List what vmux keeps itself: who is attached, its size, its log
-    #[arg(long, conflicts_with_all = ["all", "agent", "format"])]
-    pub hosted: bool,
-    /// Also list what scripts run (`claude -p`, SDK)
-    #[arg(long, short)]
-    pub all: bool,
-    /// List only the sessions of this coding tool, or other programs that vmux keeps
-    #[arg(long, value_name = "NAME", value_parser = agents::all())]
-    pub agent: Option<String>,
+arguments! {
+    /// Of `list`.
+    #[derive(Debug, Default)]
+    pub struct List {
+        /// Print one JSON object, as scripts want it
+        pub json: bool = [Long],
+        /// Print it in this format
+        pub format: Option<ListFormat> = [Long, Conflicts(&["json"])],
+        /// List what vmux keeps itself: who is attached, its size, its log
+        pub hosted: bool = [Long, Conflicts(&["all", "agent", "format"])],
+        /// Also list what scripts run (`claude -p`, SDK)
+        pub all: bool = [Long, Short],
+        /// List only the sessions of this coding tool, or other programs that vmux keeps
+        pub agent: Option<String> = [Long, Name("NAME"), Parser(|| agents::all().into())],
+    }
 }
 
 /// Formats of `list`.
@@ -176,103 +175,91 @@ pub enum ListFormat {
     Json,
 }
 
-/// Of `switch`.
-#[derive(Args, Debug)]
-pub struct Switch {
-    /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
-    pub query: String,
-    /// Take the best of several that match equally well
-    #[arg(long)]
-    pub first: bool,
-    /// Only say where it would go
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Bring its window to this workspace; `vmux back` sends it home
-    #[arg(long)]
-    pub summon: bool,
-}
+arguments! {
+    /// Of `switch`.
+    #[derive(Debug)]
+    pub struct Switch {
+        /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
+        pub query: String,
+        /// Take the best of several that match equally well
+        pub first: bool = [Long],
+        /// Only say where it would go
+        pub dry_run: bool = [Long],
+        /// Bring its window to this workspace; `vmux back` sends it home
+        pub summon: bool = [Long],
+    }
 
-/// Of `next` and `back`.
-#[derive(Args, Debug)]
-pub struct Move {
-    /// Only say where it would go
-    #[arg(long)]
-    pub dry_run: bool,
-}
+    /// Of `next` and `back`.
+    #[derive(Debug)]
+    pub struct Move {
+        /// Only say where it would go
+        pub dry_run: bool = [Long],
+    }
 
-/// Of `pick`.
-#[derive(Args, Debug)]
-pub struct Pick {
-    /// Start with this query
-    pub query: Option<String>,
-    /// Use this much of the terminal, such as 40%
-    #[arg(long)]
-    pub height: Option<String>,
-    /// Print the id of the choice instead of focusing it
-    #[arg(long)]
-    pub print: bool,
-}
+    /// Of `pick`.
+    #[derive(Debug)]
+    pub struct Pick {
+        /// Start with this query
+        pub query: Option<String>,
+        /// Use this much of the terminal, such as 40%
+        pub height: Option<String> = [Long],
+        /// Print the id of the choice instead of focusing it
+        pub print: bool = [Long],
+    }
 
-/// Of `menu`.
-#[derive(Args, Debug)]
-pub struct Menu {
-    /// Use this program (rofi, dmenu, fuzzel, wofi, bemenu, tofi, pick)
-    #[arg(long, value_name = "PROGRAM")]
-    pub launcher: Option<String>,
-    /// Pass these arguments on
-    #[arg(last = true)]
-    pub args: Vec<String>,
-}
+    /// Of `menu`.
+    #[derive(Debug)]
+    pub struct Menu {
+        /// Use this program (rofi, dmenu, fuzzel, wofi, bemenu, tofi, pick)
+        pub launcher: Option<String> = [Long, Name("PROGRAM")],
+        /// Pass these arguments on
+        pub args: Vec<String> = [Last],
+    }
 
-/// Of `dmenu`.
-#[derive(Args, Debug)]
-pub struct Dmenu {
-    /// Use this program instead of dmenu (rofi, fuzzel, wofi, bemenu, tofi)
-    #[arg(long, value_name = "PROGRAM")]
-    pub launcher: Option<String>,
-    /// Pass these arguments on
-    #[arg(last = true)]
-    pub args: Vec<String>,
-}
+    /// Of `dmenu`.
+    #[derive(Debug)]
+    pub struct Dmenu {
+        /// Use this program instead of dmenu (rofi, fuzzel, wofi, bemenu, tofi)
+        pub launcher: Option<String> = [Long, Name("PROGRAM")],
+        /// Pass these arguments on
+        pub args: Vec<String> = [Last],
+    }
 
-/// Of `rofi`.
-#[derive(Args, Debug)]
-pub struct Rofi {
-    /// What rofi passes: the chosen row
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    pub row: Vec<std::ffi::OsString>,
-}
+    /// Of `rofi`.
+    #[derive(Debug)]
+    pub struct Rofi {
+        /// What rofi passes: the chosen row
+        pub row: Vec<std::ffi::OsString> = [Trailing, Hyphens, Hidden],
+    }
 
-/// Of `preview`.
-#[derive(Args, Debug)]
-pub struct Preview {
-    /// Id, pid, label, name or part of it
-    pub query: String,
-    /// Show this many messages
-    #[arg(long, short = 'n', default_value_t = 20)]
-    pub messages: usize,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
+    /// Of `preview`.
+    #[derive(Debug)]
+    pub struct Preview {
+        /// Id, pid, label, name or part of it
+        pub query: String,
+        /// Show this many messages
+        pub messages: usize = [Long, ShortAs('n'), Default("20")],
+        /// Print JSON
+        pub json: bool = [Long],
+    }
 
-/// Of `label`.
-#[derive(Args, Debug)]
-pub struct Label {
-    /// Id, pid, label, name or part of it
-    pub query: String,
-    /// The name; without one the session loses its name
-    pub text: Option<String>,
-}
+    /// Of `label`.
+    #[derive(Debug)]
+    pub struct Label {
+        /// Id, pid, label, name or part of it
+        pub query: String,
+        /// The name; without one the session loses its name
+        pub text: Option<String>,
+    }
 
-/// Of `snooze`.
-#[derive(Args, Debug)]
-pub struct Snooze {
-    /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
-    pub query: String,
-    /// For how long: 90s, 10m, 1h30m, 2d, or minutes; `off` wakes it
-    #[arg(default_value = "10m", value_parser = snooze_seconds)]
-    pub duration: u32,
+    /// Of `snooze`.
+    #[derive(Debug)]
+    pub struct Snooze {
+        /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
+        pub query: String,
+        /// For how long: 90s, 10m, 1h30m, 2d, or minutes; `off` wakes it
+        pub duration: u32 = [Default("10m"), Parser(|| ValueParser::new(snooze_seconds))],
+    }
 }
 
 /// Longest snooze, in seconds: 30 days.
@@ -297,72 +284,65 @@ fn snooze_seconds(words: &str) -> Result<u32, String> {
     }
 }
 
-/// Of `pin`.
-#[derive(Args, Debug)]
-pub struct Pin {
-    /// Id, pid, label, name or part of it
-    pub query: String,
-    /// No longer
-    #[arg(long)]
-    pub off: bool,
-}
+arguments! {
+    /// Of `pin`.
+    #[derive(Debug)]
+    pub struct Pin {
+        /// Id, pid, label, name or part of it
+        pub query: String,
+        /// No longer
+        pub off: bool = [Long],
+    }
 
-/// Of `end`.
-#[derive(Args, Debug)]
-pub struct End {
-    /// Id, pid, label, name or part of it
-    pub query: String,
-    /// Do not ask
-    #[arg(long, short)]
-    pub yes: bool,
-}
+    /// Of `end`.
+    #[derive(Debug)]
+    pub struct End {
+        /// Id, pid, label, name or part of it
+        pub query: String,
+        /// Do not ask
+        pub yes: bool = [Long, Short],
+    }
 
-/// Of `answer`.
-#[derive(Args, Debug)]
-pub struct Answer {
-    /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
-    pub query: String,
-    /// `allow` or `deny`; or, for each question, the number of an option, or several (1,3);
-    /// without any, what it asks is printed
-    pub decision: Vec<String>,
-    /// A word for the model, with `deny`
-    #[arg(long, short)]
-    pub message: Option<String>,
-    /// The number of the request, as it is printed; only `deny` needs none
-    #[arg(long, value_name = "NUMBER")]
-    pub request: Option<u64>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
+    /// Of `answer`.
+    #[derive(Debug)]
+    pub struct Answer {
+        /// Id, pid, label, name or part of it; `@waiting` is the one that waits longest
+        pub query: String,
+        /// `allow` or `deny`; or, for each question, the number of an option, or several (1,3);
+        /// without any, what it asks is printed
+        pub decision: Vec<String>,
+        /// A word for the model, with `deny`
+        pub message: Option<String> = [Long, Short],
+        /// The number of the request, as it is printed; only `deny` needs none
+        pub request: Option<u64> = [Long, Name("NUMBER")],
+        /// Print JSON
+        pub json: bool = [Long],
+    }
 
-/// Of `explain`.
-#[derive(Args, Debug)]
-pub struct Query {
-    /// Id, pid, label, name or part of it
-    pub query: String,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
+    /// Of `explain`.
+    #[derive(Debug)]
+    pub struct Query {
+        /// Id, pid, label, name or part of it
+        pub query: String,
+        /// Print JSON
+        pub json: bool = [Long],
+    }
 
-/// Of verbs with nothing but `--json`.
-#[derive(Args, Debug)]
-pub struct Json {
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
+    /// Of verbs with nothing but `--json`.
+    #[derive(Debug)]
+    pub struct Json {
+        /// Print JSON
+        pub json: bool = [Long],
+    }
 
-/// Of `bar`.
-#[derive(Args, Debug)]
-pub struct Bar {
-    /// Speak to this bar
-    #[arg(long, value_enum)]
-    pub format: BarFormat,
-    /// Go on, with one output per change
-    #[arg(long, short)]
-    pub follow: bool,
+    /// Of `bar`.
+    #[derive(Debug)]
+    pub struct Bar {
+        /// Speak to this bar
+        pub format: BarFormat = [Long],
+        /// Go on, with one output per change
+        pub follow: bool = [Long, Short],
+    }
 }
 
 /// Formats of `bar`.
@@ -406,34 +386,32 @@ pub enum HooksVerb {
     },
 }
 
-/// Of `hooks install`.
-#[derive(Args, Debug)]
-pub struct HooksInstall {
-    /// Also let permission requests and questions be answered from vmux, until `uninstall`
-    #[arg(long)]
-    pub answers: bool,
-    /// Where, and whether really
-    #[command(flatten)]
-    pub change: HooksChange,
-}
+arguments! {
+    /// Of `hooks install`.
+    #[derive(Debug)]
+    pub struct HooksInstall {
+        /// Also let permission requests and questions be answered from vmux, until `uninstall`
+        pub answers: bool = [Long],
+        /// Where, and whether really
+        pub change: HooksChange,
+    }
 
-/// Of `hooks install` and `hooks uninstall`.
-#[derive(Args, Debug)]
-pub struct HooksChange {
-    /// Only show what would change
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Change this configuration directory, instead of the default one and those of running
-    /// sessions; may be repeated
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub config_dir: Vec<PathBuf>,
-}
+    /// Of `hooks install` and `hooks uninstall`.
+    #[derive(Debug)]
+    pub struct HooksChange {
+        /// Only show what would change
+        pub dry_run: bool = [Long],
+        /// Change this configuration directory, instead of the default one and those of running
+        /// sessions; may be repeated
+        pub config_dir: Vec<PathBuf> = [Long, Name("DIR"), Hint(ValueHint::DirPath)],
+    }
 
-/// Of `hook`.
-#[derive(Args, Debug)]
-pub struct HookCall {
-    /// Claude Code's name of the event
-    pub event: String,
+    /// Of `hook`.
+    #[derive(Debug)]
+    pub struct HookCall {
+        /// Claude Code's name of the event
+        pub event: String,
+    }
 }
 
 /// Of `daemon`.
@@ -500,32 +478,31 @@ pub enum ConfigVerb {
     Schema,
 }
 
-/// Of `demo`.
-#[derive(Args, Debug)]
-pub struct Demo {
-    /// Play this many sessions
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=50))]
-    pub sessions: u16,
-    /// Run this command instead of `vmux pick`, with the played sessions as its world
-    #[arg(last = true, value_hint = ValueHint::CommandWithArguments)]
-    pub command: Vec<std::ffi::OsString>,
-}
+arguments! {
+    /// Of `demo`.
+    #[derive(Debug)]
+    pub struct Demo {
+        /// Play this many sessions
+        pub sessions: u16 = [Long, Default("6"), Parser(|| clap::value_parser!(u16).range(1..=50).into())],
+        /// Run this command instead of `vmux pick`, with the played sessions as its world
+        pub command: Vec<std::ffi::OsString> = [Last, Hint(ValueHint::CommandWithArguments)],
+    }
 
-/// Of `man`.
-#[derive(Args, Debug)]
-pub struct Man {
-    /// The page of this verb or topic, such as hosting, states, desktops or configuration
-    pub verb: Option<String>,
-    /// Write all pages into this directory
-    #[arg(long, value_name = "DIR", conflicts_with = "verb", value_hint = ValueHint::DirPath)]
-    pub dir: Option<PathBuf>,
-}
+    /// Of `man`.
+    #[derive(Debug)]
+    pub struct Man {
+        /// The page of this verb or topic, such as hosting, states, desktops or configuration
+        pub verb: Option<String>,
+        /// Write all pages into this directory
+        pub dir: Option<PathBuf> = [Long, Name("DIR"), Conflicts(&["verb"]), Hint(ValueHint::DirPath)],
+    }
 
-/// Of `completions`.
-#[derive(Args, Debug)]
-pub struct Completions {
-    /// The shell
-    pub shell: ShellName,
+    /// Of `completions`.
+    #[derive(Debug)]
+    pub struct Completions {
+        /// The shell
+        pub shell: ShellName,
+    }
 }
 
 /// Shells that `completions` knows.
@@ -539,6 +516,8 @@ pub enum ShellName {
     Powershell,
     Zsh,
 }
+
+ones!(ListFormat BarFormat ShellName);
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
+use super::table::{arguments, ones};
+
 /// Of `capture`.
 #[derive(Args, Debug)]
 pub struct Capture {
@@ -44,90 +46,74 @@ pub enum CaptureVerb {
     Share(Share),
 }
 
-/// Of `capture share`.
-#[derive(Args, Debug)]
-pub struct Share {
-    /// The remote, as git knows it; `origin` or the only one if it is not named
-    pub remote: Option<String>,
-    /// Of this repository instead of the one around here
-    #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub repository: Option<PathBuf>,
-    /// Only show it
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
+arguments! {
+    /// Of `capture share`.
+    #[derive(Debug)]
+    pub struct Share {
+        /// The remote, as git knows it; `origin` or the only one if it is not named
+        pub remote: Option<String>,
+        /// Of this repository instead of the one around here
+        pub repository: Option<PathBuf> = [ShortAs('C'), Long, Name("DIR"), Hint(ValueHint::DirPath)],
+        /// Only show it
+        pub dry_run: bool = [Long],
+        /// Do not ask
+        pub yes: bool = [Long, Short],
+        /// Print JSON
+        pub json: bool = [Long],
+    }
 
-/// Where, and how it is printed.
-#[derive(Args, Clone, Debug)]
-pub struct Place {
-    /// In this repository instead of the one around here
-    #[arg(short = 'C', long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub repository: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
+    /// Where, and how it is printed.
+    #[derive(Clone, Debug)]
+    pub struct Place {
+        /// In this repository instead of the one around here
+        pub repository: Option<PathBuf> = [ShortAs('C'), Long, Name("DIR"), Hint(ValueHint::DirPath)],
+        /// Print JSON
+        pub json: bool = [Long],
+    }
 
-/// Of `capture off`.
-#[derive(Args, Debug)]
-pub struct CaptureOff {
-    /// Where
-    #[command(flatten)]
-    pub place: Place,
-    /// Also remove all that was kept, after asking
-    #[arg(long)]
-    pub purge: bool,
-    /// Do not ask
-    #[arg(long, short, requires = "purge")]
-    pub yes: bool,
-}
+    /// Of `capture off`.
+    #[derive(Debug)]
+    pub struct CaptureOff {
+        /// Where
+        pub place: Place,
+        /// Also remove all that was kept, after asking
+        pub purge: bool = [Long],
+        /// Do not ask
+        pub yes: bool = [Long, Short, Requires("purge")],
+    }
 
-/// Of `capture show` and `capture save`.
-#[derive(Args, Clone, Debug)]
-pub struct CaptureCommit {
-    /// An id, a branch, HEAD~2 or whatever git takes for a commit
-    #[arg(default_value = "HEAD")]
-    pub commit: String,
-    /// Where
-    #[command(flatten)]
-    pub place: Place,
-}
+    /// Of `capture show` and `capture save`.
+    #[derive(Clone, Debug)]
+    pub struct CaptureCommit {
+        /// An id, a branch, HEAD~2 or whatever git takes for a commit
+        pub commit: String = [Default("HEAD")],
+        /// Where
+        pub place: Place,
+    }
 
-/// Of `capture drop`.
-#[derive(Args, Debug)]
-pub struct CaptureDrop {
-    /// A commit, or the beginning of a conversation's id
-    #[arg(value_name = "COMMIT|SESSION")]
-    pub what: String,
-    /// Do not ask
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Where
-    #[command(flatten)]
-    pub place: Place,
-}
+    /// Of `capture drop`.
+    #[derive(Debug)]
+    pub struct CaptureDrop {
+        /// A commit, or the beginning of a conversation's id
+        pub what: String = [Name("COMMIT|SESSION")],
+        /// Do not ask
+        pub yes: bool = [Long, Short],
+        /// Where
+        pub place: Place,
+    }
 
-/// Of `log`.
-#[derive(Args, Clone, Debug)]
-pub struct Log {
-    /// Which commits, as git takes them: `main..HEAD`, `v1.0..`, `HEAD~3..`
-    #[arg(default_value = "HEAD")]
-    pub range: String,
-    /// In another form
-    #[arg(long, value_name = "FORM", conflicts_with = "json")]
-    pub format: Option<LogFormat>,
-    /// Only the newest so many records
-    #[arg(short = 'n', long, value_name = "COUNT")]
-    pub max_count: Option<usize>,
-    /// Where, and as JSON
-    #[command(flatten)]
-    pub place: Place,
+    /// Of `log`.
+    #[derive(Clone, Debug)]
+    pub struct Log {
+        /// Which commits, as git takes them: `main..HEAD`, `v1.0..`, `HEAD~3..`
+        pub range: String = [Default("HEAD")],
+        /// In another form
+        pub format: Option<LogFormat> = [Long, Name("FORM"), Conflicts(&["json"])],
+        /// Only the newest so many records
+        pub max_count: Option<usize> = [ShortAs('n'), Long, Name("COUNT")],
+        /// Where, and as JSON
+        pub place: Place,
+    }
 }
 
 /// Forms of records.
@@ -142,3 +128,5 @@ pub enum LogFormat {
     /// The note of git-ai (authorship/3.0.0)
     GitAi,
 }
+
+ones!(LogFormat);
