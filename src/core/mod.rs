@@ -2,6 +2,7 @@
 
 pub mod counts;
 pub mod model;
+pub mod named;
 pub mod order;
 pub mod projects;
 pub mod query;

@@ -26,6 +26,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::core::model::Told;
+use crate::core::named::named;
 
 /// The protocol that this program speaks.
 pub const PROTOCOL: u32 = 1;
@@ -52,8 +53,7 @@ pub enum Role {
 }
 
 /// The first frame of a client.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Hello {
     /// The newest protocol that it speaks.
     pub protocol: u32,
@@ -69,9 +69,17 @@ pub struct Hello {
     pub inside: Option<String>,
 }
 
+named!(Hello {
+    protocol,
+    role,
+    columns,
+    rows,
+    tty,
+    inside
+});
+
 /// What a client's terminal told when it was asked.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Terminal {
     /// It knows what programs say of themselves (`OSC 7501`).
     pub status: bool,
@@ -81,9 +89,14 @@ pub struct Terminal {
     pub background: Option<String>,
 }
 
+named!(Terminal {
+    status,
+    foreground,
+    background
+});
+
 /// A client, as others are told of it.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Attached {
     /// Its process.
     pub pid: u32,
@@ -99,9 +112,17 @@ pub struct Attached {
     pub read_only: bool,
 }
 
+named!(Attached {
+    pid,
+    tty,
+    columns,
+    rows,
+    leads,
+    read_only
+});
+
 /// How a session ended.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Ended {
     /// The exit code of what it ran; no code and no signal where nobody saw how it ended.
     pub code: Option<i32>,
@@ -113,6 +134,13 @@ pub struct Ended {
     #[serde(skip_serializing_if = "is_none")]
     pub starved: u32,
 }
+
+named!(Ended {
+    code,
+    signal,
+    at,
+    starved
+});
 
 fn is_none(number: &u32) -> bool {
     *number == 0
@@ -160,16 +188,16 @@ impl Ended {
 }
 
 /// A program that a holder is to go on as.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Image {
     /// Where it is.
     pub path: PathBuf,
 }
 
+named!(Image { path });
+
 /// A hosted session. The file beside its socket holds the same, as it was at the start or the end.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Info {
     /// The newest protocol that its holder speaks.
     pub protocol: u32,
@@ -216,6 +244,30 @@ pub struct Info {
     /// How it ended, if it has.
     pub ended: Option<Ended>,
 }
+
+named!(Info {
+    protocol,
+    version,
+    id,
+    name,
+    pid,
+    holder,
+    cwd,
+    command,
+    started,
+    tty,
+    columns,
+    rows,
+    clients,
+    title,
+    workspace,
+    told,
+    log,
+    memory,
+    tasks,
+    starved,
+    ended
+});
 
 impl Info {
     /// Whether this very file is the program that holds it, by device and inode: two builds may

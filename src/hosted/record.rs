@@ -6,11 +6,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::place::{Place, is_id};
 use super::{Info, VARIABLE};
 use crate::core::model::Pid;
+use crate::core::named::named;
 use crate::core::sorted::Arrange as _;
 use crate::sys::files;
 use crate::sys::proc::Proc;
@@ -25,14 +26,15 @@ const APART: i64 = 3;
 const TAIL: &str = "kept";
 
 /// A session that is to be there.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Record {
     /// What it was when it was started.
     pub session: Info,
     /// Variables that it needs to be started as it was: where programs and their files are.
     pub environ: BTreeMap<String, String>,
 }
+
+named!(Record { session, environ });
 
 impl Record {
     /// Whether the program of the session still runs, whoever holds its terminal. Its pid may be

@@ -9,9 +9,10 @@ use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::core::model::{ConversationId, Kind, RawPath, Session, SessionKey};
+use crate::core::named::named;
 use crate::core::sorted::{Arrange as _, Gather as _};
 use crate::core::text::CleanText;
 use crate::desktop::Homes;
@@ -30,8 +31,7 @@ const LOST: TimeDelta = TimeDelta::days(30);
 const TOGETHER: TimeDelta = TimeDelta::seconds(10);
 
 /// The roll.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Roll {
     /// The sessions.
     pub entries: Vec<Entry>,
@@ -40,9 +40,10 @@ pub struct Roll {
     pub stopped: Option<DateTime<Utc>>,
 }
 
+named!(Roll { entries, stopped });
+
 /// A session on the roll.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Entry {
     /// What it was while it lived.
     pub id: SessionKey,
@@ -73,6 +74,8 @@ pub struct Entry {
     #[serde(skip)]
     pub alive: bool,
 }
+
+named!(Entry { id, boot, agent, conversation, cwd, config_dir, hosted, workspace, seen, ended } but alive);
 
 impl Entry {
     /// Takes over what is known of it now; what is not known any more stays.

@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::core::named::named;
 use crate::core::text::CleanText;
 
 /// What a program does, by its own word.
@@ -71,8 +72,7 @@ impl BlockedOn {
 }
 
 /// One report of a program: of itself, or of something that it runs.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Record {
     /// What it is about: a path such as `tasks/7`. Empty: the program itself.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -101,9 +101,20 @@ pub struct Record {
     pub group: Option<u32>,
 }
 
+named!(Record {
+    id,
+    state,
+    kind,
+    progress,
+    app,
+    title,
+    msg,
+    at,
+    group
+});
+
 /// All that a program says of itself.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Told {
     /// What it reports.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -121,6 +132,14 @@ pub struct Told {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rang_at: Option<DateTime<Utc>>,
 }
+
+named!(Told {
+    records,
+    title,
+    titled_at,
+    titled_by,
+    rang_at
+});
 
 impl Told {
     /// What it reports of itself.
