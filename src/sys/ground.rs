@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
-use std::ops::Bound::{Excluded, Unbounded};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +19,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use self::mounts::{Table, leads_by_itself};
+use self::mounts::Table;
 use self::stamp::{Seen, Stamp};
 use super::git::{self, GitEnv};
 use super::inotify::{Adder, Watcher};
@@ -30,21 +29,11 @@ use crate::core::text::CleanText;
 pub mod apart;
 mod mounts;
 mod stamp;
+mod turns;
 
 /// Longest wait for one directory. A disk that wakes up may take longer: then the next scan has
 /// its answer.
 const PATIENCE: Duration = Duration::from_millis(300);
-/// Working directories that every other look sees again, besides silent ones and those where a
-/// session did something. The kernel tells what changes in a repository; only that a repository
-/// appears or goes has to be looked for: around idle sessions that shows within a minute for each
-/// dozen directories.
-const IN_TURN: usize = 1;
-/// Once in so many looks, more spots are really looked at, because a [`Stamp`] does not show
-/// everything (such as a repository without a work tree above). At a scan's pace that is once a
-/// minute.
-const REALLY: u32 = 12;
-/// How many then.
-const REALLY_IN_TURN: usize = 8;
 /// Most readers that may be stuck at once, one per mount: each is a thread. With more, nothing is
 /// looked at until one of them answers.
 const STUCK: usize = 8;
@@ -182,13 +171,8 @@ struct Known {
     watched: Option<PathBuf>,
     /// What showed before it was looked at, where that can be had at once.
     stamp: Option<Stamp>,
-}
-
-impl Known {
-    /// Whether each look goes there: only that it answers is asked, or it did not.
-    fn is_always_due(&self, spot: &Spot) -> bool {
-        spot.work.is_none() || self.ground.silent
-    }
+    /// The last look found that it surely answers, and the mounts are the same since.
+    sure: bool,
 }
 
 /// A reader that was left behind.
@@ -244,8 +228,14 @@ impl Grounds {
 
     /// A look begins: the mounts are those of now, and nothing was seen yet.
     fn begin(&mut self) {
-        self.mounts.renew();
+        self.renew_mounts();
         self.seen.clear();
+    }
+
+    fn renew_mounts(&mut self) {
+        if self.mounts.renew() {
+            self.known.values_mut().for_each(|known| known.sure = false);
+        }
     }
 
     /// Whether it is time to forget what is no longer used: now and then.
@@ -261,60 +251,6 @@ impl Grounds {
             let known = self.known.remove(&spot);
             self.unwatch(known.and_then(|known| known.watched), watcher);
         }
-    }
-
-    /// The spots whose turn it is and where something may be new, and those that are read below or
-    /// may answer by now.
-    fn due(&mut self, stirred: &[Spot]) -> Vec<Spot> {
-        let (really, in_turn) = (self.looks == 0, self.looks.is_multiple_of(2));
-        self.looks = (self.looks + 1) % REALLY;
-        let known = self.known.iter();
-        let due = known.filter(|(spot, known)| known.is_always_due(spot));
-        let mut due: Vec<Spot> = due.map(|(spot, _)| spot.clone()).collect();
-        let mut others = match (really, in_turn) {
-            (true, _) => self.next_in_turn(REALLY_IN_TURN),
-            (_, true) => self.next_in_turn(IN_TURN),
-            _ => Vec::new(),
-        };
-        let stirred = stirred.iter().filter(|spot| self.known.contains_key(spot));
-        others.extend(stirred.cloned());
-        others.sort_unstable();
-        others.dedup();
-        due.extend(
-            others
-                .into_iter()
-                .filter(|spot| really || self.may_differ(spot)),
-        );
-        due.sort_unstable();
-        due.dedup();
-        due
-    }
-
-    /// So many of those that take turns, from the one after the last on.
-    fn next_in_turn(&mut self, count: usize) -> Vec<Spot> {
-        let first = self.turn.as_ref().map_or(Unbounded, Excluded);
-        let after = self.known.range((first, Unbounded));
-        let before = self.known.iter();
-        let before = before.take_while(|(spot, _)| Some(*spot) <= self.turn.as_ref());
-        let others = after.chain(before);
-        let others = others.filter(|(spot, known)| !known.is_always_due(spot));
-        let next: Vec<Spot> = others.take(count).map(|(spot, _)| spot.clone()).collect();
-        self.turn = next.last().cloned().or(self.turn.take());
-        next
-    }
-
-    /// Whether a look may find something new at a spot.
-    fn may_differ(&mut self, spot: &Spot) -> bool {
-        let known = self.known.get(spot).and_then(|known| known.stamp.as_ref());
-        let (mounts, seen) = (self.mounts.current(), &mut self.seen);
-        known.is_none_or(|known| Some(known) != Stamp::read(&spot.dir, mounts, seen).as_ref())
-    }
-
-    /// Whether it is only asked if a spot answers, and the spot lies where the answer is always
-    /// yes.
-    fn surely_answers(&self, spot: &Spot) -> bool {
-        let sessions = spot.work.is_none().then(|| spot.dir.join("sessions"));
-        sessions.is_some_and(|dir| self.mounts.current().all_local(&dir) && leads_by_itself(&dir))
     }
 
     /// Looks again at the repositories whose checkout shows in `dir`; nothing where it is none
@@ -351,9 +287,11 @@ impl Grounds {
         self.release();
         let mut rest = VecDeque::new();
         for spot in spots {
-            if self.surely_answers(&spot) {
-                let known = self.known.get(&spot);
-                let news = known.is_none_or(|known| known.ground != Ground::default())
+            let sure = self.surely_answers(&spot);
+            let known = self.known.entry(spot.clone()).or_default();
+            known.sure = sure;
+            if sure {
+                let news = known.ground != Ground::default()
                     && self.note(&spot, Answer::of(Ground::default()), watcher);
                 changed.extend(news.then_some(spot));
             } else {
@@ -453,7 +391,7 @@ impl Grounds {
 
     fn leave_behind(&mut self, reader: Reader, dir: &Path) {
         reader.left_behind.store(true, Ordering::Release);
-        self.mounts.renew();
+        self.renew_mounts();
         let mount = self.mounts.current().point_of(dir);
         log::warn!(
             "{} does not answer, nor may what lies under {}",

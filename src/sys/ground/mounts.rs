@@ -114,13 +114,15 @@ impl Table {
         }
     }
 
-    /// Reads the list anew where it is another one.
-    pub(super) fn renew(&mut self) {
-        if self.file.as_ref().is_none_or(is_other) {
+    /// Reads the list anew where it is another one; whether it is.
+    pub(super) fn renew(&mut self) -> bool {
+        let other = self.file.as_ref().is_none_or(is_other);
+        if other {
             // Opened before it is read, so that nothing slips through between.
             self.file = File::open(&self.path).ok();
             self.mounts = Mounts::read(&self.path);
         }
+        other
     }
 
     /// The list as it was at the last [`Table::renew`].

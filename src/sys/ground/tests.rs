@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use super::turns::{IN_TURN, REALLY, REALLY_IN_TURN};
 use super::*;
 use crate::sys::inotify;
 
@@ -180,6 +181,27 @@ fn heard() -> (Receiver<PathBuf>, Look) {
         found(&spot.dir)
     });
     (looked, look)
+}
+
+#[test]
+fn a_configuration_that_surely_answers_is_passed_over_until_the_mounts_are_others() {
+    let home = tempfile::tempdir().unwrap();
+    let proc = home.path().join("proc");
+    fs::create_dir_all(proc.join("self")).unwrap();
+    fs::write(proc.join("self/mountinfo"), MOUNTS).unwrap();
+    let (_looked, look) = heard();
+    let mut grounds = Grounds::new(look, &proc);
+    let mut watcher = watcher();
+    let config = Spot::only(&home.path().canonicalize().unwrap());
+    grounds.look_at(vec![config.clone()], &mut watcher);
+    let due = |grounds: &mut Grounds| {
+        grounds.begin();
+        grounds.due(&[]).contains(&config)
+    };
+    let each: Vec<bool> = (0..6).map(|_| due(&mut grounds)).collect();
+    assert_eq!(each, [false, true, false, true, false, true]);
+    grounds.mounts = Table::new(proc.join("self/mountinfo"));
+    assert!(due(&mut grounds), "it may lie elsewhere now");
 }
 
 #[test]

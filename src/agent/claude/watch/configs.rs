@@ -14,6 +14,8 @@ use crate::core::sorted::Gather as _;
 pub(super) struct Config {
     /// Device and inode of its `sessions` directory while that is watched.
     sessions: Option<(u64, u64)>,
+    /// The last scan found that directory to be the one that is watched.
+    verified: bool,
     /// What is watched until `sessions` appears.
     pub(super) parent: Option<PathBuf>,
 }
@@ -24,6 +26,21 @@ impl Sessions {
         self.configs
             .contains_key(config)
             .then(|| config.to_path_buf())
+    }
+
+    /// Watches all configurations. The kernel tells what happens to a directory that is watched, but
+    /// not that one above it was replaced: every other scan sees that.
+    pub(super) fn watch_configs(&mut self, outside: &mut Outside) {
+        let mut due = Vec::new();
+        for (path, config) in &mut self.configs {
+            config.verified = config.sessions.is_some() && !config.verified;
+            if config.verified || config.sessions.is_none() {
+                due.push(path.clone());
+            }
+        }
+        for path in due {
+            self.watch_config(&path, outside);
+        }
     }
 
     /// Watches the `sessions` directory of a configuration, or the nearest parent that exists;

@@ -310,9 +310,7 @@ impl Watch for Sessions {
     }
 
     fn scan(&mut self, outside: &mut Outside) {
-        for config in self.configs() {
-            self.watch_config(&config, outside);
-        }
+        self.watch_configs(outside);
         self.verify_viewers(outside);
     }
 
