@@ -1,6 +1,7 @@
 //! The words as types and the rules over them. Pure: no file, clock, environment, process or thread.
 
 pub mod counts;
+pub mod few;
 pub mod model;
 pub mod named;
 pub mod order;

@@ -1,6 +1,6 @@
 //! The thread that keeps the roll. The server tells it of a change that matters, which is rare.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -10,10 +10,11 @@ use super::Settings;
 use super::orders::Orders;
 use super::published::Published;
 use super::supervise::caught;
+use crate::core::few::Few;
 use crate::core::model::Session;
 use crate::core::registry::Snapshot;
 use crate::core::sorted::Gather as _;
-use crate::core::text::CleanText;
+use crate::desktop::Homes;
 use crate::hosted::place::{Found, Place};
 use crate::serve::roll::{self, Roll};
 use crate::sys::clock;
@@ -95,7 +96,7 @@ pub(super) fn start(settings: &Settings, published: &Arc<Published>) -> std::io:
         orders: Arc::clone(&orders),
         place: Place::of(&settings.paths),
         hosted: BTreeSet::new(),
-        wanted: BTreeMap::new(),
+        wanted: Homes::default(),
         published: Arc::clone(published),
         path,
         owed_since: None,
@@ -113,7 +114,7 @@ struct Writer {
     place: Place,
     /// The hosted sessions that are known, and the workspaces that their users want.
     hosted: BTreeSet<String>,
-    wanted: BTreeMap<String, CleanText>,
+    wanted: Homes,
     published: Arc<Published>,
     path: PathBuf,
     /// Since when there is something to write.
@@ -176,7 +177,7 @@ impl Writer {
             !lives && self.place.kept(id).is_ok()
         };
         let (ripe, unripe): (Vec<_>, Vec<_>) = ended.partition(|(_, ripe)| *ripe);
-        let lost: BTreeMap<&str, bool> = ripe.iter().map(|(id, _)| (*id, is_lost(id))).gather();
+        let lost: Few<&str, bool> = ripe.iter().map(|(id, _)| (*id, is_lost(id))).gather();
         self.orders.change(|known| {
             let news = known.roll.settle(|id| lost.get(id).copied()) || !unripe.is_empty();
             known.owed |= news;

@@ -1,17 +1,17 @@
 //! Opens a terminal for a hosted session that none shows.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::core::few::Few;
 use crate::core::model::{Session, Trouble, TroubleCode};
 use crate::core::text::CleanText;
 use crate::sys::exec;
 use crate::sys::proc::Environ;
 
 /// The workspaces on which the terminals of hosted sessions are opened, by their ids.
-pub type Homes = BTreeMap<String, CleanText>;
+pub type Homes = Few<String, CleanText>;
 
 /// Longest wait for a terminal to be started.
 const START: Duration = Duration::from_secs(1);

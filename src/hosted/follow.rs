@@ -2,7 +2,6 @@
 //!
 //! Nothing is asked twice and nothing waits, but for the first word of holders that are new.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::link::Link;
 use super::place::Place;
 use super::{Hello, Info, frame};
+use crate::core::few::Few;
 use crate::sys::clock::{self, Deadline};
 
 /// Longest wait for a holder to take the connection.
@@ -26,7 +26,7 @@ const MOST: usize = 1024;
 #[derive(Default)]
 pub struct Holders {
     place: Option<Place>,
-    links: BTreeMap<String, Holder>,
+    links: Few<String, Holder>,
     /// The directory is to be looked at.
     stale: bool,
 }
@@ -52,7 +52,7 @@ impl Holders {
     pub fn new(place: Option<Place>) -> Self {
         Self {
             place,
-            links: BTreeMap::new(),
+            links: Few::default(),
             stale: true,
         }
     }
@@ -123,7 +123,7 @@ impl Holders {
 
     fn read(&mut self, news: &mut News) {
         let mut gone = Vec::new();
-        for (id, holder) in &mut self.links {
+        for (id, holder) in self.links.iter_mut() {
             match holder.read() {
                 Ok(Some(info)) => {
                     news.others |= holder.info.is_none();

@@ -1,9 +1,8 @@
 //! What a stream of a program has switched in a terminal, and the bytes that undo it: no more and
 //! no less, so that the shell that was there before finds its terminal again. Pure.
 
-use std::collections::BTreeSet;
-
 use super::scan::{Scanner, Sequence, numbers};
+use crate::core::few::Few;
 
 /// Most modes that are followed.
 const MOST: usize = 128;
@@ -15,7 +14,7 @@ const DEEPEST: usize = 64;
 pub struct Undo {
     scanner: Scanner,
     /// Private modes that are on, beside those that have a field.
-    on: BTreeSet<u16>,
+    on: Few<u16>,
     alternate: bool,
     /// Keyboard modes on the stack of the main and of the other screen.
     pushed: [usize; 2],
@@ -101,7 +100,7 @@ impl Undo {
             // Set back in any case, or no state at all.
             3 | 6 | 1048 | 2026 => {}
             _ if !on => _ = self.on.remove(&mode),
-            _ if self.on.len() < MOST => _ = self.on.insert(mode),
+            _ if self.on.len() < MOST => _ = self.on.insert(mode, ()),
             _ => {}
         }
     }
@@ -134,7 +133,7 @@ impl Undo {
         // What is unfinished ends here.
         out.extend_from_slice(b"\x18\x1b\\\x1b[?2026l");
         was.undo_screen(&mut out);
-        for mode in was.on.iter().rev() {
+        for mode in was.on.keys().rev() {
             out.extend_from_slice(format!("\x1b[?{mode}l").as_bytes());
         }
         for (switched, code) in [

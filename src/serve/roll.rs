@@ -4,16 +4,17 @@
 //! Only the daemon writes it. A session that ends while the daemon looks has ended; one that is gone
 //! when a daemon begins is lost, and stays on the roll until its conversation goes on elsewhere.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
+use crate::core::few::Few;
 use crate::core::model::{ConversationId, Kind, RawPath, Session, SessionKey};
 use crate::core::named::named;
-use crate::core::sorted::{Arrange as _, Gather as _};
+use crate::core::sorted::Gather as _;
 use crate::core::text::CleanText;
 use crate::desktop::Homes;
 use crate::hosted::place::Place;
@@ -166,10 +167,10 @@ impl Roll {
         let counts = |session: &&Session| {
             session.kind == Kind::Interactive && !session.container && session.id.local().is_some()
         };
-        let mut there: HashMap<&SessionKey, &Session> = sessions
+        let mut there: Few<&SessionKey, &Session> = sessions
             .filter(counts)
             .map(|session| (&session.id, session))
-            .collect();
+            .gather();
         for entry in self.entries.iter_mut().filter(|entry| entry.boot == boot) {
             match there.remove(&entry.id) {
                 Some(session) => entry.see(session, now),
@@ -177,9 +178,7 @@ impl Roll {
                 None => {}
             }
         }
-        let mut new: Vec<&Session> = there.into_values().collect();
-        new.arrange_by(|a, b| a.id.cmp(&b.id));
-        for session in new {
+        for session in there.values() {
             let mut entry = Entry {
                 id: session.id.clone(),
                 boot: boot.to_owned(),
@@ -188,12 +187,12 @@ impl Roll {
             entry.see(session, now);
             self.entries.push(entry);
         }
-        let goes_on: HashSet<ConversationId> = self
+        let goes_on: BTreeSet<ConversationId> = self
             .entries
             .iter()
             .filter(|entry| entry.alive)
             .filter_map(|entry| entry.conversation.clone())
-            .collect();
+            .gather();
         self.entries.retain(|entry| {
             let elsewhere = entry
                 .conversation
@@ -246,7 +245,7 @@ impl Roll {
     /// Where the terminals of hosted sessions are opened: where they were last, else where their users
     /// want them.
     #[must_use]
-    pub fn homes(&self, wanted: &BTreeMap<String, CleanText>) -> Homes {
+    pub fn homes(&self, wanted: &Homes) -> Homes {
         let mut homes = wanted.clone();
         for entry in &self.entries {
             if let (Some(hosted), Some(workspace)) = (&entry.hosted, &entry.workspace) {
@@ -259,7 +258,7 @@ impl Roll {
 
 /// The workspaces that users want for the terminals of their hosted sessions.
 #[must_use]
-pub fn wanted(place: &Place) -> BTreeMap<String, CleanText> {
+pub fn wanted(place: &Place) -> Homes {
     let kept = place.records().kept.into_iter();
     let wanted = kept.filter_map(|record| {
         let workspace = CleanText::line(&record.session.workspace?).some()?;
@@ -332,9 +331,9 @@ mod tests {
         roll.see([&unplaced].into_iter(), "boot", at);
         let wanted = [("h0001", "9"), ("h0002", "2")];
         let wanted = wanted.map(|(id, name)| (id.to_owned(), CleanText::line(name)));
-        let homes = roll.homes(&wanted.into());
-        assert_eq!(&*homes["h0001"], "3: web");
-        assert_eq!(&*homes["h0002"], "2");
+        let homes = roll.homes(&wanted.into_iter().gather());
+        assert_eq!(homes.get("h0001").map(|it| &**it), Some("3: web"));
+        assert_eq!(homes.get("h0002").map(|it| &**it), Some("2"));
     }
 
     #[test]

@@ -14,18 +14,23 @@ use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command, Error, Id, ValueHint};
 /// A row: a field of what is parsed.
 #[derive(Debug)]
 pub(super) struct Row {
-    /// The field, and with dashes the option.
-    pub id: &'static str,
-    /// The field in capitals, as its value is called where it has no name of its own.
-    pub value: &'static str,
-    /// The field with dashes.
-    pub option: &'static str,
+    /// The field; in capitals, as its value is called where it has no name of its own; with dashes, as
+    /// an option is called. Of equal length, and in one piece: the linker notes each pointer in 24 bytes.
+    pub names: &'static str,
     /// The lines above the field.
-    pub words: &'static [&'static str],
+    pub words: &'static str,
     /// What its type asks for.
     pub form: Form,
     /// What else is said of it.
     pub also: &'static [Also],
+}
+
+impl Row {
+    /// The field, its value or its option.
+    fn name(&self, which: usize) -> &'static str {
+        let length = self.names.len() / 3;
+        &self.names[which * length..][..length]
+    }
 }
 
 /// What a type asks for.
@@ -71,7 +76,7 @@ pub(super) struct VerbRow {
     /// What else is said of it: an alias, or that no help shows it.
     pub also: &'static [Also],
     /// The lines above the variant.
-    pub words: &'static [&'static str],
+    pub words: &'static str,
     /// Its arguments, if it has any.
     pub arguments: &'static [fn(Command) -> Command],
 }
@@ -176,16 +181,12 @@ macro_rules! arguments {
 
             fn augment_args(command: clap::Command) -> clap::Command {
                 #[allow(unused_imports, reason = "not every struct says more of its fields")]
-                use $crate::cmd::cli::table::{Also::*, Part, Row, respelled};
+                use $crate::cmd::cli::table::{Also::*, Part, Row, spelled};
                 const ROWS: &[Row] = &[$({
-                    const ID: &str = stringify!($field);
-                    const VALUE: [u8; ID.len()] = respelled(ID, true);
-                    const OPTION: [u8; ID.len()] = respelled(ID, false);
+                    const NAMES: [u8; 3 * stringify!($field).len()] = spelled(stringify!($field));
                     Row {
-                        id: ID,
-                        value: $crate::cmd::cli::table::letters(&VALUE),
-                        option: $crate::cmd::cli::table::letters(&OPTION),
-                        words: &[$($words),*],
+                        names: $crate::cmd::cli::table::letters(&NAMES),
+                        words: concat!($($words, "\n"),*),
                         form: <$type as Part>::FORM,
                         also: &[$($($also),+)?],
                     }
@@ -249,7 +250,7 @@ macro_rules! verbs {
                     $crate::cmd::cli::table::VerbRow {
                         name: $name,
                         also: &[$($($also),+)?],
-                        words: &[$($words),*],
+                        words: concat!($($words, "\n"),*),
                         arguments: &[$(<$type as clap::Args>::augment_args)?],
                     }
                 ),+];
@@ -293,7 +294,7 @@ pub(super) fn add(command: Command, name: &'static str, rows: &'static [Row]) ->
     // As clap derives it: no group holds what another table says.
     let nested = rows.iter().any(|row| matches!(row.form, Form::All(_)));
     let members = rows.iter().filter(|_| !nested);
-    let members: Vec<Id> = members.map(|row| row.id.into()).collect();
+    let members: Vec<Id> = members.map(|row| row.name(0).into()).collect();
     let group = ArgGroup::new(name).multiple(true).args(members);
     rows.iter().fold(command.group(group), add_row)
 }
@@ -312,8 +313,8 @@ fn add_row(command: Command, row: &'static Row) -> Command {
         .iter()
         .any(|also| matches!(also, Also::Long | Also::Short | Also::ShortAs(_)));
     let default = row.also.iter().any(|also| matches!(also, Also::Default(_)));
-    let mut arg = Arg::new(row.id)
-        .value_name(row.value)
+    let mut arg = Arg::new(row.name(0))
+        .value_name(row.name(1))
         .required(matches!(row.form, Form::One(_)) && !default)
         .value_parser(parser)
         .action(action)
@@ -330,8 +331,8 @@ fn add_row(command: Command, row: &'static Row) -> Command {
 /// An argument with one more thing said of it.
 fn said(arg: Arg, row: &'static Row, also: &'static Also) -> Arg {
     match also {
-        Also::Long => arg.long(row.option),
-        Also::Short => arg.short(row.id.chars().next()),
+        Also::Long => arg.long(row.name(2)),
+        Also::Short => arg.short(row.names.chars().next()),
         Also::ShortAs(short) => arg.short(*short),
         Also::Name(name) => arg.value_name(name),
         Also::Hint(hint) => arg.value_hint(*hint),
@@ -382,9 +383,9 @@ pub(super) fn unknown(name: &str) -> Error {
 
 /// Of the lines of a comment, what the short help says and, if there is more, what the long one does:
 /// lines are joined to paragraphs, and the first one has no full stop, as clap has it.
-fn words(lines: &[&str]) -> (String, Option<String>) {
+fn words(lines: &str) -> (String, Option<String>) {
     let mut paragraphs = vec![String::new()];
-    for line in lines.iter().map(|line| line.trim()) {
+    for line in lines.lines().map(str::trim) {
         match paragraphs.last_mut() {
             Some(last) if !line.is_empty() => {
                 let gap = if last.is_empty() { "" } else { " " };
@@ -402,15 +403,14 @@ fn words(lines: &[&str]) -> (String, Option<String>) {
     (short, long)
 }
 
-/// The letters of a name: in capitals, or with dashes.
-pub(super) const fn respelled<const N: usize>(name: &str, capitals: bool) -> [u8; N] {
-    let (name, mut letters, mut at) = (name.as_bytes(), [0; N], 0);
-    while at < N {
-        letters[at] = match name[at] {
-            b'_' if !capitals => b'-',
-            letter if capitals => letter.to_ascii_uppercase(),
-            letter => letter,
-        };
+/// The letters of a field's name: as it is, in capitals and with dashes.
+pub(super) const fn spelled<const N: usize>(field: &str) -> [u8; N] {
+    let (field, mut letters, mut at) = (field.as_bytes(), [0; N], 0);
+    while at < field.len() {
+        let letter = field[at];
+        letters[at] = letter;
+        letters[field.len() + at] = letter.to_ascii_uppercase();
+        letters[2 * field.len() + at] = if letter == b'_' { b'-' } else { letter };
         at += 1;
     }
     letters
