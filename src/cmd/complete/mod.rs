@@ -134,7 +134,11 @@ fn look(words: &[String]) -> Looked {
     if last.is_empty() && (wanted != Wanted::Free || !found.iter().all(is_option)) {
         found.retain(|word| !is_option(word));
     }
-    if let Wanted::Session(which) = wanted {
+    // Who begins an option wants no name, and need not wait for them.
+    let begins_option = last.starts_with('-') && !words.iter().any(|word| word == "--");
+    if let Wanted::Session(which) = wanted
+        && !begins_option
+    {
         found.extend(sessions(words, which, last));
     }
     Looked {
