@@ -200,8 +200,11 @@ fn two_daemons_whose_sockets_change_places_leave_no_orphan() {
     wait_for("the other daemon", || other.exists().then_some(()));
     fs::rename(&other, first.socket()).unwrap();
     ends(&mut first, "another daemon's socket is in its place");
-    // That one listens at its own place again, so that the moved one is dead.
+    // That one listens at its own place again, and soon no longer at the moved one.
     wait_for("its socket", || other.exists().then_some(()));
+    wait_for("the death of the moved one", || {
+        UnixStream::connect(first.socket()).is_err().then_some(())
+    });
     assert!(run(&machine, &["list"]).starts_with("shop"));
     assert_eq!(run(&machine, &["daemon", "stop"]), "stopped\n");
     fs::remove_dir_all(machine.path("other")).unwrap();
