@@ -186,6 +186,11 @@ fn opens_where_it_was(manager: &str) {
     let done = desktop.vmux(&start("2", &desktop.script("kept")));
     assert!(done.status.success(), "{done:?}");
     let kept = Kept::of(&desktop);
+    // It has its directory once it is no longer the shell that it began as.
+    wait_for("its directory", || {
+        let found = desktop.vmux(&["switch", "--dry-run", &kept.shown.name]);
+        found.status.success().then_some(())
+    });
     desktop.switch(&kept.shown);
     let window = wait_for("a window", || kept.told()["window"]["xid"].as_u64());
     wait_for("the second desktop", || {
