@@ -187,8 +187,10 @@ fn anywhere(machine: &Machine, value: &Value) -> Value {
     let root = machine.path("");
     let work = machine.path("work/shop");
     let encoded = vmux::agent::claude::find::encode_cwd(work.to_str().unwrap());
-    let text = value.to_string().replace(root.to_str().unwrap(), "/M/");
-    serde_json::from_str(&text.replace(&encoded, "-M-work-shop")).unwrap()
+    let work = work.to_str().unwrap();
+    let text = value.to_string().replace(work, "/M/code/shop");
+    let text = text.replace(root.to_str().unwrap(), "/M/");
+    serde_json::from_str(&text.replace(&encoded, "-M-code-shop")).unwrap()
 }
 
 /// An earlier daemon, by what it said to each action.
