@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::kit::home::Home;
 use super::kit::process::{Killed, poll, wait_for};
 use super::kit::repository::files_of;
+use super::kit::stuck::Stuck;
 
 /// Runs `vmux` in a directory below `work`, without a daemon.
 fn vmux(home: &Home, dir: &str, words: &[&str]) -> std::process::Output {
@@ -419,21 +420,13 @@ fn a_repository_in_which_git_hangs_holds_up_no_other() {
     talk.write("shop/a.rs", "fn a() {}");
     talk.end("Done.");
     let a = commit(&home, "stuck", "a");
-    let config = stuck.join(".git/config");
-    let settings = fs::read_to_string(&config).unwrap();
-    let fifo = stuck.join(".git/silent");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
-    fs::write(&config, format!("{settings}[include]\n\tpath = silent\n")).unwrap();
-    // Somebody waits at its other end.
-    let open = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
-    let waits = || rustix::fs::open(&fifo, open, rustix::fs::Mode::empty()).ok();
-    let held = wait_for("git to hang", waits);
+    let stuck = Stuck::new(&stuck);
+    let held = wait_for("git to hang", || stuck.waits());
     let b = commit(&home, "shop", "b");
     recorded(&home, "shop", &b);
     home.sessions();
-    assert!(waits().is_some(), "git waits still");
-    fs::write(&config, settings).unwrap();
-    drop(held);
+    assert!(stuck.waits().is_some(), "git waits still");
+    stuck.answers(held);
     recorded(&home, "stuck", &a);
 }
 

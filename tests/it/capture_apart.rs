@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::capture::{refused, said};
 use super::kit::home::Home;
 use super::kit::process::{run, wait_for};
+use super::kit::stuck::Stuck;
 
 /// Runs `vmux` in a directory below `work`, with the daemon that runs; what it prints and says.
 fn told(home: &Home, dir: &str, words: &[&str]) -> (String, String) {
@@ -147,16 +148,9 @@ fn a_repository_that_does_not_answer_is_named() {
     }
     let good = said(&home, "shop", &["capture", "status"]);
     assert!(!good.contains("the daemon:"), "{good}");
-    let config = stuck.join(".git/config");
-    let settings = fs::read_to_string(&config).unwrap();
-    let fifo = stuck.join(".git/silent");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).unwrap();
     home.git("stuck", &["commit", "-q", "--allow-empty", "-m", "a"]);
-    fs::write(&config, format!("{settings}[include]\n\tpath = silent\n")).unwrap();
-    // Somebody waits at its other end.
-    let open = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
-    let waits = || rustix::fs::open(&fifo, open, rustix::fs::Mode::empty()).ok();
-    let held = wait_for("git to hang", waits);
+    let stuck = Stuck::new(&stuck);
+    let held = wait_for("git to hang", || stuck.waits());
     let name = home.path("work/stuck/.git").display().to_string();
     wait_for("the stuck one to be named", || {
         let (status, _) = told(&home, "shop", &["capture", "status"]);
@@ -168,8 +162,7 @@ fn a_repository_that_does_not_answer_is_named() {
         words.contains("work/stuck") && words.contains("did not answer within"),
         "{words}"
     );
-    fs::write(&config, settings).unwrap();
-    drop(held);
+    stuck.answers(held);
 }
 
 #[test]

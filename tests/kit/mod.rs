@@ -21,6 +21,7 @@ pub(crate) mod process;
 pub(crate) mod repository;
 pub(crate) mod service;
 pub(crate) mod shown;
+pub(crate) mod stuck;
 pub(crate) mod sway;
 pub(crate) mod talk;
 #[cfg(feature = "host")]
